@@ -1,0 +1,41 @@
+// base/secret.h
+//
+// A string that can't be printed: formatting and logging show only that it is there. reveal() is
+// the one way to the value, and easy to search for.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace millrace {
+
+class Secret {
+public:
+    Secret() = default;
+    explicit Secret(std::string value) : value_(std::move(value)) {}
+    ~Secret();
+    Secret(const Secret&) = default;
+    Secret(Secret&&) = default;
+    Secret& operator=(const Secret&) = default;
+    Secret& operator=(Secret&&) = default;
+
+    const std::string& reveal() const { return value_; }
+    bool empty() const { return value_.empty(); }
+    friend bool operator==(const Secret&, const Secret&) = default;
+
+private:
+    std::string value_;
+};
+
+}  // namespace millrace
+
+template <>
+struct fmt::formatter<millrace::Secret> : fmt::formatter<std::string_view> {
+    template <typename Context>
+    auto format(const millrace::Secret&, Context& context) const {
+        return fmt::formatter<std::string_view>::format("[hidden]", context);
+    }
+};

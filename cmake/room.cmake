@@ -1,0 +1,75 @@
+# millrace_room(<name> [DEPENDS <room>...] [LIBS <library>...])
+#
+# Declares the calling folder as a room: a static library of every *.cc below it. DEPENDS names the
+# only rooms it may include; LIBS what it uses from outside. tests/unit/<name>/*.cc become the
+# program test_<name>, which may also use TEST_DEPENDS and TEST_LIBS. millrace_check_rooms() holds
+# the declared edges against the include lines.
+include(GoogleTest)
+
+function(millrace_room name)
+    cmake_parse_arguments(ARG "" "" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+    # Programs of their own inside a room (a generator, a tool) end in _main.cc.
+    list(FILTER sources EXCLUDE REGEX "_main\\.cc$")
+    list(APPEND sources ${ARG_SOURCES})
+    file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+    set(links ${ARG_LIBS})
+    foreach(dependency ${ARG_DEPENDS})
+        list(APPEND links room_${dependency})
+    endforeach()
+    if(sources)
+        add_library(room_${name} STATIC ${sources})
+        target_include_directories(room_${name} PUBLIC ${CMAKE_SOURCE_DIR}/broker
+                                   ${CMAKE_SOURCE_DIR})
+        target_link_libraries(room_${name} PUBLIC ${links} PRIVATE millrace_flags)
+    else()
+        add_library(room_${name} INTERFACE)
+        target_include_directories(room_${name} INTERFACE ${CMAKE_SOURCE_DIR}/broker
+                                   ${CMAKE_SOURCE_DIR})
+        target_link_libraries(room_${name} INTERFACE ${links})
+    endif()
+    set_property(GLOBAL APPEND PROPERTY MILLRACE_ROOMS ${name})
+    set_property(GLOBAL PROPERTY MILLRACE_ROOM_FOLDER_${name} ${folder})
+    set_property(GLOBAL PROPERTY MILLRACE_ROOM_DEPENDS_${name} ${ARG_DEPENDS})
+    if(MILLRACE_TESTS)
+        file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${name}/*.cc)
+        if(tests)
+            millrace_test(test_${name} SOURCES ${tests}
+                          ROOMS ${name} ${ARG_TEST_DEPENDS} LIBS ${ARG_TEST_LIBS})
+        endif()
+    endif()
+endfunction()
+
+# millrace_test(<program> SOURCES ... ROOMS ... [LIBS ...]): a GoogleTest program, one ctest case
+# per program (they are quick; one start each keeps the suite short).
+function(millrace_test program)
+    cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;ROOMS;LIBS" ${ARGN})
+    add_executable(${program} ${ARG_SOURCES})
+    set(links ${ARG_LIBS})
+    foreach(room ${ARG_ROOMS})
+        list(APPEND links room_${room})
+    endforeach()
+    target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR}/broker ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${program} PRIVATE ${links} GTest::gmock GTest::gtest_main millrace_flags)
+    target_compile_definitions(${program} PRIVATE MILLRACE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    add_test(NAME ${program} COMMAND ${program} --gtest_brief=1)
+    set_tests_properties(${program} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# Writes the declared rooms for tests/arch, which compares them with the code.
+function(millrace_check_rooms)
+    get_property(rooms GLOBAL PROPERTY MILLRACE_ROOMS)
+    set(text "")
+    foreach(room ${rooms})
+        get_property(folder GLOBAL PROPERTY MILLRACE_ROOM_FOLDER_${room})
+        get_property(depends GLOBAL PROPERTY MILLRACE_ROOM_DEPENDS_${room})
+        string(REPLACE ";" " " depends "${depends}")
+        string(APPEND text "${room} ${folder} ${depends}\n")
+        foreach(dependency ${depends})
+        endforeach()
+    endforeach()
+    file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${text}")
+endfunction()
