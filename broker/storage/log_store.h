@@ -1,0 +1,100 @@
+// storage/log_store.h
+//
+// All log directories of one broker: opened, locked, verified to be ours, and what they hold
+// listed. Loading a partition's log is a job of its own, so that the owner chooses the order and
+// the threads (leaders with waiting clients first). open() and the jobs block: run them in the disk
+// pool or before the loops start.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "storage/log_directory.h"
+#include "storage/partition_log.h"
+
+namespace millrace::storage {
+
+/// Whose directories these are; written to meta.properties and verified ever after.
+struct StoreIdentity {
+    std::string cluster_id;
+    BrokerId node;
+};
+
+struct StoreOptions {
+    std::vector<std::string> paths;
+    StoreIdentity identity;
+    /// Directories that are empty get our identity; without it an unformatted one is an error.
+    bool format_if_empty = true;
+    std::size_t open_files_max = 4096;  ///< Descriptors that sealed segments may take, all in all.
+};
+
+/// A partition's directory, as found by name; nothing of it is open yet.
+struct FoundLog {
+    enum class Kind { current, future };
+    std::shared_ptr<LogDirectory> directory;
+    TopicPartition partition;
+    Uuid topic_id;  ///< Zero if the log has no partition.metadata.
+    Kind kind = Kind::current;
+    std::string name;        ///< Of the directory.
+    RecoveryInput recovery;  ///< What checkpoints and the clean-shutdown mark say.
+};
+
+/// A directory that could not be used at start; the broker goes on with the others.
+struct OfflineDirectory {
+    std::string path;
+    Error reason;
+};
+
+class LogStore {
+public:
+    /// Locks and verifies every directory. A directory with a disk error becomes offline; one that
+    /// belongs to another cluster or node, or twice the same id, is an error for all. Fails if none
+    /// is usable. Removes the clean-shutdown mark once read: a crash while loading counts as one.
+    static Result<std::unique_ptr<LogStore>> open(runtime::Disk& disk, StoreOptions options,
+                                                  Random& random, Timestamp now, Logger log);
+    ~LogStore();
+
+    const std::vector<std::shared_ptr<LogDirectory>>& directories() const { return directories_; }
+    const std::vector<OfflineDirectory>& offline() const { return offline_; }
+    std::shared_ptr<LogDirectory> directory(Uuid id) const;
+    /// Every online directory was closed in order last time.
+    bool clean_start() const { return clean_start_; }
+    /// From the clean-shutdown marks: the broker epoch at that time.
+    std::optional<BrokerEpoch> last_broker_epoch() const { return last_broker_epoch_; }
+
+    /// What lies in the directories. Leftovers of deletions are listed by leftovers().
+    const std::vector<FoundLog>& found() const { return found_; }
+    /// Directories that a crash kept from being removed; remove_tree() them in the pool.
+    const std::vector<std::string>& leftovers() const { return leftovers_; }
+
+    /// Opens one found log. Blocking; may be called from several threads at once.
+    Result<std::unique_ptr<PartitionLog>> load(const FoundLog& found, const LogLimits& limits,
+                                               RecoveryReport* report = nullptr) const;
+
+    /// Renames a log's directory so that no start finds it again; remove_tree() what it returns, in
+    /// the pool, after the delay. The log is unusable afterwards.
+    Result<std::string> retire(PartitionLog& log);
+    /// Sets aside a log that the metadata does not know; kept for a person to look at.
+    Result<std::string> set_aside(const FoundLog& found);
+
+    /// Marks every online directory as closed in order. The last thing before exit; every log has
+    /// been close_cleanly()'d and the checkpoints are written.
+    Result<void> mark_clean_shutdown(BrokerEpoch epoch);
+
+private:
+    LogStore() = default;
+    std::vector<std::shared_ptr<LogDirectory>> directories_;
+    std::vector<OfflineDirectory> offline_;
+    std::vector<std::unique_ptr<runtime::DirectoryLock>> locks_;
+    std::vector<FoundLog> found_;
+    std::vector<std::string> leftovers_;
+    bool clean_start_ = false;
+    std::optional<BrokerEpoch> last_broker_epoch_;
+};
+
+}  // namespace millrace::storage

@@ -1,0 +1,220 @@
+// storage/partition_log.h
+//
+// One partition's log in one directory, in Kafka's own files: append batches, read a range, find an
+// offset by time or epoch, truncate, sync, recover. Batches arrive validated and with their offsets
+// assigned: storage never looks inside a data record on this path.
+//
+// Owned by one shard, which makes every call. What may wait for the device is handed out as a job
+// that runs in the disk pool and touches nothing of the log: sync, retirement of files, timestamp
+// searches. recover() runs in the pool as a whole, before the shard gets the log.
+//
+// After a failed write or sync of anything but a full disk the log is failed for good (as is its
+// directory): every later call answers that error, and nothing is ever synced again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "model/ids.h"
+#include "runtime/disk.h"
+#include "storage/leader_epoch_cache.h"
+#include "storage/limits.h"
+#include "storage/producer_state.h"
+
+namespace millrace::record {
+class BatchView;
+}
+
+namespace millrace::storage {
+
+class LogDirectory;
+class LogState;
+
+/// A range of stored bytes: whole batches. Holding it pins the file, even if the segment is
+/// deleted.
+struct ReadSlice {
+    runtime::FilePtr file;  ///< Null if the range is empty.
+    std::uint64_t position = 0;
+    std::size_t length = 0;
+    Offset first = no_offset;  ///< Base offset of the first batch; may lie below what was asked.
+    Offset segment_base = no_offset;
+
+    bool empty() const { return length == 0; }
+};
+
+struct ReadRange {
+    Offset from;
+    Offset upper;  ///< Only batches that end at or below it.
+    std::size_t max_bytes = 0;
+    bool min_one_batch =
+        true;  ///< The first batch is returned whole even if larger than max_bytes.
+};
+
+struct TimestampOffset {
+    Timestamp timestamp{-1};
+    Offset offset = no_offset;
+    LeaderEpoch epoch = no_leader_epoch;
+    friend auto operator<=>(const TimestampOffset&, const TimestampOffset&) = default;
+};
+
+/// A search by timestamp that may read from the device: run it in the disk pool, or in place where
+/// waiting is fine. Holds what it reads; independent of the log's later changes.
+class TimestampSearch {
+public:
+    struct Piece;  ///< A part of the log with a hint where to start.
+    explicit TimestampSearch(std::vector<Piece> pieces);
+    TimestampSearch(TimestampSearch&&) noexcept;
+    TimestampSearch& operator=(TimestampSearch&&) noexcept;
+    ~TimestampSearch();
+    Result<std::optional<TimestampOffset>> run() const;
+
+private:
+    std::vector<Piece> pieces_;
+};
+
+/// One group sync: everything appended before begin_sync(). run() may be called on any thread.
+class SyncJob {
+public:
+    /// Syncs names, then files. Once; a failure is final.
+    Result<void> run() const;
+    Offset target() const { return target_; }
+
+private:
+    friend class PartitionLog;
+    runtime::Disk* disk_ = nullptr;
+    std::vector<std::string> directories_;
+    std::vector<runtime::FilePtr> files_;
+    Offset target_;
+};
+
+/// Files that no one needs any more. run() removes them, on any thread, once the delay has passed.
+class RetiredFiles {
+public:
+    bool empty() const { return paths_.empty(); }
+    Result<void> run() const;
+
+private:
+    friend class PartitionLog;
+    runtime::Disk* disk_ = nullptr;
+    std::vector<std::string> paths_;
+};
+
+struct RecoveryInput {
+    Offset recovery_point{0};  ///< Below it everything was synced before the crash.
+    Offset log_start{0};       ///< From the log-start checkpoint.
+    bool clean = false;        ///< The directory was closed in order: trust files as they are.
+    Timestamp now;             ///< To expire producers.
+};
+
+/// What recovery found, for the log and for whoever decides whether this replica may lead.
+struct RecoveryReport {
+    Offset end;
+    std::uint64_t truncated_bytes = 0;
+    std::uint64_t scanned_bytes = 0;
+    bool quarantined = false;       ///< Whole batches followed the damage; set aside, not served.
+    bool lost_synced_data = false;  ///< The damage lies below the recovery point.
+    std::string reason;             ///< Why the tail was cut; empty if it was not.
+};
+
+class PartitionLog {
+public:
+    /// A log that holds nothing: no file exists until the first append.
+    static std::unique_ptr<PartitionLog> create(std::shared_ptr<LogDirectory> directory,
+                                                TopicPartition partition, Uuid topic_id,
+                                                const LogLimits& limits, Offset start = Offset{0});
+
+    /// Opens what the directory holds. Unless it was closed cleanly, scans from the recovery point,
+    /// cuts a torn tail, rebuilds indexes, epochs and producers. Blocking.
+    static Result<std::unique_ptr<PartitionLog>> recover(std::shared_ptr<LogDirectory> directory,
+                                                         TopicPartition partition,
+                                                         const LogLimits& limits,
+                                                         const RecoveryInput& input,
+                                                         RecoveryReport* report = nullptr);
+    ~PartitionLog();
+    PartitionLog(const PartitionLog&) = delete;
+    PartitionLog& operator=(const PartitionLog&) = delete;
+
+    // --- Append ---------------------------------------------------------------------------------
+
+    /// All of them or none, in one vectored write per segment. Base offsets are assigned, ascend
+    /// and begin at end() or above (a follower may see the holes that compaction left).
+    /// Code::no_space: nothing was appended and the log goes on.
+    Result<void> append(std::span<const record::BatchView> batches, Timestamp now);
+    /// Starts a new segment at end(), if the active one holds anything.
+    Result<void> roll(Timestamp now);
+
+    // --- Read -----------------------------------------------------------------------------------
+
+    /// Whole batches from the one that holds `from` (or the first after it). Code::not_found if
+    /// `from` is below start() or above end(). Empty when there is nothing below `upper`.
+    Result<ReadSlice> read(const ReadRange& range);
+    /// First record at or after `at` (also inside a batch); nothing if there is none.
+    TimestampSearch search_timestamp(Timestamp at);
+    /// The record with the largest timestamp.
+    TimestampSearch search_max_timestamp();
+    /// Aborted transactions that touch [from, upper).
+    Result<std::vector<AbortedTransaction>> aborted_transactions(Offset from, Offset upper);
+
+    // --- Cut ------------------------------------------------------------------------------------
+
+    /// Drops everything at and above `end`. A batch that spans it goes as a whole.
+    Result<void> truncate_to(Offset end);
+    /// Drops everything; the log is empty and goes on at `start`.
+    Result<void> truncate_fully_and_start_at(Offset start);
+    /// Nothing below `start` is served any more; whole segments below it become garbage. Returns
+    /// whether start() moved.
+    Result<bool> advance_start(Offset start);
+    /// Whole segments that time or size no longer keep, never at or above `upper`. Returns how
+    /// many.
+    Result<std::size_t> apply_retention(Timestamp now, Offset upper);
+    /// Files of deleted segments, once: remove them after limits().file_delete_delay.
+    RetiredFiles take_retired();
+
+    // --- Sync -----------------------------------------------------------------------------------
+
+    /// Nothing if all is synced or a sync is under way (what is appended meanwhile shares the
+    /// next).
+    std::optional<SyncJob> begin_sync();
+    /// On success synced_end() reaches the job's target; on failure the log is failed for good.
+    void complete_sync(const SyncJob& job, const Result<void>& outcome);
+    bool sync_under_way() const;
+    /// Everything appended so far, in place. For shutdown and tools.
+    Result<void> sync_now();
+    /// Writes what a clean start needs (indexes, snapshot, epochs) and syncs it all. Blocking.
+    Result<void> close_cleanly();
+
+    // --- What it knows --------------------------------------------------------------------------
+
+    Offset start() const;       ///< First offset still served.
+    Offset end() const;         ///< One past the last appended.
+    Offset synced_end() const;  ///< Everything below survives a power cut; also the recovery point.
+    std::uint64_t size_bytes() const;
+    std::size_t segment_count() const;
+    const TopicPartition& partition() const;
+    Uuid topic_id() const;
+    Result<void> set_topic_id(Uuid topic_id);
+    const LeaderEpochCache& epochs() const;
+    /// `epoch` begins at end(): a new leader says so before its first append.
+    Result<void> assign_epoch(LeaderEpoch epoch);
+    const ProducerState& producers() const;
+    /// Housekeeping on producers: expiry, and forgetting what `decided_end` has settled.
+    void tidy_producers(Timestamp now, Offset decided_end);
+    const LogLimits& limits() const;
+    void set_limits(const LogLimits& limits);
+    /// Why the log takes no more calls; nothing while it works.
+    std::optional<Error> failure() const;
+    const std::shared_ptr<LogDirectory>& directory() const;
+    std::string path() const;
+
+private:
+    explicit PartitionLog(std::unique_ptr<LogState> state);
+    std::unique_ptr<LogState> state_;
+};
+
+}  // namespace millrace::storage
