@@ -1,0 +1,50 @@
+// groups/settings.h
+//
+// What groups take from the configuration; app/ fills it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/time.h"
+
+namespace millrace::groups {
+
+enum class MigrationPolicy { disabled, upgrade, downgrade, bidirectional };
+
+struct GroupSettings {
+    // Offsets.
+    Duration offsets_retention = 7 * 24h;     ///< offsets.retention.minutes
+    Duration offsets_check_interval = 10min;  ///< offsets.retention.check.interval.ms
+    std::int32_t offset_metadata_max = 4096;  ///< offset.metadata.max.bytes
+    // Classic protocol.
+    Duration min_session_timeout = 6s;      ///< group.min.session.timeout.ms
+    Duration max_session_timeout = 30min;   ///< group.max.session.timeout.ms
+    Duration initial_rebalance_delay = 3s;  ///< group.initial.rebalance.delay.ms
+    std::int32_t max_size = INT32_MAX;      ///< group.max.size
+    // Consumer protocol (KIP-848).
+    Duration consumer_session_timeout = 45s;  ///< group.consumer.session.timeout.ms
+    Duration consumer_min_session_timeout = 45s;
+    Duration consumer_max_session_timeout = 60s;
+    Duration consumer_heartbeat_interval = 5s;  ///< group.consumer.heartbeat.interval.ms
+    Duration consumer_min_heartbeat_interval = 5s;
+    Duration consumer_max_heartbeat_interval = 15s;
+    std::int32_t consumer_max_size = INT32_MAX;  ///< group.consumer.max.size
+    std::vector<std::string> consumer_assignors = {"uniform", "range"};
+    MigrationPolicy migration = MigrationPolicy::bidirectional;
+    Duration regex_refresh = 10min;  ///< group.consumer.regex.refresh.interval.ms
+    // Bounds of our own: a hostile member must not eat the broker (reliability.md S24, 77).
+    Bytes max_member_metadata = 4_MiB;  ///< Of one member, all its protocols together.
+    Bytes max_group_metadata = 64_MiB;  ///< Of one group, all members together.
+};
+
+/// Group configs (`consumer.session.timeout.ms`, `consumer.heartbeat.interval.ms`) of one group.
+struct GroupOverrides {
+    std::optional<Duration> consumer_session_timeout;
+    std::optional<Duration> consumer_heartbeat_interval;
+};
+
+}  // namespace millrace::groups
