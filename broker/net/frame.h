@@ -1,0 +1,101 @@
+// net/frame.h
+//
+// One request as it was cut from the stream, and the token that answers it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "net/ledger.h"
+#include "runtime/disk.h"
+#include "runtime/executor.h"
+
+namespace millrace::net {
+
+/// The bytes of one frame, without its length. Lent: bytes() is valid only until the dispatch call
+/// returns, unless keep() was called.
+class Frame {
+public:
+    Frame(ByteView lent) : bytes_(lent) {}  // NOLINT: a view is a lent frame
+    Frame(std::shared_ptr<const Buffer> owned, Reservation charge)
+        : owned_(std::move(owned)), bytes_(*owned_), charge_(std::move(charge)) {}
+    Frame(Frame&&) = default;
+    Frame& operator=(Frame&&) = default;
+
+    ByteView bytes() const { return bytes_; }
+
+    /// Makes the bytes live as long as this frame: one copy if they were lent. Call it before
+    /// views into the frame are made.
+    void keep() {
+        if (!owned_) {
+            auto copy = std::make_shared<Buffer>(bytes_.begin(), bytes_.end());
+            bytes_ = *copy;
+            owned_ = std::move(copy);
+        }
+    }
+
+private:
+    std::shared_ptr<const Buffer> owned_;
+    ByteView bytes_;
+    Reservation charge_;
+};
+
+struct FileRange {
+    runtime::FilePtr file;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+};
+
+/// What goes back: bytes, with file ranges spliced in. The 4-byte frame length is net's to add.
+struct Response {
+    struct Splice {
+        std::size_t position = 0;  ///< Before this byte of `bytes`.
+        FileRange range;
+    };
+    Buffer bytes;
+    std::vector<Splice> splices;  ///< Ascending by position.
+    bool none = false;            ///< acks=0: nothing is sent, the slot is just given up.
+    bool close_after = false;     ///< The connection ends once this has left.
+
+    std::uint64_t size() const {
+        std::uint64_t total = bytes.size();
+        for (const Splice& splice : splices) {
+            total += splice.range.length;
+        }
+        return total;
+    }
+};
+
+/// Takes the answer to one request to its connection. Dropping it unsent closes the connection: a
+/// request is answered or visibly failed, never forgotten.
+class Reply {
+public:
+    struct Target {
+        virtual ~Target() = default;
+        virtual void deliver(std::uint64_t connection, std::uint64_t sequence,
+                             Response response) = 0;
+        virtual void abandon(std::uint64_t connection, std::uint64_t sequence) = 0;
+        virtual runtime::Executor& home() = 0;
+    };
+
+    Reply() = default;
+    Reply(std::shared_ptr<Target> target, std::uint64_t connection, std::uint64_t sequence)
+        : target_(std::move(target)), connection_(connection), sequence_(sequence) {}
+    Reply(Reply&&) = default;
+    Reply& operator=(Reply&& other) noexcept;
+    ~Reply() { abandon(); }
+
+    /// From any shard. At most once.
+    void send(Response response);
+    explicit operator bool() const { return target_ != nullptr; }
+
+private:
+    void abandon();
+    std::shared_ptr<Target> target_;
+    std::uint64_t connection_ = 0;
+    std::uint64_t sequence_ = 0;
+};
+
+}  // namespace millrace::net

@@ -1,0 +1,415 @@
+#include "net/internal/connection.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/overloaded.h"
+#include "net/internal/shard_connections.h"
+
+namespace millrace::net {
+namespace {
+
+constexpr std::size_t length_size = 4;
+constexpr std::size_t read_budget = 1U << 20;
+constexpr int request_budget = 16;
+constexpr Duration ledger_retry = 5ms;
+
+Buffer framed(std::uint64_t total) {
+    Buffer length(length_size);
+    store_big_endian(length.data(), static_cast<std::int32_t>(total));
+    return length;
+}
+
+}  // namespace
+
+Connection::Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream)
+    : owner_(owner), info_(std::move(info)), stream_(std::move(stream)) {}
+
+void Connection::start() {
+    opened_ = last_activity_ = owner_.now();
+    stream_->set_events(this);
+}
+
+void Connection::on_readable() {
+    if (!closed_ && !paused_) {
+        read_loop();
+    }
+}
+
+void Connection::read_loop() {
+    const Instant now = owner_.now();
+    std::size_t budget = read_budget;
+    MutableBytes scratch = owner_.scratch();
+    // What an earlier pass left over comes first; it always fits, or it would be a large frame.
+    std::size_t held = pending_.size();
+    std::memcpy(scratch.data(), pending_.data(), held);
+    pending_.clear();
+    const auto keep_rest = [&](std::size_t used) {
+        pending_.assign(scratch.begin() + static_cast<std::ptrdiff_t>(used),
+                        scratch.begin() + static_cast<std::ptrdiff_t>(held));
+        if (pending_.empty()) {
+            pending_.shrink_to_fit();  // an idle connection holds no buffer
+        }
+    };
+    for (;;) {
+        if (large_) {
+            const Progress progress = read_large(now, budget);
+            if (progress != Progress::continues) {
+                return;
+            }
+            continue;
+        }
+        std::size_t used = 0;
+        const Progress progress = cut_frames(scratch.first(held), used);
+        if (progress == Progress::closed) {
+            return;
+        }
+        if (large_) {
+            held = 0;  // its first bytes have moved over
+            continue;
+        }
+        std::memmove(scratch.data(), scratch.data() + used, held - used);
+        held -= used;
+        if (progress == Progress::blocked || budget == 0) {
+            keep_rest(0);
+            if (progress != Progress::blocked) {
+                resume_soon();
+            }
+            return;
+        }
+        const auto got = stream_->read(scratch.subspan(held));
+        if (!got) {
+            if (got.error().code() == Code::again) {
+                keep_rest(0);
+                frame_began_ =
+                    pending_.empty() ? std::nullopt : std::optional(frame_began_.value_or(now));
+                return;
+            }
+            close(got.error().message(), false);
+            return;
+        }
+        if (*got == 0) {
+            close("peer closed", false);
+            return;
+        }
+        owner_.shared().counters.bytes_in.fetch_add(static_cast<std::int64_t>(*got),
+                                                    std::memory_order_relaxed);
+        last_activity_ = now;
+        budget -= std::min(budget, *got);
+        held += *got;
+    }
+}
+
+Connection::Progress Connection::read_large(Instant now, std::size_t& budget) {
+    LargeFrame& large = *large_;
+    while (large.filled < large.bytes->size()) {
+        if (budget == 0) {
+            resume_soon();
+            return Progress::blocked;
+        }
+        const auto got = stream_->read(MutableBytes(*large.bytes).subspan(large.filled));
+        if (!got) {
+            if (got.error().code() == Code::again) {
+                return Progress::blocked;
+            }
+            close(got.error().message(), false);
+            return Progress::closed;
+        }
+        if (*got == 0) {
+            close("peer closed inside a frame", false);
+            return Progress::closed;
+        }
+        owner_.shared().counters.bytes_in.fetch_add(static_cast<std::int64_t>(*got),
+                                                    std::memory_order_relaxed);
+        last_activity_ = now;
+        budget -= std::min(budget, *got);
+        large.filled += *got;
+    }
+    if (!may_dispatch()) {
+        return Progress::blocked;
+    }
+    LargeFrame done = std::move(*large_);
+    large_.reset();
+    frame_began_.reset();
+    Reservation slot_charge;  // the frame carries its own
+    dispatch(Frame(std::move(done.bytes), std::move(done.charge)), std::move(slot_charge));
+    return closed_ ? Progress::closed : Progress::continues;
+}
+
+Connection::Progress Connection::cut_frames(MutableBytes data, std::size_t& used) {
+    int requests = 0;
+    while (data.size() - used >= length_size) {
+        const MutableBytes rest = data.subspan(used);
+        const auto declared = load_big_endian<std::int32_t>(rest.data());
+        const ServerLimits& limits = owner_.shared().limits;
+        if (declared < 0 || declared > limits.max_request_bytes) {
+            close(fmt::format("frame of {} bytes declared, at most {} taken", declared,
+                              limits.max_request_bytes),
+                  true);
+            return Progress::closed;
+        }
+        const auto size = static_cast<std::size_t>(declared);
+        if (rest.size() - length_size < size) {
+            if (size + length_size <= owner_.scratch().size()) {
+                return Progress::continues;  // the rest will fit beside it
+            }
+            return begin_large(size, rest.subspan(length_size));
+        }
+        if (!may_dispatch()) {
+            return Progress::blocked;
+        }
+        if (requests++ == request_budget) {
+            resume_soon();
+            return Progress::blocked;
+        }
+        Reservation charge = Reservation::try_make(*owner_.shared().ledger, declared);
+        if (!charge) {
+            owner_.run_after(ledger_retry, info_.id, &Connection::on_readable);
+            return Progress::blocked;
+        }
+        used += length_size + size;
+        frame_began_.reset();
+        dispatch(Frame(ByteView(rest.subspan(length_size, size))), std::move(charge));
+        if (closed_) {
+            return Progress::closed;
+        }
+    }
+    return Progress::continues;
+}
+
+Connection::Progress Connection::begin_large(std::size_t frame_size, ByteView first_bytes) {
+    Reservation charge =
+        Reservation::try_make(*owner_.shared().ledger, static_cast<std::int64_t>(frame_size));
+    if (!charge) {
+        // Nothing more is read meanwhile: the peer feels it as back-pressure.
+        owner_.run_after(ledger_retry, info_.id, &Connection::on_readable);
+        return Progress::blocked;
+    }
+    LargeFrame large{std::make_shared<Buffer>(frame_size), first_bytes.size(), std::move(charge)};
+    std::memcpy(large.bytes->data(), first_bytes.data(), first_bytes.size());
+    large_ = std::move(large);
+    frame_began_ = frame_began_.value_or(owner_.now());
+    return Progress::continues;
+}
+
+bool Connection::may_dispatch() {
+    const ServerLimits& limits = owner_.shared().limits;
+    const bool full = slots_.size() >= static_cast<std::size_t>(limits.max_in_flight) ||
+                      out_bytes_ >= static_cast<std::uint64_t>(limits.max_response_bytes);
+    if (full || draining_ || close_when_sent_) {
+        paused_ = true;
+        stream_->pause_reading(true);
+        return false;
+    }
+    return true;
+}
+
+void Connection::dispatch(Frame frame, Reservation charge) {
+    any_request_ = true;
+    const std::uint64_t sequence = first_sequence_ + slots_.size();
+    slots_.push_back(Slot{std::nullopt, std::move(charge)});
+    owner_.shared().dispatch->on_frame(info_, session_, std::move(frame),
+                                       Reply(owner_.shared_from_this(), info_.id, sequence));
+}
+
+void Connection::deliver(std::uint64_t sequence, Response response) {
+    if (sequence < first_sequence_ || sequence - first_sequence_ >= slots_.size()) {
+        return;  // answered twice would be a bug upstream; Reply is move-only, so it can't happen
+    }
+    slots_[sequence - first_sequence_].response = std::move(response);
+    if (sequence == first_sequence_) {
+        owner_.flush_later(*this);
+    }
+}
+
+void Connection::flush() {
+    queue_ready();
+    if (closed_ || awaiting_writable_) {
+        return;
+    }
+    const auto drained = write_some();
+    if (!drained) {
+        close(drained.error().message(), false);
+        return;
+    }
+    if (*drained && (close_when_sent_ || (draining_ && slots_.empty()))) {
+        close(close_when_sent_ ? "closed after the last answer" : "draining", false);
+        return;
+    }
+    const ServerLimits& limits = owner_.shared().limits;
+    if (paused_ && !draining_ && !close_when_sent_ &&
+        slots_.size() < static_cast<std::size_t>(limits.max_in_flight) &&
+        out_bytes_ < static_cast<std::uint64_t>(limits.max_response_bytes)) {
+        paused_ = false;
+        stream_->pause_reading(false);
+        resume_soon();
+    }
+}
+
+void Connection::queue_ready() {
+    while (!slots_.empty() && slots_.front().response && !close_when_sent_) {
+        Response response = std::move(*slots_.front().response);
+        slots_.pop_front();
+        ++first_sequence_;
+        close_when_sent_ = response.close_after;
+        if (!response.none && !queue_response(std::move(response))) {
+            return;
+        }
+    }
+}
+
+bool Connection::queue_response(Response response) {
+    const std::uint64_t size = response.size();
+    if (size > static_cast<std::uint64_t>(INT32_MAX)) {
+        close(fmt::format("answer of {} bytes does not fit a frame", size), true);
+        return false;
+    }
+    // Small answers share one buffer with what waits already: fewer parts, fewer calls.
+    const bool joins = !out_.empty() && std::holds_alternative<Buffer>(out_.back()) &&
+                       (out_.size() > 1 || out_done_ == 0) && response.splices.empty() &&
+                       response.bytes.size() < 4096;
+    Buffer length = framed(size);
+    if (joins) {
+        auto& tail = std::get<Buffer>(out_.back());
+        tail.insert(tail.end(), length.begin(), length.end());
+        tail.insert(tail.end(), response.bytes.begin(), response.bytes.end());
+    } else {
+        out_.emplace_back(std::move(length));
+        std::size_t at = 0;
+        for (Response::Splice& splice : response.splices) {
+            if (splice.position > at) {
+                out_.emplace_back(
+                    Buffer(response.bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                           response.bytes.begin() + static_cast<std::ptrdiff_t>(splice.position)));
+                at = splice.position;
+            }
+            if (splice.range.length > 0) {
+                out_.emplace_back(std::move(splice.range));
+            }
+        }
+        if (at == 0) {
+            out_.emplace_back(std::move(response.bytes));
+        } else if (at < response.bytes.size()) {
+            out_.emplace_back(Buffer(response.bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                                     response.bytes.end()));
+        }
+    }
+    out_bytes_ += size + length_size;
+    return true;
+}
+
+Result<bool> Connection::write_some() {
+    while (!out_.empty()) {
+        Result<std::size_t> sent = std::size_t{0};
+        if (auto* range = std::get_if<FileRange>(&out_.front())) {
+            sent = stream_->send_file(*range->file, range->offset + out_done_,
+                                      range->length - out_done_);
+        } else {
+            std::array<iovec, 64> parts;
+            std::size_t count = 0;
+            std::size_t skip = out_done_;
+            bool file_follows = false;
+            for (auto& part : out_) {
+                auto* buffer = std::get_if<Buffer>(&part);
+                if (buffer == nullptr || count == parts.size()) {
+                    file_follows = true;
+                    break;
+                }
+                parts[count++] = {buffer->data() + skip, buffer->size() - skip};
+                skip = 0;
+            }
+            sent = stream_->write(std::span<const iovec>(parts.data(), count), file_follows);
+        }
+        if (!sent) {
+            if (sent.error().code() != Code::again) {
+                return sent.error();
+            }
+            sent = std::size_t{0};
+        }
+        std::size_t left = *sent;
+        if (left > 0) {
+            owner_.shared().counters.bytes_out.fetch_add(static_cast<std::int64_t>(left),
+                                                         std::memory_order_relaxed);
+            out_bytes_ -= left;
+            note_progress();
+        }
+        while (left > 0) {
+            const std::size_t size = std::visit(
+                Overloaded{[](const Buffer& b) { return b.size(); },
+                           [](const FileRange& r) { return static_cast<std::size_t>(r.length); }},
+                out_.front());
+            const std::size_t here = std::min(left, size - out_done_);
+            out_done_ += here;
+            left -= here;
+            if (out_done_ == size) {
+                out_.pop_front();
+                out_done_ = 0;
+            }
+        }
+        if (*sent == 0) {
+            awaiting_writable_ = true;
+            output_stalled_ = output_stalled_.value_or(owner_.now());
+            return false;
+        }
+    }
+    output_stalled_.reset();
+    return true;
+}
+
+void Connection::on_writable() {
+    if (!closed_ && awaiting_writable_) {
+        awaiting_writable_ = false;
+        flush();
+    }
+}
+
+void Connection::note_progress() {
+    last_activity_ = owner_.now();
+    output_stalled_.reset();
+}
+
+void Connection::resume_soon() {
+    owner_.run_later(info_.id, &Connection::on_readable);
+}
+
+void Connection::check_deadlines(Instant now) {
+    const ServerLimits& limits = owner_.shared().limits;
+    if (!any_request_ && now - opened_ > limits.first_request_deadline) {
+        close("no request in time", true);
+    } else if (frame_began_ && now - *frame_began_ > limits.request_deadline) {
+        close("a request was begun and not finished in time", true);
+    } else if (output_stalled_ && now - *output_stalled_ > limits.response_deadline) {
+        close("an answer was not taken in time", true);
+    } else if (slots_.empty() && out_.empty() && now - last_activity_ > limits.idle_deadline) {
+        close("idle", false);
+    }
+}
+
+void Connection::drain() {
+    draining_ = true;
+    paused_ = true;
+    stream_->pause_reading(true);
+    owner_.flush_later(*this);
+}
+
+void Connection::close(std::string_view reason, bool for_cause) {
+    if (closed_) {
+        return;
+    }
+    closed_ = true;
+    stream_->set_events(nullptr);
+    stream_->close();
+    if (for_cause) {
+        owner_.shared().counters.closed_for_cause.fetch_add(1, std::memory_order_relaxed);
+        MR_LOG(owner_.log(), warn, "net.connection_closed", field("listener", info_.listener),
+               field("peer", info_.peer.to_string()), field("reason", reason));
+    } else {
+        MR_LOG(owner_.log(), debug, "net.connection_closed", field("listener", info_.listener),
+               field("peer", info_.peer.to_string()), field("reason", reason));
+    }
+    owner_.on_closed(info_.id);
+}
+
+}  // namespace millrace::net

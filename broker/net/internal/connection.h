@@ -1,0 +1,86 @@
+// net/internal/connection.h
+//
+// One accepted connection: cuts frames, keeps the order of answers, sends. Lives on one shard.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "net/server.h"
+
+namespace millrace::net {
+
+class ShardConnections;
+
+class Connection final : public runtime::StreamEvents {
+public:
+    Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream);
+
+    void start();
+    void on_readable() override;
+    void on_writable() override;
+
+    void deliver(std::uint64_t sequence, Response response);
+    void flush();
+    void check_deadlines(Instant now);
+    /// Answers what is open, takes nothing new.
+    void drain();
+    void close(std::string_view reason, bool for_cause);
+    bool closed() const { return closed_; }
+    const ConnectionInfo& info() const { return info_; }
+
+private:
+    struct Slot {
+        std::optional<Response> response;
+        Reservation charge;
+    };
+    using OutPart = std::variant<Buffer, FileRange>;
+    /// A frame too large for the scratch, being filled.
+    struct LargeFrame {
+        std::shared_ptr<Buffer> bytes;
+        std::size_t filled = 0;
+        Reservation charge;
+    };
+    enum class Progress { continues, blocked, closed };
+
+    void read_loop();
+    Progress read_large(Instant now, std::size_t& budget);
+    Progress cut_frames(MutableBytes data, std::size_t& used);
+    Progress begin_large(std::size_t frame_size, ByteView first_bytes);
+    bool may_dispatch();
+    void dispatch(Frame frame, Reservation charge);
+    void queue_ready();
+    bool queue_response(Response response);
+    Result<bool> write_some();
+    void resume_soon();
+    void note_progress();
+
+    ShardConnections& owner_;
+    ConnectionInfo info_;
+    runtime::StreamPtr stream_;
+    std::unique_ptr<Session> session_;
+
+    Buffer pending_;  ///< Bytes received and not yet dispatched; empty when idle.
+    std::optional<LargeFrame> large_;
+    std::deque<Slot> slots_;
+    std::uint64_t first_sequence_ = 0;  ///< Of slots_.front().
+
+    std::deque<OutPart> out_;
+    std::uint64_t out_bytes_ = 0;
+    std::size_t out_done_ = 0;  ///< Bytes of out_.front() already sent.
+
+    bool closed_ = false;
+    bool paused_ = false;
+    bool draining_ = false;
+    bool close_when_sent_ = false;
+    bool awaiting_writable_ = false;
+    bool any_request_ = false;
+    Instant opened_{};
+    Instant last_activity_{};
+    std::optional<Instant> frame_began_;
+    std::optional<Instant> output_stalled_;
+};
+
+}  // namespace millrace::net

@@ -1,0 +1,140 @@
+#include "net/server.h"
+
+#include <unordered_map>
+#include <utility>
+
+#include "net/internal/shard_connections.h"
+
+namespace millrace::net {
+
+class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
+public:
+    Impl(Options options, std::vector<runtime::Shard> shards, Dispatch& dispatch, Ledger& ledger,
+         const Logger& log)
+        : address_(std::move(options.address)),
+          shards_(std::move(shards)),
+          shared_(std::make_shared<ShardConnections::Shared>()) {
+        shared_->listener = std::move(options.listener);
+        shared_->limits = options.limits;
+        shared_->wrap = std::move(options.wrap);
+        shared_->dispatch = &dispatch;
+        shared_->ledger = &ledger;
+        shared_->log = &log;
+        for (std::size_t i = 0; i < shards_.size(); ++i) {
+            tables_.push_back(std::make_shared<ShardConnections>(shared_, shards_[i], i));
+        }
+    }
+
+    Result<void> listen() {
+        MR_TRY(listener_, shards_.front().net->listen(address_, [this](runtime::StreamPtr stream) {
+            on_accept(std::move(stream));
+        }));
+        return {};
+    }
+
+    void on_accept(runtime::StreamPtr stream) {
+        ServerCounters& counters = shared_->counters;
+        const auto open = counters.open_connections.fetch_add(1, std::memory_order_relaxed);
+        if (open >= shared_->limits.max_connections) {
+            counters.open_connections.fetch_sub(1, std::memory_order_relaxed);
+            counters.refused.fetch_add(1, std::memory_order_relaxed);
+            MR_LOG(*shared_->log, warn, "net.connection_refused",
+                   field("listener", shared_->listener), field("peer", stream->peer().to_string()),
+                   field("reason", "connection limit"),
+                   field("limit", shared_->limits.max_connections));
+            return;
+        }
+        counters.accepted.fetch_add(1, std::memory_order_relaxed);
+        const std::size_t target = next_shard_++ % shards_.size();
+        if (target == 0) {
+            tables_.front()->add(std::move(stream));
+            return;
+        }
+        shards_[target].executor->post(
+            [table = tables_[target], net = shards_[target].net,
+             stream = std::move(stream)]() mutable { table->add(net->adopt(std::move(stream))); });
+    }
+
+    void drain(Duration deadline, runtime::Task done) {
+        listener_.reset();
+        drained_ = std::move(done);
+        waiting_ = tables_.size();
+        for (std::size_t i = 0; i < tables_.size(); ++i) {
+            shards_[i].executor->post([self = shared_from_this(), i] {
+                self->tables_[i]->drain([self] {
+                    self->shards_.front().executor->post([self] {
+                        if (--self->waiting_ == 0) {
+                            self->finish();
+                        }
+                    });
+                });
+            });
+        }
+        shards_.front().executor->after(deadline, [weak = weak_from_this()] {
+            if (auto self = weak.lock()) {
+                self->finish();
+            }
+        });
+    }
+
+    void finish() {
+        if (drained_) {
+            auto done = std::move(drained_);
+            drained_ = {};
+            done();
+        }
+    }
+
+    void stop() {
+        listener_.reset();
+        for (std::size_t i = 0; i < tables_.size(); ++i) {
+            if (shards_[i].executor->is_current()) {
+                tables_[i]->close_all();
+            } else {
+                shards_[i].executor->post([table = tables_[i]] { table->close_all(); });
+            }
+        }
+    }
+
+    runtime::Address address() const { return listener_ ? listener_->address() : address_; }
+    const ServerCounters& counters() const { return shared_->counters; }
+
+private:
+    runtime::Address address_;
+    std::vector<runtime::Shard> shards_;
+    std::shared_ptr<ShardConnections::Shared> shared_;
+    std::vector<std::shared_ptr<ShardConnections>> tables_;
+    std::unique_ptr<runtime::Listener> listener_;
+    std::size_t next_shard_ = 0;
+    std::size_t waiting_ = 0;
+    runtime::Task drained_;
+};
+
+Result<std::unique_ptr<Server>> Server::start(Options options, std::vector<runtime::Shard> shards,
+                                              Dispatch& dispatch, Ledger& ledger,
+                                              const Logger& log) {
+    auto impl =
+        std::make_shared<Impl>(std::move(options), std::move(shards), dispatch, ledger, log);
+    MR_TRY_VOID(impl->listen());
+    return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() {
+    impl_->stop();
+}
+
+runtime::Address Server::address() const {
+    return impl_->address();
+}
+
+const ServerCounters& Server::counters() const {
+    return impl_->counters();
+}
+
+void Server::drain(Duration deadline, runtime::Task done) {
+    impl_->drain(deadline, std::move(done));
+}
+
+}  // namespace millrace::net

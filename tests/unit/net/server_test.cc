@@ -1,0 +1,250 @@
+// Connections under a hand-cranked loop: framing, order, back-pressure, deadlines.
+#include "net/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/net/fakes.h"
+
+namespace millrace::net {
+namespace {
+
+using testing::ElementsAre;
+
+struct Recorder final : Dispatch {
+    void on_frame(const ConnectionInfo&, std::unique_ptr<Session>&, Frame frame,
+                  Reply reply) override {
+        seen.emplace_back(as_text(frame.bytes()));
+        frames.push_back(std::move(frame));
+        if (echo) {
+            const ByteView bytes = frames.back().bytes();
+            reply.send(Response{.bytes = Buffer(bytes.begin(), bytes.end())});
+        } else {
+            replies.push_back(std::move(reply));
+        }
+    }
+    bool echo = true;
+    std::vector<std::string> seen;
+    std::vector<Frame> frames;
+    std::vector<Reply> replies;
+};
+
+struct ServerTest : testing::Test {
+    void start(ServerLimits limits = {}, std::int64_t ledger_bytes = 1 << 30) {
+        ledger = std::make_unique<Ledger>(ledger_bytes);
+        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}},
+                                  {{&loop, &net, nullptr}}, dispatch, *ledger, log);
+        ASSERT_TRUE(made);
+        server = *std::move(made);
+    }
+    std::shared_ptr<Wire> connect() {
+        auto wire = std::make_shared<Wire>();
+        net.on_accept(std::make_unique<FakeStream>(wire));
+        loop.run();
+        return wire;
+    }
+    void receive(Wire& wire, std::string_view bytes) {
+        wire.to_broker.append(bytes);
+        if (!wire.paused && wire.events != nullptr) {
+            wire.events->on_readable();
+        }
+        loop.run();
+    }
+    static Response text(std::string_view body) {
+        return Response{.bytes = Buffer(as_bytes(body).begin(), as_bytes(body).end())};
+    }
+
+    Logger log;
+    Recorder dispatch;
+    ManualExecutor loop;
+    FakeNet net;
+    std::unique_ptr<Ledger> ledger;
+    std::unique_ptr<Server> server;
+};
+
+// Three frames arrive in pieces of every size; each is dispatched once, whole.
+TEST_F(ServerTest, frames_survive_every_cut) {
+    start();
+    const std::string stream = framed("one") + framed("") + framed(std::string(300, 'x'));
+    for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
+        dispatch.seen.clear();
+        auto wire = connect();
+        wire->read_most = piece;
+        for (std::size_t at = 0; at < stream.size(); at += piece) {
+            receive(*wire, stream.substr(at, piece));
+        }
+        EXPECT_THAT(dispatch.seen, ElementsAre("one", "", std::string(300, 'x'))) << piece;
+        EXPECT_EQ(wire->from_broker, stream) << piece;
+    }
+}
+
+// A frame larger than the shared scratch is collected in a buffer of its own and charged for.
+TEST_F(ServerTest, large_frames_are_collected_and_charged) {
+    start();
+    auto wire = connect();
+    const std::string large(1'000'000, 'y');
+    receive(*wire, framed("a") + framed(large).substr(0, 500'000));
+    EXPECT_THAT(dispatch.seen, ElementsAre("a"));
+    EXPECT_GE(ledger->used(), 1'000'000);
+    receive(*wire, framed(large).substr(500'000) + framed("b"));
+    EXPECT_THAT(dispatch.seen, ElementsAre("a", large, "b"));
+    dispatch.frames.clear();
+    EXPECT_EQ(ledger->used(), 0);
+}
+
+// Answers leave in the order of their requests, whatever order they are given in.
+TEST_F(ServerTest, answers_keep_the_order_of_requests) {
+    start();
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("1") + framed("2") + framed("3"));
+    ASSERT_EQ(dispatch.replies.size(), 3U);
+    dispatch.replies[2].send(text("c"));
+    dispatch.replies[1].send(text("b"));
+    loop.run();
+    EXPECT_EQ(wire->from_broker, "");
+    dispatch.replies[0].send(text("a"));
+    loop.run();
+    EXPECT_EQ(wire->from_broker, framed("a") + framed("b") + framed("c"));
+}
+
+// File ranges are spliced where they were placed, also when the peer takes a byte at a time.
+TEST_F(ServerTest, file_ranges_are_spliced_into_the_answer) {
+    start();
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("fetch"));
+    Response response = text("headtail");
+    auto file = std::make_shared<FakeFile>("0123456789");
+    response.splices.push_back({4, {file, 2, 5}});
+    response.splices.push_back({8, {file, 0, 1}});
+    wire->write_most = 0;
+    dispatch.replies[0].send(std::move(response));
+    loop.run();
+    for (int i = 0; i < 40; ++i) {
+        wire->write_most = 1;
+        wire->events->on_writable();
+        loop.run();
+    }
+    EXPECT_EQ(wire->from_broker, framed("head23456tail0"));
+}
+
+TEST_F(ServerTest, negative_and_oversized_lengths_close_only_their_connection) {
+    start({.max_request_bytes = 1000});
+    auto good = connect();
+    auto negative = connect();
+    auto oversized = connect();
+    receive(*negative, std::string("\xff\xff\xff\xff", 4));
+    receive(*oversized, framed(std::string(1001, 'z')).substr(0, 4));
+    receive(*good, framed("still here"));
+    EXPECT_TRUE(negative->closed);
+    EXPECT_TRUE(oversized->closed);
+    EXPECT_FALSE(good->closed);
+    EXPECT_EQ(good->from_broker, framed("still here"));
+    EXPECT_EQ(server->counters().closed_for_cause.load(), 2);
+    EXPECT_EQ(server->counters().open_connections.load(), 1);
+}
+
+// With max_in_flight requests open nothing more is read; an answer lets the next one in.
+TEST_F(ServerTest, a_full_pipeline_stops_reading_until_an_answer_leaves) {
+    start({.max_in_flight = 2});
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("1") + framed("2") + framed("3") + framed("4"));
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2"));
+    EXPECT_TRUE(wire->paused);
+    dispatch.replies[0].send(text("a"));
+    loop.run();
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2", "3"));
+    dispatch.replies[1].send(text("b"));
+    dispatch.replies[2].send(text("c"));
+    loop.run();
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2", "3", "4"));
+    EXPECT_FALSE(wire->paused);
+}
+
+// When the ledger is used up a large frame waits unread, and goes on once memory is back.
+TEST_F(ServerTest, an_exhausted_ledger_delays_instead_of_failing) {
+    start({}, 1'000'000);
+    auto wire = connect();
+    auto other = Reservation::try_make(*ledger, 900'000);
+    receive(*wire, framed(std::string(500'000, 'w')));
+    EXPECT_TRUE(dispatch.seen.empty());
+    loop.advance(50ms);
+    EXPECT_TRUE(dispatch.seen.empty());
+    other = Reservation();
+    loop.advance(50ms);
+    EXPECT_EQ(dispatch.seen.size(), 1U);
+    EXPECT_FALSE(wire->closed);
+}
+
+TEST_F(ServerTest, a_frame_begun_and_not_finished_is_given_up) {
+    start({.request_deadline = 5s});
+    auto wire = connect();
+    receive(*wire, framed("first"));
+    receive(*wire, framed("slow loris").substr(0, 6));
+    loop.advance(4s);
+    EXPECT_FALSE(wire->closed);
+    loop.advance(3s);
+    EXPECT_TRUE(wire->closed);
+}
+
+TEST_F(ServerTest, a_silent_connection_is_closed_before_its_first_request) {
+    start({.first_request_deadline = 3s});
+    auto wire = connect();
+    loop.advance(5s);
+    EXPECT_TRUE(wire->closed);
+}
+
+TEST_F(ServerTest, a_peer_that_takes_no_answer_is_closed) {
+    start({.response_deadline = 3s});
+    auto wire = connect();
+    wire->write_most = 2;
+    receive(*wire, framed("hello"));
+    loop.advance(2s);
+    EXPECT_FALSE(wire->closed);
+    loop.advance(3s);
+    EXPECT_TRUE(wire->closed);
+}
+
+// A reply that is dropped ends its connection: no request is silently forgotten.
+TEST_F(ServerTest, a_dropped_reply_closes_the_connection) {
+    start();
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("lost"));
+    dispatch.replies.clear();
+    loop.run();
+    EXPECT_TRUE(wire->closed);
+}
+
+TEST_F(ServerTest, draining_answers_what_is_open_and_takes_nothing_new) {
+    start();
+    dispatch.echo = false;
+    auto busy = connect();
+    auto idle = connect();
+    receive(*busy, framed("open"));
+    bool drained = false;
+    server->drain(10s, [&] { drained = true; });
+    loop.run();
+    EXPECT_TRUE(idle->closed);
+    EXPECT_FALSE(busy->closed);
+    EXPECT_FALSE(drained);
+    dispatch.replies[0].send(text("done"));
+    loop.run();
+    EXPECT_EQ(busy->from_broker, framed("done"));
+    EXPECT_TRUE(busy->closed);
+    EXPECT_TRUE(drained);
+}
+
+TEST_F(ServerTest, connections_beyond_the_limit_are_refused) {
+    start({.max_connections = 1});
+    auto first = connect();
+    auto second = connect();
+    EXPECT_FALSE(first->closed);
+    EXPECT_TRUE(second->closed);
+    EXPECT_EQ(server->counters().refused.load(), 1);
+}
+
+}  // namespace
+}  // namespace millrace::net
