@@ -289,7 +289,7 @@ bool Connection::queue_response(Response response) {
                 out_.emplace_back(std::move(splice.range));
             }
         }
-        if (at == 0) {
+        if (at == 0 && !response.bytes.empty()) {
             out_.emplace_back(std::move(response.bytes));
         } else if (at < response.bytes.size()) {
             out_.emplace_back(Buffer(response.bytes.begin() + static_cast<std::ptrdiff_t>(at),
