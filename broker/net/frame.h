@@ -18,13 +18,15 @@ namespace millrace::net {
 /// returns, unless keep() was called.
 class Frame {
 public:
-    Frame(ByteView lent) : bytes_(lent) {}  // NOLINT: a view is a lent frame
-    Frame(std::shared_ptr<const Buffer> owned, Reservation charge)
+    explicit Frame(MutableBytes lent) : bytes_(lent) {}
+    Frame(std::shared_ptr<Buffer> owned, Reservation charge)
         : owned_(std::move(owned)), bytes_(*owned_), charge_(std::move(charge)) {}
     Frame(Frame&&) = default;
     Frame& operator=(Frame&&) = default;
 
     ByteView bytes() const { return bytes_; }
+    /// A request is its handler's to patch in place (offsets, epochs) before it is stored.
+    MutableBytes mutable_bytes() { return bytes_; }
 
     /// Makes the bytes live as long as this frame: one copy if they were lent. Call it before
     /// views into the frame are made.
@@ -37,8 +39,8 @@ public:
     }
 
 private:
-    std::shared_ptr<const Buffer> owned_;
-    ByteView bytes_;
+    std::shared_ptr<Buffer> owned_;
+    MutableBytes bytes_;
     Reservation charge_;
 };
 

@@ -171,7 +171,7 @@ Connection::Progress Connection::cut_frames(MutableBytes data, std::size_t& used
         }
         used += length_size + size;
         frame_began_.reset();
-        dispatch(Frame(ByteView(rest.subspan(length_size, size))), std::move(charge));
+        dispatch(Frame(rest.subspan(length_size, size)), std::move(charge));
         if (closed_) {
             return Progress::closed;
         }

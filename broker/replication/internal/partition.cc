@@ -1,0 +1,599 @@
+#include "replication/internal/partition.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/overloaded.h"
+#include "record/batch_view.h"
+
+namespace millrace::replication {
+namespace {
+
+/// Batches below this size are gathered in memory and written together at the end of the turn.
+constexpr std::size_t gather_below = 32U << 10;
+
+storage::ProducerBatch producer_batch(const record::BatchView& batch) {
+    return {.producer = batch.producer_id(),
+            .epoch = batch.producer_epoch(),
+            .first_sequence = batch.base_sequence(),
+            .last_sequence = batch.last_sequence(),
+            .first_offset = batch.base_offset(),
+            .last_offset = batch.last_offset(),
+            .max_timestamp = Timestamp{batch.max_timestamp()},
+            .transactional = batch.is_transactional()};
+}
+
+KafkaError error_of(const Error& error) {
+    // A full disk is told as what a client retries on: space may come back.
+    return error.code() == Code::invalid ? KafkaError::unknown_server_error
+                                         : KafkaError::kafka_storage_error;
+}
+
+}  // namespace
+
+Partition::Partition(Shell& shell, PartitionState state, PartitionSettings settings)
+    : shell_(shell), state_(std::move(state)), settings_(std::move(settings)) {}
+
+void Partition::give_log(std::unique_ptr<storage::PartitionLog> log) {
+    MR_ASSERT(log_ == nullptr);
+    log_ = std::move(log);
+    known_high_watermark_ = log_->start();
+    if (state_.leader == shell_.self) {
+        become_leader();
+    }
+}
+
+std::unique_ptr<storage::PartitionLog> Partition::take_log() {
+    release_all(KafkaError::not_leader_or_follower);
+    leader_.reset();
+    return std::move(log_);
+}
+
+void Partition::change_state(PartitionState state) {
+    if (state.partition_epoch < state_.partition_epoch) {
+        return;
+    }
+    const bool same_epoch = state.leader_epoch == state_.leader_epoch;
+    state_ = std::move(state);
+    if (!log_) {
+        return;
+    }
+    if (state_.leader != shell_.self) {
+        if (leader_) {
+            known_high_watermark_ = leader_->high_watermark();
+            leader_.reset();
+            release_all(KafkaError::not_leader_or_follower);
+        }
+        return;
+    }
+    if (leader_ && same_epoch) {
+        run(leader_->step(IsrDecided{state_.isr, state_.partition_epoch}));
+        return;
+    }
+    become_leader();
+}
+
+void Partition::become_leader() {
+    if (leader_) {
+        known_high_watermark_ = leader_->high_watermark();
+    }
+    write_staged();
+    if (const auto assigned = log_->assign_epoch(state_.leader_epoch); !assigned) {
+        MR_LOG(*shell_.log, error, "replication.epoch_not_written",
+               field("partition", state_.topic), field("index", state_.id.partition),
+               field("reason", assigned.error().message()));
+        return;
+    }
+    leader_.emplace(LeaderCore::Start{.self = shell_.self,
+                                      .replicas = state_.replicas,
+                                      .isr = state_.isr,
+                                      .partition_epoch = state_.partition_epoch,
+                                      .end = log_->end(),
+                                      .synced_end = log_->synced_end(),
+                                      .high_watermark = known_high_watermark_,
+                                      .durability = settings_.durability,
+                                      .min_isr = settings_.min_isr,
+                                      .lag_max = shell_.lag_max,
+                                      .now = shell_.loop->clock().now()});
+    run(leader_->step(Tick{shell_.loop->clock().now()}));
+    start_sync();
+    shell_.readable(*this);
+}
+
+void Partition::change_settings(const PartitionSettings& settings) {
+    settings_ = settings;
+    if (log_) {
+        log_->set_limits(settings_.limits);
+    }
+    if (leader_) {
+        run(leader_->step(SettingsChanged{settings_.durability, settings_.min_isr}));
+        start_sync();
+    }
+}
+
+Offset Partition::high_watermark() const {
+    return leader_ ? leader_->high_watermark() : known_high_watermark_;
+}
+
+Offset Partition::last_stable() const {
+    return log_ ? log_->producers().last_stable(high_watermark()) : high_watermark();
+}
+
+KafkaError Partition::check_leader(LeaderEpoch current_epoch) const {
+    if (!leader_) {
+        return KafkaError::not_leader_or_follower;
+    }
+    if (current_epoch != no_leader_epoch) {
+        if (current_epoch < state_.leader_epoch) {
+            return KafkaError::fenced_leader_epoch;
+        }
+        if (current_epoch > state_.leader_epoch) {
+            return KafkaError::unknown_leader_epoch;
+        }
+    }
+    return KafkaError::none;
+}
+
+// --- Append ---------------------------------------------------------------------------------------
+
+void Partition::refuse(Append request, KafkaError error) {
+    AppendResult result;
+    result.error = error;
+    result.log_start = log_ ? log_->start() : no_offset;
+    result.leader = state_.leader;
+    result.leader_epoch = state_.leader_epoch;
+    request.done(result);
+}
+
+void Partition::append(Append request) {
+    if (const KafkaError error = check_leader(request.as_epoch.value_or(no_leader_epoch));
+        error != KafkaError::none) {
+        refuse(std::move(request), error);
+        return;
+    }
+    if (log_->failure()) {
+        refuse(std::move(request), KafkaError::kafka_storage_error);
+        return;
+    }
+    if (request.acks == -1 && leader_->under_min_isr()) {
+        refuse(std::move(request), KafkaError::not_enough_replicas);
+        return;
+    }
+    if (request.origin == Origin::client) {
+        AppendResult result;
+        const KafkaError error = check_producer(request, result);
+        if (error == KafkaError::duplicate_sequence_number) {
+            // Stored before: the same answer, at the same moment as then.
+            const auto batch = record::BatchView::parse(request.batch);
+            const Offset end = result.base + (batch->last_offset_delta() + std::int64_t{1});
+            result.error = KafkaError::none;
+            result.log_start = log_->start();
+            if (request.acks == -1 && end > leader_->high_watermark()) {
+                waiting_.emplace(end, Waiting{result, std::move(request.done), {}});
+            } else {
+                request.done(result);
+            }
+            return;
+        }
+        if (error != KafkaError::none) {
+            refuse(std::move(request), error);
+            return;
+        }
+    }
+    stage(std::move(request));
+}
+
+KafkaError Partition::check_producer(Append& request, AppendResult& result) {
+    const auto batch = record::BatchView::parse(request.batch);
+    MR_ASSERT(batch.has_value());  // validated before it came here
+    if (!batch->has_producer_id()) {
+        return KafkaError::none;
+    }
+    write_staged();  // so that the log's memory of this producer is complete
+    const storage::ProducerVerdict verdict = log_->producers().check(producer_batch(*batch));
+    switch (verdict.kind) {
+        case storage::ProducerVerdictKind::accept: return KafkaError::none;
+        case storage::ProducerVerdictKind::duplicate:
+            result.base = verdict.first_offset;
+            if (settings_.log_append_time) {
+                result.append_time = verdict.timestamp;
+            }
+            return KafkaError::duplicate_sequence_number;
+        case storage::ProducerVerdictKind::fenced: return KafkaError::invalid_producer_epoch;
+        case storage::ProducerVerdictKind::out_of_order:
+            return KafkaError::out_of_order_sequence_number;
+        case storage::ProducerVerdictKind::not_transactional: return KafkaError::invalid_txn_state;
+        case storage::ProducerVerdictKind::coordinator_fenced:
+            return KafkaError::transaction_coordinator_fenced;
+    }
+    return KafkaError::unknown_server_error;
+}
+
+void Partition::stage(Append request) {
+    const MutableBytes bytes = request.batch;
+    const bool large = bytes.size() >= gather_below;
+    if (large || staging_.size() + bytes.size() > (1U << 20)) {
+        write_staged();
+    }
+    if (staged_.empty()) {
+        staged_end_ = log_->end();
+    }
+    Staged staged;
+    staged.base = staged_end_;
+    staged.size = bytes.size();
+    record::patch_base_offset(bytes, staged.base);
+    record::patch_leader_epoch(bytes, state_.leader_epoch);
+    if (settings_.log_append_time) {
+        staged.append_time = shell_.loop->clock().wall();
+        record::patch_timestamps(bytes, record::TimestampType::log_append_time,
+                                 staged.append_time.milliseconds);
+    }
+    const auto batch = record::BatchView::parse(bytes);
+    MR_ASSERT(batch.has_value());
+    staged.end = batch->next_offset();
+    staged.request = std::move(request);
+    staged.request.batch = {};
+    if (!large) {
+        staged_end_ = staged.end;
+        staging_.insert(staging_.end(), bytes.begin(), bytes.end());
+        staged_.push_back(std::move(staged));
+        shell_.flush_soon(*this);
+        return;
+    }
+    const record::BatchView view = *batch;
+    const auto written = log_->append({&view, 1}, shell_.loop->clock().wall());
+    if (!written) {
+        refuse(std::move(staged.request), error_of(written.error()));
+        return;
+    }
+    finish_staged(std::move(staged));
+    run(leader_->step(Appended{log_->end()}));
+    shell_.flush_soon(*this);
+}
+
+void Partition::write_staged() {
+    if (staged_.empty()) {
+        return;
+    }
+    std::vector<Staged> staged = std::exchange(staged_, {});
+    Buffer bytes = std::exchange(staging_, {});
+    std::vector<record::BatchView> views;
+    views.reserve(staged.size());
+    record::BatchRange range{bytes};
+    while (const auto view = range.next()) {
+        views.push_back(*view);
+    }
+    MR_ASSERT(views.size() == staged.size());
+    const auto written = log_->append(views, shell_.loop->clock().wall());
+    if (!written) {
+        MR_LOG(*shell_.log, warn, "replication.append_failed", field("topic", state_.topic),
+               field("partition", state_.id.partition), field("reason", written.error().message()));
+        for (Staged& one : staged) {
+            refuse(std::move(one.request), error_of(written.error()));
+        }
+        return;
+    }
+    for (Staged& one : staged) {
+        finish_staged(std::move(one));
+    }
+    if (leader_) {
+        run(leader_->step(Appended{log_->end()}));
+    }
+    bytes.clear();
+    if (bytes.capacity() <= (64U << 10) && staging_.empty()) {
+        staging_ = std::move(bytes);  // keep a small one, so a steady producer costs no allocation
+    }
+}
+
+void Partition::finish_staged(Staged staged) {
+    AppendResult result;
+    result.base = staged.base;
+    result.append_time = staged.append_time;
+    result.log_start = log_->start();
+    result.leader = state_.leader;
+    result.leader_epoch = state_.leader_epoch;
+    if (staged.request.stored) {
+        staged.request.stored(staged.base, staged.end);
+    }
+    if (staged.request.acks != -1) {
+        staged.request.done(result);
+        return;
+    }
+    auto waiting = waiting_.emplace(staged.end, Waiting{result, std::move(staged.request.done), {}});
+    if (state_.replicas.size() > 1) {
+        // Alone, only our own disk can be late, and it answers or fails.
+        waiting->second.timer = shell_.loop->after(
+            staged.request.timeout, [this_find = shell_.find, id = state_.id, end = staged.end] {
+                if (auto partition = this_find(id)) {
+                    auto [from, to] = partition->waiting_.equal_range(end);
+                    for (auto at = from; at != to;) {
+                        Waiting late = std::move(at->second);
+                        at = partition->waiting_.erase(at);
+                        late.result.error = KafkaError::request_timed_out;
+                        late.result.base = no_offset;
+                        late.done(late.result);
+                    }
+                }
+            });
+    }
+}
+
+void Partition::flush() {
+    if (!log_) {
+        return;
+    }
+    write_staged();
+    start_sync();
+    if (leader_) {
+        shell_.readable(*this);
+    }
+}
+
+void Partition::start_sync() {
+    if (settings_.durability == Durability::replicated || !log_) {
+        return;
+    }
+    auto job = log_->begin_sync();
+    if (!job) {
+        return;
+    }
+    auto shared = std::make_shared<std::pair<storage::SyncJob, Result<void>>>(std::move(*job),
+                                                                              Result<void>{});
+    shell_.pool->run(
+        0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
+        [shared, find = shell_.find, id = state_.id] {
+            auto partition = find(id);
+            if (!partition || !partition->log_) {
+                return;
+            }
+            partition->log_->complete_sync(shared->first, shared->second);
+            if (!shared->second) {
+                MR_LOG(*partition->shell_.log, error, "replication.sync_failed",
+                       field("topic", partition->state_.topic), field("partition", id.partition),
+                       field("reason", shared->second.error().message()));
+                partition->release_all(KafkaError::kafka_storage_error);
+                return;
+            }
+            if (partition->leader_) {
+                partition->run(partition->leader_->step(Synced{partition->log_->synced_end()}));
+            }
+            partition->start_sync();
+        });
+}
+
+void Partition::run(const std::vector<LeaderEffect>& effects) {
+    for (const LeaderEffect& effect : effects) {
+        std::visit(
+            Overloaded{[this](const AdvanceHighWatermark& e) { on_high_watermark(e.to); },
+                       [this](const ProposeIsr& e) {
+                           shell_.proposer->propose(
+                               {state_.id, state_.leader_epoch, e.partition_epoch, e.isr},
+                               [find = shell_.find, id = state_.id](KafkaError) {
+                                   auto partition = find(id);
+                                   if (partition && partition->leader_) {
+                                       partition->run(partition->leader_->step(ProposalRefused{}));
+                                   }
+                               });
+                       }},
+            effect);
+    }
+}
+
+void Partition::on_high_watermark(Offset to) {
+    known_high_watermark_ = to;
+    while (!waiting_.empty() && waiting_.begin()->first <= to) {
+        Waiting ready = std::move(waiting_.begin()->second);
+        waiting_.erase(waiting_.begin());
+        shell_.loop->cancel(ready.timer);
+        if (leader_->under_min_isr()) {
+            ready.result.error = KafkaError::not_enough_replicas_after_append;
+        }
+        ready.done(ready.result);
+    }
+    if (high_watermark_listener_) {
+        high_watermark_listener_(to);
+    }
+    shell_.readable(*this);
+}
+
+void Partition::watch_high_watermark(std::function<void(Offset)> listener) {
+    high_watermark_listener_ = std::move(listener);
+    if (high_watermark_listener_) {
+        high_watermark_listener_(high_watermark());
+    }
+}
+
+void Partition::release_all(KafkaError error) {
+    for (Staged& staged : std::exchange(staged_, {})) {
+        refuse(std::move(staged.request), error);
+    }
+    staging_.clear();
+    for (auto& [end, waiting] : std::exchange(waiting_, {})) {
+        shell_.loop->cancel(waiting.timer);
+        waiting.result.error = error;
+        waiting.result.base = no_offset;
+        waiting.done(waiting.result);
+    }
+    shell_.readable(*this);
+}
+
+// --- Read -----------------------------------------------------------------------------------------
+
+FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
+                            std::size_t max_bytes, bool min_one_batch) {
+    FetchResult result;
+    result.id = position.id;
+    result.leader = state_.leader;
+    result.leader_epoch = state_.leader_epoch;
+    result.error = check_leader(position.current_epoch);
+    if (result.error != KafkaError::none) {
+        return result;
+    }
+    result.high_watermark = leader_->high_watermark();
+    result.last_stable = last_stable();
+    result.log_start = log_->start();
+    if (position.last_fetched_epoch != no_leader_epoch) {
+        const storage::EpochEnd end =
+            log_->epochs().end_offset_for(position.last_fetched_epoch, log_->end());
+        if (end.end == no_offset) {
+            result.error = KafkaError::offset_out_of_range;
+            return result;
+        }
+        if (end.epoch < position.last_fetched_epoch || end.end < position.from) {
+            result.diverging = DivergingEpoch{end.epoch, end.end};
+            return result;
+        }
+    }
+    Offset upper = log_->end();
+    if (reader.level == ReadLevel::uncommitted) {
+        upper = result.high_watermark;
+    } else if (reader.level == ReadLevel::committed) {
+        upper = result.last_stable;
+    }
+    if (position.from < log_->start() || position.from > log_->end()) {
+        result.error = KafkaError::offset_out_of_range;
+        return result;
+    }
+    if (position.from >= upper) {
+        return result;
+    }
+    auto slice = log_->read({.from = position.from,
+                             .upper = upper,
+                             .max_bytes = std::min(max_bytes, static_cast<std::size_t>(std::max(
+                                                                  0, position.max_bytes))),
+                             .min_one_batch = min_one_batch});
+    if (!slice) {
+        result.error = slice.error().code() == Code::not_found ? KafkaError::offset_out_of_range
+                       : slice.error().code() == Code::corrupt ? KafkaError::corrupt_message
+                                                               : KafkaError::kafka_storage_error;
+        return result;
+    }
+    if (reader.level == ReadLevel::committed) {
+        auto aborted = log_->aborted_transactions(position.from, upper);
+        if (!aborted) {
+            result.error = KafkaError::kafka_storage_error;
+            return result;
+        }
+        result.aborted = *std::move(aborted);
+    }
+    result.slice = *std::move(slice);
+    return result;
+}
+
+std::int64_t Partition::readable_bytes(const FetchPosition& position, const Reader& reader) {
+    const FetchResult now = read(position, reader, SIZE_MAX >> 1, true);
+    if (now.error != KafkaError::none || now.diverging) {
+        return INT64_MAX / 4;  // an answer is due
+    }
+    return static_cast<std::int64_t>(now.slice.length);
+}
+
+void Partition::follower_fetched(const FetchPosition& position, const Reader& reader) {
+    if (leader_ && check_leader(position.current_epoch) == KafkaError::none) {
+        run(leader_->step(FollowerFetched{reader.replica, position.from,
+                                          position.reader_synced_end,
+                                          shell_.loop->clock().now()}));
+    }
+}
+
+void Partition::tick(Instant now) {
+    if (leader_ && state_.replicas.size() > 1) {
+        run(leader_->step(Tick{now}));
+    }
+}
+
+void Partition::find_offset(ShardReplicas::OffsetKind kind, Timestamp at, LeaderEpoch current_epoch,
+                            ReadLevel level, UniqueFunction<void(OffsetAnswer)> done) {
+    using Kind = ShardReplicas::OffsetKind;
+    OffsetAnswer answer;
+    answer.error = check_leader(current_epoch);
+    if (answer.error != KafkaError::none) {
+        done(answer);
+        return;
+    }
+    const Offset upper = level == ReadLevel::replica     ? log_->end()
+                         : level == ReadLevel::committed ? last_stable()
+                                                         : leader_->high_watermark();
+    if (level != ReadLevel::replica && !leader_->is_current() && kind != Kind::earliest) {
+        // A new leader does not know yet how far its predecessor had committed (KIP-207).
+        answer.error = KafkaError::offset_not_available;
+        done(answer);
+        return;
+    }
+    if (kind == Kind::earliest || kind == Kind::earliest_local || kind == Kind::latest) {
+        answer.offset = kind == Kind::latest ? upper : log_->start();
+        const auto epoch = log_->epochs().epoch_of(answer.offset);
+        answer.epoch = kind == Kind::latest ? state_.leader_epoch
+                                            : epoch.value_or(no_leader_epoch);
+        done(answer);
+        return;
+    }
+    auto search = std::make_shared<storage::TimestampSearch>(
+        kind == Kind::max_timestamp ? log_->search_max_timestamp() : log_->search_timestamp(at));
+    auto found = std::make_shared<Result<std::optional<storage::TimestampOffset>>>(
+        std::optional<storage::TimestampOffset>{});
+    shell_.pool->run(
+        0, *shell_.loop, [search, found] { *found = search->run(); },
+        [found, upper, done = std::move(done)]() mutable {
+            OffsetAnswer late;
+            if (!*found) {
+                late.error = KafkaError::kafka_storage_error;
+            } else if (const auto& hit = **found; hit && hit->offset < upper) {
+                late.offset = hit->offset;
+                late.timestamp = hit->timestamp;
+                late.epoch = hit->epoch;
+            }
+            done(late);
+        });
+}
+
+EpochEndAnswer Partition::epoch_end(LeaderEpoch current_epoch, LeaderEpoch asked) {
+    EpochEndAnswer answer;
+    answer.error = check_leader(current_epoch);
+    if (answer.error == KafkaError::none) {
+        const storage::EpochEnd end = log_->epochs().end_offset_for(asked, log_->end());
+        answer.epoch = end.epoch;
+        answer.end = end.end;
+    }
+    return answer;
+}
+
+std::pair<KafkaError, Offset> Partition::delete_records(Offset before) {
+    if (!leader_) {
+        return {KafkaError::not_leader_or_follower, no_offset};
+    }
+    const Offset target = before == no_offset ? leader_->high_watermark() : before;
+    if (target < Offset{0} || target > leader_->high_watermark()) {
+        return {KafkaError::offset_out_of_range, no_offset};
+    }
+    if (const auto moved = log_->advance_start(target); !moved) {
+        return {KafkaError::kafka_storage_error, no_offset};
+    }
+    return {KafkaError::none, log_->start()};
+}
+
+ShardReplicas::View Partition::view() const {
+    ShardReplicas::View view;
+    view.id = state_.id;
+    view.topic = state_.topic;
+    view.leader = state_.leader;
+    view.leader_epoch = state_.leader_epoch;
+    view.is_leader = leader_.has_value();
+    view.isr = state_.isr.size();
+    view.replicas = state_.replicas.size();
+    view.under_min_isr = leader_ && leader_->under_min_isr();
+    view.high_watermark = high_watermark();
+    view.last_stable = last_stable();
+    if (log_) {
+        view.start = log_->start();
+        view.end = log_->end();
+        view.synced_end = log_->synced_end();
+        view.size_bytes = log_->size_bytes();
+        view.directory = log_->directory()->id();
+        view.directory_path = log_->directory()->path();
+        view.failure = log_->failure();
+    }
+    return view;
+}
+
+}  // namespace millrace::replication

@@ -1,0 +1,149 @@
+#include "replication/leader_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace millrace::replication {
+
+LeaderCore::LeaderCore(Start start)
+    : self_(start.self),
+      isr_(start.isr.begin(), start.isr.end()),
+      partition_epoch_(start.partition_epoch),
+      epoch_start_(start.end),
+      end_(start.end),
+      synced_end_(start.synced_end),
+      high_watermark_(start.high_watermark),
+      durability_(start.durability),
+      min_isr_(start.min_isr),
+      lag_max_(start.lag_max),
+      now_(start.now) {
+    for (const BrokerId replica : start.replicas) {
+        if (replica != self_) {
+            // A member of the ISR gets lag_max to show itself before its silence counts.
+            followers_[replica] = Follower{.caught_up_at = isr_.contains(replica) ? now_ : Instant{},
+                                           .last_fetch_at = Instant{}};
+        }
+    }
+}
+
+std::vector<LeaderEffect> LeaderCore::step(const LeaderEvent& event) {
+    std::visit([this](const auto& e) { note(e); }, event);
+    std::vector<LeaderEffect> effects;
+    if (const Offset to = reached(); to > high_watermark_) {
+        high_watermark_ = to;
+        effects.emplace_back(AdvanceHighWatermark{to});
+    }
+    if (proposed_.empty()) {
+        if (std::set<BrokerId> wanted = wanted_isr(); wanted != isr_) {
+            proposed_ = std::move(wanted);
+            effects.emplace_back(
+                ProposeIsr{{proposed_.begin(), proposed_.end()}, partition_epoch_});
+        }
+    }
+    return effects;
+}
+
+void LeaderCore::note(const Appended& event) {
+    MR_ASSERT(event.end >= end_);
+    end_ = event.end;
+}
+
+void LeaderCore::note(const Synced& event) { synced_end_ = std::max(synced_end_, event.end); }
+
+void LeaderCore::note(const FollowerFetched& event) {
+    now_ = std::max(now_, event.at);
+    const auto at = followers_.find(event.replica);
+    if (at == followers_.end()) {
+        return;  // not a replica (any more)
+    }
+    Follower& follower = at->second;
+    // It has caught up with what we had when it asked last, or with all we have now.
+    if (event.log_end >= end_) {
+        follower.caught_up_at = event.at;
+    } else if (follower.leader_end_at_fetch != no_offset &&
+               event.log_end >= follower.leader_end_at_fetch) {
+        follower.caught_up_at = std::max(follower.caught_up_at, follower.last_fetch_at);
+    }
+    follower.log_end = event.log_end;
+    if (event.synced_end) {
+        // Never more than it has; a restart may report less than before, which is the truth now.
+        follower.synced_end = std::min(*event.synced_end, event.log_end);
+    } else {
+        follower.synced_end.reset();
+    }
+    follower.leader_end_at_fetch = end_;
+    follower.last_fetch_at = event.at;
+}
+
+void LeaderCore::note(const Tick& event) { now_ = std::max(now_, event.at); }
+
+void LeaderCore::note(const IsrDecided& event) {
+    if (event.partition_epoch < partition_epoch_) {
+        return;
+    }
+    isr_ = {event.isr.begin(), event.isr.end()};
+    partition_epoch_ = event.partition_epoch;
+    proposed_.clear();
+}
+
+void LeaderCore::note(const ProposalRefused&) { proposed_.clear(); }
+
+void LeaderCore::note(const Ineligible& event) { ineligible_ = event.brokers; }
+
+void LeaderCore::note(const SettingsChanged& event) {
+    durability_ = event.durability;
+    min_isr_ = event.min_isr;
+}
+
+Offset LeaderCore::counted_end(BrokerId replica) const {
+    if (replica == self_) {
+        return durability_ == Durability::synced ? synced_end_ : end_;
+    }
+    const auto at = followers_.find(replica);
+    if (at == followers_.end()) {
+        return no_offset;
+    }
+    const Follower& follower = at->second;
+    if (durability_ == Durability::synced && follower.synced_end) {
+        return *follower.synced_end;
+    }
+    // A follower that does not report syncs (a foreign broker) counts by its log end.
+    return follower.log_end;
+}
+
+Offset LeaderCore::reached() const {
+    if (under_min_isr()) {
+        return high_watermark_;
+    }
+    Offset least = counted_end(self_);
+    for (const BrokerId replica : isr_) {
+        least = std::min(least, counted_end(replica));
+    }
+    for (const BrokerId replica : proposed_) {
+        least = std::min(least, counted_end(replica));
+    }
+    return least;
+}
+
+std::set<BrokerId> LeaderCore::wanted_isr() const {
+    std::set<BrokerId> wanted{self_};
+    for (const auto& [replica, follower] : followers_) {
+        if (ineligible_.contains(replica)) {
+            continue;
+        }
+        const bool member = isr_.contains(replica);
+        const bool silent = now_ - follower.caught_up_at > lag_max_;
+        // To join it must hold everything the ISR has promised to hold.
+        const bool caught_up = follower.log_end >= high_watermark_ &&
+                               follower.log_end >= epoch_start_ &&
+                               counted_end(replica) >= high_watermark_ && !silent;
+        if (member ? !silent : caught_up) {
+            wanted.insert(replica);
+        }
+    }
+    return wanted;
+}
+
+}  // namespace millrace::replication

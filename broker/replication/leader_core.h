@@ -1,0 +1,133 @@
+// replication/leader_core.h
+//
+// What a leader concludes about one partition: how far the high watermark may go and who belongs
+// in the ISR. Pure; time is an input.
+//
+// The high watermark is the minimum over the *maximal* ISR (committed and proposed members) of the
+// end that the topic's durability asks for, and it stands still while the ISR is below
+// min.insync.replicas. It never goes back.
+#pragma once
+
+#include <map>
+#include <set>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "model/ids.h"
+#include "replication/types.h"
+
+namespace millrace::replication {
+
+struct Appended {
+    Offset end;
+};
+struct Synced {
+    Offset end;
+};
+/// A follower asked for data from `log_end`: it has everything below it.
+struct FollowerFetched {
+    BrokerId replica;
+    Offset log_end;
+    std::optional<Offset> synced_end;  ///< None: it does not report (a foreign broker).
+    Instant at;
+};
+struct Tick {
+    Instant at;
+};
+/// The metadata says so, after our proposal or for its own reasons.
+struct IsrDecided {
+    std::vector<BrokerId> isr;
+    PartitionEpoch partition_epoch;
+};
+/// Our proposal was refused for good; go back to what is committed.
+struct ProposalRefused {};
+/// A broker that the controller fences may not be proposed.
+struct Ineligible {
+    std::set<BrokerId> brokers;
+};
+struct SettingsChanged {
+    Durability durability;
+    std::int32_t min_isr;
+};
+
+using LeaderEvent = std::variant<Appended, Synced, FollowerFetched, Tick, IsrDecided,
+                                 ProposalRefused, Ineligible, SettingsChanged>;
+
+struct AdvanceHighWatermark {
+    Offset to;
+    friend bool operator==(const AdvanceHighWatermark&, const AdvanceHighWatermark&) = default;
+};
+struct ProposeIsr {
+    std::vector<BrokerId> isr;
+    PartitionEpoch partition_epoch;  ///< The one it builds on.
+    friend bool operator==(const ProposeIsr&, const ProposeIsr&) = default;
+};
+
+using LeaderEffect = std::variant<AdvanceHighWatermark, ProposeIsr>;
+
+class LeaderCore {
+public:
+    struct Start {
+        BrokerId self;
+        std::vector<BrokerId> replicas;
+        std::vector<BrokerId> isr;
+        PartitionEpoch partition_epoch;
+        Offset end;
+        Offset synced_end;
+        Offset high_watermark;
+        Durability durability = Durability::synced;
+        std::int32_t min_isr = 1;
+        Duration lag_max = 30s;  ///< replica.lag.time.max.ms
+        Instant now;
+    };
+    explicit LeaderCore(Start start);
+
+    std::vector<LeaderEffect> step(const LeaderEvent& event);
+
+    Offset high_watermark() const { return high_watermark_; }
+    const std::set<BrokerId>& isr() const { return isr_; }
+    bool under_min_isr() const { return isr_.size() < static_cast<std::size_t>(min_isr_); }
+    /// The high watermark has passed where this leader began: what it says is known to be current.
+    bool is_current() const { return high_watermark_ >= epoch_start_; }
+    bool proposal_pending() const { return !proposed_.empty(); }
+    struct Follower {
+        Offset log_end = no_offset;
+        std::optional<Offset> synced_end;
+        Instant caught_up_at;         ///< Last time it had everything the leader had then.
+        Instant last_fetch_at;
+        Offset leader_end_at_fetch = no_offset;
+    };
+    const std::map<BrokerId, Follower>& followers() const { return followers_; }
+
+private:
+    void note(const Appended& event);
+    void note(const Synced& event);
+    void note(const FollowerFetched& event);
+    void note(const Tick& event);
+    void note(const IsrDecided& event);
+    void note(const ProposalRefused& event);
+    void note(const Ineligible& event);
+    void note(const SettingsChanged& event);
+
+    Offset counted_end(BrokerId replica) const;
+    Offset reached() const;
+    std::set<BrokerId> wanted_isr() const;
+
+    BrokerId self_;
+    std::map<BrokerId, Follower> followers_;
+    std::set<BrokerId> isr_;
+    std::set<BrokerId> proposed_;  ///< Empty: no proposal is under way.
+    std::set<BrokerId> ineligible_;
+    PartitionEpoch partition_epoch_;
+    Offset epoch_start_;  ///< Our end when we became leader: who joins must hold all below it.
+    Offset end_;
+    Offset synced_end_;
+    Offset high_watermark_;
+    Durability durability_;
+    std::int32_t min_isr_;
+    Duration lag_max_;
+    Instant now_;
+};
+
+}  // namespace millrace::replication

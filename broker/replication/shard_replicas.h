@@ -1,0 +1,129 @@
+// replication/shard_replicas.h
+//
+// The partitions of one shard: the door through which everything appends and reads. Every call is
+// made on the shard's loop; completions run there.
+//
+// Appends of one turn of the loop are written together and synced together: a completion never
+// runs before the write it answers for. Reads give file ranges, nothing is copied.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "replication/types.h"
+#include "runtime/node.h"
+#include "storage/log_store.h"
+
+namespace millrace::replication {
+
+class Partition;
+
+/// What leaders of this shard ask of the controller.
+class IsrProposer {
+public:
+    struct Proposal {
+        TopicIdPartition id;
+        LeaderEpoch leader_epoch;
+        PartitionEpoch partition_epoch;
+        std::vector<BrokerId> isr;
+    };
+    virtual ~IsrProposer() = default;
+    /// The answer comes as a new PartitionState, or `refused` runs on the shard.
+    virtual void propose(Proposal proposal, UniqueFunction<void(KafkaError)> refused) = 0;
+};
+
+/// Tells when data may have become readable. One-shot.
+using WakeUp = UniqueFunction<void()>;
+struct WatchId {
+    std::uint64_t value = 0;
+    explicit operator bool() const { return value != 0; }
+};
+
+class ShardReplicas {
+public:
+    struct Options {
+        BrokerId self;
+        Duration lag_max = 30s;
+        Duration tick = 500ms;
+    };
+
+    ShardReplicas(Options options, runtime::Shard shard, runtime::DiskPool& pool,
+                  storage::LogStore& store, IsrProposer& proposer, const Logger& log);
+    ~ShardReplicas();
+    ShardReplicas(const ShardReplicas&) = delete;
+    ShardReplicas& operator=(const ShardReplicas&) = delete;
+
+    // --- From the metadata, in order -------------------------------------------------------------
+
+    /// This broker has (or keeps) a replica. Creates, loads, leads or follows as `state` says.
+    void assign(const PartitionState& state, const PartitionSettings& settings);
+    void change_settings(const TopicIdPartition& id, const PartitionSettings& settings);
+    /// This broker has no replica of it any more; its log is retired.
+    void unassign(const TopicIdPartition& id);
+
+    // --- Data -----------------------------------------------------------------------------------
+
+    void append(Append request);
+
+    /// What can be read now. `budget_bytes` over all; the first batch is given whole even if larger.
+    std::vector<FetchResult> fetch(const std::vector<FetchPosition>& positions,
+                                   const Reader& reader, std::size_t budget_bytes);
+    /// Wakes once, when at least `min_bytes` in all have become readable past the given positions
+    /// or one of the partitions changed its leader. Not at all if unwatch() comes first.
+    WatchId watch(const std::vector<FetchPosition>& positions, const Reader& reader,
+                  std::int64_t min_bytes, WakeUp wake);
+    void unwatch(WatchId watch);
+
+    enum class OffsetKind { earliest, latest, by_timestamp, max_timestamp, earliest_local };
+    void find_offset(const TopicIdPartition& id, OffsetKind kind, Timestamp at,
+                     LeaderEpoch current_epoch, ReadLevel level,
+                     UniqueFunction<void(OffsetAnswer)> done);
+    EpochEndAnswer epoch_end(const TopicIdPartition& id, LeaderEpoch current_epoch,
+                             LeaderEpoch asked);
+    /// `before` no_offset: up to the high watermark. The answer is the new log start.
+    void delete_records(const TopicIdPartition& id, Offset before, Duration timeout,
+                        UniqueFunction<void(KafkaError, Offset low_watermark)> done);
+
+    // --- Looking in -----------------------------------------------------------------------------
+
+    struct View {
+        TopicIdPartition id;
+        std::string topic;
+        BrokerId leader;
+        LeaderEpoch leader_epoch;
+        bool is_leader = false;
+        Offset start;
+        Offset end;
+        Offset synced_end;
+        Offset high_watermark;
+        Offset last_stable;
+        std::uint64_t size_bytes = 0;
+        std::size_t isr = 0;
+        std::size_t replicas = 0;
+        Uuid directory;
+        std::string directory_path;
+        bool under_min_isr = false;
+        std::optional<Error> failure;
+    };
+    std::optional<View> view(const TopicIdPartition& id) const;
+    std::vector<View> views() const;
+    /// For DescribeProducers; null if the partition is not led here.
+    const storage::ProducerState* producers(const TopicIdPartition& id) const;
+    /// Every advance of a led partition's high watermark; one listener per partition.
+    void watch_high_watermark(const TopicIdPartition& id, std::function<void(Offset)> listener);
+
+    /// Writes what a clean start needs for every log. Blocking: the loops are about to stop.
+    Result<void> close_cleanly();
+
+private:
+    struct Inside;
+    std::shared_ptr<Inside> inside_;
+};
+
+}  // namespace millrace::replication

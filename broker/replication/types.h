@@ -1,0 +1,132 @@
+// replication/types.h
+//
+// What the doors of replication take and give: plain facts, no wire types.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "base/unique_function.h"
+#include "model/ids.h"
+#include "model/kafka_error.h"
+#include "storage/limits.h"
+#include "storage/partition_log.h"
+
+namespace millrace::replication {
+
+/// What an acknowledgement means (docs: durability).
+enum class Durability {
+    synced,      ///< The high watermark follows synced ends: an ack survives a power cut of all.
+    replicated,  ///< It follows log ends, as in Kafka.
+};
+
+/// What the metadata says of one partition, as far as its replicas must act on it.
+struct PartitionState {
+    TopicIdPartition id;
+    std::string topic;
+    std::vector<BrokerId> replicas;
+    std::vector<BrokerId> isr;
+    std::vector<BrokerId> adding;
+    std::vector<BrokerId> removing;
+    BrokerId leader = no_broker;
+    LeaderEpoch leader_epoch{0};
+    PartitionEpoch partition_epoch{0};
+    Uuid directory;  ///< Of this broker's replica; zero: not assigned yet.
+    friend bool operator==(const PartitionState&, const PartitionState&) = default;
+};
+
+/// Topic settings that replication acts on.
+struct PartitionSettings {
+    storage::LogLimits limits;
+    Durability durability = Durability::synced;
+    std::int32_t min_isr = 1;
+    bool log_append_time = false;
+    bool unclean_leader_election = false;
+    friend bool operator==(const PartitionSettings&, const PartitionSettings&) = default;
+};
+
+enum class Origin {
+    client,       ///< A producer: sequences are checked.
+    coordinator,  ///< Our own group or transaction log.
+};
+
+struct AppendResult {
+    KafkaError error = KafkaError::none;
+    Offset base = no_offset;
+    Timestamp append_time{-1};  ///< Set where the topic stamps records itself.
+    Offset log_start = no_offset;
+    BrokerId leader = no_broker;  ///< With not_leader_or_follower: who leads, as far as known.
+    LeaderEpoch leader_epoch = no_leader_epoch;
+};
+
+using AppendDone = UniqueFunction<void(AppendResult)>;
+
+/// One validated batch for one partition. `batch` is lent for the call; its base offset, leader
+/// epoch and (if the topic says so) timestamps are patched in place.
+struct Append {
+    TopicIdPartition id;
+    MutableBytes batch;
+    std::int16_t acks = -1;
+    Origin origin = Origin::client;
+    std::optional<LeaderEpoch> as_epoch;  ///< Refuse unless this is the epoch we lead in.
+    Duration timeout = 30s;               ///< For acks=all: how long to wait for the ISR.
+    /// Runs exactly once, maybe inside the call when refused. For acks=0 too.
+    AppendDone done;
+    /// Also told when the batch is in the leader's log, before it is committed. Optional.
+    UniqueFunction<void(Offset base, Offset end)> stored;
+};
+
+enum class ReadLevel { uncommitted, committed, replica };
+
+struct FetchPosition {
+    TopicIdPartition id;
+    Offset from{0};
+    LeaderEpoch current_epoch = no_leader_epoch;       ///< What the reader believes; -1: any.
+    LeaderEpoch last_fetched_epoch = no_leader_epoch;  ///< For divergence; -1: not asked.
+    std::int32_t max_bytes = 1 << 20;
+    Offset reader_log_start = no_offset;
+    std::optional<Offset> reader_synced_end;  ///< A follower of ours reports it.
+};
+
+struct DivergingEpoch {
+    LeaderEpoch epoch;
+    Offset end;
+};
+
+struct FetchResult {
+    TopicIdPartition id;
+    KafkaError error = KafkaError::none;
+    Offset high_watermark = no_offset;
+    Offset last_stable = no_offset;
+    Offset log_start = no_offset;
+    std::optional<DivergingEpoch> diverging;
+    BrokerId leader = no_broker;  ///< With a leadership error.
+    LeaderEpoch leader_epoch = no_leader_epoch;
+    std::vector<storage::AbortedTransaction> aborted;
+    storage::ReadSlice slice;
+};
+
+struct Reader {
+    ReadLevel level = ReadLevel::uncommitted;
+    BrokerId replica = no_broker;  ///< Set for a follower.
+    BrokerEpoch replica_epoch{-1};
+};
+
+struct OffsetAnswer {
+    KafkaError error = KafkaError::none;
+    Offset offset = no_offset;
+    Timestamp timestamp{-1};
+    LeaderEpoch epoch = no_leader_epoch;
+};
+
+struct EpochEndAnswer {
+    KafkaError error = KafkaError::none;
+    LeaderEpoch epoch = no_leader_epoch;
+    Offset end = no_offset;
+};
+
+}  // namespace millrace::replication
