@@ -7,10 +7,13 @@
 include(GoogleTest)
 
 function(millrace_room name)
-    cmake_parse_arguments(ARG "" "" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
+    cmake_parse_arguments(ARG "" "EXCLUDE" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
     # Programs of their own inside a room (a generator, a tool) end in _main.cc.
     list(FILTER sources EXCLUDE REGEX "_main\\.cc$")
+    if(ARG_EXCLUDE)  # Sources that only such a program is made of.
+        list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
+    endif()
     list(APPEND sources ${ARG_SOURCES})
     file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
     set(links ${ARG_LIBS})

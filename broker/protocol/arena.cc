@@ -1,0 +1,28 @@
+#include "protocol/arena.h"
+
+#include <cstring>
+
+namespace millrace::protocol {
+
+ByteView Arena::copy(ByteView bytes) {
+    if (bytes.empty()) {
+        return {};
+    }
+    if (bytes.size() > chunk_size / 4) {
+        // Large ones get a chunk of their own, so that the current one isn't wasted.
+        auto& chunk = chunks_.emplace_back(new std::byte[bytes.size()]);
+        std::memcpy(chunk.get(), bytes.data(), bytes.size());
+        return {chunk.get(), bytes.size()};
+    }
+    if (bytes.size() > free_) {
+        next_ = chunks_.emplace_back(new std::byte[chunk_size]).get();
+        free_ = chunk_size;
+    }
+    std::memcpy(next_, bytes.data(), bytes.size());
+    const ByteView copied{next_, bytes.size()};
+    next_ += bytes.size();
+    free_ -= bytes.size();
+    return copied;
+}
+
+}  // namespace millrace::protocol
