@@ -13,8 +13,8 @@
 
 namespace millrace::metadata {
 
-/// Kafka's reserved directory ids: 0 nobody has said where (or before KIP-858), 1 more than one
-/// directory before the feature came, 2 the directory is gone.
+/// Kafka's reserved directory ids: nobody has said where yet; the directory failed; somewhere on a
+/// broker that came from ZooKeeper.
 inline constexpr Uuid unassigned_directory{0, 0};
 inline constexpr Uuid lost_directory{0, 1};
 inline constexpr Uuid migrating_directory{0, 2};
@@ -55,9 +55,7 @@ struct Topic : RefCounted {
         const PartitionRef* found = partitions.find(index);
         return found != nullptr ? found->get() : nullptr;
     }
-    friend bool operator==(const Topic& a, const Topic& b) {
-        return a.id == b.id && a.name == b.name && a.partitions == b.partitions;
-    }
+    friend bool operator==(const Topic& a, const Topic& b);
 };
 
 class Topics {

@@ -37,6 +37,7 @@ public:
 
 private:
     void change(const TopicIdPartition& which, const Partition* before, const Partition* after);
+    void count(const Partition* partition, std::int64_t by);
 
     PersistentMap<BrokerId, PartitionSet> eligible_;
     PersistentMap<BrokerId, Load> load_;
