@@ -1,6 +1,7 @@
 #include "metadata/sessions.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace millrace::metadata {
 
@@ -42,8 +43,9 @@ std::vector<BrokerId> Sessions::overdue(Instant now) const {
             silent.push_back(broker);
         }
     }
-    std::stable_sort(silent.begin(), silent.end(), [this](BrokerId a, BrokerId b) {
-        return sessions_.at(a).last_contact < sessions_.at(b).last_contact;
+    std::sort(silent.begin(), silent.end(), [this](BrokerId a, BrokerId b) {
+        return std::tuple(sessions_.at(a).last_contact, a) <
+               std::tuple(sessions_.at(b).last_contact, b);
     });
     return silent;
 }
