@@ -8,13 +8,12 @@
 // Names are paths. A new, renamed or removed name survives a crash only after sync_directory().
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/uio.h>
 #include <vector>
 
 #include "base/bytes.h"

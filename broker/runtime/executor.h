@@ -35,8 +35,12 @@ public:
     /// Harmless for a timer that has run or was cancelled. Only on this loop's thread.
     virtual void cancel(TimerId timer) = 0;
 
-    /// True on the loop's own thread (always, in the simulator, while its task runs).
+    /// True on the loop's own thread (in the simulator, while its task runs).
     virtual bool is_current() const = 0;
+
+    /// The time at this very moment: clock().now() stands still within one turn of the loop, this
+    /// does not. For timing a call that may stall (a write into the page cache).
+    virtual Instant read_clock() const { return clock().now(); }
 };
 
 }  // namespace millrace::runtime

@@ -1,16 +1,17 @@
 // runtime/net.h
 //
-// Byte streams, readiness style: the loop says "readable", the owner reads until Code::again. Owned
-// by one loop. Real: non-blocking sockets under epoll. Simulated: byte streams with latency, cuts at
-// random points, resets, half-open ends and partitions.
+// Byte streams, readiness style: the loop says "readable" once, the owner reads until Code::again
+// (or posts itself to go on later: it is not told again about bytes that already wait). Owned by
+// one loop. An owner may destroy its stream inside any of its events. Real: non-blocking sockets
+// under epoll. Simulated: byte streams with latency, cuts at random points, resets, half-open ends
+// and partitions.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <sys/uio.h>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -44,7 +45,8 @@ class Stream {
 public:
     virtual ~Stream() = default;  ///< Closes; no event follows.
 
-    /// Whom to tell. Not owned; must outlive the stream or be replaced. Events start after this.
+    /// Whom to tell. Not owned; must outlive the stream or be replaced. Events start after this,
+    /// with one on_readable if bytes wait. nullptr takes the stream out of its loop (hand-over).
     virtual void set_events(StreamEvents* events) = 0;
 
     /// Bytes read; 0 at the peer's orderly end; Code::again when there is nothing now.
@@ -64,7 +66,7 @@ public:
 
 class Listener {
 public:
-    virtual ~Listener() = default;  ///< Stops listening.
+    virtual ~Listener() = default;        ///< Stops listening.
     virtual Address address() const = 0;  ///< With the real port where 0 was asked for.
     /// Stop accepting for a while (descriptor or connection limits), without closing.
     virtual void pause_accepting(bool paused) = 0;
@@ -81,7 +83,9 @@ public:
     /// Never completes inside the call. Name resolution does not block the loop.
     virtual void connect(const Address& to, Duration timeout,
                          UniqueFunction<void(Result<StreamPtr>)> done) = 0;
-    /// Takes a stream out of this loop, to be given to another loop's adopt(): hand-over.
+    /// Hand-over, second half: binds a stream that came from another loop of the same node to this
+    /// one. It must be without events there: fresh from on_accept or connect, or
+    /// set_events(nullptr).
     virtual StreamPtr adopt(StreamPtr stream) = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "runtime/buggify.h"
 #include "runtime/disk.h"
 #include "runtime/executor.h"
 #include "runtime/net.h"
@@ -31,6 +32,7 @@ public:
     virtual Disk& disk() = 0;
     virtual DiskPool& disk_pool() = 0;
     virtual const Logger& log() const = 0;
+    virtual Buggify& buggify() { return Buggify::never(); }
 };
 
 }  // namespace millrace::runtime

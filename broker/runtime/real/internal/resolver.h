@@ -1,0 +1,36 @@
+// runtime/real/internal/resolver.h
+//
+// Names to addresses off the loop, on a few threads of its own: the system's resolver blocks for
+// seconds, and DiskPool's threads are not for that.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_function.h"
+#include "runtime/executor.h"
+#include "runtime/real/internal/socket_address.h"
+
+namespace millrace::runtime::internal {
+
+class Resolver {
+public:
+    using Addresses = std::vector<SocketAddress>;
+
+    explicit Resolver(unsigned threads);
+    /// Drops what waits. Does not wait for a thread inside a look-up: its answer goes nowhere.
+    ~Resolver();
+
+    /// From any thread. `done` runs on `home`.
+    void resolve(const Address& name, Executor& home, UniqueFunction<void(Result<Addresses>)> done);
+    void stop();
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+    const unsigned max_threads_;
+};
+
+}  // namespace millrace::runtime::internal
