@@ -46,6 +46,9 @@ public:
         message_.versions = parse_range(text_of(root_, "versions"));
         message_.flexible = range_of(root_, "flexible");
         message_.latest_unstable = flag_of(root_, "unstable");
+        for (const YAML::Node& listener : root_["listeners"]) {
+            message_.listeners.push_back(listener.as<std::string>());
+        }
         for (const YAML::Node& common : root_["structs"]) {
             bodies_[text_of(common, "name")] = common["fields"];
         }

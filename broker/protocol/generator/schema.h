@@ -65,6 +65,7 @@ struct Message {
     Range versions;
     Range flexible;
     bool latest_unstable = false;
+    std::vector<std::string> listeners;
     /// Each after those that it uses; the message itself is the last.
     std::vector<Struct> structs;
 

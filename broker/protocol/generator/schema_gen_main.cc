@@ -1,9 +1,11 @@
 // schema_gen OUT GROUPS SCHEMA...: writes OUT/protocol/messages/<message>.h for each schema, their
 // functions spread over OUT/messages_<n>.cc, and the list of them all. A file whose text stays the
 // same is not touched, so that only what depends on a changed schema is built again.
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -50,6 +52,43 @@ std::string list_file(const std::vector<Message>& messages) {
     return out;
 }
 
+bool listens(const Message& message, const char* listener) {
+    return std::count(message.listeners.begin(), message.listeners.end(), listener) > 0;
+}
+
+// MR_API(name, enumerator, key, min, max, unstable, first flexible, on brokers, on controllers), by
+// key.
+std::string api_file(const std::vector<Message>& messages) {
+    std::map<int, const Message*> requests;
+    for (const Message& message : messages) {
+        if (message.kind == "request") {
+            requests[message.api_key] = &message;
+        }
+    }
+    std::string out = "// Generated from protocol/schemas.\n";
+    for (const auto& [key, message] : requests) {
+        const std::string name =
+            message->name.substr(0, message->name.size() - sizeof("Request") + 1);
+        out +=
+            fmt::format("MR_API({}, {}, {}, {}, {}, {}, {}, {}, {})\n", name, snake_case(name), key,
+                        message->versions.low, message->versions.high, message->latest_unstable,
+                        message->flexible.empty() ? Range::open_end : message->flexible.low,
+                        listens(*message, "broker"), listens(*message, "controller"));
+    }
+    return out;
+}
+
+// MR_METADATA_RECORD(type, key), the records of the metadata log.
+std::string metadata_file(const std::vector<Message>& messages) {
+    std::string out = "// Generated from protocol/schemas.\n";
+    for (const Message& message : messages) {
+        if (message.family == "metadata") {
+            out += fmt::format("MR_METADATA_RECORD({}, {})\n", message.name, message.api_key);
+        }
+    }
+    return out;
+}
+
 std::string all_header(const std::vector<Message>& messages) {
     std::string out =
         "// Generated: every message. For tables and tests; others name what they use.\n#pragma "
@@ -80,6 +119,8 @@ int run(const std::filesystem::path& to, std::size_t groups,
         write_if_changed(to / fmt::format("messages_{}.cc", i), source_file(grouped[i]));
     }
     write_if_changed(folder / "list.def", list_file(messages));
+    write_if_changed(folder / "apis.def", api_file(messages));
+    write_if_changed(folder / "metadata_records.def", metadata_file(messages));
     write_if_changed(folder / "all.h", all_header(messages));
     return 0;
 }
