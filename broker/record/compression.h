@@ -48,6 +48,7 @@ public:
     void shrink(std::size_t retain);
 
 private:
+    Error too_large() const;
     Result<void> make_room(std::size_t keep, std::size_t want);
     Result<Decoder*> decoder_for(Compression codec);
 

@@ -31,6 +31,7 @@ public:
     HeaderRange(ByteView bytes, std::int32_t count) : bytes_(bytes), count_(count) {}
 
     std::int32_t size() const { return count_; }
+    ByteView bytes() const { return bytes_; }  ///< As encoded, without the count.
     bool empty() const { return count_ == 0; }
 
     class Iterator {
@@ -109,10 +110,14 @@ public:
     /// false.
     Result<void> status() const;
 
+    /// The codec, not a record in what it gave, is at fault.
+    bool decoding_failed() const { return decoding_failed_; }
+
     std::int32_t records_read() const { return read_; }
 
 private:
     bool fail(Code code, std::string_view what);
+    bool fail_decoding(const Error& error);
     bool refill();
     bool finish();
 
@@ -122,6 +127,7 @@ private:
     std::int32_t read_ = 0;
     Offset base_offset_;
     bool done_ = false;
+    bool decoding_failed_ = false;
     std::optional<Error> error_;
 };
 
