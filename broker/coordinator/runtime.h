@@ -6,6 +6,7 @@
 // Owned by one loop (the control shard); every call on its thread. An answer may call back in.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "coordinator/log_door.h"
 #include "coordinator/state_machine.h"
+#include "record/types.h"
 #include "runtime/executor.h"
 
 namespace millrace::coordinator {
@@ -22,8 +24,10 @@ namespace millrace::coordinator {
 struct RuntimeSettings {
     Duration write_timeout = 5s;   ///< An answer waits no longer for its commit.
     Duration retry_pause = 500ms;  ///< Between attempts to load.
-    Bytes load_chunk = 5_MiB;      ///< One read of the log while loading.
-    Bytes max_pending = 32_MiB;    ///< Records waiting for the log, per partition; then busy.
+    Duration max_retry_pause = 30s;
+    Bytes load_chunk = 1_MiB;    ///< One read of the log while loading: a slice of the loop's time.
+    Bytes max_pending = 32_MiB;  ///< Records waiting for the log, per partition; then busy.
+    record::Compression compression = record::Compression::none;
 };
 
 struct ShardStatus {
@@ -66,17 +70,14 @@ public:
                          std::int32_t coordinator_epoch, TransactionResult result, Outcome done);
 
     std::vector<ShardStatus> shards() const;  ///< By partition.
+    const runtime::Executor& executor() const;
     /// Looks at an active machine without waiting for commits (metrics); null if there is none.
     const StateMachine* peek(PartitionIndex partition) const;
 
 private:
+    struct Common;
     friend class Shard;
-    std::string name_;
-    runtime::Executor& executor_;
-    LogDoor& log_;
-    Factory factory_;
-    RuntimeSettings settings_;
-    Logger logger_;
+    std::shared_ptr<Common> common_;
     std::map<PartitionIndex, std::shared_ptr<Shard>> shards_;
 };
 

@@ -63,6 +63,9 @@ public:
                                Journal& journal) = 0;
     /// The log has been replayed; set up what it doesn't hold (deadlines), repair what it left.
     virtual void loaded(Operation& operation) = 0;
+    /// The state is about to be thrown away: another broker leads, or the log has to be read again.
+    /// Answer with not_coordinator whoever waits for something other than a commit.
+    virtual void unloading() {}
 
     /// When on_deadline() wants to run; Instant::never() for not at all.
     virtual Instant next_deadline() const = 0;
