@@ -47,6 +47,9 @@ public:
     /// Gives a large buffer back; what a quiet shard holds stays below `retain` bytes.
     void shrink(std::size_t retain);
 
+    /// Bytes held for output, for the memory ledger.
+    std::size_t memory() const { return capacity_; }
+
 private:
     Error too_large() const;
     Result<void> make_room(std::size_t keep, std::size_t want);
