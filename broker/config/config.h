@@ -70,7 +70,7 @@ struct Loaded {
 Loaded load(const Source& source);
 
 /// The option that an environment variable stands for: MILLRACE_LOG_SEGMENT_BYTES is
-/// log.segment.bytes, MILLRACE_MILLRACE_DURABILITY or MILLRACE_DURABILITY is millrace.durability.
+/// log.segment.bytes, MILLRACE_DURABILITY is millrace.durability. nullptr for any other name.
 const Option* option_of_environment_name(std::string_view name);
 
 // ---- Values ----------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ struct Described {
     ConfigSource source = ConfigSource::unknown;
     bool sensitive = false;
     std::int8_t type = 0;  ///< Kafka's number of the type.
-    std::string_view documentation;
+    std::string documentation;
     std::vector<Synonym> synonyms;  ///< The first is the one in force.
 };
 

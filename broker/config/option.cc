@@ -36,6 +36,18 @@ constexpr Rule one_of_any_case(std::string_view words) {
 constexpr Rule each_of(std::string_view words) {
     return {Rule::Kind::each_of, 0, 0, words};
 }
+constexpr Rule some() {
+    return {Rule::Kind::anything, 0, 0, {}, true};
+}
+constexpr Rule some_of(std::string_view words) {
+    return {Rule::Kind::each_of, 0, 0, words, true};
+}
+constexpr Rule voters() {
+    return {Rule::Kind::voters, 0, 0, {}};
+}
+constexpr Rule host_ports() {
+    return {Rule::Kind::host_ports, 0, 0, {}};
+}
 constexpr Rule not_empty() {
     return {Rule::Kind::not_empty, 0, 0, {}};
 }

@@ -51,6 +51,8 @@ struct Rule {
         one_of_any_case,
         each_of,         ///< every element of a list is one of `words`
         not_empty,       ///< set means set to something
+        voters,          ///< id@host:port, ...
+        host_ports,      ///< host:port, ...
         throttled,       ///< `*` or partition:broker,...
         offset_reset,    ///< latest, earliest or by_duration:<ISO 8601>
         memory_or_auto,  ///< bytes, or "auto"
@@ -58,7 +60,8 @@ struct Rule {
     Kind kind = Kind::anything;
     double low = 0;
     double high = 0;
-    std::string_view words;  ///< Comma separated.
+    std::string_view words;   ///< Comma separated.
+    bool needs_some = false;  ///< A list must not be empty.
 };
 
 struct Option {

@@ -1,0 +1,227 @@
+#include "config/internal/cross_checks.h"
+
+#include <algorithm>
+#include <span>
+
+#include "config/internal/text.h"
+#include "config/listeners.h"
+
+namespace millrace::config {
+
+namespace {
+
+/// `smaller` × factor ≤ `larger`.
+struct Order {
+    std::string_view smaller;
+    std::string_view larger;
+    std::int64_t factor = 1;
+};
+
+constexpr Order broker_orders[] = {
+    {"broker.heartbeat.interval.ms", "broker.session.timeout.ms", 2},
+    {"replica.fetch.wait.max.ms", "replica.socket.timeout.ms"},
+    {"replica.fetch.wait.max.ms", "replica.lag.time.max.ms"},
+    {"message.max.bytes", "socket.request.max.bytes"},
+    {"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"},
+    {"group.min.session.timeout.ms", "group.max.session.timeout.ms"},
+    {"group.consumer.min.session.timeout.ms", "group.consumer.session.timeout.ms"},
+    {"group.consumer.session.timeout.ms", "group.consumer.max.session.timeout.ms"},
+    {"group.consumer.min.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"},
+    {"group.consumer.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms"},
+    {"group.consumer.heartbeat.interval.ms", "group.consumer.session.timeout.ms"},
+    {"group.consumer.min.assignment.interval.ms", "group.consumer.assignment.interval.ms"},
+    {"group.consumer.assignment.interval.ms", "group.consumer.max.assignment.interval.ms"},
+    {"group.share.min.session.timeout.ms", "group.share.session.timeout.ms"},
+    {"group.share.session.timeout.ms", "group.share.max.session.timeout.ms"},
+    {"group.share.min.heartbeat.interval.ms", "group.share.heartbeat.interval.ms"},
+    {"group.share.heartbeat.interval.ms", "group.share.max.heartbeat.interval.ms"},
+    {"group.share.heartbeat.interval.ms", "group.share.session.timeout.ms"},
+    {"group.share.min.record.lock.duration.ms", "group.share.record.lock.duration.ms"},
+    {"group.share.record.lock.duration.ms", "group.share.max.record.lock.duration.ms"},
+    {"group.share.min.partition.max.record.locks", "group.share.partition.max.record.locks"},
+    {"group.share.partition.max.record.locks", "group.share.max.partition.max.record.locks"},
+    {"group.share.min.delivery.count.limit", "group.share.delivery.count.limit"},
+    {"group.share.delivery.count.limit", "group.share.max.delivery.count.limit"},
+    {"group.share.min.assignment.interval.ms", "group.share.assignment.interval.ms"},
+    {"group.share.assignment.interval.ms", "group.share.max.assignment.interval.ms"},
+    {"group.streams.min.session.timeout.ms", "group.streams.session.timeout.ms"},
+    {"group.streams.session.timeout.ms", "group.streams.max.session.timeout.ms"},
+    {"group.streams.min.heartbeat.interval.ms", "group.streams.heartbeat.interval.ms"},
+    {"group.streams.heartbeat.interval.ms", "group.streams.max.heartbeat.interval.ms"},
+    {"group.streams.heartbeat.interval.ms", "group.streams.session.timeout.ms"},
+    {"group.streams.num.standby.replicas", "group.streams.max.standby.replicas"},
+    {"group.streams.num.warmup.replicas", "group.streams.max.warmup.replicas"},
+    {"group.streams.min.assignment.interval.ms", "group.streams.assignment.interval.ms"},
+    {"group.streams.assignment.interval.ms", "group.streams.max.assignment.interval.ms"},
+    {"group.streams.min.task.offset.interval.ms", "group.streams.task.offset.interval.ms"},
+};
+
+/// A group's setting and the broker's that bound it.
+struct Bound {
+    std::string_view setting;
+    std::string_view least;
+    std::string_view most;
+};
+
+constexpr Bound group_bounds[] = {
+    {"consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms",
+     "group.consumer.max.session.timeout.ms"},
+    {"consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms",
+     "group.consumer.max.heartbeat.interval.ms"},
+    {"consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms",
+     "group.consumer.max.assignment.interval.ms"},
+    {"share.session.timeout.ms", "group.share.min.session.timeout.ms",
+     "group.share.max.session.timeout.ms"},
+    {"share.heartbeat.interval.ms", "group.share.min.heartbeat.interval.ms",
+     "group.share.max.heartbeat.interval.ms"},
+    {"share.record.lock.duration.ms", "group.share.min.record.lock.duration.ms",
+     "group.share.max.record.lock.duration.ms"},
+    {"share.partition.max.record.locks", "group.share.min.partition.max.record.locks",
+     "group.share.max.partition.max.record.locks"},
+    {"share.delivery.count.limit", "group.share.min.delivery.count.limit",
+     "group.share.max.delivery.count.limit"},
+    {"share.assignment.interval.ms", "group.share.min.assignment.interval.ms",
+     "group.share.max.assignment.interval.ms"},
+    {"streams.session.timeout.ms", "group.streams.min.session.timeout.ms",
+     "group.streams.max.session.timeout.ms"},
+    {"streams.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms",
+     "group.streams.max.heartbeat.interval.ms"},
+    {"streams.assignment.interval.ms", "group.streams.min.assignment.interval.ms",
+     "group.streams.max.assignment.interval.ms"},
+    {"streams.num.standby.replicas", "", "group.streams.max.standby.replicas"},
+    {"streams.num.warmup.replicas", "", "group.streams.max.warmup.replicas"},
+    {"streams.task.offset.interval.ms", "group.streams.min.task.offset.interval.ms", ""},
+};
+
+/// An integer by name; the tables here name only options that are integers with a default.
+template <Scope scope>
+std::int64_t integer(const Values<scope>& values, std::string_view name) {
+    const Option* option = find_option(scope, name);
+    MR_ASSERT(option != nullptr);
+    const auto* value = std::get_if<std::int64_t>(&values.at(row_of(*option)));
+    MR_ASSERT(value != nullptr);
+    return *value;
+}
+
+void check_orders(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    for (const Order& order : broker_orders) {
+        const std::int64_t smaller = integer(values, order.smaller);
+        const std::int64_t larger = integer(values, order.larger);
+        if (smaller * order.factor > larger) {
+            conflicts.push_back(
+                {std::string{order.smaller},
+                 order.factor == 1
+                     ? fmt::format("is {}, more than the {} of {}", smaller, larger, order.larger)
+                     : fmt::format("is {}, more than a half of the {} of {}", smaller, larger,
+                                   order.larger)});
+        }
+    }
+}
+
+void check_retention(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    const auto refuse_zero = [&](std::string_view name, std::optional<std::int64_t> value) {
+        if (value == 0) {
+            conflicts.push_back(
+                {std::string{name}, "is 0; it must be 1 or more, or -1 for no limit"});
+        }
+    };
+    refuse_zero("log.retention.ms", values.find(broker_option::log_retention_ms));
+    refuse_zero("log.retention.minutes", values.find(broker_option::log_retention_minutes));
+    refuse_zero("log.retention.hours", values.find(broker_option::log_retention_hours));
+}
+
+void check_connection_overrides(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    for (const std::string& pair :
+         split_list(trimmed(values.get(broker_option::max_connections_per_ip_overrides)))) {
+        const std::size_t colon = pair.rfind(':');
+        if (colon == std::string::npos || colon == 0 ||
+            !is_digits(std::string_view{pair}.substr(colon + 1))) {
+            conflicts.push_back(
+                {"max.connections.per.ip.overrides", fmt::format("'{}' is not host:count", pair)});
+        }
+    }
+}
+
+void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    const auto listeners = read_listeners(values);
+    if (!listeners) {
+        const std::string& message = listeners.error().message();
+        const std::size_t colon = message.find(": ");
+        conflicts.push_back({message.substr(0, colon), message.substr(colon + 2)});
+        return;
+    }
+    const auto& roles = values.get(broker_option::process_roles);
+    const bool is_controller = std::find(roles.begin(), roles.end(), "controller") != roles.end();
+    const bool is_broker = std::find(roles.begin(), roles.end(), "broker") != roles.end();
+    const bool serves_quorum = std::any_of(listeners->begin(), listeners->end(),
+                                           [](const auto& one) { return one.controller; });
+    const bool has_peers = !values.get(broker_option::controller_quorum_voters).empty() ||
+                           !values.get(broker_option::controller_quorum_bootstrap_servers).empty();
+    if (is_controller && !serves_quorum && has_peers) {
+        conflicts.push_back({"controller.listener.names",
+                             "none of these is in listeners, so other nodes of the quorum could "
+                             "not reach this one"});
+    }
+    if (is_broker && std::all_of(listeners->begin(), listeners->end(),
+                                 [](const auto& one) { return one.controller; })) {
+        conflicts.push_back({"listeners", "has only controller listeners, none for clients"});
+    }
+}
+
+void check_roles(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    if (values.get(broker_option::process_roles).empty()) {
+        conflicts.push_back({"process.roles", "is empty; name broker, controller or both"});
+    }
+}
+
+}  // namespace
+
+std::vector<Conflict> broker_conflicts(const BrokerValues& values) {
+    std::vector<Conflict> conflicts;
+    check_orders(values, conflicts);
+    check_retention(values, conflicts);
+    check_connection_overrides(values, conflicts);
+    check_roles(values, conflicts);
+    check_listeners(values, conflicts);
+    return conflicts;
+}
+
+std::vector<Conflict> topic_conflicts(const TopicValues& topic, const BrokerValues& broker) {
+    std::vector<Conflict> conflicts;
+    const std::int64_t min_lag = topic.get(topic_option::min_compaction_lag_ms);
+    const std::int64_t max_lag = topic.get(topic_option::max_compaction_lag_ms);
+    if (min_lag > max_lag) {
+        conflicts.push_back(
+            {"min.compaction.lag.ms",
+             fmt::format("is {}, more than the {} of max.compaction.lag.ms", min_lag, max_lag)});
+    }
+    const std::int64_t batch = topic.get(topic_option::max_message_bytes);
+    const std::int64_t request = broker.get(broker_option::socket_request_max_bytes);
+    if (batch > request) {
+        conflicts.push_back(
+            {"max.message.bytes",
+             fmt::format("is {}, more than the {} of the broker's socket.request.max.bytes", batch,
+                         request)});
+    }
+    return conflicts;
+}
+
+std::vector<Conflict> group_conflicts(const GroupValues& group, const BrokerValues& broker) {
+    std::vector<Conflict> conflicts;
+    for (const Bound& bound : group_bounds) {
+        const std::int64_t value = integer(group, bound.setting);
+        if (!bound.least.empty() && value < integer(broker, bound.least)) {
+            conflicts.push_back({std::string{bound.setting},
+                                 fmt::format("is {}, less than the {} of the broker's {}", value,
+                                             integer(broker, bound.least), bound.least)});
+        }
+        if (!bound.most.empty() && value > integer(broker, bound.most)) {
+            conflicts.push_back({std::string{bound.setting},
+                                 fmt::format("is {}, more than the {} of the broker's {}", value,
+                                             integer(broker, bound.most), bound.most)});
+        }
+    }
+    return conflicts;
+}
+
+}  // namespace millrace::config

@@ -1,0 +1,23 @@
+#include "config/internal/names.h"
+
+namespace millrace::config {
+
+const Option* broker_option_behind(std::string_view name) {
+    if (const Option* option = find_option(Scope::broker, name)) {
+        return option;
+    }
+    constexpr std::string_view prefix = "listener.name.";
+    if (!name.starts_with(prefix)) {
+        return nullptr;
+    }
+    // After the listener's name comes the option, or a mechanism and then the option.
+    for (std::size_t dot = name.find('.', prefix.size()); dot != std::string_view::npos;
+         dot = name.find('.', dot + 1)) {
+        if (const Option* option = find_option(Scope::broker, name.substr(dot + 1))) {
+            return option;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace millrace::config

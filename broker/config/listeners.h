@@ -1,0 +1,39 @@
+// config/listeners.h
+//
+// listeners, advertised.listeners, the protocol map and who uses which listener, read together.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+
+namespace millrace::config {
+
+/// Kafka's numbers.
+enum class SecurityProtocol : std::int16_t {
+    plaintext = 0,
+    ssl = 1,
+    sasl_plaintext = 2,
+    sasl_ssl = 3
+};
+
+std::string_view to_string(SecurityProtocol protocol);
+
+struct ListenerSpec {
+    std::string name;  ///< In capitals.
+    std::string host;  ///< Empty: every interface.
+    std::uint16_t port = 0;
+    SecurityProtocol protocol = SecurityProtocol::plaintext;
+    std::string advertised_host;        ///< Empty: this machine's name.
+    std::uint16_t advertised_port = 0;  ///< 0: the port that `port` 0 became.
+    bool controller = false;            ///< Serves the metadata quorum; not advertised to clients.
+    bool inter_broker = false;          ///< Brokers use it among themselves.
+};
+
+/// In the order given. The error names the setting that is wrong.
+Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values);
+
+}  // namespace millrace::config

@@ -1,0 +1,335 @@
+#include <algorithm>
+#include <set>
+
+#include "config/config.h"
+#include "config/internal/cross_checks.h"
+#include "config/internal/names.h"
+#include "config/internal/properties.h"
+#include "config/internal/text.h"
+#include "config/value.h"
+
+namespace millrace::config {
+
+namespace {
+
+struct Removed {
+    std::string_view name;
+    bool stops;
+    std::string_view remedy;
+};
+
+constexpr Removed removed_options[] = {
+#define MR_REMOVED(name, stops, remedy) {name, stops, remedy},
+#include "config/removed_options.def"
+#undef MR_REMOVED
+};
+
+bool matches(std::string_view pattern, std::string_view name) {
+    return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1))
+                                  : name == pattern;
+}
+
+const Removed* find_removed(std::string_view name) {
+    const auto* found = std::find_if(std::begin(removed_options), std::end(removed_options),
+                                     [&](const Removed& one) { return matches(one.name, name); });
+    return found == std::end(removed_options) ? nullptr : found;
+}
+
+/// Whether a value must not be shown; of a name that no table has, by what the name sounds like.
+bool is_secret(std::string_view name) {
+    if (const Option* option = broker_option_behind(name)) {
+        return option->sensitive();
+    }
+    constexpr std::string_view words[] = {"password", "passphrase", "secret",    "token",
+                                          "jaas",     "key",        "credential"};
+    const std::string text = lower(name);
+    return std::any_of(std::begin(words), std::end(words),
+                       [&](std::string_view word) { return text.find(word) != std::string::npos; });
+}
+
+std::string environment_name(std::string_view option_name) {
+    std::string name = option_name.starts_with("millrace.") ? "" : "MILLRACE_";
+    for (const char c : option_name) {
+        const bool small = c >= 'a' && c <= 'z';
+        const bool digit = c >= '0' && c <= '9';
+        name += small ? static_cast<char>(c - 'a' + 'A') : digit ? c : '_';
+    }
+    return name;
+}
+
+/// MILLRACE_LISTENER_NAME_INTERNAL_SSL_KEY_PASSWORD is listener.name.internal.ssl.key.password:
+/// the longest option that the name ends in, what is before it is the listener.
+std::string key_of_listener_variable(std::string_view name) {
+    constexpr std::string_view prefix = "MILLRACE_LISTENER_NAME_";
+    if (!name.starts_with(prefix)) {
+        return {};
+    }
+    name.remove_prefix(prefix.size());
+    for (std::size_t cut = name.find('_'); cut != std::string_view::npos;
+         cut = name.find('_', cut + 1)) {
+        const Option* option =
+            option_of_environment_name("MILLRACE_" + std::string{name.substr(cut + 1)});
+        if (option != nullptr && cut > 0) {
+            return fmt::format("listener.name.{}.{}", lower(name.substr(0, cut)), option->name);
+        }
+    }
+    return {};
+}
+
+/// Empty for a variable that stands for no setting.
+std::string key_of_environment_name(std::string_view name) {
+    if (const Option* option = option_of_environment_name(name)) {
+        return std::string{option->name};
+    }
+    return key_of_listener_variable(name);
+}
+
+/// Settings of Java plugins that are themselves accepted without effect.
+bool is_plugin_setting(std::string_view name) {
+    return name.starts_with("rsm.config.") || name.starts_with("rlmm.config.");
+}
+
+/// The broker's option behind a topic's name, for those who write it into the wrong file.
+std::string_view broker_name_of_topic_option(std::string_view name) {
+    const Option* topic = find_option(Scope::topic, name);
+    if (topic == nullptr) {
+        return {};
+    }
+    const std::string_view first = split_words(topic->synonyms).front();
+    return first.substr(0, first.find('*'));
+}
+
+class Loader {
+public:
+    explicit Loader(const Source& source) {
+        read_file(source);
+        read_environment(source);
+        read_command_line(source);
+    }
+
+    Loaded finish() {
+        read_ignored();
+        std::set<std::string_view> seen;
+        for (const std::string& key : order_) {
+            if (seen.insert(key).second) {
+                check(key, given_.entries[key]);
+            }
+        }
+        fill_node_id();
+        auto given = std::make_shared<const Given>(std::move(given_));
+        if (loaded_.errors.empty()) {
+            check_conflicts(given);
+        }
+        loaded_.given = std::move(given);
+        return std::move(loaded_);
+    }
+
+private:
+    void set(std::string key, std::string value, std::string where) {
+        order_.push_back(key);
+        given_.where[key] = std::move(where);
+        given_.entries[std::move(key)] = std::move(value);
+    }
+
+    void read_file(const Source& source) {
+        const ParsedProperties parsed = parse_properties(source.text);
+        for (const PropertyProblem& problem : parsed.problems) {
+            loaded_.errors.push_back(
+                {"", "", fmt::format("{}:{}", source.file_name, problem.line), problem.what, ""});
+        }
+        for (const Property& property : parsed.properties) {
+            const std::string where = fmt::format("{}:{}", source.file_name, property.line);
+            if (const auto earlier = given_.where.find(property.key);
+                earlier != given_.where.end()) {
+                warn(property.key, property.value, where,
+                     fmt::format("was given before at {}", earlier->second), "this one counts");
+            }
+            set(property.key, property.value, where);
+        }
+    }
+
+    void read_environment(const Source& source) {
+        constexpr std::string_view prefix = "MILLRACE_";
+        for (const std::string& variable : source.environment) {
+            const std::size_t equals = variable.find('=');
+            const std::string_view name = std::string_view{variable}.substr(0, equals);
+            if (equals == std::string::npos || !name.starts_with(prefix)) {
+                continue;
+            }
+            const std::string key = key_of_environment_name(name);
+            // Kubernetes announces a service called millrace with variables of this prefix, so
+            // what we don't know can't be an error.
+            if (key.empty()) {
+                continue;
+            }
+            set(key, variable.substr(equals + 1), fmt::format("environment {}", name));
+        }
+    }
+
+    void read_command_line(const Source& source) {
+        for (const std::string& argument : source.command_line) {
+            const std::size_t equals = argument.find('=');
+            if (equals == std::string::npos) {
+                loaded_.errors.push_back({argument, "", "command line", "has no value",
+                                          fmt::format("write {}=VALUE", argument)});
+                continue;
+            }
+            set(std::string{trimmed(std::string_view{argument}.substr(0, equals))},
+                argument.substr(equals + 1), "command line");
+        }
+    }
+
+    void read_ignored() {
+        const auto found = given_.entries.find("millrace.config.ignore");
+        if (found != given_.entries.end()) {
+            ignored_ = split_list(trimmed(found->second));
+        }
+    }
+
+    void check(const std::string& key, const std::string& value) {
+        if (const Option* option = broker_option_behind(key)) {
+            check_value(*option, key, value);
+        } else if (std::any_of(ignored_.begin(), ignored_.end(),
+                               [&](const std::string& pattern) { return matches(pattern, key); })) {
+            return;
+        } else if (is_plugin_setting(key)) {
+            warn(key, value, given_.where[key], "has no effect: it is for a Java plugin", "");
+        } else if (const Removed* removed = find_removed(key)) {
+            auto& list = removed->stops ? loaded_.errors : loaded_.warnings;
+            list.push_back(problem(key, value, given_.where[key],
+                                   "is a setting of older Kafka versions",
+                                   std::string{removed->remedy}));
+        } else {
+            refuse_unknown(key, value);
+        }
+    }
+
+    void check_value(const Option& option, const std::string& key, const std::string& value) {
+        const auto parsed = parse_value(option, value);
+        const std::string& where = given_.where[key];
+        if (const std::string* what = std::get_if<std::string>(&parsed)) {
+            error(key, value, where, *what, remedy_for(option));
+            return;
+        }
+        const Value& read = std::get<Value>(parsed);
+        if (option.support == Support::refused && !is_fallback(option, read)) {
+            error(key, value, where, fmt::format("is not offered: {}", option.why),
+                  "delete the line");
+        } else if (option.support == Support::without_effect && !is_fallback(option, read)) {
+            warn(key, value, where, fmt::format("has no effect: {}", option.why), "");
+        }
+    }
+
+    static bool is_fallback(const Option& option, const Value& value) {
+        const std::optional<std::string> text = to_text(value);
+        return text == (option.fallback == nullptr ? std::optional<std::string>{""}
+                                                   : std::optional<std::string>{option.fallback});
+    }
+
+    static std::string remedy_for(const Option& option) {
+        const std::string allowed = describe_rule(option.rule);
+        std::string text = fmt::format("it takes a {}", type_name(option.type));
+        text += allowed.empty() ? "" : ", " + allowed;
+        if (option.fallback != nullptr && option.fallback[0] != '\0') {
+            text += fmt::format("; without the line it is {}", option.fallback);
+        }
+        return text;
+    }
+
+    void refuse_unknown(const std::string& key, const std::string& value) {
+        std::string remedy;
+        if (const std::string_view broker = broker_name_of_topic_option(key); !broker.empty()) {
+            remedy = fmt::format("that is a topic's setting; for all topics it is {}", broker);
+        } else if (find_option(Scope::topic, key) != nullptr) {
+            remedy = "that is a topic's setting; set it with kafka-configs --entity-type topics";
+        } else if (const std::string_view near = nearest_name(Scope::broker, key); !near.empty()) {
+            remedy = fmt::format("did you mean {}?", near);
+        } else {
+            remedy = "delete the line, or name it in millrace.config.ignore";
+        }
+        error(key, value, given_.where[key], "is no known setting", std::move(remedy));
+    }
+
+    /// broker.id and node.id are one thing under two names.
+    void fill_node_id() {
+        const auto give = [&](const char* from, const char* to) {
+            const auto found = given_.entries.find(from);
+            if (found != given_.entries.end() && given_.entries.count(to) == 0) {
+                set(to, found->second, given_.where[from]);
+            }
+        };
+        give("broker.id", "node.id");
+        give("node.id", "broker.id");
+        const auto broker = given_.entries.find("broker.id");
+        const auto node = given_.entries.find("node.id");
+        if (node != given_.entries.end() && trimmed(broker->second) != trimmed(node->second)) {
+            error("broker.id", broker->second, given_.where["broker.id"],
+                  fmt::format("differs from node.id, which is {}", node->second),
+                  "delete the line");
+        }
+    }
+
+    void check_conflicts(const std::shared_ptr<const Given>& given) {
+        const BrokerConfig config{given};
+        for (const Conflict& conflict : broker_conflicts(config.broker())) {
+            const auto where = given->where.find(conflict.key);
+            const auto entry = given->entries.find(conflict.key);
+            error(conflict.key, entry == given->entries.end() ? "" : entry->second,
+                  where == given->where.end() ? "default" : where->second, conflict.what, "");
+        }
+    }
+
+    Problem problem(const std::string& key, const std::string& value, std::string where,
+                    std::string what, std::string remedy) {
+        return {key, is_secret(key) ? "[hidden]" : value, std::move(where), std::move(what),
+                std::move(remedy)};
+    }
+    void error(const std::string& key, const std::string& value, std::string where,
+               std::string what, std::string remedy) {
+        loaded_.errors.push_back(
+            problem(key, value, std::move(where), std::move(what), std::move(remedy)));
+    }
+    void warn(const std::string& key, const std::string& value, std::string where, std::string what,
+              std::string remedy) {
+        loaded_.warnings.push_back(
+            problem(key, value, std::move(where), std::move(what), std::move(remedy)));
+    }
+
+    Given given_;
+    std::vector<std::string> order_;  ///< Keys as they came, so that problems come in file order.
+    std::vector<std::string> ignored_;
+    Loaded loaded_;
+};
+
+}  // namespace
+
+std::string Problem::to_string() const {
+    std::string text = where;
+    if (!key.empty()) {
+        text += fmt::format(": {}={}", key, value);
+    }
+    text += fmt::format(": {}", what);
+    if (!remedy.empty()) {
+        text += fmt::format(" ({})", remedy);
+    }
+    return text;
+}
+
+Loaded load(const Source& source) {
+    return Loader{source}.finish();
+}
+
+const Option* option_of_environment_name(std::string_view name) {
+    static const std::map<std::string, const Option*, std::less<>> names = [] {
+        std::map<std::string, const Option*, std::less<>> built;
+        for (const Option& option : options(Scope::broker)) {
+            const bool is_new = built.emplace(environment_name(option.name), &option).second;
+            MR_ASSERT(is_new);
+        }
+        return built;
+    }();
+    const auto found = names.find(name);
+    return found == names.end() ? nullptr : found->second;
+}
+
+}  // namespace millrace::config
