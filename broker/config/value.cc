@@ -102,15 +102,19 @@ bool is_replica(std::string_view pair) {
                             is_digits(pair.substr(colon + 1)));
 }
 
+/// host:port, possibly after a scheme: an address from a client's list is taken as it stands.
 bool is_host_port(std::string_view text) {
+    if (const std::size_t scheme = text.find("://"); scheme != std::string_view::npos) {
+        text.remove_prefix(scheme + 3);
+    }
     const std::size_t colon = text.rfind(':');
     const std::string_view host = text.substr(0, colon);
     const auto in_host = [](char c) {
         return std::string_view{"-%._:[]"}.find(c) != std::string_view::npos ||
                (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     };
-    return colon != std::string_view::npos && !host.empty() &&
-           std::all_of(host.begin(), host.end(), in_host) && is_digits(text.substr(colon + 1));
+    return colon != std::string_view::npos && std::all_of(host.begin(), host.end(), in_host) &&
+           is_digits(text.substr(colon + 1));
 }
 
 bool is_voter(std::string_view text) {
