@@ -44,6 +44,7 @@ struct ReadSlice {
     std::size_t length = 0;
     Offset first = no_offset;  ///< Base offset of the first batch; may lie below what was asked.
     Offset segment_base = no_offset;
+    bool checked = false;  ///< Every checksum was verified since the process started.
 
     bool empty() const { return length == 0; }
 };
@@ -52,9 +53,16 @@ struct ReadRange {
     Offset from;
     Offset upper;  ///< Only batches that end at or below it.
     std::size_t max_bytes = 0;
-    bool min_one_batch =
-        true;  ///< The first batch is returned whole even if larger than max_bytes.
+    /// The first batch is returned whole even if larger than max_bytes.
+    bool min_one_batch = true;
+    /// Verify checksums before returning, if that was not done before. Else the caller runs
+    /// check_slice() in the disk pool, which also brings the bytes into memory, and calls
+    /// note_checked(): so the loop never waits for a cold disk.
+    bool check_in_place = true;
 };
+
+/// Verifies every checksum in the slice: Code::corrupt with the facts. On any thread.
+Result<void> check_slice(const ReadSlice& slice);
 
 struct TimestampOffset {
     Timestamp timestamp{-1};
@@ -89,8 +97,19 @@ private:
     friend class PartitionLog;
     runtime::Disk* disk_ = nullptr;
     std::vector<std::string> directories_;
+    std::vector<std::pair<std::string, std::string>> replaced_;  // Small files: path, contents.
     std::vector<runtime::FilePtr> files_;
     Offset target_;
+};
+
+/// Starts writing what was appended, so that a later sync finds little left to do. run() may wait:
+/// in the disk pool.
+struct WritebackJob {
+    runtime::FilePtr file;
+    std::uint64_t position = 0;
+    std::uint64_t length = 0;
+
+    void run() const { file->start_writeback(position, length); }
 };
 
 /// Files that no one needs any more. run() removes them, on any thread, once the delay has passed.
@@ -106,10 +125,11 @@ private:
 };
 
 struct RecoveryInput {
-    Offset recovery_point{0};  ///< Below it everything was synced before the crash.
-    Offset log_start{0};       ///< From the log-start checkpoint.
-    bool clean = false;        ///< The directory was closed in order: trust files as they are.
-    Timestamp now;             ///< To expire producers.
+    Offset recovery_point{0};   ///< Below it everything was synced before the crash.
+    Offset log_start{0};        ///< From the log-start checkpoint.
+    bool clean = false;         ///< The directory was closed in order: trust files as they are.
+    bool gaps_allowed = false;  ///< Kafka wrote it: two segments need not touch.
+    Timestamp now;              ///< To expire producers.
 };
 
 /// What recovery found, for the log and for whoever decides whether this replica may lead.
@@ -136,6 +156,10 @@ public:
                                                          const LogLimits& limits,
                                                          const RecoveryInput& input,
                                                          RecoveryReport* report = nullptr);
+    /// The same for a folder of another name: a future log, the quorum's.
+    static Result<std::unique_ptr<PartitionLog>> recover_folder(
+        std::shared_ptr<LogDirectory> directory, TopicPartition partition, std::string folder,
+        const LogLimits& limits, const RecoveryInput& input, RecoveryReport* report = nullptr);
     ~PartitionLog();
     PartitionLog(const PartitionLog&) = delete;
     PartitionLog& operator=(const PartitionLog&) = delete;
@@ -154,10 +178,11 @@ public:
     /// Whole batches from the one that holds `from` (or the first after it). Code::not_found if
     /// `from` is below start() or above end(). Empty when there is nothing below `upper`.
     Result<ReadSlice> read(const ReadRange& range);
+    void note_checked(const ReadSlice& slice);
     /// First record at or after `at` (also inside a batch); nothing if there is none.
-    TimestampSearch search_timestamp(Timestamp at);
+    Result<TimestampSearch> search_timestamp(Timestamp at);
     /// The record with the largest timestamp.
-    TimestampSearch search_max_timestamp();
+    Result<TimestampSearch> search_max_timestamp();
     /// Aborted transactions that touch [from, upper).
     Result<std::vector<AbortedTransaction>> aborted_transactions(Offset from, Offset upper);
 
@@ -184,6 +209,9 @@ public:
     /// On success synced_end() reaches the job's target; on failure the log is failed for good.
     void complete_sync(const SyncJob& job, const Result<void>& outcome);
     bool sync_under_way() const;
+    bool has_unsynced() const;
+    /// Something to write back in the background, every few megabytes.
+    std::optional<WritebackJob> take_writeback();
     /// Everything appended so far, in place. For shutdown and tools.
     Result<void> sync_now();
     /// Writes what a clean start needs (indexes, snapshot, epochs) and syncs it all. Blocking.

@@ -96,6 +96,7 @@ struct ProducerEntry {
     std::int32_t coordinator_epoch = -1;
     Timestamp last_timestamp{-1};
     Offset transaction_start = no_offset;  ///< no_offset: none is open.
+    Offset settled_end{0};  ///< Transactional batches below it belong to ended transactions.
     std::uint8_t batch_count = 0;
     std::array<StoredBatch, batches_kept> batches;  ///< Oldest first; batch_count are valid.
 
@@ -113,11 +114,13 @@ constexpr std::int32_t next_sequence(std::int32_t sequence) {
 
 class ProducerState {
 public:
-    /// May a client's batch be appended? Changes nothing. `staged` batches of the same producer
-    /// that were accepted earlier in this loop but are not appended yet are the caller's to apply
-    /// to a copy, or to append first.
+    /// May a client's batch be appended? Changes nothing, and knows only what was applied: of two
+    /// batches by one producer, append the first before asking for the second.
     ProducerVerdict check(const ProducerBatch& batch) const;
-    ProducerVerdict check(const TransactionMarker& marker) const;
+    /// From transaction version 2 on every marker carries a new epoch; a repeat of the last one is
+    /// accepted.
+    ProducerVerdict check(const TransactionMarker& marker,
+                          std::int16_t transaction_version = 0) const;
 
     /// Notes what the log now holds. Never refuses: what is in the log is a fact.
     void apply(const ProducerBatch& batch);

@@ -1,0 +1,251 @@
+#include "storage/internal/log_state.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "record/control.h"
+#include "record/record_view.h"
+#include "storage/internal/producer_snapshot.h"
+#include "storage/internal/text_files.h"
+
+namespace millrace::storage {
+
+LogState::LogState(std::shared_ptr<LogDirectory> in, TopicPartition of, Uuid id,
+                   const LogLimits& keep, std::string folder_name)
+    : directory(std::move(in)),
+      partition(std::move(of)),
+      topic_id(id),
+      limits(keep),
+      folder(join_path(directory->path(), folder_name)) {}
+
+Result<void> LogState::usable() const {
+    if (failure) {
+        return *failure;
+    }
+    if (directory->failed()) {
+        return *directory->failure();
+    }
+    return {};
+}
+
+Error LogState::fail(Error error) {
+    if (!failure) {
+        failure = error.with_context(partition.to_string());
+        directory->note(*failure);
+    }
+    return *failure;
+}
+
+std::unique_ptr<Segment> LogState::make_segment(Offset base) const {
+    return std::make_unique<Segment>(directory->files(), folder, base, limits.index_interval);
+}
+
+std::size_t LogState::segment_index(Offset offset) const {
+    const auto after = std::upper_bound(
+        segments.begin(), segments.end(), offset,
+        [](Offset at, const std::unique_ptr<Segment>& segment) { return at < segment->base(); });
+    return after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
+}
+
+Result<void> LogState::write_topic_id() {
+    const std::string path = file_path(partition_metadata_name);
+    MR_TRY(auto file, disk().open(path, runtime::OpenMode::create_empty));
+    MR_TRY_VOID(file->write_at(0, as_bytes(print_partition_metadata(topic_id))));
+    unsynced_files.push_back(std::move(file));
+    unsynced_directories.insert(folder);
+    return {};
+}
+
+Result<void> LogState::ensure_folder() {
+    if (folder_exists) {
+        return {};
+    }
+    MR_TRY_VOID(disk().create_directories(folder));
+    folder_exists = true;
+    unsynced_directories.insert(directory->path());
+    if (!topic_id.is_zero()) {
+        MR_TRY_VOID(write_topic_id());
+    }
+    return {};
+}
+
+Result<void> LogState::write_snapshot(Offset at) {
+    MR_TRY(auto file, disk().open(file_path(offset_name(at, suffix::snapshot)),
+                                  runtime::OpenMode::create_empty));
+    MR_TRY_VOID(file->write_at(0, ByteView(encode_producer_snapshot(producers))));
+    snapshots.insert(at);
+    unsynced_files.push_back(std::move(file));
+    unsynced_directories.insert(folder);
+    return {};
+}
+
+Result<void> LogState::drop_snapshots_from(Offset end) {
+    while (!snapshots.empty() && *snapshots.rbegin() >= end) {
+        MR_TRY_VOID(retire_file(file_path(offset_name(*snapshots.rbegin(), suffix::snapshot))));
+        snapshots.erase(std::prev(snapshots.end()));
+    }
+    return {};
+}
+
+Result<void> LogState::start_segment(Timestamp now) {
+    MR_TRY_VOID(ensure_folder());
+    if (!segments.empty()) {
+        MR_TRY(auto files, active().seal());
+        std::move(files.begin(), files.end(), std::back_inserter(unsynced_files));
+        producers.set_end(end);
+        MR_TRY_VOID(write_snapshot(end));
+    }
+    auto segment = make_segment(end);
+    MR_TRY(auto file, segment->create());
+    unsynced_directories.insert(folder);
+    unsynced_files.push_back(std::move(file));
+    segment->touch(now);
+    segments.push_back(std::move(segment));
+    active_unsynced = false;
+    active_file.reset();
+    written_back = 0;
+    return {};
+}
+
+Result<ProducerFacts> producer_facts(const record::BatchView& batch) {
+    ProducerFacts facts;
+    if (!batch.has_producer_id()) {
+        return facts;
+    }
+    if (!batch.is_control()) {
+        facts.batch = ProducerBatch{.producer = batch.producer_id(),
+                                    .epoch = batch.producer_epoch(),
+                                    .first_sequence = batch.base_sequence(),
+                                    .last_sequence = batch.last_sequence(),
+                                    .first_offset = batch.base_offset(),
+                                    .last_offset = batch.last_offset(),
+                                    .max_timestamp = Timestamp{batch.max_timestamp()},
+                                    .transactional = batch.is_transactional()};
+        return facts;
+    }
+    record::RecordReader reader(batch);
+    record::RecordView marker_record;
+    if (batch.record_count() == 0) {
+        return facts;  // Compaction took the marker and kept the batch for its offset.
+    }
+    if (!reader.next(marker_record)) {
+        MR_TRY_VOID(reader.status());
+        return facts;
+    }
+    MR_TRY(const auto marker, record::parse_end_transaction(marker_record));
+    facts.marker =
+        TransactionMarker{.producer = batch.producer_id(),
+                          .epoch = batch.producer_epoch(),
+                          .coordinator_epoch = marker.coordinator_epoch,
+                          .commit = marker.type == record::ControlType::commit,
+                          .offset = record::offset_of(batch, marker_record),
+                          .timestamp = Timestamp{record::timestamp_of(batch, marker_record)}};
+    return facts;
+}
+
+Result<void> LogState::note_batch(const record::BatchView& batch, Segment& segment) {
+    if (epochs.assign(batch.partition_leader_epoch(), batch.base_offset())) {
+        epochs_dirty = true;
+    }
+    MR_TRY(const ProducerFacts facts, producer_facts(batch));
+    if (facts.batch) {
+        producers.apply(*facts.batch);
+    }
+    if (facts.marker) {
+        const auto completed = producers.apply(*facts.marker);
+        if (completed && completed->aborted) {
+            MR_TRY(auto file,
+                   segment.transactions().append({completed->producer, completed->first_offset,
+                                                  completed->last_offset,
+                                                  producers.last_stable_after(*completed)}));
+            unsynced_files.push_back(std::move(file));
+            unsynced_directories.insert(folder);
+        }
+    }
+    producers.set_end(batch.next_offset());
+    return {};
+}
+
+Result<void> LogState::rebuild_producers(Timestamp now) {
+    producers.clear();
+    Offset from = start;
+    while (!snapshots.empty()) {
+        const Offset newest = *snapshots.rbegin();
+        const std::string path = file_path(offset_name(newest, suffix::snapshot));
+        constexpr std::uint64_t largest = std::uint64_t{1} << 30;
+        const auto bytes = disk().read_whole(path, largest);
+        const auto good = bytes ? decode_producer_snapshot(as_bytes(*bytes), now,
+                                                           limits.producer_expiry, producers)
+                                : Result<void>(bytes.error());
+        if (good) {
+            from = std::max(from, newest);
+            break;
+        }
+        MR_LOG(directory->log(), warn, "storage.snapshot_dropped", field("path", path),
+               field("reason", good.error().message()));
+        MR_TRY_VOID(retire_file(path));
+        snapshots.erase(newest);
+    }
+    producers.set_end(from);
+    for (std::size_t i = segment_index(from); i < segments.size(); ++i) {
+        MR_TRY_VOID(replay_producers(*segments[i], from));
+    }
+    producers.set_end(end);
+    return {};
+}
+
+Result<void> LogState::replay_producers(Segment& segment, Offset from) {
+    MR_TRY(const auto first, segment.find(from));
+    if (!first) {
+        return {};
+    }
+    MR_TRY(auto file, segment.file());
+    EntryScan scan(std::move(file), first->position, segment.size());
+    while (true) {
+        auto entry = scan.next();
+        if (!entry) {
+            return entry.error().with_context(segment.log_file().path());
+        }
+        if (!*entry) {
+            return {};
+        }
+        if ((*entry)->is_batch()) {
+            MR_TRY(const ProducerFacts facts, producer_facts((*entry)->batch()));
+            if (facts.batch) {
+                producers.apply(*facts.batch);
+            }
+            if (facts.marker) {
+                producers.apply(*facts.marker);
+            }
+        }
+    }
+}
+
+Result<void> LogState::retire_file(const std::string& path) {
+    std::string name = path + std::string(suffix::deleted);
+    const auto renamed = disk().rename(path, name);
+    if (!renamed) {
+        // Index files appear with sealing only, transaction indexes with the first abort.
+        return renamed.error().code() == Code::not_found ? Result<void>{} : renamed;
+    }
+    retired.push_back(std::move(name));
+    unsynced_directories.insert(folder);
+    return {};
+}
+
+Result<void> LogState::retire_segments(std::size_t from, std::size_t to) {
+    const auto first = segments.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto last = segments.begin() + static_cast<std::ptrdiff_t>(to);
+    for (auto at = first; at != last; ++at) {
+        for (const std::string& path : (*at)->paths()) {
+            MR_TRY_VOID(retire_file(path));
+        }
+        if (snapshots.erase((*at)->base()) > 0) {
+            MR_TRY_VOID(retire_file(file_path(offset_name((*at)->base(), suffix::snapshot))));
+        }
+    }
+    segments.erase(first, last);
+    return {};
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,103 @@
+// storage/internal/log_state.h
+//
+// What a PartitionLog is made of, and the steps that its operations share. The operations
+// themselves lie in partition_log*.cc and recovery.cc.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "record/batch_view.h"
+#include "storage/internal/segment.h"
+#include "storage/log_directory.h"
+#include "storage/partition_log.h"
+
+namespace millrace::storage {
+
+class LogState {
+public:
+    LogState(std::shared_ptr<LogDirectory> in, TopicPartition of, Uuid id, const LogLimits& keep,
+             std::string folder_name);
+
+    std::shared_ptr<LogDirectory> directory;
+    TopicPartition partition;
+    Uuid topic_id;
+    LogLimits limits;
+    std::string folder;
+    bool folder_exists = false;
+
+    std::vector<std::unique_ptr<Segment>> segments;  // By base; the last one is active.
+    Offset start{0};
+    Offset end{0};
+    Offset synced_end{0};
+    LeaderEpochCache epochs;
+    bool epochs_dirty = false;
+    ProducerState producers;
+    std::set<Offset> snapshots;  // Whose files exist.
+    std::optional<Error> failure;
+
+    // What the next sync has to cover, and the one under way.
+    std::vector<runtime::FilePtr> unsynced_files;
+    std::set<std::string> unsynced_directories;
+    bool active_unsynced = false;
+    runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
+    std::optional<Offset> syncing_to;
+
+    std::vector<std::string> retired;
+    std::uint64_t written_back = 0;  // Of the active segment, handed out by take_writeback().
+
+    runtime::Disk& disk() const { return directory->disk(); }
+    Segment& active() { return *segments.back(); }
+
+    /// The error that every call answers once the log or its directory has failed.
+    Result<void> usable() const;
+    /// Fails the log for good, and its directory if the disk is at fault. Returns the error.
+    Error fail(Error error);
+    /// `result`, after failing the log if it is an error.
+    template <typename T>
+    Result<T> or_fail(Result<T> result) {
+        if (!result) {
+            return fail(result.error());
+        }
+        return result;
+    }
+
+    std::unique_ptr<Segment> make_segment(Offset base) const;
+    std::string file_path(std::string_view name) const { return join_path(folder, name); }
+    /// The segment that would hold `offset`; the first one for what lies before all.
+    std::size_t segment_index(Offset offset) const;
+
+    Result<void> ensure_folder();
+    /// Seals the active segment and starts one at end(), with a producer snapshot. Segments always
+    /// touch: after a crash a gap between two means lost data.
+    Result<void> start_segment(Timestamp now);
+    Result<void> write_snapshot(Offset at);
+    Result<void> write_topic_id();
+    /// Drops the snapshots at or above `end`; the rest belongs to segments.
+    Result<void> drop_snapshots_from(Offset end);
+
+    /// What the log now holds: producers, epochs and aborted transactions follow from it.
+    Result<void> note_batch(const record::BatchView& batch, Segment& segment);
+    /// Producers as of end(), from the last snapshot and the batches behind it.
+    Result<void> rebuild_producers(Timestamp now);
+
+    Result<void> replay_producers(Segment& segment, Offset from);
+
+    /// Takes segments [from, to) out of the log; their files become garbage.
+    Result<void> retire_segments(std::size_t from, std::size_t to);
+    /// Renames one file so that no start takes it for part of the log.
+    Result<void> retire_file(const std::string& path);
+};
+
+/// The producer facts of a batch; nothing for one without a producer or with a control record that
+/// ends no transaction.
+struct ProducerFacts {
+    std::optional<ProducerBatch> batch;
+    std::optional<TransactionMarker> marker;
+};
+Result<ProducerFacts> producer_facts(const record::BatchView& batch);
+
+}  // namespace millrace::storage

@@ -1,0 +1,491 @@
+#include "storage/internal/recovery.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "storage/internal/text_files.h"
+
+namespace millrace::storage {
+
+namespace {
+
+constexpr std::uint64_t small_file_max = std::uint64_t{16} << 20;
+constexpr std::size_t quarantine_batch_max = std::size_t{64} << 20;
+constexpr std::string_view segment_suffixes[] = {suffix::log, suffix::index, suffix::time_index,
+                                                 suffix::transaction_index};
+
+/// The offset in the name of a segment's file that carries `state` (".cleaned", ".swap").
+std::optional<Offset> offset_of_state_file(std::string_view name, std::string_view state) {
+    if (!name.ends_with(state)) {
+        return std::nullopt;
+    }
+    name.remove_suffix(state.size());
+    for (const auto ending : segment_suffixes) {
+        if (const auto offset = parse_offset_name(name, ending)) {
+            return offset;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+Result<void> Recovery::run() {
+    MR_TRY_VOID(list_files());
+    MR_TRY_VOID(remove_leftovers());
+    MR_TRY_VOID(finish_swap());
+    MR_TRY_VOID(remove_orphans());
+    MR_TRY_VOID(read_small_files());
+    MR_TRY_VOID(open_segments());
+    return settle();
+}
+
+Result<void> Recovery::list_files() {
+    MR_TRY(const auto entries, s_.disk().list(s_.folder));
+    s_.folder_exists = true;
+    for (const auto& entry : entries) {
+        if (!entry.is_directory) {
+            names_.insert(entry.name);
+        }
+    }
+    return {};
+}
+
+bool Recovery::has(Offset base, std::string_view ending) const {
+    return names_.contains(offset_name(base, ending));
+}
+
+Result<void> Recovery::remove(const std::string& name) {
+    MR_TRY_VOID(s_.disk().remove(s_.file_path(name)));
+    s_.unsynced_directories.insert(s_.folder);
+    names_.erase(name);
+    return {};
+}
+
+Result<void> Recovery::remove_leftovers() {
+    // A swap counts once all its new files have been renamed, from the last segment to the first:
+    // while a `.cleaned` one is left, swap files at or above it are not complete.
+    Offset first_cleaned{INT64_MAX};
+    for (const std::string& name : names_) {
+        if (const auto offset = offset_of_state_file(name, suffix::cleaned)) {
+            first_cleaned = std::min(first_cleaned, *offset);
+        }
+    }
+    std::vector<std::string> gone;
+    for (const std::string& name : names_) {
+        const auto swapped = offset_of_state_file(name, suffix::swap);
+        if (name.ends_with(suffix::deleted) || name.ends_with(suffix::cleaned) ||
+            name.ends_with(".tmp") || (swapped && *swapped >= first_cleaned)) {
+            gone.push_back(name);
+        }
+    }
+    for (const std::string& name : gone) {
+        MR_TRY_VOID(remove(name));
+    }
+    return {};
+}
+
+Result<Offset> Recovery::end_of_swap(Offset base) {
+    const std::string path =
+        s_.file_path(offset_name(base, suffix::log) + std::string(suffix::swap));
+    MR_TRY(auto file, s_.disk().open(path, runtime::OpenMode::read));
+    MR_TRY(const std::uint64_t size, file->size());
+    HeaderWalk walk(std::move(file), 0, size);
+    Offset end = base;
+    while (true) {
+        const auto entry = walk.next();
+        if (!entry) {
+            return entry.error().with_context(path);
+        }
+        if (!*entry) {
+            return end;
+        }
+        end = (*entry)->next();
+    }
+}
+
+Result<void> Recovery::finish_swap() {
+    std::vector<std::string> swaps;
+    std::optional<std::pair<Offset, Offset>> replaced;
+    for (const std::string& name : names_) {
+        const auto base = offset_of_state_file(name, suffix::swap);
+        if (!base) {
+            continue;
+        }
+        swaps.push_back(name);
+        if (name.ends_with(std::string(suffix::log) + std::string(suffix::swap))) {
+            MR_TRY(const Offset end, end_of_swap(*base));
+            replaced = replaced ? std::pair{std::min(replaced->first, *base),
+                                            std::max(replaced->second, end)}
+                                : std::pair{*base, end};
+        }
+    }
+    if (replaced) {
+        std::vector<std::string> old;
+        for (const std::string& name : names_) {
+            const auto base = offset_of_state_file(name, "");
+            if (base && *base >= replaced->first &&
+                (*base < replaced->second || *base == replaced->first)) {
+                old.push_back(name);
+            }
+        }
+        for (const std::string& name : old) {
+            MR_TRY_VOID(remove(name));
+        }
+    }
+    for (const std::string& name : swaps) {
+        const std::string final_name = name.substr(0, name.size() - suffix::swap.size());
+        MR_TRY_VOID(s_.disk().rename(s_.file_path(name), s_.file_path(final_name)));
+        s_.unsynced_directories.insert(s_.folder);
+        names_.erase(name);
+        names_.insert(final_name);
+    }
+    return {};
+}
+
+Result<void> Recovery::remove_orphans() {
+    for (const std::string& name : names_) {
+        if (const auto base = parse_offset_name(name, suffix::log)) {
+            bases_.push_back(*base);
+        }
+    }
+    std::vector<std::string> orphans;
+    for (const std::string& name : names_) {
+        const auto base = offset_of_state_file(name, "");
+        if (base && !has(*base, suffix::log)) {
+            orphans.push_back(name);
+        }
+        if (const auto at = parse_offset_name(name, suffix::snapshot)) {
+            s_.snapshots.insert(*at);
+        }
+    }
+    for (const std::string& name : orphans) {
+        MR_TRY_VOID(remove(name));
+    }
+    return {};
+}
+
+Result<void> Recovery::read_small_files() {
+    if (names_.contains(std::string(partition_metadata_name))) {
+        const std::string path = s_.file_path(partition_metadata_name);
+        MR_TRY(const std::string text, s_.disk().read_whole(path, small_file_max));
+        const auto id = parse_partition_metadata(text);
+        if (!id && !text.empty()) {
+            return id.error().with_context(path);
+        }
+        if (id) {  // Empty: created, and lost before its first sync, as all else here.
+            s_.topic_id = *id;
+        }
+    }
+    if (names_.contains(std::string(epoch_checkpoint_name))) {
+        const std::string path = s_.file_path(epoch_checkpoint_name);
+        MR_TRY(const std::string text, s_.disk().read_whole(path, small_file_max));
+        if (const auto entries = parse_epoch_checkpoint(text)) {
+            s_.epochs = LeaderEpochCache(*entries);
+        } else {
+            // The batches say it all again: scan everything.
+            MR_LOG(s_.directory->log(), warn, "storage.epochs_rebuilt", field("path", path),
+                   field("reason", entries.error().message()));
+            epochs_lost_ = true;
+        }
+    } else {
+        epochs_lost_ = !bases_.empty();
+    }
+    return {};
+}
+
+Result<void> Recovery::open_segments() {
+    std::size_t scan_start = bases_.size();
+    for (std::size_t i = 0; i < bases_.size(); ++i) {
+        const bool active = i + 1 == bases_.size();
+        const Offset next = active ? Offset{INT64_MAX} : bases_[i + 1];
+        auto segment = s_.make_segment(bases_[i]);
+        segment->touch(input_.now);
+        if (!has(bases_[i], suffix::transaction_index)) {
+            segment->transactions().set_absent();
+        }
+        const bool unsynced = !input_.clean && next > input_.recovery_point;
+        bool as_is = !unsynced && !epochs_lost_;
+        if (as_is) {
+            MR_TRY(as_is, adopt(*segment, active));
+        }
+        if (as_is && !active) {
+            segment->set_end(next);
+        }
+        if (!as_is) {
+            scan_start = std::min(scan_start, i);
+        }
+        s_.segments.push_back(std::move(segment));
+    }
+    if (scan_start < bases_.size()) {
+        return scan_from(scan_start);
+    }
+    s_.end =
+        s_.segments.empty() ? input_.log_start : std::max(s_.active().end(), s_.active().base());
+    return {};
+}
+
+Result<bool> Recovery::adopt(Segment& segment, bool active) {
+    MR_TRY(const auto file, segment.file());
+    MR_TRY(const std::uint64_t size, file->size());
+    const auto corrupt = [](const Result<void>& result) {
+        return !result &&
+               (result.error().code() == Code::corrupt || result.error().code() == Code::not_found);
+    };
+    if (const auto aborted = segment.transactions().entries(); !aborted) {
+        if (aborted.error().code() != Code::corrupt) {
+            return aborted.error();
+        }
+        return false;
+    }
+    Result<void> opened = segment.adopt(size);
+    if (corrupt(opened)) {
+        MR_LOG(s_.directory->log(), warn, "storage.index_rebuilt",
+               field("path", segment.log_file().path()), field("reason", opened.error().message()));
+        opened = segment.rebuild_indexes();
+        if (opened) {
+            return true;
+        }
+    }
+    if (opened && active) {
+        opened = segment.load_tail();
+    }
+    if (corrupt(opened)) {
+        return false;
+    }
+    MR_TRY_VOID(opened);
+    return true;
+}
+
+Result<void> Recovery::scan_from(std::size_t first) {
+    scanned_ = true;
+    const Offset begin = s_.segments[first]->base();
+    std::vector<std::unique_ptr<Segment>> rest;
+    std::move(s_.segments.begin() + static_cast<std::ptrdiff_t>(first), s_.segments.end(),
+              std::back_inserter(rest));
+    s_.segments.resize(first);
+    s_.end = begin;
+    s_.epochs.truncate_from_end(begin);
+    s_.epochs_dirty = true;
+    if (const auto latest = s_.epochs.latest()) {
+        last_epoch_ = latest->epoch;
+    }
+    MR_TRY_VOID(s_.drop_snapshots_from(begin + 1));
+    s_.start = std::max(input_.log_start, first > 0 ? s_.segments.front()->base() : begin);
+    MR_TRY_VOID(s_.rebuild_producers(input_.now));
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+        const Offset base = rest[i]->base();
+        const bool gap = i > 0 && (base < s_.end || (base > s_.end && !input_.gaps_allowed));
+        if (i > 0 && !gap) {
+            s_.producers.set_end(base);
+            s_.end = base;
+            MR_TRY_VOID(s_.write_snapshot(base));
+        }
+        s_.segments.push_back(std::move(rest[i]));
+        if (gap) {
+            std::move(rest.begin() + static_cast<std::ptrdiff_t>(i) + 1, rest.end(),
+                      std::back_inserter(s_.segments));
+            return set_aside_from(first + i,
+                                  fmt::format("segment {} follows offset {}", base, s_.end));
+        }
+        MR_TRY(const bool whole, scan(s_.active()));
+        if (!whole) {
+            std::move(rest.begin() + static_cast<std::ptrdiff_t>(i) + 1, rest.end(),
+                      std::back_inserter(s_.segments));
+            return set_aside_from(first + i + 1, "it follows damage");
+        }
+    }
+    return {};
+}
+
+Result<void> Recovery::check_entry(const WholeEntry& entry, const Segment& segment) const {
+    const EntryHeader& header = entry.header;
+    if (header.first < s_.end || header.last - segment.base() > INT32_MAX) {
+        return Error::make(Code::corrupt, "position {}: offset {} after {}", header.position,
+                           header.first, s_.end);
+    }
+    if (header.epoch >= LeaderEpoch{0} && header.epoch < last_epoch_) {
+        return Error::make(Code::corrupt, "position {}: leader epoch {} after {}", header.position,
+                           header.epoch, last_epoch_);
+    }
+    return {};
+}
+
+Result<bool> Recovery::scan(Segment& segment) {
+    MR_TRY(auto file, segment.file());
+    MR_TRY(const std::uint64_t size, file->size());
+    segment.reset();
+    MR_TRY_VOID(segment.transactions().clear());
+    EntryScan scan(std::move(file), 0, size);
+    while (true) {
+        const std::uint64_t position = scan.position();
+        auto entry = scan.next();
+        if (entry && !*entry) {
+            break;
+        }
+        const auto good = entry ? check_entry(**entry, segment) : Result<void>(entry.error());
+        if (!good) {
+            if (good.error().code() != Code::corrupt) {
+                return good.error();
+            }
+            MR_TRY_VOID(cut_damage(segment, position, good.error()));
+            return false;
+        }
+        report_.scanned_bytes += (*entry)->header.size;
+        last_epoch_ = std::max(last_epoch_, (*entry)->header.epoch);
+        segment.note((*entry)->header);
+        segment.checked().add(position, segment.size());
+        s_.end = segment.end();
+        if ((*entry)->is_batch()) {
+            MR_TRY_VOID(s_.note_batch((*entry)->batch(), segment));
+        }
+    }
+    return true;
+}
+
+Result<bool> Recovery::holds_batches(Segment& segment, std::uint64_t from) {
+    MR_TRY(auto file, segment.file());
+    MR_TRY(const std::uint64_t size, file->size());
+    constexpr std::size_t piece = std::size_t{1} << 20;
+    constexpr std::size_t overlap = record::BatchHeader::size;
+    Buffer bytes(piece);
+    for (std::uint64_t at = from; at < size; at += piece - overlap) {
+        MR_TRY(const std::size_t got, file->read_at(at, bytes));
+        for (std::size_t i = 0; i + overlap <= got; ++i) {
+            const ByteView here = ByteView(bytes).first(got).subspan(i);
+            // Cheap tests first: nearly every position fails them.
+            if (here[record::BatchHeader::magic] != std::byte{2}) {
+                continue;
+            }
+            const auto header = parse_entry_header(here, at + i, size);
+            if (!header || header->first < s_.end || header->size > quarantine_batch_max) {
+                continue;
+            }
+            EntryScan scan(file, at + i, header->end());
+            if (const auto entry = scan.next(); entry && *entry) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+Result<void> Recovery::copy_aside(Segment& segment, std::uint64_t from) {
+    const std::string path = s_.file_path(
+        fmt::format("{}.{}{}", offset_name(segment.base(), ""), from, suffix::quarantined));
+    MR_TRY(auto source, segment.file());
+    MR_TRY(auto target, s_.disk().open(path, runtime::OpenMode::create_empty));
+    MR_TRY(const std::uint64_t size, source->size());
+    Buffer bytes(std::size_t{1} << 20);
+    for (std::uint64_t at = from; at < size;) {
+        MR_TRY(const std::size_t got, source->read_at(at, bytes));
+        MR_TRY_VOID(target->write_at(at - from, ByteView(bytes).first(got)));
+        at += got;
+    }
+    MR_TRY_VOID(target->sync());
+    return s_.disk().sync_directory(s_.folder);
+}
+
+Result<void> Recovery::cut_damage(Segment& segment, std::uint64_t position, const Error& reason) {
+    MR_TRY(auto file, segment.file());
+    MR_TRY(const std::uint64_t size, file->size());
+    MR_TRY(const bool batches_follow, holds_batches(segment, position + 1));
+    if (batches_follow) {
+        MR_TRY_VOID(copy_aside(segment, position));
+        report_.quarantined = true;
+    }
+    report_.truncated_bytes += size - position;
+    report_.reason =
+        fmt::format("{}: {}", offset_name(segment.base(), suffix::log), reason.message());
+    MR_TRY_VOID(file->truncate(position));
+    return {};
+}
+
+Result<void> Recovery::set_aside_from(std::size_t first, std::string_view why) {
+    for (std::size_t i = first; i < s_.segments.size(); ++i) {
+        Segment& segment = *s_.segments[i];
+        MR_TRY(auto file, segment.file());
+        MR_TRY(const std::uint64_t size, file->size());
+        file.reset();
+        segment.log_file().close();
+        if (size > 0) {
+            const std::string path = segment.log_file().path();
+            MR_TRY_VOID(s_.disk().rename(path, path + std::string(suffix::quarantined)));
+            s_.unsynced_directories.insert(s_.folder);
+            report_.quarantined = true;
+            report_.truncated_bytes += size;
+        }
+        if (report_.reason.empty()) {
+            report_.reason = fmt::format("{}: {}", offset_name(segment.base(), suffix::log), why);
+        }
+    }
+    return s_.retire_segments(first, s_.segments.size());
+}
+
+Result<void> Recovery::settle() {
+    report_.end = s_.end;
+    report_.lost_synced_data = s_.end < input_.recovery_point;
+    s_.start = s_.segments.empty() ? input_.log_start
+                                   : std::max(input_.log_start, s_.segments.front()->base());
+    s_.start = std::min(s_.start, std::max(s_.end, input_.log_start));
+    if (s_.start > s_.end) {
+        // What was deleted on request stays deleted, even if nothing is left behind it.
+        MR_TRY_VOID(s_.retire_segments(0, s_.segments.size()));
+        MR_TRY_VOID(s_.drop_snapshots_from(Offset{0}));
+        s_.end = s_.start;
+        s_.epochs.clear();
+        s_.epochs_dirty = true;
+        s_.producers.clear();
+        s_.producers.set_end(s_.end);
+        MR_TRY_VOID(s_.start_segment(input_.now));
+    }
+    if (s_.epochs.truncate_from_end(s_.end)) {
+        s_.epochs_dirty = true;
+    }
+    if (s_.epochs.truncate_from_start(s_.start)) {
+        s_.epochs_dirty = true;
+    }
+    if (!scanned_) {
+        MR_TRY_VOID(s_.drop_snapshots_from(s_.end + 1));
+        MR_TRY_VOID(s_.rebuild_producers(input_.now));
+    }
+    for (const auto& segment : s_.segments) {
+        if (segment->offset_index().in_memory() > 0 || scanned_) {
+            MR_TRY(auto files, segment->seal());
+            std::move(files.begin(), files.end(), std::back_inserter(s_.unsynced_files));
+        }
+    }
+    s_.synced_end = scanned_ ? std::min(s_.end, input_.recovery_point) : s_.end;
+    return {};
+}
+
+Result<std::unique_ptr<PartitionLog>> PartitionLog::recover(std::shared_ptr<LogDirectory> directory,
+                                                            TopicPartition partition,
+                                                            const LogLimits& limits,
+                                                            const RecoveryInput& input,
+                                                            RecoveryReport* report) {
+    std::string folder = log_folder_name(partition);
+    return recover_folder(std::move(directory), std::move(partition), std::move(folder), limits,
+                          input, report);
+}
+
+Result<std::unique_ptr<PartitionLog>> PartitionLog::recover_folder(
+    std::shared_ptr<LogDirectory> directory, TopicPartition partition, std::string folder,
+    const LogLimits& limits, const RecoveryInput& input, RecoveryReport* report) {
+    auto state = std::make_unique<LogState>(std::move(directory), std::move(partition), Uuid{},
+                                            limits, std::move(folder));
+    MR_TRY_VOID(state->usable());
+    RecoveryReport unread;
+    Recovery recovery(*state, input, report != nullptr ? *report : unread);
+    if (const auto done = recovery.run(); !done) {
+        return state->directory->note(done.error().with_context(state->partition.to_string()));
+    }
+    std::unique_ptr<PartitionLog> log(new PartitionLog(std::move(state)));
+    // What the scan found may lie in the page cache only: after this it survives a power cut.
+    MR_TRY_VOID(log->sync_now());
+    log->state_->synced_end = log->end();
+    MR_TRY_VOID(log->take_retired().run());
+    return log;
+}
+
+}  // namespace millrace::storage

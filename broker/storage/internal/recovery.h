@@ -1,0 +1,57 @@
+// storage/internal/recovery.h
+//
+// Opens a log's directory: finishes what a crash interrupted, scans what may not have reached the
+// disk, cuts at the first damage. Every step may itself be interrupted and done again.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "storage/internal/log_state.h"
+
+namespace millrace::storage {
+
+class Recovery {
+public:
+    Recovery(LogState& state, const RecoveryInput& input, RecoveryReport& report)
+        : s_(state), input_(input), report_(report) {}
+
+    Result<void> run();
+
+private:
+    // What lies in the folder.
+    Result<void> list_files();
+    Result<void> remove_leftovers();
+    Result<void> finish_swap();
+    Result<Offset> end_of_swap(Offset base);
+    Result<void> remove_orphans();
+    Result<void> remove(const std::string& name);
+    bool has(Offset base, std::string_view suffix) const;
+
+    Result<void> read_small_files();
+    Result<void> open_segments();
+    /// Takes the segment as it is; false if it has to be scanned.
+    Result<bool> adopt(Segment& segment, bool active);
+    Result<void> scan_from(std::size_t first);
+    /// False if damage was found and cut away.
+    Result<bool> scan(Segment& segment);
+    Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
+    Result<void> cut_damage(Segment& segment, std::uint64_t position, const Error& reason);
+    Result<void> set_aside_from(std::size_t first, std::string_view why);
+    Result<bool> holds_batches(Segment& segment, std::uint64_t from);
+    Result<void> copy_aside(Segment& segment, std::uint64_t from);
+    Result<void> settle();
+
+    LogState& s_;
+    const RecoveryInput& input_;
+    RecoveryReport& report_;
+    std::set<std::string> names_;
+    std::vector<Offset> bases_;
+    LeaderEpoch last_epoch_ = no_leader_epoch;
+    bool scanned_ = false;
+    bool epochs_lost_ = false;
+};
+
+}  // namespace millrace::storage

@@ -1,0 +1,268 @@
+#include "storage/partition_log.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "storage/internal/log_state.h"
+
+namespace millrace::storage {
+
+namespace {
+
+constexpr std::size_t parts_per_write = 512;
+
+/// Batches as one vectored write, neighbours in memory as one part.
+std::vector<iovec> parts_of(std::span<const record::BatchView> batches) {
+    std::vector<iovec> parts;
+    for (const record::BatchView& batch : batches) {
+        const ByteView bytes = batch.bytes();
+        if (!parts.empty() &&
+            static_cast<const std::byte*>(parts.back().iov_base) + parts.back().iov_len ==
+                bytes.data()) {
+            parts.back().iov_len += bytes.size();
+        } else {
+            parts.push_back({const_cast<std::byte*>(bytes.data()), bytes.size()});
+        }
+    }
+    return parts;
+}
+
+Result<void> write_all(runtime::File& file, std::uint64_t at, std::span<const iovec> parts) {
+    while (!parts.empty()) {
+        const auto some = parts.first(std::min(parts.size(), parts_per_write));
+        MR_TRY_VOID(file.write_at(at, some));
+        for (const iovec& part : some) {
+            at += part.iov_len;
+        }
+        parts = parts.subspan(some.size());
+    }
+    return {};
+}
+
+Result<void> check_offsets(std::span<const record::BatchView> batches, Offset end) {
+    for (const record::BatchView& batch : batches) {
+        if (batch.base_offset() < end || batch.last_offset() < batch.base_offset()) {
+            return Error::make(Code::invalid, "batch [{}, {}] appended at {}", batch.base_offset(),
+                               batch.last_offset(), end);
+        }
+        end = batch.next_offset();
+    }
+    return {};
+}
+
+/// Too old to take `batch`: measured by the batches' own time where they have one.
+Result<bool> is_aged(Segment& segment, const record::BatchView& batch, const LogLimits& limits,
+                     Timestamp now) {
+    if (segment.empty()) {
+        return false;
+    }
+    MR_TRY(const auto first, segment.first_timestamp());
+    const bool timed = first.value_or(-1) >= 0 && batch.max_timestamp() >= 0;
+    const Duration age =
+        timed ? Timestamp{batch.max_timestamp()} - Timestamp{*first} : now - segment.touched();
+    return age > limits.segment_age - limits.segment_jitter;
+}
+
+/// How many of `batches` go into the active segment before it is full.
+Result<std::size_t> count_that_fit(LogState& s, std::span<const record::BatchView> batches,
+                                   Timestamp now) {
+    Segment& active = s.active();
+    std::size_t bytes = 0;
+    std::size_t count = 0;
+    for (const record::BatchView& batch : batches) {
+        const bool first_of_segment = active.empty() && count == 0;
+        if (!active.has_room_for(batch.last_offset(), bytes + batch.size(), s.limits) ||
+            (active.empty() && count > 0 &&
+             bytes + batch.size() > static_cast<std::size_t>(s.limits.segment_bytes.count))) {
+            break;
+        }
+        if (!first_of_segment && count == 0) {
+            MR_TRY(const bool aged, is_aged(active, batch, s.limits, now));
+            if (aged) {
+                break;
+            }
+        }
+        bytes += batch.size();
+        ++count;
+    }
+    return count;
+}
+
+/// Writes and notes `batches`, which fit into the active segment. On an error of the write nothing
+/// is noted.
+Result<void> write_run(LogState& s, std::span<const record::BatchView> batches, Timestamp now) {
+    Segment& active = s.active();
+    if (!s.active_file) {
+        MR_TRY(s.active_file, active.file());
+    }
+    std::size_t bytes = 0;
+    for (const record::BatchView& batch : batches) {
+        bytes += batch.size();
+    }
+    if (s.limits.preallocate) {
+        active.preallocate(*s.active_file, bytes, s.limits.segment_bytes);
+    }
+    s.active_unsynced = true;
+    MR_TRY_VOID(write_all(*s.active_file, active.size(), parts_of(batches)));
+    active.checked().add(active.size(), active.size() + bytes);
+    active.touch(now);
+    for (const record::BatchView& batch : batches) {
+        active.note(header_of(batch, active.size()));
+        s.end = batch.next_offset();
+        MR_TRY_VOID(s.note_batch(batch, active));
+    }
+    return {};
+}
+
+/// Brings the log back to `end` after a failed append. What can't be undone fails the log.
+Error undo_append(PartitionLog& log, LogState& s, Offset end, const Error& cause) {
+    if (cause.code() != Code::no_space) {
+        return s.fail(cause);
+    }
+    const auto undone = [&]() -> Result<void> {
+        if (s.end > end) {
+            return log.truncate_to(end);
+        }
+        if (s.segments.empty()) {
+            return {};
+        }
+        // Part of the batch may have reached the file.
+        MR_TRY(auto file, s.active().file());
+        return file->truncate(s.active().size());
+    }();
+    if (!undone) {
+        return s.fail(undone.error());
+    }
+    return cause;
+}
+
+}  // namespace
+
+PartitionLog::PartitionLog(std::unique_ptr<LogState> state) : state_(std::move(state)) {}
+PartitionLog::~PartitionLog() = default;
+
+std::unique_ptr<PartitionLog> PartitionLog::create(std::shared_ptr<LogDirectory> directory,
+                                                   TopicPartition partition, Uuid topic_id,
+                                                   const LogLimits& limits, Offset start) {
+    std::string folder = log_folder_name(partition);
+    auto state = std::make_unique<LogState>(std::move(directory), std::move(partition), topic_id,
+                                            limits, std::move(folder));
+    state->start = state->end = state->synced_end = start;
+    state->producers.set_end(start);
+    return std::unique_ptr<PartitionLog>(new PartitionLog(std::move(state)));
+}
+
+Result<void> PartitionLog::append(std::span<const record::BatchView> batches, Timestamp now) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    MR_TRY_VOID(check_offsets(batches, s.end));
+    const Offset before = s.end;
+    while (!batches.empty()) {
+        std::size_t count = 0;
+        if (!s.segments.empty()) {
+            MR_TRY(count, s.or_fail(count_that_fit(s, batches, now)));
+        }
+        Result<void> done;
+        if (count == 0) {
+            done = s.start_segment(now);
+        } else {
+            done = write_run(s, batches.first(count), now);
+            batches = batches.subspan(count);
+        }
+        if (!done) {
+            return undo_append(*this, s, before, done.error());
+        }
+    }
+    return {};
+}
+
+Result<void> PartitionLog::roll(Timestamp now) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    if (s.segments.empty() || s.active().empty()) {
+        return {};
+    }
+    return s.or_fail(s.start_segment(now));
+}
+
+Offset PartitionLog::start() const {
+    return state_->start;
+}
+Offset PartitionLog::end() const {
+    return state_->end;
+}
+Offset PartitionLog::synced_end() const {
+    return state_->synced_end;
+}
+
+std::uint64_t PartitionLog::size_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const auto& segment : state_->segments) {
+        bytes += segment->size();
+    }
+    return bytes;
+}
+
+std::size_t PartitionLog::segment_count() const {
+    return state_->segments.size();
+}
+const TopicPartition& PartitionLog::partition() const {
+    return state_->partition;
+}
+Uuid PartitionLog::topic_id() const {
+    return state_->topic_id;
+}
+
+Result<void> PartitionLog::set_topic_id(Uuid topic_id) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    MR_ASSERT(s.topic_id.is_zero() || s.topic_id == topic_id);
+    if (s.topic_id == topic_id) {
+        return {};
+    }
+    s.topic_id = topic_id;
+    return s.folder_exists ? s.or_fail(s.write_topic_id()) : Result<void>{};
+}
+
+const LeaderEpochCache& PartitionLog::epochs() const {
+    return state_->epochs;
+}
+
+Result<void> PartitionLog::assign_epoch(LeaderEpoch epoch) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    if (s.epochs.assign(epoch, s.end)) {
+        s.epochs_dirty = true;
+    }
+    return {};
+}
+
+const ProducerState& PartitionLog::producers() const {
+    return state_->producers;
+}
+
+void PartitionLog::tidy_producers(Timestamp now, Offset decided_end) {
+    state_->producers.expire(now, state_->limits.producer_expiry);
+    state_->producers.forget_decided_below(decided_end);
+}
+
+const LogLimits& PartitionLog::limits() const {
+    return state_->limits;
+}
+void PartitionLog::set_limits(const LogLimits& limits) {
+    state_->limits = limits;
+}
+
+std::optional<Error> PartitionLog::failure() const {
+    const auto usable = state_->usable();
+    return usable ? std::nullopt : std::optional{usable.error()};
+}
+
+const std::shared_ptr<LogDirectory>& PartitionLog::directory() const {
+    return state_->directory;
+}
+std::string PartitionLog::path() const {
+    return state_->folder;
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,180 @@
+// What makes a PartitionLog shorter: truncation, a new start, retention.
+
+#include <algorithm>
+
+#include "storage/internal/log_state.h"
+#include "storage/partition_log.h"
+
+namespace millrace::storage {
+
+namespace {
+
+/// After a cut: what was synced, epochs, producers and snapshots end where the log ends.
+Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
+    s.end = end;
+    s.start = std::min(s.start, end);
+    s.synced_end = std::min(s.synced_end, end);
+    if (s.syncing_to) {
+        s.syncing_to = std::min(*s.syncing_to, end);
+    }
+    if (s.epochs.truncate_from_end(end)) {
+        s.epochs_dirty = true;
+    }
+    MR_TRY_VOID(s.drop_snapshots_from(end + 1));
+    return s.rebuild_producers(now);
+}
+
+/// Offset order within the log after cutting `segment` before `target`.
+Result<void> cut_segment(LogState& s, Segment& segment, Offset target, Timestamp now) {
+    MR_TRY(const auto first_gone, segment.find(target));
+    const std::uint64_t position = first_gone ? first_gone->position : segment.size();
+    // A batch goes as a whole, so that it can be fetched again as a whole.
+    const Offset end = first_gone ? std::min(target, first_gone->first) : target;
+    MR_TRY_VOID(segment.cut(position, end));
+    MR_TRY(s.active_file, segment.file());
+    s.active_unsynced = true;
+    s.written_back = std::min(s.written_back, position);
+    return settle_at(s, end, now);
+}
+
+Result<void> truncate(LogState& s, Offset target, Timestamp now) {
+    const std::size_t keep = s.segment_index(target);
+    MR_TRY_VOID(s.retire_segments(keep + 1, s.segments.size()));
+    return cut_segment(s, s.active(), target, now);
+}
+
+Result<void> start_over(LogState& s, Offset start, Timestamp now) {
+    MR_TRY_VOID(s.retire_segments(0, s.segments.size()));
+    s.active_file.reset();
+    s.active_unsynced = false;
+    MR_TRY_VOID(s.drop_snapshots_from(Offset{0}));
+    s.start = s.end = start;
+    s.synced_end = start;
+    if (s.syncing_to) {
+        s.syncing_to = std::min(*s.syncing_to, start);
+    }
+    s.epochs.clear();
+    s.epochs_dirty = true;
+    s.producers.clear();
+    s.producers.set_end(start);
+    // The file's name is what remembers where an empty log goes on.
+    return s.folder_exists ? s.start_segment(now) : Result<void>{};
+}
+
+Timestamp last_touched(LogState& s) {
+    return s.segments.empty() ? Timestamp{} : s.active().touched();
+}
+
+/// Whole sealed segments at the front for which `gone` says so, one after another.
+template <typename Gone>
+std::size_t count_front(LogState& s, Offset upper, Gone gone) {
+    std::size_t count = 0;
+    while (count < s.segments.size()) {
+        Segment& segment = *s.segments[count];
+        const bool last = count + 1 == s.segments.size();
+        const Offset next = last ? s.end : s.segments[count + 1]->base();
+        if (next > upper || (last && segment.empty()) || !gone(segment, next)) {
+            break;
+        }
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+Result<void> PartitionLog::truncate_to(Offset end) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    if (end >= s.end) {
+        return {};
+    }
+    if (s.segments.empty() || end <= s.segments.front()->base()) {
+        return s.or_fail(start_over(s, end, last_touched(s)));
+    }
+    return s.or_fail(truncate(s, end, last_touched(s)));
+}
+
+Result<void> PartitionLog::truncate_fully_and_start_at(Offset start) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    return s.or_fail(start_over(s, start, last_touched(s)));
+}
+
+Result<bool> PartitionLog::advance_start(Offset start) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    MR_ASSERT(start <= s.end);
+    if (start <= s.start) {
+        return false;
+    }
+    s.start = start;
+    if (s.epochs.truncate_from_start(start)) {
+        s.epochs_dirty = true;
+    }
+    const std::size_t sealed = s.segments.empty() ? 0 : s.segments.size() - 1;
+    const std::size_t gone =
+        std::min(sealed, count_front(s, start, [](const Segment&, Offset) { return true; }));
+    MR_TRY_VOID(s.or_fail(s.retire_segments(0, gone)));
+    return true;
+}
+
+Result<std::size_t> PartitionLog::apply_retention(Timestamp now, Offset upper) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    std::size_t gone =
+        count_front(s, upper, [&s](const Segment&, Offset next) { return next <= s.start; });
+    if (s.limits.cleanup.remove) {
+        if (s.limits.retention >= Duration{0}) {
+            gone = std::max(gone, count_front(s, upper, [&](const Segment& segment, Offset) {
+                                // A timestamp from the future must not keep a segment for ever.
+                                const std::int64_t largest = segment.max_timestamp().first;
+                                const Timestamp written = segment.touched();
+                                const Timestamp counts_from =
+                                    largest < 0 ? written : std::min(Timestamp{largest}, written);
+                                return now - counts_from > s.limits.retention;
+                            }));
+        }
+        if (s.limits.retention_bytes.count >= 0) {
+            auto excess = static_cast<std::int64_t>(size_bytes()) - s.limits.retention_bytes.count;
+            gone = std::max(gone, count_front(s, upper, [&excess](const Segment& segment, Offset) {
+                                excess -= static_cast<std::int64_t>(segment.size());
+                                return excess >= 0;
+                            }));
+        }
+    }
+    if (gone == 0) {
+        return gone;
+    }
+    if (gone == s.segments.size()) {
+        MR_TRY_VOID(s.or_fail(s.start_segment(now)));
+    }
+    const Offset start = std::max(s.start, s.segments[gone]->base());
+    MR_TRY_VOID(s.or_fail(s.retire_segments(0, gone)));
+    s.start = start;
+    if (s.epochs.truncate_from_start(start)) {
+        s.epochs_dirty = true;
+    }
+    return gone;
+}
+
+RetiredFiles PartitionLog::take_retired() {
+    LogState& s = *state_;
+    RetiredFiles files;
+    files.disk_ = &s.disk();
+    files.paths_ = std::move(s.retired);
+    s.retired.clear();
+    return files;
+}
+
+Result<void> RetiredFiles::run() const {
+    for (const std::string& path : paths_) {
+        const auto removed = disk_->remove(path);
+        if (!removed && removed.error().code() != Code::not_found) {
+            return removed;
+        }
+    }
+    return {};
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,115 @@
+// Group sync and the clean close of a PartitionLog.
+
+#include <algorithm>
+
+#include "storage/internal/log_state.h"
+#include "storage/internal/text_files.h"
+#include "storage/partition_log.h"
+
+namespace millrace::storage {
+
+Result<void> SyncJob::run() const {
+    for (const runtime::FilePtr& file : files_) {
+        MR_TRY_VOID(file->sync());
+    }
+    for (const auto& [path, contents] : replaced_) {
+        MR_TRY_VOID(disk_->replace_whole(path, contents));
+    }
+    for (const std::string& directory : directories_) {
+        MR_TRY_VOID(disk_->sync_directory(directory));
+    }
+    return {};
+}
+
+std::optional<SyncJob> PartitionLog::begin_sync() {
+    LogState& s = *state_;
+    if (!s.usable() || s.syncing_to) {
+        return std::nullopt;
+    }
+    SyncJob job;
+    job.disk_ = &s.disk();
+    // Older segments first: what is synced is then always a prefix.
+    job.files_ = std::move(s.unsynced_files);
+    s.unsynced_files.clear();
+    if (s.active_unsynced) {
+        job.files_.push_back(s.active_file);
+        s.active_unsynced = false;
+    }
+    if (s.epochs_dirty && s.folder_exists) {
+        job.replaced_.emplace_back(s.file_path(epoch_checkpoint_name),
+                                   print_epoch_checkpoint(s.epochs.entries()));
+        s.epochs_dirty = false;
+    }
+    job.directories_.assign(s.unsynced_directories.begin(), s.unsynced_directories.end());
+    s.unsynced_directories.clear();
+    if (job.files_.empty() && job.replaced_.empty() && job.directories_.empty()) {
+        return std::nullopt;
+    }
+    job.target_ = s.end;
+    s.syncing_to = s.end;
+    return job;
+}
+
+void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome) {
+    LogState& s = *state_;
+    MR_ASSERT(s.syncing_to.has_value() && *s.syncing_to <= job.target());
+    // A truncation meanwhile has lowered it: what was appended since then is not covered.
+    const Offset reached = *s.syncing_to;
+    s.syncing_to.reset();
+    if (!outcome) {
+        s.fail(outcome.error());
+        return;
+    }
+    if (s.failure) {
+        return;
+    }
+    s.synced_end = std::max(s.synced_end, reached);
+    if (!s.active_unsynced) {
+        s.active_file.reset();
+    }
+}
+
+bool PartitionLog::sync_under_way() const {
+    return state_->syncing_to.has_value();
+}
+
+bool PartitionLog::has_unsynced() const {
+    const LogState& s = *state_;
+    return s.active_unsynced || !s.unsynced_files.empty() || !s.unsynced_directories.empty() ||
+           (s.epochs_dirty && s.folder_exists);
+}
+
+Result<void> PartitionLog::sync_now() {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    MR_ASSERT(!s.syncing_to);
+    if (const auto job = begin_sync()) {
+        complete_sync(*job, job->run());
+    }
+    return s.usable();
+}
+
+Result<void> PartitionLog::close_cleanly() {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    if (!s.segments.empty()) {
+        MR_TRY(auto files, s.or_fail(s.active().seal()));
+        std::move(files.begin(), files.end(), std::back_inserter(s.unsynced_files));
+        s.unsynced_directories.insert(s.folder);
+        MR_TRY_VOID(s.or_fail(s.write_snapshot(s.end)));
+    }
+    return sync_now();
+}
+
+std::optional<WritebackJob> PartitionLog::take_writeback() {
+    LogState& s = *state_;
+    constexpr std::uint64_t step = std::uint64_t{4} << 20;
+    if (!s.active_unsynced || s.active().size() < s.written_back + step) {
+        return std::nullopt;
+    }
+    WritebackJob job{s.active_file, s.written_back, s.active().size() - s.written_back};
+    s.written_back = s.active().size();
+    return job;
+}
+
+}  // namespace millrace::storage
