@@ -54,7 +54,9 @@ public:
     std::optional<Records> nullable_records(bool compact);
     ByteView raw(std::size_t size);
     /// The byte in front of a nullable struct.
-    bool present() { return int8() >= 0 && ok(); }
+    bool present(Presence presence) {
+        return int8() >= (presence == Presence::plain ? 0 : 1) && ok();
+    }
 
     /// For each type that a schema has arrays of (reader.cc).
     template <typename T>

@@ -15,6 +15,10 @@ class DebugPrinter;
 class Reader;
 class Writer;
 
+/// How null is told from a value in front of a nullable struct: 1 stands before a value; before
+/// nothing, -1 in a plain field and 0 in a tagged one.
+enum class Presence { plain, tagged };
+
 /// Record batches of one partition: bytes in memory, or a range of a file that the connection sends
 /// by itself. Of the second kind the message knows only the size and `external`, an index into the
 /// sender's own list of ranges.

@@ -56,7 +56,9 @@ public:
     void nullable_records(const std::optional<Records>& value, bool compact);
     void raw(ByteView value);
     /// The byte in front of a nullable struct.
-    void present(bool value) { int8(value ? 1 : -1); }
+    void present(bool value, Presence presence) {
+        int8(value ? 1 : (presence == Presence::plain ? -1 : 0));
+    }
 
     /// For each type that a schema has arrays of (writer.cc).
     template <typename T>

@@ -149,7 +149,7 @@ private:
             }
         } else if (field.is_struct) {
             if (may_be_null) {
-                line(depth, "if (in.present()) {");
+                line(depth, fmt::format("if (in.present({})) {{", presence(field)));
                 line(depth + 1, fmt::format("{}.emplace().decode(in, v);", name));
                 line(depth, "} else {");
                 line(depth + 1, fmt::format("{}.reset();", name));
@@ -164,6 +164,10 @@ private:
         } else {
             line(depth, fmt::format("{} = in.{}();", name, method(field)));
         }
+    }
+
+    static std::string presence(const Field& field) {
+        return field.is_tagged() ? "Presence::tagged" : "Presence::plain";
     }
 
     std::string part(const Field& field) const {
@@ -302,7 +306,7 @@ private:
             line(depth, fmt::format("out.{}array({}, {});", infix, value, compact(field)));
         } else if (field.is_struct) {
             if (may_be_null) {
-                line(depth, fmt::format("out.present({}.has_value());", name));
+                line(depth, fmt::format("out.present({}.has_value(), {});", name, presence(field)));
                 line(depth, fmt::format("if ({}) {{", name));
                 line(depth + 1, fmt::format("{}->encode(out, v);", name));
                 line(depth, "}");

@@ -90,8 +90,6 @@ def read_definitions(folder, version):
 
 def scalar(value):
     """A YAML scalar. Strings that YAML would take for something else are quoted."""
-    if value is None:
-        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
@@ -107,7 +105,8 @@ def field_facts(field, path, seen):
         raise SystemExit(f"{path}: unknown keys {sorted(unknown)}: teach the importer what they mean")
     facts = dict(field)
     facts.setdefault("versions", field.get("taggedVersions"))
-    pairs = [(ours, scalar(facts[key])) for key, ours in FIELD_KEYS if key in facts]
+    # A default of JSON's null is none at all to Kafka; null as a default is written "null".
+    pairs = [(ours, scalar(facts[key])) for key, ours in FIELD_KEYS if facts.get(key) is not None]
     if path in SENSITIVE:
         seen.add(path)
         pairs.append(("sensitive", "true"))

@@ -1,0 +1,27 @@
+// tests/support/protocol_vectors.h
+//
+// Reads tests/vectors/<family>.txt.zst: what Kafka's own classes make of every message.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace millrace::test {
+
+struct ProtocolVector {
+    std::string message;
+    std::int16_t version = 0;
+    std::string kind;  ///< default, full, nulls, empty, large, tags, random
+    Buffer bytes;
+    std::string tree;  ///< As JSON; "-" where it was left out.
+};
+
+/// Of one family, or stops the program: without them a test would pass on nothing.
+std::vector<ProtocolVector> protocol_vectors(const std::string& family);
+
+inline const std::vector<std::string> vector_families = {
+    "rpc", "metadata", "group", "transaction", "share", "remote_log", "data"};
+
+}  // namespace millrace::test
