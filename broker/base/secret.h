@@ -33,10 +33,9 @@ private:
 }  // namespace millrace
 
 template <>
-struct fmt::formatter<millrace::Secret> {
-    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+struct fmt::formatter<millrace::Secret> : fmt::formatter<std::string_view> {
     template <typename Context>
     auto format(const millrace::Secret&, Context& context) const {
-        return fmt::format_to(context.out(), "[hidden]");
+        return fmt::formatter<std::string_view>::format("[hidden]", context);
     }
 };

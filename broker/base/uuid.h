@@ -41,10 +41,9 @@ struct std::hash<millrace::Uuid> {
 };
 
 template <>
-struct fmt::formatter<millrace::Uuid> {
-    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+struct fmt::formatter<millrace::Uuid> : fmt::formatter<std::string_view> {
     template <typename Context>
     auto format(const millrace::Uuid& id, Context& context) const {
-        return fmt::format_to(context.out(), "{}", id.to_string());
+        return fmt::formatter<std::string_view>::format(id.to_string(), context);
     }
 };

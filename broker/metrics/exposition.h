@@ -1,7 +1,7 @@
 // metrics/exposition.h
 //
 // GET /metrics (Prometheus text), /healthz (the process turns) and /readyz (it serves clients) over
-// HTTP. Owns its threads; the rest of the broker is asked only through the registry's cells and the
+// HTTP. Owns one thread; the rest of the broker is asked only through the registry's cells and the
 // readiness function, which must be callable from any thread.
 #pragma once
 
@@ -23,7 +23,6 @@ struct Readiness {
 struct ExpositionOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 0;  ///< 0: any free one.
-    int threads = 1;
 };
 
 class Exposition {

@@ -67,18 +67,16 @@ struct std::hash<millrace::TopicIdPartition> {
     }
 };
 template <>
-struct fmt::formatter<millrace::TopicPartition> {
-    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+struct fmt::formatter<millrace::TopicPartition> : fmt::formatter<std::string_view> {
     template <typename Context>
     auto format(const millrace::TopicPartition& tp, Context& context) const {
-        return fmt::format_to(context.out(), "{}", tp.to_string());
+        return fmt::formatter<std::string_view>::format(tp.to_string(), context);
     }
 };
 template <>
-struct fmt::formatter<millrace::Principal> {
-    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+struct fmt::formatter<millrace::Principal> : fmt::formatter<std::string_view> {
     template <typename Context>
     auto format(const millrace::Principal& principal, Context& context) const {
-        return fmt::format_to(context.out(), "{}", principal.to_string());
+        return fmt::formatter<std::string_view>::format(principal.to_string(), context);
     }
 };

@@ -27,10 +27,9 @@ inline std::int16_t code_of(KafkaError error) { return static_cast<std::int16_t>
 }  // namespace millrace
 
 template <>
-struct fmt::formatter<millrace::KafkaError> {
-    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+struct fmt::formatter<millrace::KafkaError> : fmt::formatter<std::string_view> {
     template <typename Context>
-    auto format(const millrace::KafkaError& error, Context& context) const {
-        return fmt::format_to(context.out(), "{}", millrace::to_string(error));
+    auto format(millrace::KafkaError error, Context& context) const {
+        return fmt::formatter<std::string_view>::format(millrace::to_string(error), context);
     }
 };

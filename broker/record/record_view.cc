@@ -19,9 +19,10 @@ public:
         return static_cast<std::int8_t>(*at_++);
     }
 
+    // Most numbers in a record are small: one byte decides nearly always.
     std::int32_t varint() {
-        if (std::uint64_t raw; short_varint(raw)) [[likely]] {
-            return static_cast<std::int32_t>(zigzag_decode(raw));
+        if (at_ != end_ && (*at_ & std::byte{0x80}) == std::byte{0}) [[likely]] {
+            return static_cast<std::int32_t>(zigzag_decode(static_cast<std::uint64_t>(*at_++)));
         }
         // As Kafka, bits past the 32nd of a fifth byte are dropped.
         return static_cast<std::int32_t>(
@@ -29,8 +30,8 @@ public:
     }
 
     std::int64_t varlong() {
-        if (std::uint64_t raw; short_varint(raw)) [[likely]] {
-            return zigzag_decode(raw);
+        if (at_ != end_ && (*at_ & std::byte{0x80}) == std::byte{0}) [[likely]] {
+            return zigzag_decode(static_cast<std::uint64_t>(*at_++));
         }
         return zigzag_decode(long_varint(max_varint64_size));
     }
@@ -64,23 +65,6 @@ public:
     ByteView rest() const { return {at_, end_}; }
 
 private:
-    /// Nearly all numbers in a record take one or two bytes: no loop for those.
-    bool short_varint(std::uint64_t& raw) {
-        if (end_ - at_ < 2) [[unlikely]] {
-            return false;
-        }
-        const auto first = static_cast<std::uint64_t>(at_[0]);
-        if (first < 0x80) {
-            raw = first;
-            at_ += 1;
-            return true;
-        }
-        const auto second = static_cast<std::uint64_t>(at_[1]);
-        raw = (first & 0x7f) | (second << 7);
-        at_ += second < 0x80 ? 2 : 0;
-        return second < 0x80;
-    }
-
     std::uint64_t long_varint(std::size_t max_size) {
         std::uint64_t value = 0;
         const std::size_t used = read_unsigned_varint(rest(), value, max_size);
@@ -135,12 +119,13 @@ void HeaderRange::Iterator::read() {
 }
 
 RecordParse parse_record(ByteView from, RecordView& record) {
-    Cursor outer{from};
-    const std::int32_t length = outer.varint();
-    if (outer.failed()) {
+    std::uint64_t raw_length = 0;
+    const std::size_t prefix = read_unsigned_varint(from, raw_length, max_varint32_size);
+    if (prefix == 0) {
         return from.size() < max_varint32_size ? RecordParse::incomplete : RecordParse::malformed;
     }
-    const std::size_t prefix = from.size() - outer.rest().size();
+    const auto length =
+        static_cast<std::int32_t>(zigzag_decode(static_cast<std::uint32_t>(raw_length)));
     if (length < 0) {
         return RecordParse::malformed;
     }

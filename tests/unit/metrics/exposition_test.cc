@@ -1,0 +1,152 @@
+// The HTTP door over a real loopback socket, on a free port.
+#include "metrics/exposition.h"
+
+#include <arpa/inet.h>
+#include <atomic>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "metrics/internal/http_server.h"
+
+namespace millrace::metrics {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+int connected_to(std::uint16_t port) {
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+        ADD_FAILURE() << "no connection to " << port;
+    }
+    return descriptor;
+}
+
+std::string answer_to(std::uint16_t port, const std::string& request) {
+    const int descriptor = connected_to(port);
+    EXPECT_EQ(::write(descriptor, request.data(), request.size()),
+              static_cast<ssize_t>(request.size()));
+    std::string answer;
+    char buffer[4096];
+    for (ssize_t n = 0; (n = ::read(descriptor, buffer, sizeof(buffer))) > 0;) {
+        answer.append(buffer, static_cast<std::size_t>(n));
+    }
+    ::close(descriptor);
+    return answer;
+}
+
+std::string get(std::uint16_t port, const std::string& path) {
+    return answer_to(port, "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+}
+
+class ExpositionTest : public testing::Test {
+protected:
+    ExpositionTest() {
+        auto started = Exposition::start(
+            {}, registry_, [this] { return Readiness{ready_.load(), "recovering 3 of 10 logs"}; });
+        EXPECT_TRUE(started.has_value());
+        exposition_ = *std::move(started);
+    }
+    std::uint16_t port() const { return exposition_->port(); }
+
+    std::shared_ptr<Registry> registry_ = std::make_shared<Registry>();
+    std::atomic<bool> ready_ = false;
+    std::unique_ptr<Exposition> exposition_;
+};
+
+TEST_F(ExpositionTest, serves_the_metrics) {
+    Gauge gauge = registry_->scope("control").gauge(metric::active_controller);
+    gauge.set(1);
+    const std::string answer = get(port(), "/metrics");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+    EXPECT_THAT(answer, HasSubstr("\nmillrace_active_controller 1\n"));
+}
+
+TEST_F(ExpositionTest, is_healthy_before_it_is_ready_and_says_what_it_waits_for) {
+    EXPECT_THAT(get(port(), "/healthz"), StartsWith("HTTP/1.1 200"));
+    const std::string waiting = get(port(), "/readyz");
+    EXPECT_THAT(waiting, StartsWith("HTTP/1.1 503"));
+    EXPECT_THAT(waiting, HasSubstr("recovering 3 of 10 logs"));
+    ready_ = true;
+    EXPECT_THAT(get(port(), "/readyz"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(ExpositionTest, has_nothing_else_to_offer) {
+    EXPECT_THAT(get(port(), "/"), StartsWith("HTTP/1.1 404"));
+    EXPECT_THAT(get(port(), "/../../etc/passwd"), testing::Not(StartsWith("HTTP/1.1 200")));
+    EXPECT_THAT(answer_to(port(), "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+                StartsWith("HTTP/1.1 405"));
+}
+
+TEST_F(ExpositionTest, survives_nonsense) {
+    EXPECT_THAT(answer_to(port(), "\x16\x03\x01 garbage\r\n\r\n"),
+                testing::Not(HasSubstr("200 OK")));
+    const std::string long_header =
+        "GET /metrics HTTP/1.1\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n";
+    EXPECT_THAT(answer_to(port(), long_header), testing::Not(HasSubstr("200 OK")));
+    EXPECT_THAT(get(port(), "/healthz"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(ExpositionTest, answers_a_second_one_while_the_first_says_nothing) {
+    const int silent = connected_to(port());
+    EXPECT_THAT(get(port(), "/healthz"), StartsWith("HTTP/1.1 200"));
+    ::close(silent);
+}
+
+TEST_F(ExpositionTest, reads_a_request_that_comes_in_pieces) {
+    const int descriptor = connected_to(port());
+    for (const char c : std::string{"GET /healthz HTTP/1.1\r\n\r\n"}) {
+        ASSERT_EQ(::write(descriptor, &c, 1), 1);
+    }
+    char buffer[64] = "";
+    ASSERT_GT(::read(descriptor, buffer, sizeof(buffer) - 1), 0);
+    EXPECT_THAT(std::string{buffer}, StartsWith("HTTP/1.1 200"));
+    ::close(descriptor);
+}
+
+TEST(HttpServer, cuts_a_connection_whose_time_is_up) {
+    HttpLimits limits;
+    limits.deadline = std::chrono::milliseconds{50};
+    auto server =
+        HttpServer::start("127.0.0.1", 0, limits, [](std::string_view) { return HttpAnswer{}; });
+    ASSERT_TRUE(server.has_value());
+    const int descriptor = connected_to((*server)->port());
+    ASSERT_EQ(::write(descriptor, "GET", 3), 3);
+    char byte = 0;
+    EXPECT_EQ(::read(descriptor, &byte, 1), 0);  // the end, without an answer
+    ::close(descriptor);
+}
+
+TEST(HttpServer, makes_more_connections_wait_than_it_may_have) {
+    HttpLimits limits;
+    limits.connections = 1;
+    auto server =
+        HttpServer::start("127.0.0.1", 0, limits, [](std::string_view) { return HttpAnswer{}; });
+    ASSERT_TRUE(server.has_value());
+    const int silent = connected_to((*server)->port());
+    const int waiting = connected_to((*server)->port());
+    ASSERT_GT(::write(waiting, "GET / HTTP/1.1\r\n\r\n", 18), 0);
+    ::close(silent);
+    char buffer[64] = "";
+    EXPECT_GT(::read(waiting, buffer, sizeof(buffer)), 0);
+    ::close(waiting);
+}
+
+TEST_F(ExpositionTest, says_when_the_port_is_taken) {
+    ExpositionOptions options;
+    options.port = port();
+    const auto second = Exposition::start(options, registry_, [] { return Readiness{}; });
+    ASSERT_FALSE(second.has_value());
+    EXPECT_THAT(second.error().message(), HasSubstr(std::to_string(port())));
+}
+
+}  // namespace
+}  // namespace millrace::metrics
