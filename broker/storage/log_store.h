@@ -6,7 +6,9 @@
 // pool or before the loops start.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +32,8 @@ struct StoreOptions {
     StoreIdentity identity;
     /// Directories that are empty get our identity; without it an unformatted one is an error.
     bool format_if_empty = true;
+    /// Logs that others open themselves, such as the quorum's.
+    std::vector<TopicPartition> not_ours;
     std::size_t open_files_max = 4096;  ///< Descriptors that sealed segments may take, all in all.
 };
 
@@ -40,8 +44,12 @@ struct FoundLog {
     TopicPartition partition;
     Uuid topic_id;  ///< Zero if the log has no partition.metadata.
     Kind kind = Kind::current;
-    std::string name;        ///< Of the directory.
-    RecoveryInput recovery;  ///< What checkpoints and the clean-shutdown mark say.
+    std::string name;  ///< Of the directory.
+    /// Another directory has a current log of this partition too: a crash while it moved. The owner
+    /// loads the one that the metadata assigns and sets the other aside.
+    bool duplicate = false;
+    std::optional<Error> unreadable;  ///< Its identity is damaged; it exists all the same.
+    RecoveryInput recovery;           ///< What checkpoints and the clean-shutdown mark say.
 };
 
 /// A directory that could not be used at start; the broker goes on with the others.
@@ -72,6 +80,11 @@ public:
     /// Directories that a crash kept from being removed; remove_tree() them in the pool.
     const std::vector<std::string>& leftovers() const { return leftovers_; }
 
+    /// A log without files yet, in the directory `in`, or in the one with the fewest logs.
+    Result<std::unique_ptr<PartitionLog>> create(const TopicPartition& partition, Uuid topic_id,
+                                                 const LogLimits& limits,
+                                                 std::optional<Uuid> in = std::nullopt);
+
     /// Opens one found log. Blocking; may be called from several threads at once.
     Result<std::unique_ptr<PartitionLog>> load(const FoundLog& found, const LogLimits& limits,
                                                RecoveryReport* report = nullptr) const;
@@ -87,7 +100,21 @@ public:
     Result<void> mark_clean_shutdown(BrokerEpoch epoch);
 
 private:
-    LogStore() = default;
+    LogStore(runtime::Disk& disk, Random& random, Logger log);
+    Result<void> open_all(const StoreOptions& options, Timestamp now);
+    Result<void> open_one(const std::string& path, const StoreOptions& options);
+    Result<Uuid> identify(const std::string& path, const StoreOptions& options);
+    Result<void> take_clean_mark(const std::string& path, bool& clean);
+    Result<void> list_logs(const std::shared_ptr<LogDirectory>& directory,
+                           const StoreOptions& options, bool clean, Timestamp now);
+    OffsetMap checkpoint_or_nothing(const LogDirectory& directory, Checkpoint which, bool& clean);
+    Uuid unique();
+
+    runtime::Disk& disk_;
+    Random& random_;
+    Logger log_;
+    std::mutex mutex_;                    // Of random_ and placed_.
+    std::map<Uuid, std::size_t> placed_;  // Logs per directory.
     std::vector<std::shared_ptr<LogDirectory>> directories_;
     std::vector<OfflineDirectory> offline_;
     std::vector<std::unique_ptr<runtime::DirectoryLock>> locks_;

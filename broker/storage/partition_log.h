@@ -201,6 +201,12 @@ public:
     /// Files of deleted segments, once: remove them after limits().file_delete_delay.
     RetiredFiles take_retired();
 
+    /// Renames the log's folder so that no start finds it; the log answers Code::closed from then
+    /// on. Returns the folder's path, empty if there never was one.
+    Result<std::string> retire_folder(const std::string& name);
+    /// Renames the folder of a future log to its final name, or any log's to another.
+    Result<void> rename_folder(const std::string& name);
+
     // --- Sync -----------------------------------------------------------------------------------
 
     /// Nothing if all is synced or a sync is under way (what is appended meanwhile shares the

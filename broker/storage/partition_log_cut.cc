@@ -1,6 +1,7 @@
 // What makes a PartitionLog shorter: truncation, a new start, retention.
 
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "storage/internal/log_state.h"
 #include "storage/partition_log.h"
@@ -165,6 +166,36 @@ RetiredFiles PartitionLog::take_retired() {
     files.paths_ = std::move(s.retired);
     s.retired.clear();
     return files;
+}
+
+Result<void> PartitionLog::rename_folder(const std::string& name) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    std::string path = join_path(s.directory->path(), name);
+    if (s.folder_exists) {
+        MR_TRY_VOID(s.or_fail(s.disk().rename(s.folder, path)));
+        s.unsynced_directories.erase(s.folder);
+        s.unsynced_directories.insert(path);
+        s.unsynced_directories.insert(s.directory->path());
+    }
+    s.folder = std::move(path);
+    return {};
+}
+
+Result<std::string> PartitionLog::retire_folder(const std::string& name) {
+    LogState& s = *state_;
+    // A failed log goes the same way, as long as its directory takes the rename.
+    std::string path;
+    if (s.folder_exists) {
+        path = join_path(s.directory->path(), name);
+        MR_TRY_VOID(s.disk().rename(s.folder, path));
+        s.folder = path;
+    }
+    s.segments.clear();
+    s.active_file.reset();
+    s.unsynced_files.clear();
+    s.failure = Error::make(Code::closed, "{} was deleted", s.partition);
+    return path;
 }
 
 Result<void> RetiredFiles::run() const {

@@ -1,0 +1,299 @@
+#include "storage/log_store.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "storage/internal/log_names.h"
+#include "storage/internal/text_files.h"
+
+namespace millrace::storage {
+
+namespace {
+
+constexpr std::uint64_t small_file_max = std::uint64_t{1} << 20;
+
+/// Errors that one disk causes; anything else is about how the broker is set up.
+bool is_of_the_disk(const Error& error) {
+    return error.code() == Code::io || error.code() == Code::no_space ||
+           error.code() == Code::permission || error.code() == Code::not_found;
+}
+
+Result<Uuid> topic_id_of(runtime::Disk& disk, const std::string& folder) {
+    const std::string path = join_path(folder, partition_metadata_name);
+    const auto text = disk.read_whole(path, small_file_max);
+    if (!text) {
+        return text.error().code() == Code::not_found ? Result<Uuid>(Uuid{})
+                                                      : Result<Uuid>(text.error());
+    }
+    if (text->empty()) {
+        return Uuid{};  // Lost before its first sync.
+    }
+    const auto id = parse_partition_metadata(*text);
+    return id ? id : Result<Uuid>(id.error().with_context(path));
+}
+
+}  // namespace
+
+LogStore::LogStore(runtime::Disk& disk, Random& random, Logger log)
+    : disk_(disk), random_(random), log_(std::move(log)) {}
+
+LogStore::~LogStore() = default;
+
+Result<std::unique_ptr<LogStore>> LogStore::open(runtime::Disk& disk, StoreOptions options,
+                                                 Random& random, Timestamp now, Logger log) {
+    std::unique_ptr<LogStore> store(new LogStore(disk, random, std::move(log)));
+    MR_TRY_VOID(store->open_all(options, now));
+    return store;
+}
+
+Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
+    if (options.paths.empty()) {
+        return Error(Code::invalid, "no log directory is configured");
+    }
+    clean_start_ = true;
+    for (const std::string& path : options.paths) {
+        const auto opened = open_one(path, options);
+        if (opened) {
+            continue;
+        }
+        if (!is_of_the_disk(opened.error())) {
+            return opened.error();
+        }
+        MR_LOG(log_, error, "storage.directory_offline", field("path", path),
+               field("reason", opened.error().to_string()));
+        offline_.push_back({path, opened.error()});
+    }
+    if (directories_.empty()) {
+        return Error::make(Code::io, "no log directory is usable; {}: {}", offline_.front().path,
+                           offline_.front().reason.message());
+    }
+    for (const auto& directory : directories_) {
+        bool clean = false;
+        Result<void> listed = take_clean_mark(directory->path(), clean);
+        clean_start_ = clean_start_ && clean;
+        if (listed) {
+            listed = list_logs(directory, options, clean, now);
+        }
+        if (!listed) {
+            directory->fail(listed.error());
+        }
+    }
+    std::map<TopicPartition, FoundLog*> seen;
+    for (FoundLog& log : found_) {
+        if (log.kind != FoundLog::Kind::current) {
+            continue;
+        }
+        const auto [other, first] = seen.emplace(log.partition, &log);
+        if (!first) {
+            other->second->duplicate = log.duplicate = true;
+        }
+    }
+    return {};
+}
+
+Result<void> LogStore::open_one(const std::string& path, const StoreOptions& options) {
+    if (options.format_if_empty) {
+        MR_TRY_VOID(disk_.create_directories(path));
+    }
+    MR_TRY(auto lock, disk_.lock(path));
+    MR_TRY(const Uuid id, identify(path, options));
+    if (directory(id)) {
+        return Error::make(Code::invalid, "{} and {} have the same directory.id {}", path,
+                           directory(id)->path(), id);
+    }
+    const std::size_t open_files =
+        std::max<std::size_t>(1, options.open_files_max / options.paths.size());
+    directories_.push_back(std::make_shared<LogDirectory>(disk_, path, id, log_, open_files));
+    locks_.push_back(std::move(lock));
+    placed_[id] = 0;
+    return {};
+}
+
+Result<Uuid> LogStore::identify(const std::string& path, const StoreOptions& options) {
+    const std::string file = join_path(path, meta_properties_name);
+    MetaProperties mine{.cluster_id = options.identity.cluster_id, .node = options.identity.node};
+    const auto text = disk_.read_whole(file, small_file_max);
+    if (!text && text.error().code() != Code::not_found) {
+        return text.error();
+    }
+    if (!text) {
+        if (!options.format_if_empty) {
+            return Error::make(Code::invalid, "{} is not formatted: it has no meta.properties",
+                               path);
+        }
+        MR_TRY(const auto entries, disk_.list(path));
+        const bool holds_logs =
+            std::any_of(entries.begin(), entries.end(), [](const runtime::DirectoryEntry& entry) {
+                return entry.is_directory && parse_log_folder_name(entry.name);
+            });
+        if (holds_logs) {
+            return Error::make(Code::invalid, "{} holds logs but has no meta.properties", path);
+        }
+        mine.directory_id = unique();
+        MR_TRY_VOID(disk_.replace_whole(file, print_meta_properties(mine)));
+        return mine.directory_id;
+    }
+    auto stored = parse_meta_properties(*text);
+    if (!stored) {
+        return stored.error().with_context(file);
+    }
+    if (stored->cluster_id != mine.cluster_id) {
+        return Error::make(Code::invalid, "{} belongs to cluster {}, this broker to {}", path,
+                           stored->cluster_id, mine.cluster_id);
+    }
+    if (stored->node != mine.node) {
+        return Error::make(Code::invalid, "{} belongs to node {}, this is node {}", path,
+                           stored->node, mine.node);
+    }
+    if (stored->directory_id.is_zero()) {
+        stored->directory_id = unique();
+        MR_TRY_VOID(disk_.replace_whole(file, print_meta_properties(*stored)));
+    }
+    return stored->directory_id;
+}
+
+Uuid LogStore::unique() {
+    const std::lock_guard lock(mutex_);
+    return Uuid::random(random_);
+}
+
+Result<void> LogStore::take_clean_mark(const std::string& path, bool& clean) {
+    const std::string file = join_path(path, clean_shutdown_name);
+    const auto text = disk_.read_whole(file, small_file_max);
+    if (!text) {
+        clean = false;
+        return text.error().code() == Code::not_found ? Result<void>{} : Result<void>(text.error());
+    }
+    if (const auto epoch = parse_clean_shutdown(*text)) {
+        last_broker_epoch_ = epoch;
+    }
+    clean = true;
+    // Before anything is loaded: a crash from here on is one to recover from.
+    MR_TRY_VOID(disk_.remove(file));
+    return disk_.sync_directory(path);
+}
+
+OffsetMap LogStore::checkpoint_or_nothing(const LogDirectory& directory, Checkpoint which,
+                                          bool& clean) {
+    auto offsets = directory.read_checkpoint(which);
+    if (offsets) {
+        return *std::move(offsets);
+    }
+    // Nothing is lost without it: everything is scanned.
+    MR_LOG(log_, warn, "storage.checkpoint_unreadable", field("path", directory.path()),
+           field("reason", offsets.error().message()));
+    clean = false;
+    return {};
+}
+
+Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
+                                 const StoreOptions& options, bool clean, Timestamp now) {
+    const OffsetMap recovery_points =
+        checkpoint_or_nothing(*directory, Checkpoint::recovery_point, clean);
+    const OffsetMap starts = checkpoint_or_nothing(*directory, Checkpoint::log_start, clean);
+    const auto offset_in = [](const OffsetMap& offsets, const TopicPartition& partition) {
+        const auto found = offsets.find(partition);
+        return found == offsets.end() ? Offset{0} : found->second;
+    };
+    MR_TRY(const auto entries, disk_.list(directory->path()));
+    for (const runtime::DirectoryEntry& entry : entries) {
+        const auto name = parse_log_folder_name(entry.name);
+        if (!entry.is_directory || !name || name->kind == LogFolderKind::stray ||
+            std::count(options.not_ours.begin(), options.not_ours.end(), name->partition) > 0) {
+            continue;
+        }
+        const std::string folder = join_path(directory->path(), entry.name);
+        if (name->kind == LogFolderKind::deleted) {
+            leftovers_.push_back(folder);
+            continue;
+        }
+        FoundLog found{.directory = directory,
+                       .partition = name->partition,
+                       .kind = name->kind == LogFolderKind::future ? FoundLog::Kind::future
+                                                                   : FoundLog::Kind::current,
+                       .name = entry.name,
+                       .recovery = {.recovery_point = offset_in(recovery_points, name->partition),
+                                    .log_start = offset_in(starts, name->partition),
+                                    .clean = clean,
+                                    .now = now}};
+        const auto id = topic_id_of(disk_, folder);
+        if (id) {
+            found.topic_id = *id;
+        } else if (id.error().code() == Code::corrupt) {
+            found.unreadable = id.error();  // Never taken for a log that does not exist.
+        } else {
+            return id.error();
+        }
+        ++placed_[directory->id()];
+        found_.push_back(std::move(found));
+    }
+    return {};
+}
+
+std::shared_ptr<LogDirectory> LogStore::directory(Uuid id) const {
+    const auto found = std::find_if(directories_.begin(), directories_.end(),
+                                    [id](const auto& directory) { return directory->id() == id; });
+    return found == directories_.end() ? nullptr : *found;
+}
+
+Result<std::unique_ptr<PartitionLog>> LogStore::create(const TopicPartition& partition,
+                                                       Uuid topic_id, const LogLimits& limits,
+                                                       std::optional<Uuid> in) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<LogDirectory> chosen;
+    for (const auto& candidate : directories_) {
+        if (candidate->failed() || (in && candidate->id() != *in)) {
+            continue;
+        }
+        if (!chosen || placed_[candidate->id()] < placed_[chosen->id()]) {
+            chosen = candidate;
+        }
+    }
+    if (!chosen) {
+        return Error::make(Code::io, "{}: {}", partition,
+                           in ? "its directory is not online" : "no log directory is online");
+    }
+    ++placed_[chosen->id()];
+    return PartitionLog::create(chosen, partition, topic_id, limits);
+}
+
+Result<std::unique_ptr<PartitionLog>> LogStore::load(const FoundLog& found, const LogLimits& limits,
+                                                     RecoveryReport* report) const {
+    if (found.unreadable) {
+        return *found.unreadable;
+    }
+    return PartitionLog::recover_folder(found.directory, found.partition, found.name, limits,
+                                        found.recovery, report);
+}
+
+Result<std::string> LogStore::retire(PartitionLog& log) {
+    const std::string name = log_folder_name(log.partition(), LogFolderKind::deleted, unique());
+    MR_TRY(std::string path, log.retire_folder(name));
+    const std::lock_guard lock(mutex_);
+    if (std::size_t& count = placed_[log.directory()->id()]; count > 0) {
+        --count;
+    }
+    return path;
+}
+
+Result<std::string> LogStore::set_aside(const FoundLog& found) {
+    const std::string from = join_path(found.directory->path(), found.name);
+    std::string to = join_path(found.directory->path(),
+                               log_folder_name(found.partition, LogFolderKind::stray, unique()));
+    MR_TRY_VOID(disk_.rename(from, to));
+    MR_TRY_VOID(disk_.sync_directory(found.directory->path()));
+    return to;
+}
+
+Result<void> LogStore::mark_clean_shutdown(BrokerEpoch epoch) {
+    for (const auto& directory : directories_) {
+        if (directory->failed()) {
+            continue;
+        }
+        MR_TRY_VOID(disk_.replace_whole(join_path(directory->path(), clean_shutdown_name),
+                                        print_clean_shutdown(epoch)));
+    }
+    return {};
+}
+
+}  // namespace millrace::storage

@@ -1,0 +1,217 @@
+#include "storage/log_store.h"
+
+#include "tests/unit/storage/support.h"
+
+namespace millrace::storage::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class LogStoreTest : public OnDisk {
+protected:
+    StoreOptions options(const std::vector<std::string>& names) const {
+        StoreOptions options{
+            .identity = {.cluster_id = "cGVlcmthZmthcGVlcmthZg", .node = BrokerId{1}}};
+        for (const auto& name : names) {
+            options.paths.push_back(root_ + "/" + name);
+        }
+        return options;
+    }
+    Result<std::unique_ptr<LogStore>> open(const std::vector<std::string>& names) {
+        return LogStore::open(disk(), options(names), random_, noon, Logger{});
+    }
+    std::unique_ptr<LogStore> must_open(const std::vector<std::string>& names) {
+        auto store = open(names);
+        EXPECT_TRUE(store) << store.error().to_string();
+        return *std::move(store);
+    }
+    /// One log with five records in the store, closed in order or as by a kill.
+    void write_log(LogStore& store, bool clean) {
+        const auto log = *store.create(partition_, topic_id_, {});
+        for (int i = 0; i < 5; ++i) {
+            ASSERT_TRUE(append(*log, make_batch({.base = i})));
+        }
+        if (!clean) {
+            return;
+        }
+        ASSERT_TRUE(log->close_cleanly());
+        ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
+                                                       {{partition_, log->synced_end()}}));
+        ASSERT_TRUE(store.mark_clean_shutdown(BrokerEpoch{77}));
+    }
+
+    SeededRandom random_{1};
+};
+
+TEST_F(LogStoreTest, formats_an_empty_directory_and_knows_it_again) {
+    const Uuid id = must_open({"a"})->directories().front()->id();
+    EXPECT_FALSE(id.is_zero());
+    EXPECT_EQ(must_open({"a"})->directories().front()->id(), id);
+}
+
+TEST_F(LogStoreTest, an_unformatted_directory_is_refused_where_that_is_asked_for) {
+    StoreOptions strict = options({"a"});
+    strict.format_if_empty = false;
+    ASSERT_TRUE(disk().create_directories(strict.paths.front()));
+    const auto store = LogStore::open(disk(), strict, random_, noon, Logger{});
+    ASSERT_FALSE(store);
+    EXPECT_THAT(store.error().message(), HasSubstr("not formatted"));
+}
+
+TEST_F(LogStoreTest, refuses_the_directory_of_another_cluster_or_node) {
+    must_open({"a"});
+    StoreOptions other = options({"a"});
+    other.identity.node = BrokerId{2};
+    EXPECT_THAT(LogStore::open(disk(), other, random_, noon, Logger{}).error().message(),
+                HasSubstr("belongs to node 1, this is node 2"));
+    other = options({"a"});
+    other.identity.cluster_id = "x";
+    EXPECT_THAT(LogStore::open(disk(), other, random_, noon, Logger{}).error().message(),
+                HasSubstr("belongs to cluster cGVlcmthZmthcGVlcmthZg, this broker to x"));
+}
+
+TEST_F(LogStoreTest, never_claims_a_directory_with_logs_that_are_not_its_own) {
+    ASSERT_TRUE(disk().create_directories(root_ + "/a/orders-0"));
+    const auto store = open({"a"});
+    ASSERT_FALSE(store);
+    EXPECT_THAT(store.error().message(), HasSubstr("holds logs but has no meta.properties"));
+}
+
+TEST_F(LogStoreTest, refuses_a_copied_directory) {
+    must_open({"a"});
+    const auto meta = *disk().read_whole(root_ + "/a/meta.properties", 1000);
+    ASSERT_TRUE(disk().create_directories(root_ + "/b"));
+    ASSERT_TRUE(disk().replace_whole(root_ + "/b/meta.properties", meta));
+    EXPECT_THAT(open({"a", "b"}).error().message(), HasSubstr("same directory.id"));
+}
+
+TEST_F(LogStoreTest, locks_its_directories) {
+    const auto store = must_open({"a"});
+    EXPECT_FALSE(open({"a"}));
+}
+
+TEST_F(LogStoreTest, a_clean_stop_needs_no_scan) {
+    {
+        const auto store = must_open({"a"});
+        EXPECT_FALSE(store->clean_start());
+        write_log(*store, true);
+    }
+    const auto store = must_open({"a"});
+    EXPECT_TRUE(store->clean_start());
+    EXPECT_EQ(store->last_broker_epoch(), BrokerEpoch{77});
+    ASSERT_THAT(store->found(), SizeIs(1));
+    EXPECT_EQ(store->found().front().topic_id, topic_id_);
+    const auto log = store->load(store->found().front(), {}, &report_);
+    ASSERT_TRUE(log) << log.error().to_string();
+    EXPECT_EQ((*log)->end(), Offset{5});
+    EXPECT_EQ(report_.scanned_bytes, 0U);
+}
+
+// KAFKA-10471: a crash while loading must not look like a clean stop at the next start.
+TEST_F(LogStoreTest, the_clean_mark_is_gone_before_anything_is_loaded) {
+    write_log(*must_open({"a"}), true);
+    EXPECT_TRUE(must_open({"a"})->clean_start());
+    const auto store = must_open({"a"});
+    EXPECT_FALSE(store->clean_start());
+    ASSERT_TRUE(store->load(store->found().front(), {}, &report_));
+    EXPECT_GT(report_.scanned_bytes, 0U);
+}
+
+TEST_F(LogStoreTest, a_damaged_recovery_checkpoint_costs_a_scan_and_nothing_else) {
+    write_log(*must_open({"a"}), true);
+    ASSERT_TRUE(disk().replace_whole(root_ + "/a/recovery-point-offset-checkpoint", "0\n9\n"));
+    const auto store = must_open({"a"});
+    const auto log = store->load(store->found().front(), {}, &report_);
+    ASSERT_TRUE(log);
+    EXPECT_EQ((*log)->end(), Offset{5});
+    EXPECT_GT(report_.scanned_bytes, 0U);
+}
+
+// Damage is never read as "does not exist": deletion needs the metadata's word.
+TEST_F(LogStoreTest, a_log_with_a_damaged_identity_is_found_and_not_loaded) {
+    write_log(*must_open({"a"}), true);
+    ASSERT_TRUE(disk().replace_whole(root_ + "/a/orders-0/partition.metadata", "version: 0\nxx"));
+    const auto store = must_open({"a"});
+    ASSERT_THAT(store->found(), SizeIs(1));
+    EXPECT_TRUE(store->found().front().unreadable);
+    EXPECT_EQ(store->load(store->found().front(), {}).error().code(), Code::corrupt);
+}
+
+TEST_F(LogStoreTest, a_retired_log_is_not_found_again) {
+    const auto store = must_open({"a"});
+    write_log(*store, false);
+    auto log = *store->create(partition_, topic_id_, {});
+    {
+        const auto again = must_open({"b"});
+        auto other = *again->create(partition_, topic_id_, {});
+        ASSERT_TRUE(append(*other, make_batch({})));
+        const auto path = again->retire(*other);
+        ASSERT_TRUE(path) << path.error().to_string();
+        EXPECT_THAT(*path, HasSubstr("-delete"));
+        EXPECT_EQ(append(*other, make_batch({.base = 1})).error().code(), Code::closed);
+    }
+    const auto again = must_open({"b"});
+    EXPECT_THAT(again->found(), IsEmpty());
+    EXPECT_THAT(again->leftovers(), SizeIs(1));
+    EXPECT_EQ(*store->retire(*log), "") << "it never had a file";
+}
+
+TEST_F(LogStoreTest, what_is_set_aside_stays_on_disk_and_out_of_sight) {
+    write_log(*must_open({"a"}), false);
+    {
+        const auto store = must_open({"a"});
+        EXPECT_THAT(*store->set_aside(store->found().front()), HasSubstr("-stray"));
+    }
+    const auto store = must_open({"a"});
+    EXPECT_THAT(store->found(), IsEmpty());
+    EXPECT_THAT(store->leftovers(), IsEmpty());
+}
+
+TEST_F(LogStoreTest, new_logs_go_to_the_directory_with_the_fewest) {
+    const auto store = must_open({"a", "b"});
+    std::set<std::string> used;
+    for (int i = 0; i < 2; ++i) {
+        used.insert((*store->create({"t", PartitionIndex{i}}, topic_id_, {}))->directory()->path());
+    }
+    EXPECT_THAT(used, SizeIs(2));
+    const Uuid first = store->directories().front()->id();
+    EXPECT_EQ((*store->create({"t", PartitionIndex{3}}, topic_id_, {}, first))->directory()->id(),
+              first);
+}
+
+TEST_F(LogStoreTest, a_failed_directory_takes_no_new_log_and_others_go_on) {
+    const auto store = must_open({"a", "b"});
+    store->directories()[0]->fail(Error(Code::io, "Input/output error"));
+    for (int i = 0; i < 3; ++i) {
+        const auto log = store->create({"t", PartitionIndex{i}}, topic_id_, {});
+        ASSERT_TRUE(log);
+        EXPECT_EQ((*log)->directory(), store->directories()[1]);
+    }
+    EXPECT_EQ(store->create({"t", PartitionIndex{9}}, topic_id_, {}, store->directories()[0]->id())
+                  .error()
+                  .code(),
+              Code::io);
+}
+
+TEST_F(LogStoreTest, tells_of_the_same_partition_in_two_directories) {
+    for (const auto* name : {"a", "b"}) {
+        write_log(*must_open({name}), false);
+    }
+    const auto store = must_open({"a", "b"});
+    ASSERT_THAT(store->found(), SizeIs(2));
+    EXPECT_TRUE(store->found()[0].duplicate);
+    EXPECT_TRUE(store->found()[1].duplicate);
+}
+
+TEST_F(LogStoreTest, leaves_to_others_what_is_theirs) {
+    write_log(*must_open({"a"}), false);
+    StoreOptions without = options({"a"});
+    without.not_ours = {partition_};
+    const auto store = LogStore::open(disk(), without, random_, noon, Logger{});
+    EXPECT_THAT((*store)->found(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace millrace::storage::test
