@@ -20,7 +20,4 @@ private:
     const int descriptor_;
 };
 
-/// The line without its time, as the simulator's trace shows it too.
-std::string to_logfmt(Level level, std::string_view event, std::initializer_list<Field> fields);
-
 }  // namespace millrace::runtime
