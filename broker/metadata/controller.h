@@ -104,8 +104,8 @@ private:
     ControllerOptions options_;
     Logger logger_;
     Sessions sessions_;
-    Image image_;         ///< Speculative while active, else the committed one.
-    ReplicaIndex index_;  ///< Of image_.
+    Image image_;            ///< Speculative while active, else the committed one.
+    ControllerIndex index_;  ///< Of image_.
     std::optional<QuorumEpoch> epoch_;
     std::deque<Pending> pending_;
 };

@@ -23,9 +23,11 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "config/alter.h"
+#include "metadata/controller_index.h"
+#include "metadata/delta.h"
 #include "metadata/image.h"
 #include "metadata/records.h"
-#include "metadata/replica_index.h"
 #include "metadata/sessions.h"
 #include "model/ids.h"
 #include "model/kafka_error.h"
@@ -69,42 +71,51 @@ struct ListPartitionReassignmentsRequest;
 struct ListPartitionReassignmentsResponse;
 struct UnregisterBrokerRequest;
 struct UnregisterBrokerResponse;
+struct UnregisterControllerRequest;
+struct UnregisterControllerResponse;
 struct UpdateFeaturesRequest;
 struct UpdateFeaturesResponse;
 }  // namespace millrace::protocol
 
 namespace millrace::metadata {
 
-/// What may be configured. config's table implements it (through app); tests bring their own.
+/// What may be configured: config's rules with this node's configuration (config_rules.h).
 class ConfigRules {
 public:
     virtual ~ConfigRules() = default;
-    /// Whether all of `values` may be set together on `resource`: names, types, ranges,
-    /// combinations.
-    virtual Result<void> check(
-        const ConfigResource& resource,
-        const std::map<std::string, std::string, std::less<>>& values) const = 0;
-    virtual bool is_known(ConfigResourceType type, std::string_view key) const = 0;
-    /// APPEND and SUBTRACT apply to lists only.
-    virtual bool is_list(ConfigResourceType type, std::string_view key) const = 0;
-    /// What holds for a topic where nobody set anything: this node's static configuration, else the
-    /// default.
-    virtual std::string topic_default(std::string_view key) const = 0;
+    /// IncrementalAlterConfigs on one resource, which has `current` set.
+    virtual config::Altered alter(const ConfigResource& resource, const config::Entries& current,
+                                  const std::vector<config::Alteration>& asked,
+                                  const Image& image) const = 0;
+    /// AlterConfigs: the resource has exactly `wanted` afterwards.
+    virtual config::Altered replace(const ConfigResource& resource, const config::Entries& current,
+                                    const config::Entries& wanted, const Image& image) const = 0;
+    virtual config::Altered check_new_topic(const config::Entries& wanted,
+                                            const Image& image) const = 0;
+    /// Every setting of a topic with these overrides, for the answer of CreateTopics.
+    virtual std::vector<config::Described> describe_topic(const config::Entries& overrides,
+                                                          const Image& image) const = 0;
 };
 
+/// This node's own configuration: what holds where the metadata says nothing.
 struct ControllerOptions {
+    BrokerId node;
     std::string cluster_id;
     std::int32_t default_partitions = 1;
     std::int16_t default_replication_factor = 1;
-    std::size_t max_records_per_operation =
-        10'000;  ///< As Kafka's: larger user operations are refused.
+    std::int32_t min_insync_replicas = 1;
+    bool unclean_leader_election = false;
+    bool synced = true;  ///< millrace.durability of topics that don't say.
+    /// A user operation that needs more is refused, as by Kafka.
+    std::size_t max_records_per_operation = 10'000;
     std::int32_t producer_id_block = 1'000;
-    std::map<std::string, std::int16_t, std::less<>> bootstrap_features;  ///< Over the defaults.
+    /// Levels of a new cluster that are not the defaults of its metadata.version.
+    std::map<std::string, std::int16_t, std::less<>> bootstrap_features;
 };
 
 struct Context {
     const Image& image;
-    const ReplicaIndex& index;
+    const ControllerIndex& index;
     Sessions& sessions;
     Instant now;
     Random& random;
@@ -124,11 +135,40 @@ private:
     std::unique_ptr<std::deque<std::string>> texts_ = std::make_unique<std::deque<std::string>>();
 };
 
+/// Records under construction. Each is applied to `image()` at once, so that a decision of several
+/// steps sees its own.
+class Draft {
+public:
+    explicit Draft(const Image& base) : delta_(base) {}
+
+    /// `record` is a generated metadata record. One that doesn't fit the image is a bug of ours.
+    template <typename Record>
+    void add(const Record& record, std::int16_t version) {
+        records_.add(record, version);
+        apply_last();
+    }
+
+    const Image& image() const { return delta_.after(); }
+    const Delta& delta() const { return delta_; }
+    const RecordList& records() const { return records_; }
+
+private:
+    void apply_last();
+
+    Delta delta_;
+    RecordList records_;
+};
+
 template <typename Answer>
 struct Decision {
-    RecordList records;
+    explicit Decision(const Context& context) : draft(context.image) {}
+
+    Draft draft;
     Answer answer{};
     Texts texts;
+    /// All records or none. Otherwise each record stands for itself and they may be cut into
+    /// several batches.
+    bool atomic = true;
 };
 /// For what the controller does on its own.
 struct NoAnswer {};
@@ -142,7 +182,9 @@ Decision<protocol::UnregisterBrokerResponse> unregister_broker(
     Context& context, const protocol::UnregisterBrokerRequest& request);
 Decision<protocol::ControllerRegistrationResponse> register_controller(
     Context& context, const protocol::ControllerRegistrationRequest& request);
-/// Fences brokers whose session has run out: up to a batch of records; ask again while any came.
+Decision<protocol::UnregisterControllerResponse> unregister_controller(
+    Context& context, const protocol::UnregisterControllerRequest& request);
+/// Fences all brokers whose session has run out.
 Decision<NoAnswer> fence_overdue_brokers(Context& context);
 /// A probe after a lost connection went unanswered: fence now, if it is still that incarnation.
 Decision<NoAnswer> fence_broker(Context& context, BrokerId broker, BrokerEpoch epoch);
@@ -155,9 +197,8 @@ Decision<protocol::DeleteTopicsResponse> delete_topics(
     Context& context, const protocol::DeleteTopicsRequest& request);
 Decision<protocol::CreatePartitionsResponse> create_partitions(
     Context& context, const protocol::CreatePartitionsRequest& request);
-/// `version`: of the request; version 2 names ISR members without broker epochs.
 Decision<protocol::AlterPartitionResponse> alter_partition(
-    Context& context, const protocol::AlterPartitionRequest& request, std::int16_t version);
+    Context& context, const protocol::AlterPartitionRequest& request);
 Decision<protocol::ElectLeadersResponse> elect_leaders(
     Context& context, const protocol::ElectLeadersRequest& request);
 Decision<protocol::AlterPartitionReassignmentsResponse> alter_partition_reassignments(

@@ -56,12 +56,13 @@ inline constexpr MetadataVersion MetadataVersion::latest{33};
 struct FeatureInfo {
     std::string_view name;
     std::int16_t min = 0;
-    std::int16_t max = 0;       ///< Highest level that this build runs.
-    std::int16_t fallback = 0;  ///< Level of a new cluster.
+    std::int16_t max = 0;  ///< Highest level that this build runs.
 };
 
 /// Every feature that this build knows, ordered by name; kraft.version is raft's.
 std::span<const FeatureInfo> known_features();
 const FeatureInfo* find_feature(std::string_view name);
+/// The level that a new cluster at that metadata.version gets.
+std::int16_t default_level(std::string_view feature, MetadataVersion version);
 
 }  // namespace millrace::metadata

@@ -25,14 +25,26 @@ constexpr std::array levels{
     Level{"4.4-IV0", false}, Level{"4.4-IV1", true},  Level{"4.4-IV2", true}};
 static_assert(levels.size() == MetadataVersion::latest.level - MetadataVersion::oldest.level + 1);
 
-constexpr std::array features{
-    FeatureInfo{feature::eligible_leader_replicas, 0, 1, 1},
-    FeatureInfo{feature::group_version, 0, 1, 1},
-    FeatureInfo{feature::metadata_version, MetadataVersion::oldest.level,
-                MetadataVersion::latest.level, MetadataVersion::latest.level},
-    FeatureInfo{feature::share_version, 0, 2, 2},
-    FeatureInfo{feature::streams_version, 0, 1, 1},
-    FeatureInfo{feature::transaction_version, 0, 2, 2}};
+constexpr std::array features{FeatureInfo{feature::eligible_leader_replicas, 0, 1},
+                              FeatureInfo{feature::group_version, 0, 1},
+                              FeatureInfo{feature::metadata_version, MetadataVersion::oldest.level,
+                                          MetadataVersion::latest.level},
+                              FeatureInfo{feature::share_version, 0, 2},
+                              FeatureInfo{feature::streams_version, 0, 1},
+                              FeatureInfo{feature::transaction_version, 0, 2}};
+
+/// From which metadata.version on new clusters get which level.
+struct Default {
+    std::string_view feature;
+    std::int16_t from_metadata_version;
+    std::int16_t level;
+};
+constexpr std::array defaults{Default{feature::group_version, 22, 1},
+                              Default{feature::transaction_version, 24, 2},
+                              Default{feature::eligible_leader_replicas, 26, 1},
+                              Default{feature::share_version, 28, 1},
+                              Default{feature::streams_version, 29, 1},
+                              Default{feature::share_version, 31, 2}};
 
 const Level* find_level(MetadataVersion version) {
     if (version < MetadataVersion::oldest || version > MetadataVersion::latest) {
@@ -89,6 +101,19 @@ bool MetadataVersion::metadata_changed_between(MetadataVersion a, MetadataVersio
 
 std::span<const FeatureInfo> known_features() {
     return features;
+}
+
+std::int16_t default_level(std::string_view feature, MetadataVersion version) {
+    if (feature == feature::metadata_version) {
+        return version.level;
+    }
+    std::int16_t level = 0;
+    for (const Default& entry : defaults) {
+        if (entry.feature == feature && version.level >= entry.from_metadata_version) {
+            level = entry.level;
+        }
+    }
+    return level;
 }
 
 const FeatureInfo* find_feature(std::string_view name) {

@@ -1,4 +1,4 @@
-#include "metadata/replica_index.h"
+#include "metadata/controller_index.h"
 
 #include <algorithm>
 
@@ -23,7 +23,7 @@ void for_each_eligible(const Partition& partition, Visit visit) {
     }
 }
 
-void put(ReplicaIndex::PartitionSet& set, const TopicIdPartition& which, bool in) {
+void put(ControllerIndex::PartitionSet& set, const TopicIdPartition& which, bool in) {
     if (in && !set.contains(which)) {
         set.set(which, Nothing{});
     } else if (!in) {
@@ -33,23 +33,44 @@ void put(ReplicaIndex::PartitionSet& set, const TopicIdPartition& which, bool in
 
 }  // namespace
 
-ReplicaIndex ReplicaIndex::of(const Image& image) {
-    ReplicaIndex index;
+ControllerIndex ControllerIndex::of(const Image& image) {
+    ControllerIndex index;
     for (const auto& [id, topic] : image.topics.by_id()) {
+        index.add_name(id, topic->name);
         for (const auto& [partition, state] : topic->partitions) {
             index.change({id, partition}, nullptr, state.get());
         }
     }
+    for (const auto& [id, acl] : image.acls) {
+        index.acl_ids_.set(acl, id);
+    }
     return index;
 }
 
-void ReplicaIndex::apply(const Delta& delta) {
+void ControllerIndex::apply(const Delta& delta) {
     for (const auto& [id, name] : delta.changes().topics_deleted) {
+        const std::string fold = folded(name);
+        if (const Uuid* held = folded_names_.find(fold); held != nullptr && *held == id) {
+            folded_names_.erase(fold);
+        }
         if (const Topic* topic = delta.before().topics.find(id)) {
             for (const auto& [partition, state] : topic->partitions) {
                 change({id, partition}, state.get(), nullptr);
             }
         }
+    }
+    for (const Uuid& id : delta.changes().acls) {
+        if (const Acl* gone = delta.before().acls.find(id)) {
+            acl_ids_.erase(*gone);
+        }
+    }
+    for (const Uuid& id : delta.changes().acls) {
+        if (const Acl* there = delta.after().acls.find(id)) {
+            acl_ids_.set(*there, id);
+        }
+    }
+    for (const Uuid& id : delta.changes().topics_created) {
+        add_name(id, delta.after().topics.find(id)->name);
     }
     for (const TopicIdPartition& which : delta.changes().partitions) {
         change(which, delta.before().topics.partition(which),
@@ -57,8 +78,24 @@ void ReplicaIndex::apply(const Delta& delta) {
     }
 }
 
-void ReplicaIndex::change(const TopicIdPartition& which, const Partition* before,
-                          const Partition* after) {
+void ControllerIndex::add_name(const Uuid& id, std::string_view name) {
+    if (name.find_first_of("._") != std::string_view::npos) {
+        folded_names_.set(folded(name), id);
+    }
+}
+
+std::string ControllerIndex::folded(std::string_view name) {
+    std::string fold(name);
+    std::replace(fold.begin(), fold.end(), '.', '_');
+    return fold;
+}
+
+const Uuid* ControllerIndex::topic_like(std::string_view name) const {
+    return folded_names_.find(folded(name));
+}
+
+void ControllerIndex::change(const TopicIdPartition& which, const Partition* before,
+                             const Partition* after) {
     const auto set_eligible = [&](BrokerId broker, bool in) {
         PartitionSet* set = eligible_.mutate(broker);
         if (set == nullptr) {
@@ -91,7 +128,7 @@ void ReplicaIndex::change(const TopicIdPartition& which, const Partition* before
     put(imbalanced_, which, after != nullptr && !after->has_preferred_leader());
 }
 
-void ReplicaIndex::count(const Partition* partition, std::int64_t by) {
+void ControllerIndex::count(const Partition* partition, std::int64_t by) {
     if (partition == nullptr) {
         return;
     }
@@ -100,6 +137,7 @@ void ReplicaIndex::count(const Partition* partition, std::int64_t by) {
         Load load = load_of(broker);
         load.replicas += by;
         load.preferred_leaders += i == 0 ? by : 0;
+        load.leaders += broker == partition->leader ? by : 0;
         if (load == Load{}) {
             load_.erase(broker);
         } else {
@@ -108,19 +146,20 @@ void ReplicaIndex::count(const Partition* partition, std::int64_t by) {
     }
 }
 
-const ReplicaIndex::PartitionSet& ReplicaIndex::eligible_on(BrokerId broker) const {
+const ControllerIndex::PartitionSet& ControllerIndex::eligible_on(BrokerId broker) const {
     static const PartitionSet none;
     const PartitionSet* set = eligible_.find(broker);
     return set != nullptr ? *set : none;
 }
 
-ReplicaIndex::Load ReplicaIndex::load_of(BrokerId broker) const {
+ControllerIndex::Load ControllerIndex::load_of(BrokerId broker) const {
     const Load* load = load_.find(broker);
     return load != nullptr ? *load : Load{};
 }
 
-bool operator==(const ReplicaIndex& a, const ReplicaIndex& b) {
-    return a.eligible_ == b.eligible_ && a.load_ == b.load_ && a.leaderless_ == b.leaderless_ &&
+bool operator==(const ControllerIndex& a, const ControllerIndex& b) {
+    return a.folded_names_ == b.folded_names_ && a.acl_ids_ == b.acl_ids_ &&
+           a.eligible_ == b.eligible_ && a.load_ == b.load_ && a.leaderless_ == b.leaderless_ &&
            a.reassigning_ == b.reassigning_ && a.imbalanced_ == b.imbalanced_;
 }
 

@@ -1,0 +1,154 @@
+// AlterPartition: a leader proposes who is in sync.
+#include <algorithm>
+
+#include "metadata/controller_core.h"
+#include "metadata/internal/brokers.h"
+#include "metadata/internal/partition_updates.h"
+#include "metadata/internal/refusal.h"
+#include "protocol/messages/alter_partition_request.h"
+#include "protocol/messages/alter_partition_response.h"
+
+namespace millrace::metadata {
+namespace {
+
+using Proposal = protocol::AlterPartitionRequest::PartitionData;
+using Member = protocol::AlterPartitionRequest::BrokerState;
+using Outcome = protocol::AlterPartitionResponse::PartitionData;
+
+/// Version 2 names members without the broker epoch that proves which incarnation was caught up.
+std::vector<Member> members_of(const Proposal& proposal) {
+    if (!proposal.new_isr_with_epochs.empty()) {
+        return proposal.new_isr_with_epochs;
+    }
+    std::vector<Member> members;
+    for (const std::int32_t id : proposal.new_isr) {
+        members.emplace_back().broker_id = id;
+    }
+    return members;
+}
+
+/// May this incarnation be in an ISR? A broker that is fenced or leaving would be dropped at once,
+/// and one that restarted since its fetch may have lost what it was caught up with (cases 19, 20).
+bool is_eligible(const Image& image, const Member& member) {
+    const Broker* broker = image.cluster.broker(BrokerId{member.broker_id});
+    return broker != nullptr && broker->is_active() &&
+           (member.broker_epoch == -1 || member.broker_epoch == broker->epoch.value);
+}
+
+KafkaError check_epochs(const Partition& partition, BrokerId leader, const Proposal& proposal) {
+    // Newer than what we know: the leader has heard from a controller that has overtaken us.
+    if (proposal.leader_epoch > partition.leader_epoch.value ||
+        proposal.partition_epoch > partition.epoch.value) {
+        return KafkaError::not_controller;
+    }
+    if (proposal.leader_epoch < partition.leader_epoch.value) {
+        return KafkaError::fenced_leader_epoch;
+    }
+    if (leader != partition.leader) {
+        return KafkaError::invalid_request;
+    }
+    if (proposal.partition_epoch < partition.epoch.value) {
+        return KafkaError::invalid_update_version;
+    }
+    return KafkaError::none;
+}
+
+KafkaError check_members(const Image& image, const Partition& partition, const Proposal& proposal,
+                         const std::vector<Member>& members) {
+    std::vector<BrokerId> isr;
+    for (const Member& member : members) {
+        const BrokerId id{member.broker_id};
+        if (!partition.replicas.contains(id) ||
+            std::find(isr.begin(), isr.end(), id) != isr.end()) {
+            return KafkaError::invalid_request;
+        }
+        isr.push_back(id);
+    }
+    if (std::find(isr.begin(), isr.end(), partition.leader) == isr.end()) {
+        return KafkaError::invalid_request;
+    }
+    const bool recovering =
+        proposal.leader_recovery_state == static_cast<std::int8_t>(LeaderRecovery::recovering);
+    if (proposal.leader_recovery_state < 0 || proposal.leader_recovery_state > 1 ||
+        (recovering && isr.size() > 1) ||
+        (recovering && partition.recovery == LeaderRecovery::recovered)) {
+        return KafkaError::invalid_request;
+    }
+    const bool all_eligible =
+        std::all_of(members.begin(), members.end(),
+                    [&](const Member& member) { return is_eligible(image, member); });
+    return all_eligible ? KafkaError::none : KafkaError::ineligible_replica;
+}
+
+Outcome refused(const Proposal& proposal, KafkaError error) {
+    Outcome outcome;
+    outcome.partition_index = proposal.partition_index;
+    outcome.error_code = code_of(error);
+    return outcome;
+}
+
+Outcome alter(Draft& draft, const Context& context, BrokerId leader, const Topic& topic,
+              const Proposal& proposal) {
+    const TopicIdPartition which{topic.id, PartitionIndex{proposal.partition_index}};
+    const Partition* partition = topic.partition(which.partition);
+    if (partition == nullptr) {
+        return refused(proposal, KafkaError::unknown_topic_or_partition);
+    }
+    const std::vector<Member> members = members_of(proposal);
+    KafkaError error = check_epochs(*partition, leader, proposal);
+    if (error == KafkaError::none) {
+        error = check_members(draft.image(), *partition, proposal, members);
+    }
+    if (error != KafkaError::none) {
+        return refused(proposal, error);
+    }
+    PartitionChange change(which, *partition);
+    change.isr.clear();
+    for (const Member& member : members) {
+        change.isr.emplace_back(member.broker_id);
+    }
+    change.recovery = static_cast<LeaderRecovery>(proposal.leader_recovery_state);
+    if (topic_rules(draft.image(), context.options, topic.name).unclean_election) {
+        change.election = Election::unclean;
+    }
+    add_change(draft, context, change, Electorate(draft.image()));
+
+    const Partition& after = *draft.image().topics.partition(which);
+    if (after.leader != leader) {
+        return refused(proposal, KafkaError::new_leader_elected);
+    }
+    Outcome outcome = refused(proposal, KafkaError::none);
+    outcome.leader_id = after.leader.value;
+    outcome.leader_epoch = after.leader_epoch.value;
+    outcome.isr = raw_ids(after.isr);
+    outcome.leader_recovery_state = static_cast<std::int8_t>(after.recovery);
+    outcome.partition_epoch = after.epoch.value;
+    return outcome;
+}
+
+}  // namespace
+
+Decision<protocol::AlterPartitionResponse> alter_partition(
+    Context& context, const protocol::AlterPartitionRequest& request) {
+    Decision<protocol::AlterPartitionResponse> decision(context);
+    decision.atomic = false;
+    const BrokerId leader{request.broker_id};
+    const Broker* broker = context.image.cluster.broker(leader);
+    if (broker == nullptr || broker->epoch.value != request.broker_epoch) {
+        decision.answer.error_code = code_of(KafkaError::stale_broker_epoch);
+        return decision;
+    }
+    for (const auto& asked : request.topics) {
+        auto& answered = decision.answer.topics.emplace_back();
+        answered.topic_id = asked.topic_id;
+        for (const Proposal& proposal : asked.partitions) {
+            const Topic* topic = decision.draft.image().topics.find(asked.topic_id);
+            answered.partitions.push_back(
+                topic != nullptr ? alter(decision.draft, context, leader, *topic, proposal)
+                                 : refused(proposal, KafkaError::unknown_topic_id));
+        }
+    }
+    return decision;
+}
+
+}  // namespace millrace::metadata

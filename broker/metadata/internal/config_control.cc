@@ -1,0 +1,227 @@
+// IncrementalAlterConfigs and AlterConfigs, for every kind of resource.
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "metadata/controller_core.h"
+#include "metadata/internal/config_changes.h"
+#include "metadata/internal/topic_names.h"
+#include "metadata/internal/topic_rules.h"
+#include "protocol/messages/alter_configs_request.h"
+#include "protocol/messages/alter_configs_response.h"
+#include "protocol/messages/clear_elr_record.h"
+#include "protocol/messages/incremental_alter_configs_request.h"
+#include "protocol/messages/incremental_alter_configs_response.h"
+
+namespace millrace::metadata {
+namespace {
+
+constexpr std::size_t max_value_size = 0x7fff;  // of a string in the record
+
+MaybeRefusal check_broker_name(const Image& image, const std::string& name) {
+    if (name.empty()) {
+        return std::nullopt;
+    }
+    std::int32_t id = -1;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
+    if (error != std::errc{} || end != name.data() + name.size() || id < 0) {
+        return Refusal::make(KafkaError::invalid_request, "'{}' is no broker id", name);
+    }
+    if (image.cluster.broker(BrokerId{id}) == nullptr) {
+        return Refusal::make(KafkaError::broker_id_not_registered, "broker {} is not registered",
+                             id);
+    }
+    return std::nullopt;
+}
+
+/// The resource must be one that has configs, and exist where that means something.
+MaybeRefusal check_resource(const Image& image, const ConfigResource& resource) {
+    switch (resource.type) {
+        case ConfigResourceType::topic:
+            if (MaybeRefusal refusal = check_topic_name(resource.name)) {
+                return refusal;
+            }
+            if (image.topics.find(std::string_view(resource.name)) == nullptr) {
+                return Refusal::of(KafkaError::unknown_topic_or_partition);
+            }
+            return std::nullopt;
+        case ConfigResourceType::broker:
+            return check_broker_name(image, resource.name);
+        case ConfigResourceType::client_metrics:
+        case ConfigResourceType::group:
+            if (resource.name.empty()) {
+                return Refusal::make(KafkaError::invalid_request, "the default {} has no configs",
+                                     resource.type == ConfigResourceType::group
+                                         ? "group"
+                                         : "client metrics subscription");
+            }
+            return std::nullopt;
+        case ConfigResourceType::broker_logger:
+        case ConfigResourceType::unknown:
+            break;
+    }
+    return Refusal::make(KafkaError::invalid_request, "resources of type {} have no configs",
+                         static_cast<int>(resource.type));
+}
+
+MaybeRefusal check_change(const Image& image, const ConfigResource& resource,
+                          const config::Change& change) {
+    const bool elr = image.feature_level(feature::eligible_leader_replicas) > 0;
+    if (change.value && change.value->size() > max_value_size) {
+        return Refusal::make(KafkaError::invalid_config, "the value of {} has {} bytes, at most {}",
+                             change.name, change.value->size(), max_value_size);
+    }
+    if (resource.type != ConfigResourceType::broker) {
+        return std::nullopt;
+    }
+    if (elr && change.name == setting::min_insync_replicas &&
+        (!resource.name.empty() || !change.value)) {
+        return Refusal::make(KafkaError::invalid_config,
+                             "with eligible leader replicas, {} has one value for the cluster: it "
+                             "can't be removed, nor set for one broker",
+                             change.name);
+    }
+    if (change.name == setting::cordoned_directories &&
+        !image.metadata_version().has_cordoned_directories()) {
+        return Refusal::make(KafkaError::invalid_config, "{} needs metadata.version 4.3-IV0",
+                             change.name);
+    }
+    return std::nullopt;
+}
+
+/// Changes that were allowed become records. Another min.insync.replicas makes every ELR of before
+/// meaningless: its members may lack what was acknowledged under the new value.
+MaybeRefusal apply(Draft& draft, const ConfigResource& resource,
+                   const std::vector<config::Change>& changes) {
+    for (const config::Change& change : changes) {
+        if (MaybeRefusal refusal = check_change(draft.image(), resource, change)) {
+            return refusal;
+        }
+    }
+    const bool elr = draft.image().feature_level(feature::eligible_leader_replicas) > 0;
+    for (const config::Change& change : changes) {
+        add_config(draft, resource, change.name, change.value);
+        if (elr && change.name == setting::min_insync_replicas) {
+            protocol::ClearElrRecord clear;
+            clear.topic_name = resource.type == ConfigResourceType::topic
+                                   ? std::string_view(resource.name)
+                                   : std::string_view();
+            draft.add(clear, 0);
+        }
+    }
+    return std::nullopt;
+}
+
+config::Entries entries_of(const Image& image, const ConfigResource& resource) {
+    const ConfigMap* map = image.configs.find(resource);
+    return map != nullptr ? map->values : config::Entries{};
+}
+
+template <typename Asked>
+MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
+    std::set<std::string_view> names;
+    for (const Asked& config : configs) {
+        if (!names.insert(config.name).second) {
+            return Refusal::make(KafkaError::invalid_request, "{} is given twice", config.name);
+        }
+    }
+    return std::nullopt;
+}
+
+MaybeRefusal alter_one(
+    Draft& draft, const Context& context, const ConfigResource& resource,
+    const protocol::IncrementalAlterConfigsRequest::AlterConfigsResource& asked) {
+    if (MaybeRefusal refusal = check_no_duplicates(asked.configs)) {
+        return refusal;
+    }
+    std::vector<config::Alteration> alterations;
+    for (const auto& config : asked.configs) {
+        if (config.config_operation < 0 || config.config_operation > 3) {
+            return Refusal::make(KafkaError::invalid_request, "unknown operation {} on {}",
+                                 config.config_operation, config.name);
+        }
+        alterations.push_back(
+            {std::string(config.name), static_cast<config::AlterOp>(config.config_operation),
+             config.value ? std::optional(std::string(*config.value)) : std::nullopt});
+    }
+    const config::Altered altered = context.config_rules.alter(
+        resource, entries_of(draft.image(), resource), alterations, draft.image());
+    if (MaybeRefusal refusal = as_refusal(altered)) {
+        return refusal;
+    }
+    return apply(draft, resource, std::get<std::vector<config::Change>>(altered));
+}
+
+MaybeRefusal alter_one(Draft& draft, const Context& context, const ConfigResource& resource,
+                       const protocol::AlterConfigsRequest::AlterConfigsResource& asked) {
+    if (MaybeRefusal refusal = check_no_duplicates(asked.configs)) {
+        return refusal;
+    }
+    config::Entries wanted;
+    for (const auto& config : asked.configs) {
+        if (!config.value) {
+            return Refusal::make(KafkaError::invalid_request, "{} has no value", config.name);
+        }
+        wanted.emplace(config.name, *config.value);
+    }
+    const config::Altered altered = context.config_rules.replace(
+        resource, entries_of(draft.image(), resource), wanted, draft.image());
+    if (MaybeRefusal refusal = as_refusal(altered)) {
+        return refusal;
+    }
+    return apply(draft, resource, std::get<std::vector<config::Change>>(altered));
+}
+
+/// Resources one by one: what is wrong with one doesn't keep the others.
+template <typename Response, typename Request>
+Decision<Response> alter_all(const Context& context, const Request& request) {
+    Decision<Response> decision(context);
+    std::map<ConfigResource, int> times;
+    const auto resource_of = [](const auto& asked) {
+        return ConfigResource{static_cast<ConfigResourceType>(asked.resource_type),
+                              std::string(asked.resource_name)};
+    };
+    for (const auto& asked : request.resources) {
+        ++times[resource_of(asked)];
+    }
+    for (const auto& asked : request.resources) {
+        const ConfigResource resource = resource_of(asked);
+        MaybeRefusal refusal;
+        if (times[resource] > 1) {
+            refusal = Refusal::make(KafkaError::invalid_request, "the resource is named twice");
+        } else {
+            refusal = check_resource(decision.draft.image(), resource);
+        }
+        if (!refusal) {
+            refusal = alter_one(decision.draft, context, resource, asked);
+        }
+        auto& result = decision.answer.responses.emplace_back();
+        result.resource_type = asked.resource_type;
+        result.resource_name = decision.texts.keep(std::string(asked.resource_name));
+        set_outcome(result, refusal, decision.texts);
+    }
+    if (decision.draft.records().size() > context.options.max_records_per_operation) {
+        decision.draft = Draft(context.image);
+        for (auto& result : decision.answer.responses) {
+            set_outcome(result, too_many_records(context.options), decision.texts);
+        }
+    }
+    if (request.validate_only) {
+        decision.draft = Draft(context.image);
+    }
+    return decision;
+}
+
+}  // namespace
+
+Decision<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(
+    Context& context, const protocol::IncrementalAlterConfigsRequest& request) {
+    return alter_all<protocol::IncrementalAlterConfigsResponse>(context, request);
+}
+
+Decision<protocol::AlterConfigsResponse> alter_configs(
+    Context& context, const protocol::AlterConfigsRequest& request) {
+    return alter_all<protocol::AlterConfigsResponse>(context, request);
+}
+
+}  // namespace millrace::metadata
