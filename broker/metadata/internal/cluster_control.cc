@@ -1,5 +1,6 @@
 // Registration of brokers and controllers.
 #include <algorithm>
+#include <fmt/format.h>
 #include <set>
 
 #include "metadata/controller_core.h"

@@ -1,6 +1,7 @@
 // IncrementalAlterConfigs and AlterConfigs, for every kind of resource.
 #include <algorithm>
 #include <charconv>
+#include <fmt/format.h>
 #include <map>
 
 #include "metadata/controller_core.h"

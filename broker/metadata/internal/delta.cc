@@ -1,5 +1,7 @@
 #include "metadata/delta.h"
 
+#include <fmt/format.h>
+
 #include "metadata/internal/replay.h"
 
 namespace millrace::metadata {

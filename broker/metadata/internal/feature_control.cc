@@ -1,5 +1,6 @@
 // UpdateFeatures, and the features of a new cluster.
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "metadata/controller_core.h"
 #include "metadata/internal/config_changes.h"

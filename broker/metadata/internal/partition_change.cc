@@ -46,7 +46,8 @@ public:
           elr_(wanted.before.elr.to_vector()),
           election_(wanted.election),
           directories_(wanted.directories),
-          unclean_replica_(wanted.unclean_replica) {
+          unclean_replica_(wanted.unclean_replica),
+          synced_(rules.synced) {
         const std::int16_t* version = features.find(feature::metadata_version);
         version_ = MetadataVersion{version != nullptr ? *version : std::int16_t{0}};
         const std::int16_t* elr = features.find(feature::eligible_leader_replicas);
@@ -139,9 +140,13 @@ private:
         }
         return {};
     }
-    /// The very last leader is back, and nobody else is left who could know more.
+    /// The very last leader is back, and nobody else is left who could know more. That it lost
+    /// nothing is not proven, so this is an unclean election. Where Kafka's promise is all there
+    /// is, it happens by itself, as with Kafka; a `synced` partition waits for someone to ask for
+    /// it.
     bool can_take_last_known() const {
-        return elr_enabled_ && isr_.empty() && elr_.empty() && before_.last_known_elr.size() == 1 &&
+        return elr_enabled_ && (!synced_ || election_ == Election::unclean) && isr_.empty() &&
+               elr_.empty() && before_.last_known_elr.size() == 1 &&
                contains(replicas_, before_.last_known_elr[0]) &&
                can_lead(before_.last_known_elr[0]);
     }
@@ -250,6 +255,7 @@ private:
     Election election_;
     const std::map<BrokerId, Uuid>& directories_;
     std::optional<BrokerId> unclean_replica_;
+    bool synced_;
     MetadataVersion version_;
     bool elr_enabled_ = false;
     std::size_t min_isr_ = 1;

@@ -1,5 +1,6 @@
 // AlterPartitionReassignments and ListPartitionReassignments.
 #include <algorithm>
+#include <fmt/format.h>
 #include <set>
 
 #include "metadata/controller_core.h"

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "metadata/internal/brokers.h"
 #include "metadata/internal/replay.h"
 

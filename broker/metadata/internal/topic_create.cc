@@ -1,5 +1,6 @@
 // CreateTopics and CreatePartitions.
 #include <algorithm>
+#include <fmt/format.h>
 #include <map>
 
 #include "metadata/controller_core.h"
