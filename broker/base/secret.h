@@ -33,9 +33,10 @@ private:
 }  // namespace millrace
 
 template <>
-struct fmt::formatter<millrace::Secret> : fmt::formatter<std::string_view> {
+struct fmt::formatter<millrace::Secret> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Secret&, Context& context) const {
-        return fmt::formatter<std::string_view>::format("[hidden]", context);
+        return fmt::format_to(context.out(), "[hidden]");
     }
 };

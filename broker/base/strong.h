@@ -37,10 +37,13 @@ struct std::hash<millrace::Strong<Tag, Rep>> {
     }
 };
 
+// format_to and not a derived formatter: those need fmt/format.h, which is too heavy for a header
+// that everyone includes.
 template <typename Tag, typename Rep>
-struct fmt::formatter<millrace::Strong<Tag, Rep>> : fmt::formatter<Rep> {
+struct fmt::formatter<millrace::Strong<Tag, Rep>> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Strong<Tag, Rep>& s, Context& context) const {
-        return fmt::formatter<Rep>::format(s.value, context);
+        return fmt::format_to(context.out(), "{}", s.value);
     }
 };

@@ -41,9 +41,10 @@ struct std::hash<millrace::Uuid> {
 };
 
 template <>
-struct fmt::formatter<millrace::Uuid> : fmt::formatter<std::string_view> {
+struct fmt::formatter<millrace::Uuid> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Uuid& id, Context& context) const {
-        return fmt::formatter<std::string_view>::format(id.to_string(), context);
+        return fmt::format_to(context.out(), "{}", id.to_string());
     }
 };

@@ -67,16 +67,18 @@ struct std::hash<millrace::TopicIdPartition> {
     }
 };
 template <>
-struct fmt::formatter<millrace::TopicPartition> : fmt::formatter<std::string_view> {
+struct fmt::formatter<millrace::TopicPartition> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::TopicPartition& tp, Context& context) const {
-        return fmt::formatter<std::string_view>::format(tp.to_string(), context);
+        return fmt::format_to(context.out(), "{}", tp.to_string());
     }
 };
 template <>
-struct fmt::formatter<millrace::Principal> : fmt::formatter<std::string_view> {
+struct fmt::formatter<millrace::Principal> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Principal& principal, Context& context) const {
-        return fmt::formatter<std::string_view>::format(principal.to_string(), context);
+        return fmt::format_to(context.out(), "{}", principal.to_string());
     }
 };

@@ -27,9 +27,10 @@ inline std::int16_t code_of(KafkaError error) { return static_cast<std::int16_t>
 }  // namespace millrace
 
 template <>
-struct fmt::formatter<millrace::KafkaError> : fmt::formatter<std::string_view> {
+struct fmt::formatter<millrace::KafkaError> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
-    auto format(millrace::KafkaError error, Context& context) const {
-        return fmt::formatter<std::string_view>::format(millrace::to_string(error), context);
+    auto format(const millrace::KafkaError& error, Context& context) const {
+        return fmt::format_to(context.out(), "{}", millrace::to_string(error));
     }
 };

@@ -12,6 +12,7 @@ public:
     Impl(Options options, std::vector<runtime::Shard> shards, Dispatch& dispatch, Ledger& ledger,
          const Logger& log)
         : address_(std::move(options.address)),
+          paused_(options.start_paused),
           shards_(std::move(shards)),
           shared_(std::make_shared<ShardConnections::Shared>()) {
         shared_->listener = std::move(options.listener);
@@ -29,6 +30,7 @@ public:
         MR_TRY(listener_, shards_.front().net->listen(address_, [this](runtime::StreamPtr stream) {
             on_accept(std::move(stream));
         }));
+        listener_->pause_accepting(paused_);
         return {};
     }
 
@@ -77,6 +79,12 @@ public:
         });
     }
 
+    void resume() {
+        if (listener_) {
+            listener_->pause_accepting(false);
+        }
+    }
+
     void finish() {
         if (drained_) {
             auto done = std::move(drained_);
@@ -101,6 +109,7 @@ public:
 
 private:
     runtime::Address address_;
+    bool paused_ = false;
     std::vector<runtime::Shard> shards_;
     std::shared_ptr<ShardConnections::Shared> shared_;
     std::vector<std::shared_ptr<ShardConnections>> tables_;
@@ -124,6 +133,8 @@ Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() {
     impl_->stop();
 }
+
+void Server::resume() { impl_->resume(); }
 
 runtime::Address Server::address() const {
     return impl_->address();

@@ -77,6 +77,8 @@ public:
         runtime::Address address;
         ServerLimits limits;
         StreamWrapper wrap;  ///< Empty for plaintext.
+        /// Bound, so that a conflict shows at once, but nobody is let in before resume().
+        bool start_paused = false;
     };
 
     /// `shards[0]` accepts; connections go round over all of them. All arguments outlive the
@@ -87,6 +89,7 @@ public:
                                                  const Logger& log);
     ~Server();
 
+    void resume();
     runtime::Address address() const;
     const ServerCounters& counters() const;
 

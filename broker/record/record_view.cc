@@ -19,10 +19,9 @@ public:
         return static_cast<std::int8_t>(*at_++);
     }
 
-    // Most numbers in a record are small: one byte decides nearly always.
     std::int32_t varint() {
-        if (at_ != end_ && (*at_ & std::byte{0x80}) == std::byte{0}) [[likely]] {
-            return static_cast<std::int32_t>(zigzag_decode(static_cast<std::uint64_t>(*at_++)));
+        if (std::uint64_t raw; short_varint(raw)) [[likely]] {
+            return static_cast<std::int32_t>(zigzag_decode(raw));
         }
         // As Kafka, bits past the 32nd of a fifth byte are dropped.
         return static_cast<std::int32_t>(
@@ -30,8 +29,8 @@ public:
     }
 
     std::int64_t varlong() {
-        if (at_ != end_ && (*at_ & std::byte{0x80}) == std::byte{0}) [[likely]] {
-            return zigzag_decode(static_cast<std::uint64_t>(*at_++));
+        if (std::uint64_t raw; short_varint(raw)) [[likely]] {
+            return zigzag_decode(raw);
         }
         return zigzag_decode(long_varint(max_varint64_size));
     }
@@ -65,6 +64,23 @@ public:
     ByteView rest() const { return {at_, end_}; }
 
 private:
+    /// Nearly all numbers in a record take one or two bytes: no loop for those.
+    bool short_varint(std::uint64_t& raw) {
+        if (end_ - at_ < 2) [[unlikely]] {
+            return false;
+        }
+        const auto first = static_cast<std::uint64_t>(at_[0]);
+        if (first < 0x80) {
+            raw = first;
+            at_ += 1;
+            return true;
+        }
+        const auto second = static_cast<std::uint64_t>(at_[1]);
+        raw = (first & 0x7f) | (second << 7);
+        at_ += second < 0x80 ? 2 : 0;
+        return second < 0x80;
+    }
+
     std::uint64_t long_varint(std::size_t max_size) {
         std::uint64_t value = 0;
         const std::size_t used = read_unsigned_varint(rest(), value, max_size);
@@ -119,13 +135,12 @@ void HeaderRange::Iterator::read() {
 }
 
 RecordParse parse_record(ByteView from, RecordView& record) {
-    std::uint64_t raw_length = 0;
-    const std::size_t prefix = read_unsigned_varint(from, raw_length, max_varint32_size);
-    if (prefix == 0) {
+    Cursor outer{from};
+    const std::int32_t length = outer.varint();
+    if (outer.failed()) {
         return from.size() < max_varint32_size ? RecordParse::incomplete : RecordParse::malformed;
     }
-    const auto length =
-        static_cast<std::int32_t>(zigzag_decode(static_cast<std::uint32_t>(raw_length)));
+    const std::size_t prefix = from.size() - outer.rest().size();
     if (length < 0) {
         return RecordParse::malformed;
     }

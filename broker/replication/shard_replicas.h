@@ -103,6 +103,7 @@ public:
         Offset synced_end;
         Offset high_watermark;
         Offset last_stable;
+        LeaderEpoch last_epoch = no_leader_epoch;  ///< Of the last batch in the log.
         std::uint64_t size_bytes = 0;
         std::size_t isr = 0;
         std::size_t replicas = 0;

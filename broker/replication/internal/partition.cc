@@ -528,8 +528,14 @@ void Partition::find_offset(ShardReplicas::OffsetKind kind, Timestamp at, Leader
         done(answer);
         return;
     }
-    auto search = std::make_shared<storage::TimestampSearch>(
-        kind == Kind::max_timestamp ? log_->search_max_timestamp() : log_->search_timestamp(at));
+    auto prepared =
+        kind == Kind::max_timestamp ? log_->search_max_timestamp() : log_->search_timestamp(at);
+    if (!prepared) {
+        answer.error = KafkaError::kafka_storage_error;
+        done(answer);
+        return;
+    }
+    auto search = std::make_shared<storage::TimestampSearch>(*std::move(prepared));
     auto found = std::make_shared<Result<std::optional<storage::TimestampOffset>>>(
         std::optional<storage::TimestampOffset>{});
     shell_.pool->run(
@@ -588,6 +594,9 @@ ShardReplicas::View Partition::view() const {
         view.start = log_->start();
         view.end = log_->end();
         view.synced_end = log_->synced_end();
+        if (const auto latest = log_->epochs().epoch_of(log_->end() - 1)) {
+            view.last_epoch = *latest;
+        }
         view.size_bytes = log_->size_bytes();
         view.directory = log_->directory()->id();
         view.directory_path = log_->directory()->path();

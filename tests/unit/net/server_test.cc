@@ -32,7 +32,7 @@ struct Recorder final : Dispatch {
 struct ServerTest : testing::Test {
     void start(ServerLimits limits = {}, std::int64_t ledger_bytes = 1 << 30) {
         ledger = std::make_unique<Ledger>(ledger_bytes);
-        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}},
+        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false},
                                   {{&loop, &net, nullptr}}, dispatch, *ledger, log);
         ASSERT_TRUE(made);
         server = *std::move(made);

@@ -1,0 +1,97 @@
+#include "handlers/auto_create.h"
+
+#include <algorithm>
+
+#include "handlers/topic_names.h"
+#include "protocol/arena.h"
+#include "protocol/messages/create_topics_request.h"
+#include "protocol/messages/create_topics_response.h"
+#include "protocol/reader.h"
+#include "protocol/writer.h"
+
+namespace millrace::handlers {
+namespace {
+
+using protocol::CreateTopicsRequest;
+namespace option = config::broker_option;
+
+constexpr std::int32_t create_timeout_ms = 30'000;
+
+void add_config(CreateTopicsRequest::CreatableTopic& topic, std::string_view name,
+                std::string_view value) {
+    topic.configs.push_back({.name = name, .value = value});
+}
+
+/// An internal topic can't have more replicas than there are brokers; a cluster of one still needs
+/// its coordinators. Counted over all registered brokers, so that one which is down for a moment
+/// does not cost a replica for good.
+std::int16_t replicas_for(const Doors& doors, std::int16_t wanted) {
+    const auto brokers = doors.image->current()->cluster.brokers.size();
+    return static_cast<std::int16_t>(
+        std::clamp<std::size_t>(brokers, 1, static_cast<std::size_t>(wanted)));
+}
+
+CreateTopicsRequest::CreatableTopic describe(const Doors& doors, const std::string& name,
+                                             protocol::Arena& arena) {
+    const auto book = doors.topics->current();
+    const config::BrokerValues& values = book->config().broker();
+    CreateTopicsRequest::CreatableTopic topic;
+    topic.name = name;
+    topic.num_partitions = -1;
+    topic.replication_factor = -1;
+    if (name == offsets_topic) {
+        topic.num_partitions = values.get(option::offsets_topic_num_partitions);
+        topic.replication_factor =
+            replicas_for(doors, values.get(option::offsets_topic_replication_factor));
+        add_config(topic, "cleanup.policy", "compact");
+        add_config(topic, "compression.type", "producer");
+        add_config(topic, "segment.bytes",
+                   arena.copy(std::to_string(values.get(option::offsets_topic_segment_bytes))));
+    }
+    return topic;
+}
+
+}  // namespace
+
+void auto_create(const Doors& doors, const std::set<std::string>& topics,
+                 const Principal& principal, runtime::Executor& home) {
+    const auto book = doors.topics->current();
+    const bool allowed = book->config().broker().get(option::auto_create_topics_enable);
+    protocol::Arena arena;
+    CreateTopicsRequest request;
+    request.timeout_ms = create_timeout_ms;
+    for (const std::string& name : topics) {
+        if (is_internal_topic(name) ? name == offsets_topic : allowed) {
+            request.topics.push_back(describe(doors, name, arena));
+        }
+    }
+    if (request.topics.empty()) {
+        return;
+    }
+    Buffer body;
+    protocol::Writer writer(body);
+    request.encode(writer, CreateTopicsRequest::max_version);
+    MR_ASSERT(writer.ok());
+    doors.controller->forward(
+        CreateTopicsRequest::api_key, CreateTopicsRequest::max_version, std::move(body), principal,
+        home, [&doors](Result<ControllerDoor::Answer> answer) {
+            if (!answer) {
+                MR_LOG(*doors.log, warn, "handlers.topic_not_created",
+                       field("reason", answer.error().message()));
+                return;
+            }
+            protocol::CreateTopicsResponse response;
+            protocol::Reader reader(answer->body);
+            response.decode(reader, answer->version);
+            for (const auto& topic : response.topics) {
+                const auto error = static_cast<KafkaError>(topic.error_code);
+                if (error != KafkaError::none && error != KafkaError::topic_already_exists) {
+                    MR_LOG(*doors.log, warn, "handlers.topic_not_created",
+                           field("topic", topic.name), field("error", error),
+                           field("reason", topic.error_message.value_or("")));
+                }
+            }
+        });
+}
+
+}  // namespace millrace::handlers

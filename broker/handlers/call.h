@@ -1,0 +1,98 @@
+// handlers/call.h
+//
+// One request on its way through a handler: who asked what, and the answer's way back. Movable, and
+// safe to take to another loop and back (the reply finds its connection); the session is only for
+// the connection's own loop, inside the handler's first call.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "model/ids.h"
+#include "model/kafka_error.h"
+#include "net/server.h"
+#include "protocol/reader.h"
+#include "protocol/writer.h"
+
+namespace millrace::handlers {
+
+struct Doors;
+
+struct RequestMeta {
+    std::int16_t api_key = 0;
+    std::int16_t version = 0;  ///< In which the request was decoded and the answer is written.
+    std::int32_t correlation_id = 0;
+    bool flexible_response_header = false;
+    std::string client_id;
+    std::string client_host;  ///< "/127.0.0.1", as Kafka shows an address.
+    std::string listener;
+    std::uint16_t listener_port = 0;
+    std::uint64_t connection = 0;
+    Principal principal;
+    runtime::Executor* home = nullptr;  ///< The connection's loop.
+};
+
+/// Starts a response frame: correlation id and, if flexible, empty header tags.
+Buffer begin_response(const RequestMeta& meta);
+/// Turns what a Writer produced into a response for net.
+net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>& splices,
+                              std::vector<net::FileRange> files);
+void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error);
+
+template <typename RequestType, typename ResponseType>
+class Call {
+public:
+    using Request = RequestType;
+    using Response = ResponseType;
+
+    Call(const Doors& doors, RequestMeta meta, net::Frame frame, net::Reply reply)
+        : state_(std::make_unique<State>(State{&doors, std::move(meta), std::move(frame),
+                                               std::move(reply), Request{}})) {}
+
+    const Request& request() const { return state_->request; }
+    Request& mutable_request() { return state_->request; }
+    const RequestMeta& meta() const { return state_->meta; }
+    std::int16_t version() const { return state_->meta.version; }
+    runtime::Executor& home() const { return *state_->meta.home; }
+    net::Frame& frame() { return state_->frame; }
+
+    void answer(const Response& response, std::vector<net::FileRange> files = {}) {
+        Buffer bytes = begin_response(state_->meta);
+        protocol::Writer writer(bytes);
+        response.encode(writer, state_->meta.version);
+        if (!writer.ok()) {
+            // Ours to mend; the peer sees its connection end rather than a wrong answer.
+            log_unwritable(*state_->doors, state_->meta, writer.error());
+            return;
+        }
+        const std::vector<protocol::Splice> splices = writer.splices();
+        state_->reply.send(finish_response(std::move(bytes), splices, std::move(files)));
+    }
+    void answer_nothing() { state_->reply.send(net::Response{.none = true}); }
+    /// The peer asked for no answer but must learn of a failure: Kafka closes the connection.
+    void close() { state_->reply.send(net::Response{.none = true, .close_after = true}); }
+    /// An answer that is already encoded (forwarded from the controller), in this call's version.
+    void answer_encoded(ByteView body) {
+        Buffer bytes = begin_response(state_->meta);
+        bytes.insert(bytes.end(), body.begin(), body.end());
+        state_->reply.send(net::Response{.bytes = std::move(bytes)});
+    }
+
+private:
+    struct State {
+        const Doors* doors;
+        RequestMeta meta;
+        net::Frame frame;
+        net::Reply reply;
+        Request request;
+    };
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace millrace::handlers

@@ -1,0 +1,107 @@
+#include "handlers/dispatch.h"
+
+#include <algorithm>
+
+#include "protocol/messages/api_versions_request.h"
+#include "protocol/messages/request_header.h"
+
+namespace millrace::handlers {
+namespace {
+
+constexpr std::size_t fixed_header = 8;  // key, version, correlation id
+
+struct Fixed {
+    std::int16_t api_key;
+    std::int16_t version;
+    std::int32_t correlation_id;
+};
+
+bool is_api_versions(std::int16_t api_key) {
+    return api_key == protocol::ApiVersionsRequest::api_key;
+}
+
+}  // namespace
+
+namespace internal {
+
+void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::string& why) {
+    MR_LOG(*doors.log, warn, "handlers.request_not_decodable", field("api_key", meta.api_key),
+           field("version", meta.version), field("client", meta.client_id),
+           field("peer", meta.client_host), field("reason", why));
+}
+
+}  // namespace internal
+
+Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors,
+                       std::vector<runtime::Executor*> loops)
+    : doors_(doors), loops_(std::move(loops)), routes_(make_routes(kind)) {
+    std::sort(routes_.begin(), routes_.end(),
+              [](const Route& a, const Route& b) { return a.api_key < b.api_key; });
+    row_of_.fill(-1);
+    for (std::size_t i = 0; i < routes_.size(); ++i) {
+        row_of_.at(static_cast<std::size_t>(routes_[i].api_key)) = static_cast<std::int16_t>(i);
+    }
+}
+
+const Route* Dispatcher::route(std::int16_t api_key) const {
+    if (api_key < 0 || static_cast<std::size_t>(api_key) >= row_of_.size()) {
+        return nullptr;
+    }
+    const std::int16_t row = row_of_[static_cast<std::size_t>(api_key)];
+    return row < 0 ? nullptr : &routes_[static_cast<std::size_t>(row)];
+}
+
+void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr<net::Session>&,
+                          net::Frame frame, net::Reply reply) {
+    RequestMeta meta;
+    meta.listener = connection.listener;
+    meta.listener_port = connection.local.port;
+    meta.client_host = "/" + connection.peer.host;
+    meta.connection = connection.id;
+    meta.home = loops_.at(connection.shard);
+    if (frame.bytes().size() < fixed_header) {
+        internal::log_undecodable(doors_, meta, "shorter than a request header");
+        return;
+    }
+    const std::byte* at = frame.bytes().data();
+    const Fixed fixed{load_big_endian<std::int16_t>(at), load_big_endian<std::int16_t>(at + 2),
+                      load_big_endian<std::int32_t>(at + 4)};
+    meta.api_key = fixed.api_key;
+    meta.version = fixed.version;
+    meta.correlation_id = fixed.correlation_id;
+    const Route* found = route(fixed.api_key);
+    if (found == nullptr) {
+        internal::log_undecodable(doors_, meta, "this listener does not serve the API");
+        return;
+    }
+    const bool known = fixed.version >= found->min_version && fixed.version <= found->max_version;
+    if (!known) {
+        // ApiVersions answers in the oldest layout, so that any client can read what we serve;
+        // the others in the nearest version we know.
+        meta.version = is_api_versions(fixed.api_key)
+                           ? std::int16_t{0}
+                           : std::clamp(fixed.version, found->min_version, found->max_version);
+        meta.flexible_response_header =
+            !is_api_versions(fixed.api_key) && meta.version >= found->first_flexible;
+        found->refuse_version(doors_, std::move(meta), std::move(frame), 0, std::move(reply));
+        return;
+    }
+    const bool flexible = fixed.version >= found->first_flexible;
+    meta.flexible_response_header = flexible && !is_api_versions(fixed.api_key);
+    if (!found->lends_frame || doors_.replicas == nullptr || doors_.replicas->size() > 1) {
+        frame.keep();
+    }
+    protocol::Reader reader(frame.bytes());
+    protocol::RequestHeader header;
+    header.decode(reader, flexible ? 2 : 1);
+    if (!reader.ok()) {
+        internal::log_undecodable(doors_, meta, reader.error().message());
+        return;
+    }
+    if (header.client_id) {
+        meta.client_id = *header.client_id;
+    }
+    found->handle(doors_, std::move(meta), std::move(frame), reader.position(), std::move(reply));
+}
+
+}  // namespace millrace::handlers

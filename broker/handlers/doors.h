@@ -1,0 +1,72 @@
+// handlers/doors.h
+//
+// What the handlers may ask, filled in by app. One object per broker; everything in it outlives the
+// listeners. Members say from which loop they may be used.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "groups/group_coordinator.h"
+#include "handlers/topic_book.h"
+#include "metadata/publisher.h"
+#include "model/ids.h"
+#include "replication/replicas.h"
+#include "runtime/node.h"
+
+namespace millrace::handlers {
+
+/// The controller, wherever it is. From any loop; `done` runs on the loop that `home` names.
+class ControllerDoor {
+public:
+    struct Answer {
+        std::int16_t version = 0;
+        Buffer body;
+    };
+    virtual ~ControllerDoor() = default;
+    /// A request body of `api_key` in `version`. Code::not_leader or unavailable: no controller
+    /// could be reached in time and nothing is known to have happened.
+    virtual void forward(std::int16_t api_key, std::int16_t version, Buffer body,
+                         const Principal& principal, runtime::Executor& home,
+                         UniqueFunction<void(Result<Answer>)> done) = 0;
+    /// Node id of the active controller as this broker knows it; no_broker if none.
+    virtual BrokerId active() const = 0;
+};
+
+/// Producer ids for InitProducerId without a transactional id. From any loop.
+class ProducerIds {
+public:
+    virtual ~ProducerIds() = default;
+    virtual void next(runtime::Executor& home, UniqueFunction<void(Result<ProducerId>)> done) = 0;
+};
+
+/// The metadata quorum's own requests (raft APIs), on the control loop.
+class QuorumDoor {
+public:
+    virtual ~QuorumDoor() = default;
+    virtual void handle(std::int16_t api_key, std::int16_t version, ByteView body,
+                        UniqueFunction<void(Result<Buffer>)> reply) = 0;
+};
+
+struct Doors {
+    BrokerId self;
+    std::string cluster_id;
+    bool is_broker = true;
+    const metadata::ImageHandle* image = nullptr;
+    const TopicBookHandle* topics = nullptr;  ///< Topic rules, and the configuration in force.
+    const replication::Replicas* replicas = nullptr;
+    runtime::Executor* control = nullptr;
+    /// Only on the control loop.
+    groups::GroupCoordinator* groups = nullptr;
+    ControllerDoor* controller = nullptr;
+    ProducerIds* producer_ids = nullptr;
+    QuorumDoor* quorum = nullptr;
+    const Logger* log = nullptr;
+};
+
+}  // namespace millrace::handlers

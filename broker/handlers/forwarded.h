@@ -1,0 +1,50 @@
+// handlers/forwarded.h
+//
+// Requests that the controller decides: the body goes there as it came, the answer comes back as it
+// is. When no controller can be reached, every item is answered with the reason.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "handlers/call.h"
+#include "handlers/doors.h"
+#include "handlers/error_map.h"
+
+namespace millrace::handlers {
+
+template <typename Request, typename Response>
+using FailAll = void (*)(const Request&, Response&, KafkaError);
+
+template <typename Request, typename Response>
+void fail_at_top(const Request&, Response& response, KafkaError error) {
+    response.error_code = code_of(error);
+}
+
+template <typename Request, typename Response, FailAll<Request, Response> fail_all>
+void forward(const Doors& doors, Call<Request, Response> call) {
+    Buffer body;
+    protocol::Writer writer(body);
+    call.request().encode(writer, call.version());
+    auto shared = std::make_shared<Call<Request, Response>>(std::move(call));
+    if (!writer.ok()) {
+        log_unwritable(doors, shared->meta(), writer.error());
+        return;
+    }
+    doors.controller->forward(
+        Request::api_key, shared->version(), std::move(body), shared->meta().principal,
+        shared->home(), [shared](Result<ControllerDoor::Answer> answer) {
+            if (answer) {
+                shared->answer_encoded(answer->body);
+                return;
+            }
+            Response response;
+            const KafkaError error = answer.error().code() == Code::not_leader
+                                         ? KafkaError::not_controller
+                                         : KafkaError::request_timed_out;
+            fail_all(shared->request(), response, error);
+            shared->answer(response);
+        });
+}
+
+}  // namespace millrace::handlers

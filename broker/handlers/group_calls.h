@@ -1,0 +1,30 @@
+// handlers/group_calls.h
+//
+// The group APIs are one line each: over to the control loop, into the coordinator, back.
+#pragma once
+
+#include <memory>
+
+#include "handlers/call.h"
+#include "handlers/doors.h"
+
+namespace millrace::handlers {
+
+template <typename Request, typename Response>
+using GroupDoor = void (groups::GroupCoordinator::*)(const Request&, const groups::Caller&,
+                                                     groups::Reply<Response>);
+
+template <typename Request, typename Response, GroupDoor<Request, Response> door>
+void group_call(const Doors& doors, Call<Request, Response> call) {
+    auto shared = std::make_shared<Call<Request, Response>>(std::move(call));
+    doors.control->post([&doors, shared] {
+        groups::Caller caller;
+        caller.version = shared->version();
+        caller.client_id = shared->meta().client_id;
+        caller.client_host = shared->meta().client_host;
+        (doors.groups->*door)(shared->request(), caller,
+                              [shared](Response& response) { shared->answer(response); });
+    });
+}
+
+}  // namespace millrace::handlers

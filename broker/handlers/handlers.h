@@ -1,0 +1,54 @@
+// handlers/handlers.h
+//
+// Every handler, for the routing table. One .cc file each, named after its API.
+#pragma once
+
+#include "handlers/call.h"
+#include "handlers/doors.h"
+
+namespace millrace::protocol {
+struct ApiVersionsRequest;
+struct ApiVersionsResponse;
+struct DeleteRecordsRequest;
+struct DeleteRecordsResponse;
+struct DescribeClusterRequest;
+struct DescribeClusterResponse;
+struct DescribeConfigsRequest;
+struct DescribeConfigsResponse;
+struct DescribeLogDirsRequest;
+struct DescribeLogDirsResponse;
+struct DescribeProducersRequest;
+struct DescribeProducersResponse;
+struct DescribeTopicPartitionsRequest;
+struct DescribeTopicPartitionsResponse;
+struct FetchRequest;
+struct FetchResponse;
+struct FindCoordinatorRequest;
+struct FindCoordinatorResponse;
+struct InitProducerIdRequest;
+struct InitProducerIdResponse;
+struct ListConfigResourcesRequest;
+struct ListConfigResourcesResponse;
+struct ListOffsetsRequest;
+struct ListOffsetsResponse;
+struct MetadataRequest;
+struct MetadataResponse;
+struct OffsetForLeaderEpochRequest;
+struct OffsetForLeaderEpochResponse;
+struct ProduceRequest;
+struct ProduceResponse;
+}  // namespace millrace::protocol
+
+namespace millrace::handlers {
+
+#define MR_HANDLER(function, Api) \
+    void function(const Doors& doors, Call<protocol::Api##Request, protocol::Api##Response> call)
+
+MR_HANDLER(fetch, Fetch);
+MR_HANDLER(find_coordinator, FindCoordinator);
+MR_HANDLER(init_producer_id, InitProducerId);
+MR_HANDLER(list_offsets, ListOffsets);
+MR_HANDLER(metadata_of, Metadata);
+MR_HANDLER(produce, Produce);
+
+}  // namespace millrace::handlers

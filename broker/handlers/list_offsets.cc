@@ -1,0 +1,127 @@
+// ListOffsets: the first, the last, or the first at or after a time, of each partition.
+
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "handlers/gather.h"
+#include "handlers/handlers.h"
+#include "protocol/messages/list_offsets_request.h"
+#include "protocol/messages/list_offsets_response.h"
+
+namespace millrace::handlers {
+namespace {
+
+using protocol::ListOffsetsRequest;
+using protocol::ListOffsetsResponse;
+using ListOffsetsCall = Call<ListOffsetsRequest, ListOffsetsResponse>;
+using Kind = replication::ShardReplicas::OffsetKind;
+
+namespace special {
+constexpr std::int64_t latest = -1;
+constexpr std::int64_t earliest = -2;
+constexpr std::int64_t max_timestamp = -3;
+constexpr std::int64_t earliest_local = -4;
+constexpr std::int64_t latest_tiered = -5;
+constexpr std::int64_t earliest_pending_upload = -6;
+}  // namespace special
+
+/// From which request version a special timestamp is understood.
+std::int16_t first_version_of(std::int64_t timestamp) {
+    switch (timestamp) {
+        case special::max_timestamp: return 7;
+        case special::earliest_local: return 8;
+        case special::latest_tiered: return 9;
+        case special::earliest_pending_upload: return 11;
+        default: return 0;
+    }
+}
+
+struct Progress {
+    ListOffsetsCall call;
+    ListOffsetsResponse response;  ///< Names are views into the call's frame.
+};
+
+void look_up(const Doors& doors, const std::shared_ptr<Progress>& progress,
+             const std::shared_ptr<Gather>& gather, const TopicIdPartition& id,
+             const ListOffsetsRequest::ListOffsetsPartition& asked,
+             ListOffsetsResponse::ListOffsetsPartitionResponse& to) {
+    const ListOffsetsRequest& request = progress->call.request();
+    replication::ReadLevel level = replication::ReadLevel::uncommitted;
+    if (request.replica_id >= 0) {
+        level = replication::ReadLevel::replica;
+    } else if (request.isolation_level == 1) {
+        level = replication::ReadLevel::committed;
+    }
+    Kind kind = Kind::by_timestamp;
+    switch (asked.timestamp) {
+        case special::latest: kind = Kind::latest; break;
+        case special::earliest: kind = Kind::earliest; break;
+        case special::max_timestamp: kind = Kind::max_timestamp; break;
+        case special::earliest_local: kind = Kind::earliest_local; break;
+        default: break;
+    }
+    runtime::Executor& home = progress->call.home();
+    doors.replicas->on_shard(
+        doors.replicas->shard_of(id),
+        [=, &to, &home, at = Timestamp{asked.timestamp},
+         epoch = LeaderEpoch{asked.current_leader_epoch}](replication::ShardReplicas& shard) {
+            shard.find_offset(id, kind, at, epoch, level,
+                              [progress, gather, &to, &home](replication::OffsetAnswer answer) {
+                                  run_on(home, [progress, gather, &to, answer] {
+                                      to.error_code = code_of(answer.error);
+                                      to.offset = answer.offset.value;
+                                      to.timestamp = answer.timestamp.milliseconds;
+                                      to.leader_epoch = answer.epoch.value;
+                                      gather->arrive();
+                                  });
+                              });
+        });
+}
+
+}  // namespace
+
+void list_offsets(const Doors& doors, ListOffsetsCall call) {
+    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    const ListOffsetsRequest& request = progress->call.request();
+    const metadata::ImagePtr image = doors.image->current();
+    ListOffsetsResponse& response = progress->response;
+    response.topics.resize(request.topics.size());
+    std::size_t count = 0;
+    for (const auto& topic : request.topics) {
+        count += topic.partitions.size();
+    }
+    auto gather = Gather::of(count + 1, [progress] { progress->call.answer(progress->response); });
+    for (std::size_t t = 0; t < request.topics.size(); ++t) {
+        const auto& asked = request.topics[t];
+        response.topics[t].name = asked.name;
+        response.topics[t].partitions.resize(asked.partitions.size());
+        const metadata::Topic* topic = image->topics.find(asked.name);
+        std::set<std::int32_t> seen;
+        for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
+            const auto& from = asked.partitions[p];
+            auto& to = response.topics[t].partitions[p];
+            to.partition_index = from.partition_index;
+            if (!seen.insert(from.partition_index).second) {
+                to.error_code = code_of(KafkaError::invalid_request);
+            } else if (progress->call.version() < first_version_of(from.timestamp) ||
+                       from.timestamp < special::earliest_pending_upload) {
+                to.error_code = code_of(KafkaError::unsupported_version);
+            } else if (topic == nullptr ||
+                       topic->partition(PartitionIndex{from.partition_index}) == nullptr) {
+                to.error_code = code_of(KafkaError::unknown_topic_or_partition);
+            } else if (from.timestamp == special::latest_tiered ||
+                       from.timestamp == special::earliest_pending_upload) {
+                // Nothing is tiered here: there is no such offset.
+            } else {
+                look_up(doors, progress, gather,
+                        {topic->id, PartitionIndex{from.partition_index}}, from, to);
+                continue;
+            }
+            gather->arrive();
+        }
+    }
+    gather->arrive();
+}
+
+}  // namespace millrace::handlers

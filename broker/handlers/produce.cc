@@ -1,0 +1,251 @@
+// Produce: validate each partition's batch here, on the connection's loop, then hand it to the loop
+// that owns the partition. In the common case that is this loop, and the bytes go from the receive
+// buffer to the file without a copy.
+
+#include <memory>
+#include <vector>
+
+#include "handlers/error_map.h"
+#include "handlers/gather.h"
+#include "handlers/handlers.h"
+#include "protocol/messages/produce_request.h"
+#include "protocol/messages/produce_response.h"
+#include "record/validate.h"
+
+namespace millrace::handlers {
+namespace {
+
+using protocol::ProduceRequest;
+using protocol::ProduceResponse;
+using ProduceCall = Call<ProduceRequest, ProduceResponse>;
+
+constexpr std::int16_t first_version_with_ids = 13;
+constexpr std::int16_t first_version_with_zstd = 7;
+constexpr std::int16_t first_version_with_leader = 10;
+
+struct PartitionOutcome {
+    std::int32_t index = 0;
+    replication::AppendResult result;
+    std::vector<record::BadRecord> bad_records;
+    std::string message;
+};
+
+struct TopicOutcome {
+    std::string name;
+    Uuid id;
+    std::vector<PartitionOutcome> partitions;
+};
+
+/// Everything the answer needs once the frame is gone.
+struct Progress {
+    const Doors* doors;
+    ProduceCall call;
+    std::int16_t acks;
+    std::vector<TopicOutcome> topics;
+};
+
+void answer(Progress& progress) {
+    if (progress.acks == 0) {
+        bool failed = false;
+        for (const TopicOutcome& topic : progress.topics) {
+            for (const PartitionOutcome& partition : topic.partitions) {
+                failed = failed || partition.result.error != KafkaError::none;
+            }
+        }
+        if (failed) {
+            progress.call.close();  // the only way to tell a producer that asked for silence
+        } else {
+            progress.call.answer_nothing();
+        }
+        return;
+    }
+    ProduceResponse response;
+    response.responses.reserve(progress.topics.size());
+    const metadata::ImagePtr image = progress.doors->image->current();
+    for (const TopicOutcome& topic : progress.topics) {
+        auto& to = response.responses.emplace_back();
+        to.name = topic.name;
+        to.topic_id = topic.id;
+        to.partition_responses.reserve(topic.partitions.size());
+        for (const PartitionOutcome& from : topic.partitions) {
+            auto& partition = to.partition_responses.emplace_back();
+            partition.index = from.index;
+            partition.error_code = code_of(from.result.error);
+            partition.base_offset = from.result.base.value;
+            partition.log_append_time_ms = from.result.append_time.milliseconds;
+            partition.log_start_offset = from.result.log_start.value;
+            for (const record::BadRecord& bad : from.bad_records) {
+                partition.record_errors.push_back(
+                    {.batch_index = bad.index, .batch_index_error_message = describe(bad.refusal)});
+            }
+            if (!from.message.empty()) {
+                partition.error_message = from.message;
+            }
+            if (from.result.error == KafkaError::not_leader_or_follower &&
+                progress.call.version() >= first_version_with_leader &&
+                from.result.leader != no_broker) {
+                partition.current_leader = {.leader_id = from.result.leader.value,
+                                            .leader_epoch = from.result.leader_epoch.value};
+                const metadata::Broker* broker = image->cluster.broker(from.result.leader);
+                const metadata::Endpoint* endpoint =
+                    broker == nullptr ? nullptr : broker->endpoint(progress.call.meta().listener);
+                if (endpoint != nullptr) {
+                    auto& node = response.node_endpoints.emplace_back();
+                    node.node_id = broker->id.value;
+                    node.host = endpoint->host;
+                    node.port = endpoint->port;
+                    if (broker->rack) {
+                        node.rack = *broker->rack;
+                    }
+                }
+            }
+        }
+    }
+    progress.call.answer(response);
+}
+
+/// A batch on its way to its partition.
+struct Accepted {
+    TopicIdPartition id;
+    MutableBytes bytes;
+    Buffer rewritten;  ///< Where the topic stores another codec; `bytes` then lies in here.
+    PartitionOutcome* outcome;
+};
+
+class Judge {
+public:
+    Judge(const Doors& doors, const ProduceCall& call, Timestamp now)
+        : doors_(doors), call_(call), now_(now) {}
+
+    KafkaError judge(const metadata::Topic& topic, const TopicRules& rules,
+                     const ProduceRequest::PartitionProduceData& data, PartitionOutcome& outcome,
+                     std::vector<Accepted>& accepted) {
+        const metadata::Partition* partition = topic.partition(PartitionIndex{data.index});
+        if (partition == nullptr) {
+            return KafkaError::unknown_topic_or_partition;
+        }
+        if (rules.fenced) {
+            outcome.message = "topic is fenced or a mirror: it takes no writes from clients";
+            return KafkaError::policy_violation;
+        }
+        if (partition->leader != doors_.self) {
+            outcome.result.leader = partition->leader;
+            outcome.result.leader_epoch = partition->leader_epoch;
+            return KafkaError::not_leader_or_follower;
+        }
+        record::ProduceRules produce = rules.produce;
+        produce.is_zstd_allowed = call_.version() >= first_version_with_zstd;
+        const ByteView bytes = data.records ? data.records->bytes : ByteView{};
+        const record::Verdict verdict =
+            record::validate_produce(bytes, produce, now_, decompressor_);
+        if (!verdict.accepted()) {
+            outcome.message = describe(verdict.refusal);
+            outcome.bad_records = verdict.bad_records;
+            return to_kafka(verdict.refusal);
+        }
+        Accepted one;
+        one.id = {topic.id, PartitionIndex{data.index}};
+        one.outcome = &outcome;
+        // The frame is ours to patch: a view of it is only const on its way through the codec.
+        one.bytes = {const_cast<std::byte*>(bytes.data()), bytes.size()};
+        if (verdict.recompress) {
+            auto rewritten = record::recompress(*verdict.batch, rules.stored, produce.max_batch_size,
+                                                produce.decompress, decompressor_, compressor_);
+            if (!rewritten) {
+                outcome.message = rewritten.error().message();
+                return rewritten.error().code() == Code::exhausted ? KafkaError::message_too_large
+                                                                   : KafkaError::corrupt_message;
+            }
+            one.rewritten = *std::move(rewritten);
+            one.bytes = one.rewritten;
+        }
+        record::stamp(one.bytes, verdict, Offset{0}, LeaderEpoch{0});
+        accepted.push_back(std::move(one));
+        return KafkaError::none;
+    }
+
+private:
+    const Doors& doors_;
+    const ProduceCall& call_;
+    Timestamp now_;
+    record::Decompressor decompressor_;
+    record::Compressor compressor_;
+};
+
+const metadata::Topic* find_topic(const metadata::Image& image, std::int16_t version,
+                                  const ProduceRequest::TopicProduceData& topic) {
+    return version >= first_version_with_ids ? image.topics.find(topic.topic_id)
+                                             : image.topics.find(topic.name);
+}
+
+void send_to_owner(const std::shared_ptr<Progress>& progress, const std::shared_ptr<Gather>& gather,
+                   Accepted one, Duration timeout) {
+    const replication::Replicas& replicas = *progress->doors->replicas;
+    runtime::Executor& home = progress->call.home();
+    auto done = [progress, gather, outcome = one.outcome, &home](replication::AppendResult result) {
+        run_on(home, [progress, gather, outcome, result] {
+            outcome->result = result;
+            gather->arrive();
+        });
+    };
+    // The frame lives in `progress`, a rewritten batch in `one`: both outlast the owner's call.
+    replicas.on_shard(replicas.shard_of(one.id),
+                      [one = std::move(one), acks = progress->acks, timeout,
+                       done = std::move(done)](replication::ShardReplicas& shard) mutable {
+                          replication::Append append;
+                          append.id = one.id;
+                          append.batch = one.rewritten.empty() ? one.bytes
+                                                               : MutableBytes(one.rewritten);
+                          append.acks = acks;
+                          append.timeout = timeout;
+                          append.done = std::move(done);
+                          shard.append(std::move(append));
+                      });
+}
+
+}  // namespace
+
+void produce(const Doors& doors, ProduceCall call) {
+    const std::int16_t version = call.version();
+    const std::int16_t acks = call.request().acks;
+    const metadata::ImagePtr image = doors.image->current();
+    const auto book = doors.topics->current();
+    const Timestamp now = call.home().clock().wall();
+    const Duration timeout = std::chrono::milliseconds{std::max(0, call.request().timeout_ms)};
+
+    auto progress = std::make_shared<Progress>(Progress{&doors, std::move(call), acks, {}});
+    const ProduceRequest& request = progress->call.request();
+    progress->topics.resize(request.topic_data.size());
+    std::vector<Accepted> accepted;
+    Judge judge(doors, progress->call, now);
+    for (std::size_t t = 0; t < request.topic_data.size(); ++t) {
+        const auto& asked = request.topic_data[t];
+        TopicOutcome& outcome = progress->topics[t];
+        outcome.id = asked.topic_id;
+        outcome.name = std::string(asked.name);
+        outcome.partitions.resize(asked.partition_data.size());
+        const metadata::Topic* topic = find_topic(*image, version, asked);
+        const auto rules = topic == nullptr ? nullptr : book->rules(topic->name);
+        for (std::size_t p = 0; p < asked.partition_data.size(); ++p) {
+            PartitionOutcome& partition = outcome.partitions[p];
+            partition.index = asked.partition_data[p].index;
+            KafkaError error = KafkaError::none;
+            if (acks < -1 || acks > 1) {
+                error = KafkaError::invalid_required_acks;
+            } else if (topic == nullptr) {
+                error = version >= first_version_with_ids ? KafkaError::unknown_topic_id
+                                                          : KafkaError::unknown_topic_or_partition;
+            } else {
+                error = judge.judge(*topic, *rules, asked.partition_data[p], partition, accepted);
+            }
+            partition.result.error = error;
+        }
+    }
+    auto gather = Gather::of(accepted.size() + 1, [progress] { answer(*progress); });
+    for (Accepted& one : accepted) {
+        send_to_owner(progress, gather, std::move(one), timeout);
+    }
+    gather->arrive();
+}
+
+}  // namespace millrace::handlers

@@ -1,0 +1,265 @@
+// The routing tables: which API goes to which handler, on which kind of listener.
+
+#include "handlers/controller_apis.h"
+#include "handlers/dispatch.h"
+#include "handlers/forwarded.h"
+#include "handlers/group_calls.h"
+#include "handlers/handlers.h"
+#include "handlers/listener_apis.h"
+#include "protocol/messages/add_raft_voter_request.h"
+#include "protocol/messages/alter_configs_request.h"
+#include "protocol/messages/alter_configs_response.h"
+#include "protocol/messages/alter_partition_request.h"
+#include "protocol/messages/allocate_producer_ids_request.h"
+#include "protocol/messages/api_versions_request.h"
+#include "protocol/messages/api_versions_response.h"
+#include "protocol/messages/assign_replicas_to_dirs_request.h"
+#include "protocol/messages/begin_quorum_epoch_request.h"
+#include "protocol/messages/broker_heartbeat_request.h"
+#include "protocol/messages/broker_registration_request.h"
+#include "protocol/messages/consumer_group_describe_request.h"
+#include "protocol/messages/consumer_group_describe_response.h"
+#include "protocol/messages/consumer_group_heartbeat_request.h"
+#include "protocol/messages/consumer_group_heartbeat_response.h"
+#include "protocol/messages/controller_registration_request.h"
+#include "protocol/messages/create_partitions_request.h"
+#include "protocol/messages/create_partitions_response.h"
+#include "protocol/messages/create_topics_request.h"
+#include "protocol/messages/create_topics_response.h"
+#include "protocol/messages/delete_groups_request.h"
+#include "protocol/messages/delete_groups_response.h"
+#include "protocol/messages/delete_topics_request.h"
+#include "protocol/messages/delete_topics_response.h"
+#include "protocol/messages/describe_groups_request.h"
+#include "protocol/messages/describe_groups_response.h"
+#include "protocol/messages/describe_quorum_request.h"
+#include "protocol/messages/end_quorum_epoch_request.h"
+#include "protocol/messages/fetch_request.h"
+#include "protocol/messages/fetch_response.h"
+#include "protocol/messages/fetch_snapshot_request.h"
+#include "protocol/messages/find_coordinator_request.h"
+#include "protocol/messages/find_coordinator_response.h"
+#include "protocol/messages/heartbeat_request.h"
+#include "protocol/messages/heartbeat_response.h"
+#include "protocol/messages/incremental_alter_configs_request.h"
+#include "protocol/messages/incremental_alter_configs_response.h"
+#include "protocol/messages/init_producer_id_request.h"
+#include "protocol/messages/init_producer_id_response.h"
+#include "protocol/messages/join_group_request.h"
+#include "protocol/messages/join_group_response.h"
+#include "protocol/messages/leave_group_request.h"
+#include "protocol/messages/leave_group_response.h"
+#include "protocol/messages/list_groups_request.h"
+#include "protocol/messages/list_groups_response.h"
+#include "protocol/messages/list_offsets_request.h"
+#include "protocol/messages/list_offsets_response.h"
+#include "protocol/messages/metadata_request.h"
+#include "protocol/messages/metadata_response.h"
+#include "protocol/messages/offset_commit_request.h"
+#include "protocol/messages/offset_commit_response.h"
+#include "protocol/messages/offset_delete_request.h"
+#include "protocol/messages/offset_delete_response.h"
+#include "protocol/messages/offset_fetch_request.h"
+#include "protocol/messages/offset_fetch_response.h"
+#include "protocol/messages/produce_request.h"
+#include "protocol/messages/produce_response.h"
+#include "protocol/messages/remove_raft_voter_request.h"
+#include "protocol/messages/sync_group_request.h"
+#include "protocol/messages/sync_group_response.h"
+#include "protocol/messages/update_raft_voter_request.h"
+#include "protocol/messages/vote_request.h"
+
+namespace millrace::handlers {
+
+void api_versions_broker(const Doors&,
+                         Call<protocol::ApiVersionsRequest, protocol::ApiVersionsResponse>);
+void api_versions_controller(const Doors&,
+                             Call<protocol::ApiVersionsRequest, protocol::ApiVersionsResponse>);
+void refuse_api_versions(const Doors&, RequestMeta, net::Frame, std::size_t, net::Reply);
+
+namespace {
+
+using namespace protocol;  // NOLINT: this file names nearly all of it
+using groups::GroupCoordinator;
+
+// --- When no controller answers --------------------------------------------------------------------
+
+void fail_create_topics(const CreateTopicsRequest& request, CreateTopicsResponse& response,
+                        KafkaError error) {
+    for (const auto& topic : request.topics) {
+        auto& to = response.topics.emplace_back();
+        to.name = topic.name;
+        to.error_code = code_of(error);
+        to.error_message = message_of(error);
+    }
+}
+
+void fail_delete_topics(const DeleteTopicsRequest& request, DeleteTopicsResponse& response,
+                        KafkaError error) {
+    for (const auto& topic : request.topics) {
+        auto& to = response.responses.emplace_back();
+        to.name = topic.name;
+        to.topic_id = topic.topic_id;
+        to.error_code = code_of(error);
+    }
+    for (const auto& name : request.topic_names) {
+        auto& to = response.responses.emplace_back();
+        to.name = name;
+        to.error_code = code_of(error);
+    }
+}
+
+void fail_create_partitions(const CreatePartitionsRequest& request,
+                            CreatePartitionsResponse& response, KafkaError error) {
+    for (const auto& topic : request.topics) {
+        auto& to = response.results.emplace_back();
+        to.name = topic.name;
+        to.error_code = code_of(error);
+    }
+}
+
+template <typename Request, typename Response>
+void fail_alter_configs(const Request& request, Response& response, KafkaError error) {
+    for (const auto& resource : request.resources) {
+        auto& to = response.responses.emplace_back();
+        to.resource_type = resource.resource_type;
+        to.resource_name = resource.resource_name;
+        to.error_code = code_of(error);
+        to.error_message = message_of(error);
+    }
+}
+
+// --- The controller's listener ---------------------------------------------------------------------
+
+/// Bodies go to the controller or the quorum as they are.
+void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t body_at,
+                net::Reply reply) {
+    auto held = std::make_shared<std::tuple<RequestMeta, net::Frame, net::Reply>>(
+        std::move(meta), std::move(frame), std::move(reply));
+    doors.control->post([&doors, held, body_at] {
+        const RequestMeta& about = std::get<0>(*held);
+        const ByteView body = std::get<1>(*held).bytes().subspan(body_at);
+        doors.quorum->handle(
+            about.api_key, about.version, body, [&doors, held](Result<Buffer> answer) {
+                const RequestMeta& asked = std::get<0>(*held);
+                if (!answer) {
+                    MR_LOG(*doors.log, debug, "handlers.control_request_failed",
+                           field("api_key", asked.api_key),
+                           field("reason", answer.error().message()));
+                    return;  // the reply is dropped: the peer dials again and finds the leader
+                }
+                Buffer bytes = begin_response(asked);
+                bytes.insert(bytes.end(), answer->begin(), answer->end());
+                std::get<2>(*held).send(net::Response{.bytes = std::move(bytes)});
+            });
+    });
+}
+
+void drop(const Doors&, RequestMeta, net::Frame, std::size_t, net::Reply) {}
+
+template <typename Request>
+Route control_route() {
+    Route route;
+    route.api_key = Request::api_key;
+    route.min_version = route.advertised_min = Request::min_version;
+    route.max_version = Request::max_version;
+    route.first_flexible = Request::first_flexible_version;
+    route.handle = &to_control;
+    route.refuse_version = &drop;
+    return route;
+}
+
+Route api_versions_route(ListenerKind kind) {
+    Route route =
+        kind == ListenerKind::broker
+            ? route_to<ApiVersionsRequest, ApiVersionsResponse, api_versions_broker>()
+            : route_to<ApiVersionsRequest, ApiVersionsResponse, api_versions_controller>();
+    route.refuse_version = &refuse_api_versions;
+    return route;
+}
+
+Route produce_route() {
+    Route route = route_to<ProduceRequest, ProduceResponse, produce>(/*lends_frame=*/true);
+    // Served from 3, shown from 0: old librdkafka turns compression off otherwise (KAFKA-18659).
+    route.advertised_min = 0;
+    return route;
+}
+
+#define MR_GROUP(Api, door) \
+    route_to<Api##Request, Api##Response, \
+             group_call<Api##Request, Api##Response, &GroupCoordinator::door>>()
+#define MR_FORWARD(Api, fail) \
+    route_to<Api##Request, Api##Response, forward<Api##Request, Api##Response, fail>>()
+
+std::vector<Route> broker_routes() {
+    return {
+        api_versions_route(ListenerKind::broker),
+        produce_route(),
+        route_to<FetchRequest, FetchResponse, fetch>(),
+        route_to<ListOffsetsRequest, ListOffsetsResponse, list_offsets>(),
+        route_to<MetadataRequest, MetadataResponse, metadata_of>(),
+        route_to<FindCoordinatorRequest, FindCoordinatorResponse, find_coordinator>(),
+        route_to<InitProducerIdRequest, InitProducerIdResponse, init_producer_id>(),
+        MR_GROUP(JoinGroup, join_group),
+        MR_GROUP(SyncGroup, sync_group),
+        MR_GROUP(Heartbeat, heartbeat),
+        MR_GROUP(LeaveGroup, leave_group),
+        MR_GROUP(OffsetCommit, offset_commit),
+        MR_GROUP(OffsetFetch, offset_fetch),
+        MR_GROUP(OffsetDelete, offset_delete),
+        MR_GROUP(DescribeGroups, describe_groups),
+        MR_GROUP(ListGroups, list_groups),
+        MR_GROUP(DeleteGroups, delete_groups),
+        MR_GROUP(ConsumerGroupHeartbeat, consumer_group_heartbeat),
+        MR_GROUP(ConsumerGroupDescribe, consumer_group_describe),
+        MR_FORWARD(CreateTopics, fail_create_topics),
+        MR_FORWARD(DeleteTopics, fail_delete_topics),
+        MR_FORWARD(CreatePartitions, fail_create_partitions),
+        MR_FORWARD(AlterConfigs, fail_alter_configs),
+        MR_FORWARD(IncrementalAlterConfigs, fail_alter_configs),
+    };
+}
+
+std::vector<Route> controller_routes() {
+    return {
+        api_versions_route(ListenerKind::controller),
+        control_route<FetchRequest>(),
+        control_route<VoteRequest>(),
+        control_route<BeginQuorumEpochRequest>(),
+        control_route<EndQuorumEpochRequest>(),
+        control_route<DescribeQuorumRequest>(),
+        control_route<FetchSnapshotRequest>(),
+        control_route<AddRaftVoterRequest>(),
+        control_route<RemoveRaftVoterRequest>(),
+        control_route<UpdateRaftVoterRequest>(),
+        control_route<CreateTopicsRequest>(),
+        control_route<DeleteTopicsRequest>(),
+        control_route<CreatePartitionsRequest>(),
+        control_route<AlterConfigsRequest>(),
+        control_route<IncrementalAlterConfigsRequest>(),
+        control_route<AlterPartitionRequest>(),
+        control_route<AllocateProducerIdsRequest>(),
+        control_route<AssignReplicasToDirsRequest>(),
+        control_route<BrokerRegistrationRequest>(),
+        control_route<BrokerHeartbeatRequest>(),
+        control_route<ControllerRegistrationRequest>(),
+    };
+}
+
+}  // namespace
+
+std::vector<Route> make_routes(ListenerKind kind) {
+    std::vector<Route> routes =
+        kind == ListenerKind::broker ? broker_routes() : controller_routes();
+    std::sort(routes.begin(), routes.end(),
+              [](const Route& a, const Route& b) { return a.api_key < b.api_key; });
+    return routes;
+}
+
+const std::vector<Route>& routes_of(ListenerKind kind) {
+    static const std::vector<Route> broker = make_routes(ListenerKind::broker);
+    static const std::vector<Route> controller = make_routes(ListenerKind::controller);
+    return kind == ListenerKind::broker ? broker : controller;
+}
+
+}  // namespace millrace::handlers

@@ -1,0 +1,115 @@
+#include "handlers/topic_book.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+namespace millrace::handlers {
+namespace {
+
+namespace option = config::topic_option;
+
+Duration milliseconds(std::int64_t count) {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 1'000'000;
+    return std::chrono::milliseconds{std::clamp<std::int64_t>(count, -1, most)};
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+storage::LogLimits log_limits(const config::TopicValues& values) {
+    storage::LogLimits limits;
+    limits.segment_bytes = Bytes{values.get(option::segment_bytes)};
+    limits.segment_age = milliseconds(values.get(option::segment_ms));
+    limits.segment_jitter = milliseconds(values.get(option::segment_jitter_ms));
+    limits.index_interval = Bytes{values.get(option::index_interval_bytes)};
+    limits.segment_index_bytes = Bytes{values.get(option::segment_index_bytes)};
+    limits.retention = milliseconds(values.get(option::retention_ms));
+    limits.retention_bytes = Bytes{values.get(option::retention_bytes)};
+    limits.file_delete_delay = milliseconds(values.get(option::file_delete_delay_ms));
+    const auto& policy = values.get(option::cleanup_policy);
+    limits.cleanup.remove = contains(policy, "delete");
+    limits.cleanup.compact = contains(policy, "compact");
+    limits.min_compaction_lag = milliseconds(values.get(option::min_compaction_lag_ms));
+    limits.max_compaction_lag = milliseconds(values.get(option::max_compaction_lag_ms));
+    limits.min_cleanable_ratio = values.get(option::min_cleanable_dirty_ratio);
+    limits.delete_retention = milliseconds(values.get(option::delete_retention_ms));
+    limits.preallocate = true;
+    return limits;
+}
+
+std::optional<record::CompressionChoice> stored_codec(const config::TopicValues& values) {
+    const std::string& type = values.get(option::compression_type);
+    if (type == "gzip") {
+        return record::CompressionChoice{record::Compression::gzip,
+                                         values.get(option::compression_gzip_level)};
+    }
+    if (type == "lz4") {
+        return record::CompressionChoice{record::Compression::lz4,
+                                         values.get(option::compression_lz4_level)};
+    }
+    if (type == "zstd") {
+        return record::CompressionChoice{record::Compression::zstd,
+                                         values.get(option::compression_zstd_level)};
+    }
+    if (type == "snappy") {
+        return record::CompressionChoice{record::Compression::snappy, std::nullopt};
+    }
+    if (type == "uncompressed") {
+        return record::CompressionChoice{record::Compression::none, std::nullopt};
+    }
+    return std::nullopt;  // producer: as it came
+}
+
+}  // namespace
+
+std::shared_ptr<const TopicRules> TopicBook::rules(const std::string& topic) const {
+    {
+        const std::shared_lock lock(mutex_);
+        if (const auto at = known_.find(topic); at != known_.end()) {
+            return at->second;
+        }
+    }
+    auto made = std::make_shared<const TopicRules>(work_out(topic));
+    const std::unique_lock lock(mutex_);
+    return known_.emplace(topic, std::move(made)).first->second;
+}
+
+config::Entries TopicBook::overrides(const std::string& topic) const {
+    const metadata::ConfigMap* found =
+        configs_.find({metadata::ConfigResourceType::topic, topic});
+    return found == nullptr ? config::Entries{} : found->values;
+}
+
+TopicRules TopicBook::work_out(const std::string& topic) const {
+    const config::TopicValues values = config_->topic(overrides(topic));
+    TopicRules rules;
+    rules.replication.limits = log_limits(values);
+    rules.replication.min_isr = values.get(option::min_insync_replicas);
+    rules.replication.durability = values.get(option::millrace_durability) == "replicated"
+                                       ? replication::Durability::replicated
+                                       : replication::Durability::synced;
+    rules.replication.log_append_time =
+        values.get(option::message_timestamp_type) == "LogAppendTime";
+    rules.replication.unclean_leader_election =
+        values.get(option::unclean_leader_election_enable);
+    record::ProduceRules& produce = rules.produce;
+    produce.max_batch_size = static_cast<std::size_t>(values.get(option::max_message_bytes));
+    produce.timestamp_type = rules.replication.log_append_time
+                                 ? record::TimestampType::log_append_time
+                                 : record::TimestampType::create_time;
+    produce.before_max_ms = values.get(option::message_timestamp_before_max_ms);
+    produce.after_max_ms = values.get(option::message_timestamp_after_max_ms);
+    if (const auto choice = stored_codec(values)) {
+        rules.stored = *choice;
+        produce.stored_codec = choice->codec;
+    }
+    produce.is_compacted = rules.replication.limits.cleanup.compact;
+    produce.strict = values.get(option::millrace_record_validation) == "records";
+    const std::string& mirror = values.get(option::millrace_mirror_state);
+    rules.fenced = values.get(option::millrace_fenced) || (!mirror.empty() && mirror != "promoted");
+    return rules;
+}
+
+}  // namespace millrace::handlers

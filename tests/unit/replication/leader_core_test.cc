@@ -1,0 +1,214 @@
+// What a leader concludes: high watermark over the maximal ISR, and who belongs in it.
+#include "replication/leader_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace millrace::replication {
+namespace {
+
+using testing::IsEmpty;
+
+constexpr BrokerId b1{1};
+constexpr BrokerId b2{2};
+constexpr BrokerId b3{3};
+
+Instant at(Duration since) { return Instant{} + since; }
+
+template <typename Effect>
+bool has(const std::vector<LeaderEffect>& effects, const Effect& wanted) {
+    for (const LeaderEffect& effect : effects) {
+        if (const auto* found = std::get_if<Effect>(&effect); found != nullptr && *found == wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+template <typename Effect>
+bool has_any(const std::vector<LeaderEffect>& effects) {
+    for (const LeaderEffect& effect : effects) {
+        if (std::holds_alternative<Effect>(effect)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+LeaderCore::Start start(std::vector<BrokerId> replicas, std::vector<BrokerId> isr) {
+    LeaderCore::Start s;
+    s.self = b1;
+    s.replicas = std::move(replicas);
+    s.isr = std::move(isr);
+    s.partition_epoch = PartitionEpoch{7};
+    s.end = Offset{10};
+    s.synced_end = Offset{10};
+    s.high_watermark = Offset{10};
+    s.lag_max = 30s;
+    s.now = at(100s);
+    return s;
+}
+
+// A leader alone acknowledges what its disk has, not what its page cache has.
+TEST(LeaderCore, alone_the_high_watermark_follows_the_synced_end) {
+    LeaderCore core{start({b1}, {b1})};
+    EXPECT_THAT(core.step(Appended{Offset{20}}), IsEmpty());
+    EXPECT_TRUE(has(core.step(Synced{Offset{15}}), AdvanceHighWatermark{Offset{15}}));
+    EXPECT_TRUE(has(core.step(Synced{Offset{20}}), AdvanceHighWatermark{Offset{20}}));
+}
+
+TEST(LeaderCore, replicated_topics_follow_log_ends) {
+    auto s = start({b1}, {b1});
+    s.durability = Durability::replicated;
+    LeaderCore core{s};
+    EXPECT_TRUE(has(core.step(Appended{Offset{20}}), AdvanceHighWatermark{Offset{20}}));
+}
+
+// Every member of the ISR must have synced, the leader included.
+TEST(LeaderCore, the_high_watermark_is_the_least_synced_end_of_the_isr) {
+    LeaderCore core{start({b1, b2, b3}, {b1, b2, b3})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    core.step(FollowerFetched{b2, Offset{20}, Offset{18}, at(101s)});
+    EXPECT_EQ(core.high_watermark(), Offset{10});
+    EXPECT_TRUE(has(core.step(FollowerFetched{b3, Offset{20}, Offset{16}, at(101s)}),
+                    AdvanceHighWatermark{Offset{16}}));
+}
+
+// A follower that claims more synced than it has fetched is believed only up to its log end.
+TEST(LeaderCore, a_synced_end_never_counts_beyond_the_log_end) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    EXPECT_TRUE(has(core.step(FollowerFetched{b2, Offset{12}, Offset{20}, at(101s)}),
+                    AdvanceHighWatermark{Offset{12}}));
+}
+
+// Case 18: while an expansion is proposed the new member counts already.
+TEST(LeaderCore, a_proposed_member_counts_for_the_high_watermark) {
+    LeaderCore core{start({b1, b2}, {b1})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    ASSERT_EQ(core.high_watermark(), Offset{20});
+    EXPECT_TRUE(has(core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(101s)}),
+                    ProposeIsr{{b1, b2}, PartitionEpoch{7}}));
+    core.step(Appended{Offset{30}});
+    EXPECT_FALSE(has_any<AdvanceHighWatermark>(core.step(Synced{Offset{30}})));
+    EXPECT_TRUE(has(core.step(FollowerFetched{b2, Offset{30}, Offset{25}, at(102s)}),
+                    AdvanceHighWatermark{Offset{25}}));
+}
+
+// Case 16: what the shrunk ISR allows is concluded when the decision arrives, not at the next fetch.
+TEST(LeaderCore, the_high_watermark_moves_when_a_shrink_is_decided) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    EXPECT_TRUE(has(core.step(Tick{at(131s)}), ProposeIsr{{b1}, PartitionEpoch{7}}));
+    EXPECT_EQ(core.high_watermark(), Offset{10});
+    EXPECT_TRUE(has(core.step(IsrDecided{{b1}, PartitionEpoch{8}}),
+                    AdvanceHighWatermark{Offset{20}}));
+}
+
+// Case 22: below min.insync.replicas nothing more becomes visible.
+TEST(LeaderCore, below_min_isr_the_high_watermark_stands_still) {
+    auto s = start({b1, b2}, {b1});
+    s.min_isr = 2;
+    LeaderCore core{s};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    EXPECT_EQ(core.high_watermark(), Offset{10});
+    core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(101s)});
+    EXPECT_TRUE(has(core.step(IsrDecided{{b1, b2}, PartitionEpoch{8}}),
+                    AdvanceHighWatermark{Offset{20}}));
+}
+
+TEST(LeaderCore, a_silent_follower_leaves_after_lag_max_and_not_before) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    EXPECT_THAT(core.step(Tick{at(130s)}), IsEmpty());
+    EXPECT_TRUE(has(core.step(Tick{at(131s)}), ProposeIsr{{b1}, PartitionEpoch{7}}));
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(132s)}))) << "one proposal at a time";
+}
+
+// A follower that is always one fetch behind a steady producer has caught up with what there was.
+TEST(LeaderCore, a_follower_one_fetch_behind_stays) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    Offset end{10};
+    for (int second = 101; second < 200; ++second) {
+        core.step(FollowerFetched{b2, end, end, at(std::chrono::seconds{second})});
+        end = end + 5;
+        core.step(Appended{end});
+        core.step(Synced{end});
+        EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(std::chrono::seconds{second})})));
+    }
+}
+
+// It joins once it has what the ISR promised; the end keeps moving and is not waited for.
+TEST(LeaderCore, a_follower_joins_at_the_high_watermark) {
+    LeaderCore core{start({b1, b2, b3}, {b1, b3})};
+    core.step(Appended{Offset{100}});
+    core.step(Synced{Offset{100}});
+    core.step(FollowerFetched{b3, Offset{50}, Offset{50}, at(101s)});
+    ASSERT_EQ(core.high_watermark(), Offset{50});
+    EXPECT_FALSE(has_any<ProposeIsr>(
+        core.step(FollowerFetched{b2, Offset{49}, Offset{49}, at(101s)})));
+    core.step(Appended{Offset{120}});
+    // At the high watermark, after it caught up with the end of its previous fetch.
+    core.step(FollowerFetched{b2, Offset{100}, Offset{49}, at(102s)});
+    EXPECT_TRUE(has(core.step(FollowerFetched{b2, Offset{100}, Offset{100}, at(103s)}),
+                    ProposeIsr{{b1, b2, b3}, PartitionEpoch{7}}));
+}
+
+// Who joins must also hold all that this leader began with.
+TEST(LeaderCore, nobody_joins_below_the_start_of_the_epoch) {
+    auto s = start({b1, b2}, {b1});
+    s.end = Offset{20};
+    s.synced_end = Offset{5};
+    s.high_watermark = Offset{5};
+    LeaderCore core{s};
+    EXPECT_FALSE(core.is_current());
+    EXPECT_FALSE(has_any<ProposeIsr>(
+        core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
+}
+
+// Case 19: whom the controller fences is not proposed.
+TEST(LeaderCore, an_ineligible_follower_is_not_proposed) {
+    LeaderCore core{start({b1, b2}, {b1})};
+    core.step(Ineligible{{b2}});
+    EXPECT_FALSE(has_any<ProposeIsr>(
+        core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
+}
+
+// Case 15: a decision older than what is known changes nothing.
+TEST(LeaderCore, an_old_decision_is_ignored) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(IsrDecided{{b1}, PartitionEpoch{6}});
+    EXPECT_EQ(core.isr().size(), 2U);
+}
+
+TEST(LeaderCore, after_a_refusal_it_may_propose_again) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    ASSERT_TRUE(has_any<ProposeIsr>(core.step(Tick{at(131s)})));
+    EXPECT_TRUE(has_any<ProposeIsr>(core.step(ProposalRefused{})));
+}
+
+// A follower that forgets what it had synced (a restart) never takes the high watermark back.
+TEST(LeaderCore, the_high_watermark_never_goes_back) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(101s)});
+    ASSERT_EQ(core.high_watermark(), Offset{20});
+    core.step(FollowerFetched{b2, Offset{12}, Offset{12}, at(102s)});
+    EXPECT_EQ(core.high_watermark(), Offset{20});
+}
+
+// A foreign broker does not report syncs: its log end counts.
+TEST(LeaderCore, a_follower_without_reports_counts_by_its_log_end) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    EXPECT_TRUE(has(core.step(FollowerFetched{b2, Offset{20}, std::nullopt, at(101s)}),
+                    AdvanceHighWatermark{Offset{20}}));
+}
+
+}  // namespace
+}  // namespace millrace::replication
