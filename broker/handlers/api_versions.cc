@@ -65,8 +65,9 @@ void answer(const Doors& doors, ApiVersionsCall& call) {
         {.name = metadata::feature::kraft_version, .min_version = 0, .max_version = 1});
     response.finalized_features_epoch = image->provenance.end.value - 1;
     for (const auto& entry : image->features) {
-        response.finalized_features.push_back(
-            {.name = entry.key, .max_version_level = entry.value, .min_version_level = entry.value});
+        response.finalized_features.push_back({.name = entry.key,
+                                               .max_version_level = entry.value,
+                                               .min_version_level = entry.value});
     }
     call.answer(response);
 }

@@ -1,7 +1,7 @@
 // handlers/authorized_operations.h
 //
-// KIP-430's bit fields: one bit per AclOperation code that applies to a kind of resource. Without an
-// authorizer every one of them is allowed.
+// KIP-430's bit fields: one bit per AclOperation code that applies to a kind of resource. Without
+// an authorizer every one of them is allowed.
 #pragma once
 
 #include <cstdint>

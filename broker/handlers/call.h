@@ -52,8 +52,8 @@ public:
     using Response = ResponseType;
 
     Call(const Doors& doors, RequestMeta meta, net::Frame frame, net::Reply reply)
-        : state_(std::make_unique<State>(State{&doors, std::move(meta), std::move(frame),
-                                               std::move(reply), Request{}})) {}
+        : state_(std::make_unique<State>(
+              State{&doors, std::move(meta), std::move(frame), std::move(reply), Request{}})) {}
 
     const Request& request() const { return state_->request; }
     Request& mutable_request() { return state_->request; }

@@ -107,20 +107,19 @@ template <typename Request, typename Answer, Manager<Request, Answer> manager>
 constexpr Row row() {
     return {Request::api_key, [](metadata::Controller& controller, std::int16_t version,
                                  ByteView body, ControllerApis::Done done) {
-                run<Request, Answer>(
-                    controller, version, body, std::move(done),
-                    [](Context& context, const Request& request, std::int16_t) {
-                        return manager(context, request);
-                    });
+                run<Request, Answer>(controller, version, body, std::move(done),
+                                     [](Context& context, const Request& request, std::int16_t) {
+                                         return manager(context, request);
+                                     });
             }};
 }
 
 Row alter_partition_row() {
     using protocol::AlterPartitionRequest;
     using protocol::AlterPartitionResponse;
-    return {AlterPartitionRequest::api_key, [](metadata::Controller& controller,
-                                               std::int16_t version, ByteView body,
-                                               ControllerApis::Done done) {
+    return {AlterPartitionRequest::api_key,
+            [](metadata::Controller& controller, std::int16_t version, ByteView body,
+               ControllerApis::Done done) {
                 run<AlterPartitionRequest, AlterPartitionResponse>(
                     controller, version, body, std::move(done),
                     [](Context& context, const AlterPartitionRequest& request, std::int16_t v) {
@@ -132,9 +131,8 @@ Row alter_partition_row() {
 Row create_topics_row() {
     using protocol::CreateTopicsRequest;
     using protocol::CreateTopicsResponse;
-    return {CreateTopicsRequest::api_key, [](metadata::Controller& controller,
-                                             std::int16_t version, ByteView body,
-                                             ControllerApis::Done done) {
+    return {CreateTopicsRequest::api_key, [](metadata::Controller& controller, std::int16_t version,
+                                             ByteView body, ControllerApis::Done done) {
                 run<CreateTopicsRequest, CreateTopicsResponse>(
                     controller, version, body, std::move(done),
                     [](Context& context, const CreateTopicsRequest& request, std::int16_t) {
@@ -187,7 +185,9 @@ const Row* find(std::int16_t api_key) {
 
 }  // namespace
 
-bool ControllerApis::serves(std::int16_t api_key) { return find(api_key) != nullptr; }
+bool ControllerApis::serves(std::int16_t api_key) {
+    return find(api_key) != nullptr;
+}
 
 void ControllerApis::handle(std::int16_t api_key, std::int16_t version, ByteView body, Done done) {
     const Row* row = find(api_key);

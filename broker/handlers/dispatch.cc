@@ -32,8 +32,7 @@ void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::str
 
 }  // namespace internal
 
-Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors,
-                       std::vector<runtime::Executor*> loops)
+Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtime::Executor*> loops)
     : doors_(doors), loops_(std::move(loops)), routes_(make_routes(kind)) {
     std::sort(routes_.begin(), routes_.end(),
               [](const Route& a, const Route& b) { return a.api_key < b.api_key; });

@@ -67,9 +67,9 @@ void decode_and_handle(const Doors& doors, RequestMeta meta, net::Frame frame, s
     protocol::Reader reader(call.frame().bytes().subspan(body_at));
     call.mutable_request().decode(reader, call.version());
     if (!reader.ok() || reader.remaining() > 0) {
-        log_undecodable(doors, call.meta(),
-                        reader.ok() ? std::string("bytes follow the last field")
-                                    : reader.error().message());
+        log_undecodable(
+            doors, call.meta(),
+            reader.ok() ? std::string("bytes follow the last field") : reader.error().message());
         return;  // the reply is dropped, which closes the connection
     }
     handler(doors, std::move(call));

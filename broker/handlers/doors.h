@@ -16,6 +16,7 @@
 #include "handlers/topic_book.h"
 #include "metadata/publisher.h"
 #include "model/ids.h"
+#include "model/kafka_error.h"
 #include "replication/replicas.h"
 #include "runtime/node.h"
 
@@ -53,6 +54,15 @@ public:
                         UniqueFunction<void(Result<Buffer>)> reply) = 0;
 };
 
+/// One of the broker's log directories, as it is now.
+struct LogDirectoryView {
+    std::string path;
+    KafkaError error = KafkaError::none;
+    std::int64_t total_bytes = -1;
+    std::int64_t usable_bytes = -1;
+    bool is_cordoned = false;
+};
+
 struct Doors {
     BrokerId self;
     std::string cluster_id;
@@ -66,6 +76,8 @@ struct Doors {
     ControllerDoor* controller = nullptr;
     ProducerIds* producer_ids = nullptr;
     QuorumDoor* quorum = nullptr;
+    /// From any loop.
+    std::function<std::vector<LogDirectoryView>()> log_directories;
     const Logger* log = nullptr;
 };
 

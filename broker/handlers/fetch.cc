@@ -60,8 +60,7 @@ public:
         } else if (request.isolation_level == 1) {
             reader_.level = replication::ReadLevel::committed;
         }
-        budget_ = static_cast<std::size_t>(
-            std::clamp(request.max_bytes, 0, max_answer_bytes));
+        budget_ = static_cast<std::size_t>(std::clamp(request.max_bytes, 0, max_answer_bytes));
         min_bytes_ = std::min(request.min_bytes, request.max_bytes);
         max_wait_ = std::chrono::milliseconds{std::max(0, request.max_wait_ms)};
     }
@@ -128,8 +127,7 @@ private:
         position.reader_log_start = Offset{asked.log_start_offset};
         for (const protocol::UnknownTag& tag : asked.unknown_tags) {
             if (tag.tag == synced_end_tag && tag.data.size() == sizeof(std::int64_t)) {
-                position.reader_synced_end =
-                    Offset{load_big_endian<std::int64_t>(tag.data.data())};
+                position.reader_synced_end = Offset{load_big_endian<std::int64_t>(tag.data.data())};
             }
         }
         ShardPart& part = parts[doors_.replicas->shard_of(position.id)];
@@ -139,23 +137,20 @@ private:
 
     /// Reads what there is; answers, or waits for more.
     void look() {
-        auto gather = Gather::of(parts_.size() + 1, [self = shared_from_this()] {
-            self->judge();
-        });
+        auto gather = Gather::of(parts_.size() + 1, [self = shared_from_this()] { self->judge(); });
         runtime::Executor& home = call_.home();
         for (ShardPart& part : parts_) {
-            doors_.replicas->on_shard(
-                part.shard, [self = shared_from_this(), &part, gather,
-                             &home](replication::ShardReplicas& shard) {
-                    auto results = std::make_shared<std::vector<replication::FetchResult>>(
-                        shard.fetch(part.positions, self->reader_, self->budget_));
-                    run_on(home, [self, &part, gather, results] {
-                        for (std::size_t i = 0; i < results->size(); ++i) {
-                            part.slots[i]->result = std::move((*results)[i]);
-                        }
-                        gather->arrive();
-                    });
+            doors_.replicas->on_shard(part.shard, [self = shared_from_this(), &part, gather,
+                                                   &home](replication::ShardReplicas& shard) {
+                auto results = std::make_shared<std::vector<replication::FetchResult>>(
+                    shard.fetch(part.positions, self->reader_, self->budget_));
+                run_on(home, [self, &part, gather, results] {
+                    for (std::size_t i = 0; i < results->size(); ++i) {
+                        part.slots[i]->result = std::move((*results)[i]);
+                    }
+                    gather->arrive();
                 });
+            });
         }
         gather->arrive();
     }
@@ -182,14 +177,12 @@ private:
         runtime::Executor& home = call_.home();
         timer_ = home.after(left, [self = shared_from_this(), round] { self->wake(round); });
         for (ShardPart& part : parts_) {
-            doors_.replicas->on_shard(
-                part.shard, [self = shared_from_this(), &part, round,
-                             &home](replication::ShardReplicas& shard) {
-                    part.watch = shard.watch(
-                        part.positions, self->reader_, self->min_bytes_, [self, round, &home] {
-                            run_on(home, [self, round] { self->wake(round); });
-                        });
-                });
+            doors_.replicas->on_shard(part.shard, [self = shared_from_this(), &part, round,
+                                                   &home](replication::ShardReplicas& shard) {
+                part.watch = shard.watch(
+                    part.positions, self->reader_, self->min_bytes_,
+                    [self, round, &home] { run_on(home, [self, round] { self->wake(round); }); });
+            });
         }
     }
 
@@ -201,8 +194,7 @@ private:
         call_.home().cancel(timer_);
         for (ShardPart& part : parts_) {
             doors_.replicas->on_shard(
-                part.shard,
-                [self = shared_from_this(), &part](replication::ShardReplicas& shard) {
+                part.shard, [self = shared_from_this(), &part](replication::ShardReplicas& shard) {
                     shard.unwatch(part.watch);
                 });
         }
@@ -247,13 +239,12 @@ private:
                 }
                 data.records = Records{};
                 // Several shards read with the whole budget each: together they may not exceed it.
-                if (from.slice.length > 0 &&
-                    (total == 0 || total + from.slice.length <= budget_)) {
+                if (from.slice.length > 0 && (total == 0 || total + from.slice.length <= budget_)) {
                     total += from.slice.length;
                     data.records = Records::in_file(static_cast<std::uint32_t>(files.size()),
                                                     from.slice.length);
-                    files.push_back({std::move(from.slice.file), from.slice.position,
-                                     from.slice.length});
+                    files.push_back(
+                        {std::move(from.slice.file), from.slice.position, from.slice.length});
                 }
             }
         }

@@ -40,8 +40,8 @@ FindCoordinatorResponse::Coordinator find(const FindCoordinatorCall& call,
     if (topic == nullptr) {
         return answer;
     }
-    const PartitionIndex index = coordinator::partition_for_key(
-        key, static_cast<std::int32_t>(topic->partitions.size()));
+    const PartitionIndex index =
+        coordinator::partition_for_key(key, static_cast<std::int32_t>(topic->partitions.size()));
     const metadata::Partition* partition = topic->partition(index);
     const metadata::Broker* leader =
         partition == nullptr ? nullptr : image.cluster.broker(partition->leader);

@@ -31,20 +31,20 @@ void forward(const Doors& doors, Call<Request, Response> call) {
         log_unwritable(doors, shared->meta(), writer.error());
         return;
     }
-    doors.controller->forward(
-        Request::api_key, shared->version(), std::move(body), shared->meta().principal,
-        shared->home(), [shared](Result<ControllerDoor::Answer> answer) {
-            if (answer) {
-                shared->answer_encoded(answer->body);
-                return;
-            }
-            Response response;
-            const KafkaError error = answer.error().code() == Code::not_leader
-                                         ? KafkaError::not_controller
-                                         : KafkaError::request_timed_out;
-            fail_all(shared->request(), response, error);
-            shared->answer(response);
-        });
+    doors.controller->forward(Request::api_key, shared->version(), std::move(body),
+                              shared->meta().principal, shared->home(),
+                              [shared](Result<ControllerDoor::Answer> answer) {
+                                  if (answer) {
+                                      shared->answer_encoded(answer->body);
+                                      return;
+                                  }
+                                  Response response;
+                                  const KafkaError error = answer.error().code() == Code::not_leader
+                                                               ? KafkaError::not_controller
+                                                               : KafkaError::request_timed_out;
+                                  fail_all(shared->request(), response, error);
+                                  shared->answer(response);
+                              });
 }
 
 }  // namespace millrace::handlers

@@ -1,7 +1,7 @@
 // handlers/gather.h
 //
-// Waits for several partial results that come back to one loop, then goes on. Single-threaded: every
-// arrival is on the home loop.
+// Waits for several partial results that come back to one loop, then goes on. Single-threaded:
+// every arrival is on the home loop.
 #pragma once
 
 #include <cstddef>

@@ -44,11 +44,19 @@ namespace millrace::handlers {
 #define MR_HANDLER(function, Api) \
     void function(const Doors& doors, Call<protocol::Api##Request, protocol::Api##Response> call)
 
+MR_HANDLER(delete_records, DeleteRecords);
+MR_HANDLER(describe_cluster, DescribeCluster);
+MR_HANDLER(describe_configs, DescribeConfigs);
+MR_HANDLER(describe_log_dirs, DescribeLogDirs);
+MR_HANDLER(describe_producers, DescribeProducers);
+MR_HANDLER(describe_topic_partitions, DescribeTopicPartitions);
 MR_HANDLER(fetch, Fetch);
 MR_HANDLER(find_coordinator, FindCoordinator);
 MR_HANDLER(init_producer_id, InitProducerId);
+MR_HANDLER(list_config_resources, ListConfigResources);
 MR_HANDLER(list_offsets, ListOffsets);
 MR_HANDLER(metadata_of, Metadata);
+MR_HANDLER(offset_for_leader_epoch, OffsetForLeaderEpoch);
 MR_HANDLER(produce, Produce);
 
 }  // namespace millrace::handlers

@@ -29,11 +29,16 @@ constexpr std::int64_t earliest_pending_upload = -6;
 /// From which request version a special timestamp is understood.
 std::int16_t first_version_of(std::int64_t timestamp) {
     switch (timestamp) {
-        case special::max_timestamp: return 7;
-        case special::earliest_local: return 8;
-        case special::latest_tiered: return 9;
-        case special::earliest_pending_upload: return 11;
-        default: return 0;
+        case special::max_timestamp:
+            return 7;
+        case special::earliest_local:
+            return 8;
+        case special::latest_tiered:
+            return 9;
+        case special::earliest_pending_upload:
+            return 11;
+        default:
+            return 0;
     }
 }
 
@@ -55,11 +60,20 @@ void look_up(const Doors& doors, const std::shared_ptr<Progress>& progress,
     }
     Kind kind = Kind::by_timestamp;
     switch (asked.timestamp) {
-        case special::latest: kind = Kind::latest; break;
-        case special::earliest: kind = Kind::earliest; break;
-        case special::max_timestamp: kind = Kind::max_timestamp; break;
-        case special::earliest_local: kind = Kind::earliest_local; break;
-        default: break;
+        case special::latest:
+            kind = Kind::latest;
+            break;
+        case special::earliest:
+            kind = Kind::earliest;
+            break;
+        case special::max_timestamp:
+            kind = Kind::max_timestamp;
+            break;
+        case special::earliest_local:
+            kind = Kind::earliest_local;
+            break;
+        default:
+            break;
     }
     runtime::Executor& home = progress->call.home();
     doors.replicas->on_shard(
@@ -114,8 +128,8 @@ void list_offsets(const Doors& doors, ListOffsetsCall call) {
                        from.timestamp == special::earliest_pending_upload) {
                 // Nothing is tiered here: there is no such offset.
             } else {
-                look_up(doors, progress, gather,
-                        {topic->id, PartitionIndex{from.partition_index}}, from, to);
+                look_up(doors, progress, gather, {topic->id, PartitionIndex{from.partition_index}},
+                        from, to);
                 continue;
             }
             gather->arrive();

@@ -149,8 +149,9 @@ public:
         // The frame is ours to patch: a view of it is only const on its way through the codec.
         one.bytes = {const_cast<std::byte*>(bytes.data()), bytes.size()};
         if (verdict.recompress) {
-            auto rewritten = record::recompress(*verdict.batch, rules.stored, produce.max_batch_size,
-                                                produce.decompress, decompressor_, compressor_);
+            auto rewritten =
+                record::recompress(*verdict.batch, rules.stored, produce.max_batch_size,
+                                   produce.decompress, decompressor_, compressor_);
             if (!rewritten) {
                 outcome.message = rewritten.error().message();
                 return rewritten.error().code() == Code::exhausted ? KafkaError::message_too_large
@@ -194,8 +195,8 @@ void send_to_owner(const std::shared_ptr<Progress>& progress, const std::shared_
                        done = std::move(done)](replication::ShardReplicas& shard) mutable {
                           replication::Append append;
                           append.id = one.id;
-                          append.batch = one.rewritten.empty() ? one.bytes
-                                                               : MutableBytes(one.rewritten);
+                          append.batch =
+                              one.rewritten.empty() ? one.bytes : MutableBytes(one.rewritten);
                           append.acks = acks;
                           append.timeout = timeout;
                           append.done = std::move(done);

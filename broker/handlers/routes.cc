@@ -7,10 +7,10 @@
 #include "handlers/handlers.h"
 #include "handlers/listener_apis.h"
 #include "protocol/messages/add_raft_voter_request.h"
+#include "protocol/messages/allocate_producer_ids_request.h"
 #include "protocol/messages/alter_configs_request.h"
 #include "protocol/messages/alter_configs_response.h"
 #include "protocol/messages/alter_partition_request.h"
-#include "protocol/messages/allocate_producer_ids_request.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
 #include "protocol/messages/assign_replicas_to_dirs_request.h"
@@ -28,11 +28,23 @@
 #include "protocol/messages/create_topics_response.h"
 #include "protocol/messages/delete_groups_request.h"
 #include "protocol/messages/delete_groups_response.h"
+#include "protocol/messages/delete_records_request.h"
+#include "protocol/messages/delete_records_response.h"
 #include "protocol/messages/delete_topics_request.h"
 #include "protocol/messages/delete_topics_response.h"
+#include "protocol/messages/describe_cluster_request.h"
+#include "protocol/messages/describe_cluster_response.h"
+#include "protocol/messages/describe_configs_request.h"
+#include "protocol/messages/describe_configs_response.h"
 #include "protocol/messages/describe_groups_request.h"
 #include "protocol/messages/describe_groups_response.h"
+#include "protocol/messages/describe_log_dirs_request.h"
+#include "protocol/messages/describe_log_dirs_response.h"
+#include "protocol/messages/describe_producers_request.h"
+#include "protocol/messages/describe_producers_response.h"
 #include "protocol/messages/describe_quorum_request.h"
+#include "protocol/messages/describe_topic_partitions_request.h"
+#include "protocol/messages/describe_topic_partitions_response.h"
 #include "protocol/messages/end_quorum_epoch_request.h"
 #include "protocol/messages/fetch_request.h"
 #include "protocol/messages/fetch_response.h"
@@ -49,6 +61,8 @@
 #include "protocol/messages/join_group_response.h"
 #include "protocol/messages/leave_group_request.h"
 #include "protocol/messages/leave_group_response.h"
+#include "protocol/messages/list_config_resources_request.h"
+#include "protocol/messages/list_config_resources_response.h"
 #include "protocol/messages/list_groups_request.h"
 #include "protocol/messages/list_groups_response.h"
 #include "protocol/messages/list_offsets_request.h"
@@ -61,6 +75,8 @@
 #include "protocol/messages/offset_delete_response.h"
 #include "protocol/messages/offset_fetch_request.h"
 #include "protocol/messages/offset_fetch_response.h"
+#include "protocol/messages/offset_for_leader_epoch_request.h"
+#include "protocol/messages/offset_for_leader_epoch_response.h"
 #include "protocol/messages/produce_request.h"
 #include "protocol/messages/produce_response.h"
 #include "protocol/messages/remove_raft_voter_request.h"
@@ -82,7 +98,8 @@ namespace {
 using namespace protocol;  // NOLINT: this file names nearly all of it
 using groups::GroupCoordinator;
 
-// --- When no controller answers --------------------------------------------------------------------
+// --- When no controller answers
+// --------------------------------------------------------------------
 
 void fail_create_topics(const CreateTopicsRequest& request, CreateTopicsResponse& response,
                         KafkaError error) {
@@ -129,7 +146,8 @@ void fail_alter_configs(const Request& request, Response& response, KafkaError e
     }
 }
 
-// --- The controller's listener ---------------------------------------------------------------------
+// --- The controller's listener
+// ---------------------------------------------------------------------
 
 /// Bodies go to the controller or the quorum as they are.
 void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t body_at,
@@ -185,7 +203,7 @@ Route produce_route() {
     return route;
 }
 
-#define MR_GROUP(Api, door) \
+#define MR_GROUP(Api, door)               \
     route_to<Api##Request, Api##Response, \
              group_call<Api##Request, Api##Response, &GroupCoordinator::door>>()
 #define MR_FORWARD(Api, fail) \
@@ -199,6 +217,16 @@ std::vector<Route> broker_routes() {
         route_to<ListOffsetsRequest, ListOffsetsResponse, list_offsets>(),
         route_to<MetadataRequest, MetadataResponse, metadata_of>(),
         route_to<FindCoordinatorRequest, FindCoordinatorResponse, find_coordinator>(),
+        route_to<DeleteRecordsRequest, DeleteRecordsResponse, delete_records>(),
+        route_to<DescribeClusterRequest, DescribeClusterResponse, describe_cluster>(),
+        route_to<DescribeConfigsRequest, DescribeConfigsResponse, describe_configs>(),
+        route_to<DescribeLogDirsRequest, DescribeLogDirsResponse, describe_log_dirs>(),
+        route_to<DescribeProducersRequest, DescribeProducersResponse, describe_producers>(),
+        route_to<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+                 describe_topic_partitions>(),
+        route_to<ListConfigResourcesRequest, ListConfigResourcesResponse, list_config_resources>(),
+        route_to<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+                 offset_for_leader_epoch>(),
         route_to<InitProducerIdRequest, InitProducerIdResponse, init_producer_id>(),
         MR_GROUP(JoinGroup, join_group),
         MR_GROUP(SyncGroup, sync_group),

@@ -77,8 +77,7 @@ std::shared_ptr<const TopicRules> TopicBook::rules(const std::string& topic) con
 }
 
 config::Entries TopicBook::overrides(const std::string& topic) const {
-    const metadata::ConfigMap* found =
-        configs_.find({metadata::ConfigResourceType::topic, topic});
+    const metadata::ConfigMap* found = configs_.find({metadata::ConfigResourceType::topic, topic});
     return found == nullptr ? config::Entries{} : found->values;
 }
 
@@ -92,8 +91,7 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
                                        : replication::Durability::synced;
     rules.replication.log_append_time =
         values.get(option::message_timestamp_type) == "LogAppendTime";
-    rules.replication.unclean_leader_election =
-        values.get(option::unclean_leader_election_enable);
+    rules.replication.unclean_leader_election = values.get(option::unclean_leader_election_enable);
     record::ProduceRules& produce = rules.produce;
     produce.max_batch_size = static_cast<std::size_t>(values.get(option::max_message_bytes));
     produce.timestamp_type = rules.replication.log_append_time

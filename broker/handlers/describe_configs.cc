@@ -1,0 +1,162 @@
+// DescribeConfigs: every setting of a resource with where it comes from.
+
+#include <algorithm>
+#include <charconv>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "handlers/handlers.h"
+#include "handlers/topic_names.h"
+#include "protocol/messages/describe_configs_request.h"
+#include "protocol/messages/describe_configs_response.h"
+
+namespace millrace::handlers {
+namespace {
+
+using metadata::ConfigResourceType;
+using protocol::DescribeConfigsRequest;
+using protocol::DescribeConfigsResponse;
+
+constexpr std::int16_t first_version_with_documentation = 3;
+
+struct Found {
+    KafkaError error = KafkaError::none;
+    std::string message;
+    std::vector<config::Described> settings;
+};
+
+Found refuse(KafkaError error, std::string message) {
+    return {error, std::move(message), {}};
+}
+
+config::Entries entries_of(const metadata::Image& image, ConfigResourceType type,
+                           std::string_view name) {
+    const metadata::ConfigMap* found = image.configs.find({type, std::string(name)});
+    return found == nullptr ? config::Entries{} : found->values;
+}
+
+Found describe_broker(const Doors& doors, const config::BrokerConfig& config,
+                      std::string_view name) {
+    if (name.empty()) {
+        return {.settings = config.describe_cluster_default()};
+    }
+    std::int32_t id = -1;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), id);
+    if (parsed.ec != std::errc{} || parsed.ptr != name.data() + name.size()) {
+        return refuse(KafkaError::invalid_request,
+                      fmt::format("broker id must be an integer, but it is: {}", name));
+    }
+    if (BrokerId{id} != doors.self) {
+        return refuse(
+            KafkaError::invalid_request,
+            fmt::format("this is broker {}: ask broker {} for its settings", doors.self, id));
+    }
+    return {.settings = config.describe_broker()};
+}
+
+Found describe(const Doors& doors, const metadata::Image& image, const TopicBook& book,
+               ConfigResourceType type, std::string_view name) {
+    const config::BrokerConfig& config = book.config();
+    switch (type) {
+        case ConfigResourceType::topic:
+            if (!is_valid_topic_name(name)) {
+                return refuse(KafkaError::invalid_topic_exception, "not a topic name");
+            }
+            if (image.topics.find(name) == nullptr) {
+                return refuse(KafkaError::unknown_topic_or_partition,
+                              std::string(message_of(KafkaError::unknown_topic_or_partition)));
+            }
+            return {.settings = config.describe_topic(entries_of(image, type, name))};
+        case ConfigResourceType::broker:
+            return describe_broker(doors, config, name);
+        case ConfigResourceType::group:
+            if (name.empty()) {
+                return refuse(KafkaError::invalid_request, "a group's name may not be empty");
+            }
+            return {.settings = config.describe_group(entries_of(image, type, name))};
+        case ConfigResourceType::client_metrics:
+            if (name.empty()) {
+                return refuse(KafkaError::invalid_request,
+                              "a subscription's name may not be empty");
+            }
+            return {.settings = config.describe_client_metrics(entries_of(image, type, name))};
+        case ConfigResourceType::broker_logger:
+            // No logger levels can be set one by one here: there is nothing to list.
+            return {};
+        case ConfigResourceType::unknown:
+            break;
+    }
+    return refuse(KafkaError::invalid_request, "unknown kind of resource");
+}
+
+bool wanted(const DescribeConfigsRequest::DescribeConfigsResource& asked, std::string_view name) {
+    return !asked.configuration_keys || asked.configuration_keys->empty() ||
+           std::find(asked.configuration_keys->begin(), asked.configuration_keys->end(), name) !=
+               asked.configuration_keys->end();
+}
+
+void add_setting(DescribeConfigsResponse::DescribeConfigsResult& to,
+                 const config::Described& setting, const DescribeConfigsRequest& request,
+                 std::int16_t version) {
+    auto& out = to.configs.emplace_back();
+    out.name = setting.name;
+    out.value.reset();
+    if (setting.value) {
+        out.value = *setting.value;
+    }
+    out.read_only = setting.read_only;
+    out.config_source = static_cast<std::int8_t>(setting.source);
+    out.is_sensitive = setting.sensitive;
+    if (request.include_synonyms) {
+        for (const config::Synonym& synonym : setting.synonyms) {
+            auto& one = out.synonyms.emplace_back();
+            one.name = synonym.name;
+            one.value.reset();
+            if (synonym.value) {
+                one.value = *synonym.value;
+            }
+            one.source = static_cast<std::int8_t>(synonym.source);
+        }
+    }
+    out.documentation.reset();
+    if (version >= first_version_with_documentation) {
+        out.config_type = setting.type;
+        if (request.include_documentation) {
+            out.documentation = setting.documentation;
+        }
+    }
+}
+
+}  // namespace
+
+void describe_configs(const Doors& doors,
+                      Call<DescribeConfigsRequest, DescribeConfigsResponse> call) {
+    const metadata::ImagePtr image = doors.image->current();
+    const auto book = doors.topics->current();
+    const DescribeConfigsRequest& request = call.request();
+    std::deque<Found> kept;  // the answer's texts
+    DescribeConfigsResponse response;
+    for (const auto& asked : request.resources) {
+        const Found& found = kept.emplace_back(
+            describe(doors, *image, *book, static_cast<ConfigResourceType>(asked.resource_type),
+                     asked.resource_name));
+        auto& to = response.results.emplace_back();
+        to.resource_type = asked.resource_type;
+        to.resource_name = asked.resource_name;
+        to.error_code = code_of(found.error);
+        to.error_message.reset();
+        if (found.error != KafkaError::none) {
+            to.error_message = found.message;
+        }
+        for (const config::Described& setting : found.settings) {
+            if (wanted(asked, setting.name)) {
+                add_setting(to, setting, request, call.version());
+            }
+        }
+    }
+    call.answer(response);
+}
+
+}  // namespace millrace::handlers

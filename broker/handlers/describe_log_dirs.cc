@@ -1,0 +1,92 @@
+// DescribeLogDirs: the log directories of this broker and what lies in them.
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "handlers/gather.h"
+#include "handlers/handlers.h"
+#include "protocol/messages/describe_log_dirs_request.h"
+#include "protocol/messages/describe_log_dirs_response.h"
+
+namespace millrace::handlers {
+namespace {
+
+using protocol::DescribeLogDirsRequest;
+using protocol::DescribeLogDirsResponse;
+using View = replication::ShardReplicas::View;
+
+struct Progress {
+    Call<DescribeLogDirsRequest, DescribeLogDirsResponse> call;
+    std::vector<View> views;
+};
+
+bool is_asked(const DescribeLogDirsRequest& request, const View& view) {
+    if (!request.topics) {
+        return true;
+    }
+    for (const auto& topic : *request.topics) {
+        if (topic.topic == view.topic) {
+            return std::find(topic.partitions.begin(), topic.partitions.end(),
+                             view.id.partition.value) != topic.partitions.end();
+        }
+    }
+    return false;
+}
+
+void answer(const Doors& doors, Progress& progress) {
+    std::map<std::string, std::map<std::string, std::vector<const View*>>> by_directory;
+    for (const View& view : progress.views) {
+        if (!view.directory_path.empty() && is_asked(progress.call.request(), view)) {
+            by_directory[view.directory_path][view.topic].push_back(&view);
+        }
+    }
+    const std::vector<LogDirectoryView> directories = doors.log_directories();
+    DescribeLogDirsResponse response;
+    for (const LogDirectoryView& directory : directories) {
+        auto& to = response.results.emplace_back();
+        to.log_dir = directory.path;
+        to.error_code = code_of(directory.error);
+        to.total_bytes = directory.total_bytes;
+        to.usable_bytes = directory.usable_bytes;
+        to.is_cordoned = directory.is_cordoned;
+        for (const auto& [topic, views] : by_directory[directory.path]) {
+            auto& topic_answer = to.topics.emplace_back();
+            topic_answer.name = topic;
+            for (const View* view : views) {
+                topic_answer.partitions.push_back(
+                    {.partition_index = view->id.partition.value,
+                     .partition_size = static_cast<std::int64_t>(view->size_bytes),
+                     .offset_lag = view->is_leader ? 0
+                                                   : std::max<std::int64_t>(
+                                                         0, view->high_watermark - view->end),
+                     .is_future_key = false});
+            }
+        }
+    }
+    progress.call.answer(response);
+}
+
+}  // namespace
+
+void describe_log_dirs(const Doors& doors,
+                       Call<DescribeLogDirsRequest, DescribeLogDirsResponse> call) {
+    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    runtime::Executor& home = progress->call.home();
+    auto gather =
+        Gather::of(doors.replicas->size() + 1, [&doors, progress] { answer(doors, *progress); });
+    for (std::size_t shard = 0; shard < doors.replicas->size(); ++shard) {
+        doors.replicas->on_shard(
+            shard, [progress, gather, &home](replication::ShardReplicas& replicas) {
+                run_on(home, [progress, gather, views = replicas.views()] {
+                    progress->views.insert(progress->views.end(), views.begin(), views.end());
+                    gather->arrive();
+                });
+            });
+    }
+    gather->arrive();
+}
+
+}  // namespace millrace::handlers
