@@ -1,12 +1,76 @@
 # The front desk. `make help` lists what can be asked for.
-PRESET ?= debug
+PRESET ?= release
 JOBS ?= $(shell nproc)
+SEED ?= 1
+BUILD := build/$(PRESET)
+
+.DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: deps
+deps: ## Install what is missing from Debian's packages
+	@tools/deps.sh
+
+.PHONY: configure
+configure: deps
+	@cmake --preset $(PRESET) >/dev/null
+
+.PHONY: build
+build: configure ## Build the programs into build/release/bin
+	@ninja -C $(BUILD) -j $(JOBS) programs
+
+.PHONY: all
+all: configure ## Build everything, tests and benchmarks included
+	@ninja -C $(BUILD) -j $(JOBS)
+
+.PHONY: test
+test: all ## Build and run the tests
+	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
+
+.PHONY: run
+run: build ## Build and start a local cluster
+	@tools/run.sh
+
+.PHONY: check
+check: deps ## Build with the second compiler, check rooms, headers, seams and format
+	@tools/check.sh
+
+.PHONY: fmt
+fmt: ## Format the code
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
+
+.PHONY: sim
+sim: configure ## Run the simulator: make sim SEED=7
+	@ninja -C $(BUILD) -j $(JOBS) sim_runner
+	@$(BUILD)/bin/sim_runner --seed $(SEED)
+
+.PHONY: fuzz
+fuzz: deps ## Run every fuzz target for SECONDS each (30)
+	@tests/fuzz/run.sh $${SECONDS_EACH:-30}
+
+.PHONY: bench
+bench: all ## Run the benchmarks
+	@for b in $(BUILD)/bin/bench_*; do echo "== $$b"; $$b --benchmark_min_time=0.2 || exit 1; done
+
+.PHONY: image
+image: build ## Build an OCI image of the broker without a registry
+	@deploy/image.sh
+
+.PHONY: e2e
+e2e: build ## Run end-to-end tests: make e2e S=clients|chaos|kube
+	@e2e/run.sh $(S)
+
+.PHONY: nightly
+nightly: all ## Long runs in slices of an hour; figures go to LEDGER.md
+	@tools/nightly.sh
 
 .PHONY: schemas
-KAFKA ?= 4.4.0
-schemas: ## Re-import the wire schemas of a Kafka release: make schemas KAFKA=4.4.0
-	python3 broker/protocol/importer/import_schemas.py $(KAFKA)
+schemas: ## Import the message definitions of a Kafka release: make schemas KAFKA=4.4.0
+	@python3 broker/protocol/importer/import_schemas.py $(KAFKA)
+
+.PHONY: clean
+clean: ## Remove the build tree
+	@rm -rf build
