@@ -79,8 +79,8 @@ struct ElectionPersisted {
 struct SnapshotCreated {
     SnapshotId id;
 };
-/// The downloaded snapshot is verified, durable, and the log starts at its end.
-struct SnapshotInstalled {
+/// The downloaded snapshot is verified and durable under its name.
+struct SnapshotReady {
     SnapshotId id;
     std::int16_t kraft_version = 0;
     std::optional<VoterSet> voters;
@@ -96,8 +96,8 @@ struct ResignRequested {
 };
 
 using Event = std::variant<Tick, RequestReceived, ResponseReceived, SendFailed, ConnectionLost,
-                           Proposed, LogSynced, ElectionPersisted, SnapshotCreated,
-                           SnapshotInstalled, SnapshotDamaged, ResignRequested>;
+                           Proposed, LogSynced, ElectionPersisted, SnapshotCreated, SnapshotReady,
+                           SnapshotDamaged, ResignRequested>;
 
 // ---- Effects, to be carried out in order --------------------------------------------------------
 
@@ -122,6 +122,7 @@ struct PersistElection {
 /// Leader: the batch of Proposed, at these offsets and in this epoch.
 struct AppendProposed {
     Offset base{0};
+    Offset end{0};
     QuorumEpoch epoch{0};
     std::shared_ptr<const Buffer> batch;
 };
@@ -158,9 +159,12 @@ struct LeaderChanged {
     QuorumEpoch epoch{0};
     BrokerId leader = no_broker;
     Offset epoch_start{0};
+
+    friend bool operator==(const LeaderChanged&, const LeaderChanged&) = default;
 };
 
-/// Download: an empty file for `id`, its bytes in order, then verify and install.
+/// Download: an empty file for `id`, its bytes in order, then verify and report SnapshotReady or
+/// SnapshotDamaged.
 struct SnapshotStarted {
     SnapshotId id;
 };
@@ -170,6 +174,10 @@ struct SnapshotChunk {
     std::shared_ptr<const Buffer> bytes;
 };
 struct SnapshotComplete {
+    SnapshotId id;
+};
+/// Empty the log and go on at the snapshot's end; the state machine takes the snapshot's state.
+struct InstallSnapshot {
     SnapshotId id;
 };
 /// Log and snapshots before this snapshot are no longer needed.
@@ -189,10 +197,10 @@ struct Halt {
     std::string reason;
 };
 
-using Effect =
-    std::variant<Send, Reply, PersistElection, AppendProposed, ProposalRefused, AppendControl,
-                 AppendFetched, TruncateLog, SyncLog, HighWatermarkAdvanced, LeaderChanged,
-                 SnapshotStarted, SnapshotChunk, SnapshotComplete, ForgetBefore, Notice, Halt>;
+using Effect = std::variant<Send, Reply, PersistElection, AppendProposed, ProposalRefused,
+                            AppendControl, AppendFetched, TruncateLog, SyncLog,
+                            HighWatermarkAdvanced, LeaderChanged, SnapshotStarted, SnapshotChunk,
+                            SnapshotComplete, InstallSnapshot, ForgetBefore, Notice, Halt>;
 using Effects = std::vector<Effect>;
 
 }  // namespace millrace::raft

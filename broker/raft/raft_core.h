@@ -79,6 +79,7 @@ public:
     Role role() const;
     QuorumEpoch epoch() const;
     BrokerId leader() const;
+    std::optional<Endpoint> leader_endpoint() const;
     Offset log_start() const;
     Offset log_end() const;
     Offset synced_end() const;
@@ -86,6 +87,7 @@ public:
     std::optional<Offset> high_watermark() const;
     const VoterSet& voters() const;
     const VoterHistory& voter_history() const;
+    std::int16_t kraft_version() const;
     const EpochHistory& epochs() const;
     std::optional<SnapshotId> latest_snapshot() const;
     /// The id of a snapshot of everything below `end`, a batch boundary; none if it may not be

@@ -1,0 +1,201 @@
+// The first voter set of a new cluster, without a format step.
+//
+// A node without log and snapshot knows nothing but its configuration. It can't tell whether the
+// cluster is new or its own disk was emptied, so it asks every configured controller. Only if all
+// of them answer and all are as new as itself does the one with the lowest id take their ids and
+// directories for the first voter set, stand for election with it and, as leader, write it into the
+// log. Everyone else waits to be asked for a vote, or follows the leader it hears of. So an emptied
+// disk never forms a second quorum beside a living one: at least one of those it must hear from
+// knows better.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "raft/internal/core_impl.h"
+#include "raft/internal/mutants.h"
+
+namespace millrace::raft {
+
+namespace {
+
+constexpr Duration answer_is_fresh = std::chrono::seconds(10);
+constexpr Duration ask_every = std::chrono::milliseconds(200);
+constexpr Duration notice_every = std::chrono::seconds(10);
+
+}  // namespace
+
+bool RaftCore::Impl::is_own_address(const Endpoint& address) const {
+    return std::any_of(
+        config_.listeners.begin(), config_.listeners.end(), [&](const Listener& own) {
+            const bool is_loopback =
+                address.host == "localhost" || address.host == "127.0.0.1" || address.host == "::1";
+            return own.endpoint == address || (is_loopback && own.endpoint.port == address.port);
+        });
+}
+
+bool RaftCore::Impl::is_forming() const {
+    const bool is_new = log_end_ == Offset{0} && !snapshot_ && !history_.latest_offset();
+    if (!config_.can_vote || !is_new) {
+        return false;
+    }
+    if (!config_.static_voters.empty()) {
+        // The lowest id of the list forms; the others wait to hear from it.
+        const auto lowest =
+            std::min_element(config_.static_voters.begin(), config_.static_voters.end(),
+                             [](const Voter& a, const Voter& b) { return a.key.id < b.key.id; });
+        return lowest->key.id == config_.self.id;
+    }
+    return config_.bootstrap_servers.empty() ||
+           std::any_of(config_.bootstrap_servers.begin(), config_.bootstrap_servers.end(),
+                       [&](const Endpoint& server) { return is_own_address(server); });
+}
+
+void RaftCore::Impl::start_forming() {
+    Forming forming{.next_ask = now_, .next_notice = now_ + notice_every};
+    for (const Voter& voter : config_.static_voters) {
+        forming.members.push_back(
+            {.address = voter.listeners.empty() ? Endpoint{} : voter.listeners[0].endpoint,
+             .expected = voter.key.id,
+             .is_self = voter.key.id == config_.self.id});
+    }
+    if (config_.static_voters.empty()) {
+        for (const Endpoint& server : config_.bootstrap_servers) {
+            forming.members.push_back({.address = server, .is_self = is_own_address(server)});
+        }
+    }
+    if (forming.members.empty()) {
+        forming.members.push_back({.is_self = true});
+    }
+    forming_ = std::move(forming);
+}
+
+void RaftCore::Impl::ask_members() {
+    const bool still_new = log_end_ == Offset{0} && !history_.latest_offset();
+    if (!still_new || leader() != no_broker) {
+        if (!std::holds_alternative<Leader>(state_)) {
+            forming_.reset();
+            refresh_static_voters();
+        }
+        return;
+    }
+    if (forming_->formed) {
+        forming_->next_ask = Instant::never();
+        return;
+    }
+    if (forming_->next_ask <= now_) {
+        forming_->next_ask = now_ + ask_every;
+        for (std::size_t i = 0; i < forming_->members.size(); ++i) {
+            Member& member = forming_->members[i];
+            if (!member.is_self && !member.asking) {
+                member.asking = true;
+                const SendId id = send(Purpose::ask_member, member.expected, member.address,
+                                       DescribeQuorumRequest{});
+                in_flight_.at(id).address = i;
+            }
+        }
+    }
+    if (forming_->next_notice <= now_) {
+        forming_->next_notice = now_ + notice_every;
+        notice("raft.waiting_for_voters",
+               fmt::format("a new quorum forms once all of its controllers answer; missing: {}",
+                           missing_members()));
+    }
+    form_if_complete();
+}
+
+void RaftCore::Impl::on_member_response(const InFlight& sent,
+                                        const DescribeQuorumResponse& response) {
+    if (forming_ && sent.address < forming_->members.size()) {
+        Member& member = forming_->members[sent.address];
+        member.asking = false;
+        member.answered = now_;
+        member.is_new = false;
+        const bool speaks_for_itself =
+            response.error != KafkaError::none && response.observers.size() == 1;
+        if (speaks_for_itself) {
+            const ReplicaProgress& self = response.observers[0];
+            member.key = self.key;
+            member.epoch = response.hint.epoch;
+            // It may follow us still: we led it, and lost an unsynced log that nobody fetched.
+            const bool follows_other =
+                response.hint.leader != no_broker && response.hint.leader != config_.self.id;
+            member.is_new = self.log_end == Offset{0} && response.voters.empty() && !follows_other;
+            member.listeners.clear();
+            for (const auto& [id, listeners] : response.nodes) {
+                if (id == self.key.id) {
+                    member.listeners = listeners;
+                }
+            }
+        }
+    }
+    learn(response.hint);
+}
+
+void RaftCore::Impl::on_member_failed(const InFlight& sent) {
+    if (forming_ && sent.address < forming_->members.size()) {
+        forming_->members[sent.address].asking = false;
+    }
+}
+
+void RaftCore::Impl::form_if_complete() {
+    std::vector<Voter> found{{config_.self, config_.listeners, config_.kraft_version}};
+    for (const Member& member : forming_->members) {
+        if (member.is_self) {
+            continue;
+        }
+        const bool is_fresh = member.is_new && member.answered + answer_is_fresh > now_;
+        // Nobody may have voted in an epoch that we do not know of: it was for a quorum that our
+        // directory was not part of.
+        const bool voted_without_us = member.epoch > election_.epoch;
+        const bool is_expected =
+            member.expected == no_broker
+                ? std::any_of(member.listeners.begin(), member.listeners.end(),
+                              [&](const Listener& l) { return l.endpoint == member.address; })
+                : member.key.id == member.expected;
+        const bool is_twice = std::any_of(found.begin(), found.end(), [&](const Voter& other) {
+            return other.key.id == member.key.id;
+        });
+        if (!is_fresh || voted_without_us || !is_expected || is_twice) {
+            if (MR_MUTANT(form_without_asking_everyone)) {
+                continue;
+            }
+            return;
+        }
+        auto listeners = member.listeners;
+        if (listeners.empty()) {
+            const std::string name =
+                config_.listeners.empty() ? "CONTROLLER" : config_.listeners[0].name;
+            listeners.push_back({name, member.address});
+        }
+        found.push_back({member.key, std::move(listeners), config_.kraft_version});
+    }
+    const bool is_lowest = std::all_of(found.begin(), found.end(), [&](const Voter& voter) {
+        return config_.self.id <= voter.key.id;
+    });
+    auto* unattached = std::get_if<Unattached>(&state_);
+    if (!is_lowest || unattached == nullptr) {
+        return;
+    }
+    forming_->formed = true;
+    forming_->next_ask = Instant::never();
+    history_.set_fallback(VoterSet(std::move(found)));
+    notice("raft.forming", voters().to_string());
+    stand_for_pre_vote();
+}
+
+std::string RaftCore::Impl::missing_members() const {
+    std::string text;
+    for (const Member& member : forming_->members) {
+        if (member.is_self || (member.is_new && member.epoch <= election_.epoch)) {
+            continue;
+        }
+        text += text.empty() ? "" : ", ";
+        text += member.address.to_string();
+        if (member.answered != Instant{0}) {
+            text += member.epoch > election_.epoch ? " (voted for another quorum)"
+                                                   : " (not a new controller of this list)";
+        }
+    }
+    return text;
+}
+
+}  // namespace millrace::raft
