@@ -22,8 +22,9 @@ LeaderCore::LeaderCore(Start start)
     for (const BrokerId replica : start.replicas) {
         if (replica != self_) {
             // A member of the ISR gets lag_max to show itself before its silence counts.
-            followers_[replica] = Follower{.caught_up_at = isr_.contains(replica) ? now_ : Instant{},
-                                           .last_fetch_at = Instant{}};
+            followers_[replica] =
+                Follower{.caught_up_at = isr_.contains(replica) ? now_ : Instant{},
+                         .last_fetch_at = Instant{}};
         }
     }
 }
@@ -50,7 +51,9 @@ void LeaderCore::note(const Appended& event) {
     end_ = event.end;
 }
 
-void LeaderCore::note(const Synced& event) { synced_end_ = std::max(synced_end_, event.end); }
+void LeaderCore::note(const Synced& event) {
+    synced_end_ = std::max(synced_end_, event.end);
+}
 
 void LeaderCore::note(const FollowerFetched& event) {
     now_ = std::max(now_, event.at);
@@ -77,7 +80,9 @@ void LeaderCore::note(const FollowerFetched& event) {
     follower.last_fetch_at = event.at;
 }
 
-void LeaderCore::note(const Tick& event) { now_ = std::max(now_, event.at); }
+void LeaderCore::note(const Tick& event) {
+    now_ = std::max(now_, event.at);
+}
 
 void LeaderCore::note(const IsrDecided& event) {
     if (event.partition_epoch < partition_epoch_) {
@@ -88,9 +93,13 @@ void LeaderCore::note(const IsrDecided& event) {
     proposed_.clear();
 }
 
-void LeaderCore::note(const ProposalRefused&) { proposed_.clear(); }
+void LeaderCore::note(const ProposalRefused&) {
+    proposed_.clear();
+}
 
-void LeaderCore::note(const Ineligible& event) { ineligible_ = event.brokers; }
+void LeaderCore::note(const Ineligible& event) {
+    ineligible_ = event.brokers;
+}
 
 void LeaderCore::note(const SettingsChanged& event) {
     durability_ = event.durability;

@@ -94,7 +94,7 @@ public:
     struct Follower {
         Offset log_end = no_offset;
         std::optional<Offset> synced_end;
-        Instant caught_up_at;         ///< Last time it had everything the leader had then.
+        Instant caught_up_at;  ///< Last time it had everything the leader had then.
         Instant last_fetch_at;
         Offset leader_end_at_fetch = no_offset;
     };

@@ -32,10 +32,8 @@ public:
             std::forward<F>(task)(*entry.replicas);
             return;
         }
-        entry.shard.executor->post(
-            [replicas = entry.replicas, task = std::forward<F>(task)]() mutable {
-                task(*replicas);
-            });
+        entry.shard.executor->post([replicas = entry.replicas,
+                                    task = std::forward<F>(task)]() mutable { task(*replicas); });
     }
     /// Only on the shard's own loop, or when every loop has stopped.
     ShardReplicas& here(std::size_t shard) const { return *shards_[shard].replicas; }

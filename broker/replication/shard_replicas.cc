@@ -4,14 +4,21 @@
 #include <set>
 #include <utility>
 
+#include "replication/internal/fetcher.h"
 #include "replication/internal/partition.h"
 
 namespace millrace::replication {
 
 struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Inside> {
     Inside(Options options_in, runtime::Shard shard_in, runtime::DiskPool& pool_in,
-           storage::LogStore& store_in, IsrProposer& proposer, const Logger& log_in)
-        : options(options_in), shard(shard_in), pool(pool_in), store(store_in), log(log_in) {
+           storage::LogStore& store_in, IsrProposer& proposer, const Peers& peers_in,
+           const Logger& log_in)
+        : options(options_in),
+          shard(shard_in),
+          pool(pool_in),
+          store(store_in),
+          peers(peers_in),
+          log(log_in) {
         shell.self = options.self;
         shell.lag_max = options.lag_max;
         shell.loop = shard.executor;
@@ -138,6 +145,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             partition->give_log(storage::PartitionLog::create(
                 choose_directory(state), {state.topic, state.id.partition}, state.id.topic_id,
                 partition->settings().limits));
+            follow(partition);
             return;
         }
         loaded.insert(state.id);
@@ -161,6 +169,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
                     return;
                 }
                 target->give_log(std::move(***result));
+                self->follow(target);
                 self->readable(id);
             });
     }
@@ -178,12 +187,57 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         }
         std::shared_ptr<storage::LogDirectory> best;
         for (const auto& directory : store.directories()) {
-            if (!directory->failed() && (!best || counts[directory->path()] < counts[best->path()])) {
+            if (!directory->failed() &&
+                (!best || counts[directory->path()] < counts[best->path()])) {
                 best = directory;
             }
         }
         MR_ASSERT(best != nullptr);
         return best;
+    }
+
+    // --- Fetchers ---
+
+    /// Puts a partition where its state says it belongs: with the fetcher of its leader, or with
+    /// none.
+    void follow(const std::shared_ptr<Partition>& partition) {
+        const TopicIdPartition& id = partition->state().id;
+        const BrokerId leader = partition->state().leader;
+        std::optional<FetcherKey> wanted;
+        if (leader != no_broker && leader != options.self && partition->follows()) {
+            wanted = FetcherKey{leader, partition->settings().durability};
+        }
+        const auto now = followed.find(id);
+        if (now != followed.end() && wanted != now->second) {
+            unfollow(id);
+        }
+        if (!wanted) {
+            return;
+        }
+        auto& fetcher = fetchers[*wanted];
+        if (!fetcher) {
+            Fetcher::Options fetcher_options;
+            fetcher_options.self = options.self;
+            fetcher_options.leader = wanted->first;
+            fetcher_options.durability = wanted->second;
+            fetcher = std::make_shared<Fetcher>(fetcher_options, shard, peers, shell.find, log);
+        }
+        followed.insert_or_assign(id, *wanted);
+        fetcher->add(id);
+    }
+
+    void unfollow(const TopicIdPartition& id) {
+        const auto at = followed.find(id);
+        if (at == followed.end()) {
+            return;
+        }
+        const auto fetcher = fetchers.find(at->second);
+        fetcher->second->remove(id);
+        if (fetcher->second->idle()) {
+            fetcher->second->stop();
+            fetchers.erase(fetcher);
+        }
+        followed.erase(at);
     }
 
     void arm_tick() {
@@ -202,6 +256,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     runtime::Shard shard;
     runtime::DiskPool& pool;
     storage::LogStore& store;
+    const Peers& peers;
     const Logger& log;
     Partition::Shell shell;
     std::unordered_map<TopicIdPartition, std::shared_ptr<Partition>> partitions;
@@ -212,11 +267,15 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     Watches watches;
     std::multimap<TopicIdPartition, std::uint64_t> watched;
     std::uint64_t last_watch = 0;
+    using FetcherKey = std::pair<BrokerId, Durability>;
+    std::map<FetcherKey, std::shared_ptr<Fetcher>> fetchers;
+    std::map<TopicIdPartition, FetcherKey> followed;
 };
 
 ShardReplicas::ShardReplicas(Options options, runtime::Shard shard, runtime::DiskPool& pool,
-                             storage::LogStore& store, IsrProposer& proposer, const Logger& log)
-    : inside_(std::make_shared<Inside>(options, shard, pool, store, proposer, log)) {
+                             storage::LogStore& store, IsrProposer& proposer, const Peers& peers,
+                             const Logger& log)
+    : inside_(std::make_shared<Inside>(options, shard, pool, store, proposer, peers, log)) {
     inside_->start();
 }
 
@@ -225,6 +284,7 @@ ShardReplicas::~ShardReplicas() = default;
 void ShardReplicas::assign(const PartitionState& state, const PartitionSettings& settings) {
     if (auto known = inside_->find(state.id)) {
         known->change_state(state);
+        inside_->follow(known);
         inside_->readable(state.id);
         return;
     }
@@ -236,6 +296,7 @@ void ShardReplicas::assign(const PartitionState& state, const PartitionSettings&
 void ShardReplicas::change_settings(const TopicIdPartition& id, const PartitionSettings& settings) {
     if (auto partition = inside_->find(id)) {
         partition->change_settings(settings);
+        inside_->follow(partition);
     }
 }
 
@@ -244,6 +305,7 @@ void ShardReplicas::unassign(const TopicIdPartition& id) {
     if (!partition) {
         return;
     }
+    inside_->unfollow(id);
     inside_->partitions.erase(id);
     inside_->readable(id);
     if (!partition->has_log()) {
@@ -285,8 +347,8 @@ void ShardReplicas::append(Append request) {
     auto partition = inside_->find(request.id);
     if (!partition || !partition->has_log()) {
         AppendResult result;
-        result.error = partition ? KafkaError::not_leader_or_follower
-                                 : KafkaError::unknown_topic_or_partition;
+        result.error =
+            partition ? KafkaError::not_leader_or_follower : KafkaError::unknown_topic_or_partition;
         request.done(result);
         return;
     }
@@ -347,8 +409,8 @@ void ShardReplicas::find_offset(const TopicIdPartition& id, OffsetKind kind, Tim
     auto partition = inside_->find(id);
     if (!partition || !partition->has_log()) {
         OffsetAnswer answer;
-        answer.error = partition ? KafkaError::not_leader_or_follower
-                                 : KafkaError::unknown_topic_or_partition;
+        answer.error =
+            partition ? KafkaError::not_leader_or_follower : KafkaError::unknown_topic_or_partition;
         done(answer);
         return;
     }
@@ -369,9 +431,9 @@ void ShardReplicas::delete_records(const TopicIdPartition& id, Offset before, Du
                                    UniqueFunction<void(KafkaError, Offset)> done) {
     auto partition = inside_->find(id);
     if (!partition || !partition->has_log()) {
-        done(partition ? KafkaError::not_leader_or_follower
-                       : KafkaError::unknown_topic_or_partition,
-             no_offset);
+        done(
+            partition ? KafkaError::not_leader_or_follower : KafkaError::unknown_topic_or_partition,
+            no_offset);
         return;
     }
     const auto [error, start] = partition->delete_records(before);
@@ -408,6 +470,9 @@ void ShardReplicas::watch_high_watermark(const TopicIdPartition& id,
 }
 
 Result<void> ShardReplicas::close_cleanly() {
+    for (const auto& [key, fetcher] : inside_->fetchers) {
+        fetcher->stop();
+    }
     Result<void> outcome;
     for (const auto& [id, partition] : inside_->partitions) {
         if (!partition->has_log()) {

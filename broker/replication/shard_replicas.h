@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "replication/peers.h"
 #include "replication/types.h"
 #include "runtime/node.h"
 #include "storage/log_store.h"
@@ -54,7 +55,8 @@ public:
     };
 
     ShardReplicas(Options options, runtime::Shard shard, runtime::DiskPool& pool,
-                  storage::LogStore& store, IsrProposer& proposer, const Logger& log);
+                  storage::LogStore& store, IsrProposer& proposer, const Peers& peers,
+                  const Logger& log);
     ~ShardReplicas();
     ShardReplicas(const ShardReplicas&) = delete;
     ShardReplicas& operator=(const ShardReplicas&) = delete;
@@ -71,7 +73,8 @@ public:
 
     void append(Append request);
 
-    /// What can be read now. `budget_bytes` over all; the first batch is given whole even if larger.
+    /// What can be read now. `budget_bytes` over all; the first batch is given whole even if
+    /// larger.
     std::vector<FetchResult> fetch(const std::vector<FetchPosition>& positions,
                                    const Reader& reader, std::size_t budget_bytes);
     /// Wakes once, when at least `min_bytes` in all have become readable past the given positions

@@ -40,13 +40,18 @@ void Partition::give_log(std::unique_ptr<storage::PartitionLog> log) {
     known_high_watermark_ = log_->start();
     if (state_.leader == shell_.self) {
         become_leader();
+    } else {
+        become_follower();
     }
 }
 
 std::unique_ptr<storage::PartitionLog> Partition::take_log() {
     release_all(KafkaError::not_leader_or_follower);
     leader_.reset();
-    return std::move(log_);
+    follower_.reset();
+    auto log = std::move(log_);
+    on_synced();
+    return log;
 }
 
 void Partition::change_state(PartitionState state) {
@@ -64,6 +69,9 @@ void Partition::change_state(PartitionState state) {
             leader_.reset();
             release_all(KafkaError::not_leader_or_follower);
         }
+        if (!follower_ || !same_epoch) {
+            become_follower();
+        }
         return;
     }
     if (leader_ && same_epoch) {
@@ -73,10 +81,116 @@ void Partition::change_state(PartitionState state) {
     become_leader();
 }
 
+void Partition::become_follower() {
+    if (follower_) {
+        known_high_watermark_ = follower_->high_watermark();
+    }
+    follower_.emplace(state_.leader_epoch, known_high_watermark_);
+}
+
+FetchPosition Partition::follower_position() const {
+    FetchPosition position;
+    position.id = state_.id;
+    position.from = log_->end();
+    position.current_epoch = state_.leader_epoch;
+    position.last_fetched_epoch = FollowerCore::last_fetched_epoch(facts());
+    position.reader_log_start = log_->start();
+    if (settings_.durability == Durability::synced) {
+        position.reader_synced_end = log_->synced_end();
+    }
+    return position;
+}
+
+Partition::Taken Partition::take_fetched(const Fetched& fetched, ByteView bytes) {
+    const Taken taken = run(follower_->on_fetched(fetched, facts()), fetched, bytes);
+    if (log_->failure()) {
+        return Taken::back_off;
+    }
+    follower_->on_log_end(log_->end());
+    known_high_watermark_ = follower_->high_watermark();
+    return taken;
+}
+
+Partition::Taken Partition::run(const std::vector<FollowerEffect>& effects, const Fetched& fetched,
+                                ByteView bytes) {
+    Taken taken = Taken::nothing;
+    for (const FollowerEffect& effect : effects) {
+        Result<void> outcome;
+        if (const auto* cut = std::get_if<TruncateTo>(&effect)) {
+            MR_LOG(*shell_.log, info, "replication.truncated", field("topic", state_.topic),
+                   field("partition", state_.id.partition), field("to", cut->end),
+                   field("from", log_->end()));
+            outcome = log_->truncate_to(cut->end);
+            taken = Taken::changed;
+        } else if (const auto* over = std::get_if<StartOverAt>(&effect)) {
+            outcome = log_->truncate_fully_and_start_at(over->start);
+            taken = Taken::changed;
+        } else if (std::holds_alternative<AppendFetched>(effect)) {
+            outcome = append_fetched(bytes);
+            taken = Taken::changed;
+        } else if (const auto* start = std::get_if<AdvanceStart>(&effect)) {
+            if (auto moved = log_->advance_start(std::min(start->to, log_->end())); !moved) {
+                outcome = moved.error();
+            }
+        } else if (std::holds_alternative<AskLeaderRange>(effect)) {
+            taken =
+                run(follower_->on_leader_range(fetched.log_start, fetched.high_watermark, facts()),
+                    fetched, bytes);
+        } else if (std::holds_alternative<BackOff>(effect)) {
+            taken = Taken::back_off;
+        }
+        if (!outcome) {
+            MR_LOG(*shell_.log, warn, "replication.follower_stopped", field("topic", state_.topic),
+                   field("partition", state_.id.partition),
+                   field("reason", outcome.error().message()));
+            return Taken::back_off;
+        }
+    }
+    return taken;
+}
+
+Result<void> Partition::append_fetched(ByteView bytes) {
+    std::vector<record::BatchView> batches;
+    record::BatchRange range{bytes};
+    while (const auto batch = range.next()) {
+        MR_TRY_VOID(batch->check());  // what comes over the network is not believed
+        if (batch->next_offset() <= log_->end()) {
+            continue;  // the first batch may begin before what we asked for
+        }
+        batches.push_back(*batch);
+    }
+    if (batches.empty()) {
+        return {};
+    }
+    return log_->append(batches, shell_.loop->clock().wall());
+}
+
+void Partition::when_synced(UniqueFunction<void()> then) {
+    if (!log_ || log_->failure() || log_->synced_end() >= log_->end()) {
+        then();
+        return;
+    }
+    waiting_for_sync_.emplace_back(log_->end(), std::move(then));
+    start_sync();
+}
+
+void Partition::on_synced() {
+    const bool over = !log_ || log_->failure().has_value();
+    auto waiting = std::exchange(waiting_for_sync_, {});
+    for (auto& [end, then] : waiting) {
+        if (over || log_->synced_end() >= end) {
+            then();
+        } else {
+            waiting_for_sync_.emplace_back(end, std::move(then));
+        }
+    }
+}
+
 void Partition::become_leader() {
     if (leader_) {
         known_high_watermark_ = leader_->high_watermark();
     }
+    follower_.reset();
     write_staged();
     if (const auto assigned = log_->assign_epoch(state_.leader_epoch); !assigned) {
         MR_LOG(*shell_.log, error, "replication.epoch_not_written",
@@ -134,7 +248,8 @@ KafkaError Partition::check_leader(LeaderEpoch current_epoch) const {
     return KafkaError::none;
 }
 
-// --- Append ---------------------------------------------------------------------------------------
+// --- Append
+// ---------------------------------------------------------------------------------------
 
 void Partition::refuse(Append request, KafkaError error) {
     AppendResult result;
@@ -192,17 +307,20 @@ KafkaError Partition::check_producer(Append& request, AppendResult& result) {
     write_staged();  // so that the log's memory of this producer is complete
     const storage::ProducerVerdict verdict = log_->producers().check(producer_batch(*batch));
     switch (verdict.kind) {
-        case storage::ProducerVerdictKind::accept: return KafkaError::none;
+        case storage::ProducerVerdictKind::accept:
+            return KafkaError::none;
         case storage::ProducerVerdictKind::duplicate:
             result.base = verdict.first_offset;
             if (settings_.log_append_time) {
                 result.append_time = verdict.timestamp;
             }
             return KafkaError::duplicate_sequence_number;
-        case storage::ProducerVerdictKind::fenced: return KafkaError::invalid_producer_epoch;
+        case storage::ProducerVerdictKind::fenced:
+            return KafkaError::invalid_producer_epoch;
         case storage::ProducerVerdictKind::out_of_order:
             return KafkaError::out_of_order_sequence_number;
-        case storage::ProducerVerdictKind::not_transactional: return KafkaError::invalid_txn_state;
+        case storage::ProducerVerdictKind::not_transactional:
+            return KafkaError::invalid_txn_state;
         case storage::ProducerVerdictKind::coordinator_fenced:
             return KafkaError::transaction_coordinator_fenced;
     }
@@ -299,7 +417,8 @@ void Partition::finish_staged(Staged staged) {
         staged.request.done(result);
         return;
     }
-    auto waiting = waiting_.emplace(staged.end, Waiting{result, std::move(staged.request.done), {}});
+    auto waiting =
+        waiting_.emplace(staged.end, Waiting{result, std::move(staged.request.done), {}});
     if (state_.replicas.size() > 1) {
         // Alone, only our own disk can be late, and it answers or fails.
         waiting->second.timer = shell_.loop->after(
@@ -352,11 +471,13 @@ void Partition::start_sync() {
                        field("topic", partition->state_.topic), field("partition", id.partition),
                        field("reason", shared->second.error().message()));
                 partition->release_all(KafkaError::kafka_storage_error);
+                partition->on_synced();
                 return;
             }
             if (partition->leader_) {
                 partition->run(partition->leader_->step(Synced{partition->log_->synced_end()}));
             }
+            partition->on_synced();
             partition->start_sync();
         });
 }
@@ -417,7 +538,8 @@ void Partition::release_all(KafkaError error) {
     shell_.readable(*this);
 }
 
-// --- Read -----------------------------------------------------------------------------------------
+// --- Read
+// -----------------------------------------------------------------------------------------
 
 FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
                             std::size_t max_bytes, bool min_one_batch) {
@@ -457,11 +579,12 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
     if (position.from >= upper) {
         return result;
     }
-    auto slice = log_->read({.from = position.from,
-                             .upper = upper,
-                             .max_bytes = std::min(max_bytes, static_cast<std::size_t>(std::max(
-                                                                  0, position.max_bytes))),
-                             .min_one_batch = min_one_batch});
+    auto slice =
+        log_->read({.from = position.from,
+                    .upper = upper,
+                    .max_bytes = std::min(
+                        max_bytes, static_cast<std::size_t>(std::max(0, position.max_bytes))),
+                    .min_one_batch = min_one_batch});
     if (!slice) {
         result.error = slice.error().code() == Code::not_found ? KafkaError::offset_out_of_range
                        : slice.error().code() == Code::corrupt ? KafkaError::corrupt_message
@@ -490,8 +613,7 @@ std::int64_t Partition::readable_bytes(const FetchPosition& position, const Read
 
 void Partition::follower_fetched(const FetchPosition& position, const Reader& reader) {
     if (leader_ && check_leader(position.current_epoch) == KafkaError::none) {
-        run(leader_->step(FollowerFetched{reader.replica, position.from,
-                                          position.reader_synced_end,
+        run(leader_->step(FollowerFetched{reader.replica, position.from, position.reader_synced_end,
                                           shell_.loop->clock().now()}));
     }
 }
@@ -523,8 +645,7 @@ void Partition::find_offset(ShardReplicas::OffsetKind kind, Timestamp at, Leader
     if (kind == Kind::earliest || kind == Kind::earliest_local || kind == Kind::latest) {
         answer.offset = kind == Kind::latest ? upper : log_->start();
         const auto epoch = log_->epochs().epoch_of(answer.offset);
-        answer.epoch = kind == Kind::latest ? state_.leader_epoch
-                                            : epoch.value_or(no_leader_epoch);
+        answer.epoch = kind == Kind::latest ? state_.leader_epoch : epoch.value_or(no_leader_epoch);
         done(answer);
         return;
     }

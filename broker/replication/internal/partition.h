@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "replication/follower_core.h"
 #include "replication/leader_core.h"
 #include "replication/shard_replicas.h"
 #include "replication/types.h"
@@ -43,6 +44,15 @@ public:
     std::unique_ptr<storage::PartitionLog> take_log();
     void change_state(PartitionState state);
     void change_settings(const PartitionSettings& settings);
+
+    // --- As a follower ---
+    bool follows() const { return follower_.has_value() && log_ != nullptr && !log_->failure(); }
+    FetchPosition follower_position() const;
+    enum class Taken { nothing, changed, back_off };
+    Taken take_fetched(const Fetched& fetched, ByteView bytes);
+    /// Runs once everything appended so far is synced, or the log has failed. Maybe inside the
+    /// call.
+    void when_synced(UniqueFunction<void()> then);
 
     void append(Append request);
     void flush();
@@ -87,6 +97,11 @@ private:
     void run(const std::vector<LeaderEffect>& effects);
     void on_high_watermark(Offset to);
     void become_leader();
+    void become_follower();
+    Result<void> append_fetched(ByteView bytes);
+    Taken run(const std::vector<FollowerEffect>& effects, const Fetched& fetched, ByteView bytes);
+    LogFacts facts() const { return {log_->start(), log_->end(), &log_->epochs()}; }
+    void on_synced();
     void refuse(Append request, KafkaError error);
 
     Shell& shell_;
@@ -94,14 +109,15 @@ private:
     PartitionSettings settings_;
     std::unique_ptr<storage::PartitionLog> log_;
     std::optional<LeaderCore> leader_;
+    std::optional<FollowerCore> follower_;
     Offset known_high_watermark_{0};
-    Offset start_sync_blocked_by_ = no_offset;
 
     Buffer staging_;
     std::vector<Staged> staged_;
     Offset staged_end_ = no_offset;
     std::multimap<Offset, Waiting> waiting_;  ///< By the end that must be committed.
     std::function<void(Offset)> high_watermark_listener_;
+    std::vector<std::pair<Offset, UniqueFunction<void()>>> waiting_for_sync_;
 };
 
 }  // namespace millrace::replication

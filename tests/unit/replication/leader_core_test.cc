@@ -13,12 +13,15 @@ constexpr BrokerId b1{1};
 constexpr BrokerId b2{2};
 constexpr BrokerId b3{3};
 
-Instant at(Duration since) { return Instant{} + since; }
+Instant at(Duration since) {
+    return Instant{} + since;
+}
 
 template <typename Effect>
 bool has(const std::vector<LeaderEffect>& effects, const Effect& wanted) {
     for (const LeaderEffect& effect : effects) {
-        if (const auto* found = std::get_if<Effect>(&effect); found != nullptr && *found == wanted) {
+        if (const auto* found = std::get_if<Effect>(&effect);
+            found != nullptr && *found == wanted) {
             return true;
         }
     }
@@ -97,15 +100,16 @@ TEST(LeaderCore, a_proposed_member_counts_for_the_high_watermark) {
                     AdvanceHighWatermark{Offset{25}}));
 }
 
-// Case 16: what the shrunk ISR allows is concluded when the decision arrives, not at the next fetch.
+// Case 16: what the shrunk ISR allows is concluded when the decision arrives, not at the next
+// fetch.
 TEST(LeaderCore, the_high_watermark_moves_when_a_shrink_is_decided) {
     LeaderCore core{start({b1, b2}, {b1, b2})};
     core.step(Appended{Offset{20}});
     core.step(Synced{Offset{20}});
     EXPECT_TRUE(has(core.step(Tick{at(131s)}), ProposeIsr{{b1}, PartitionEpoch{7}}));
     EXPECT_EQ(core.high_watermark(), Offset{10});
-    EXPECT_TRUE(has(core.step(IsrDecided{{b1}, PartitionEpoch{8}}),
-                    AdvanceHighWatermark{Offset{20}}));
+    EXPECT_TRUE(
+        has(core.step(IsrDecided{{b1}, PartitionEpoch{8}}), AdvanceHighWatermark{Offset{20}}));
 }
 
 // Case 22: below min.insync.replicas nothing more becomes visible.
@@ -117,8 +121,8 @@ TEST(LeaderCore, below_min_isr_the_high_watermark_stands_still) {
     core.step(Synced{Offset{20}});
     EXPECT_EQ(core.high_watermark(), Offset{10});
     core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(101s)});
-    EXPECT_TRUE(has(core.step(IsrDecided{{b1, b2}, PartitionEpoch{8}}),
-                    AdvanceHighWatermark{Offset{20}}));
+    EXPECT_TRUE(
+        has(core.step(IsrDecided{{b1, b2}, PartitionEpoch{8}}), AdvanceHighWatermark{Offset{20}}));
 }
 
 TEST(LeaderCore, a_silent_follower_leaves_after_lag_max_and_not_before) {
@@ -148,8 +152,8 @@ TEST(LeaderCore, a_follower_joins_at_the_high_watermark) {
     core.step(Synced{Offset{100}});
     core.step(FollowerFetched{b3, Offset{50}, Offset{50}, at(101s)});
     ASSERT_EQ(core.high_watermark(), Offset{50});
-    EXPECT_FALSE(has_any<ProposeIsr>(
-        core.step(FollowerFetched{b2, Offset{49}, Offset{49}, at(101s)})));
+    EXPECT_FALSE(
+        has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{49}, Offset{49}, at(101s)})));
     core.step(Appended{Offset{120}});
     // At the high watermark, after it caught up with the end of its previous fetch.
     core.step(FollowerFetched{b2, Offset{100}, Offset{49}, at(102s)});
@@ -165,16 +169,16 @@ TEST(LeaderCore, nobody_joins_below_the_start_of_the_epoch) {
     s.high_watermark = Offset{5};
     LeaderCore core{s};
     EXPECT_FALSE(core.is_current());
-    EXPECT_FALSE(has_any<ProposeIsr>(
-        core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
+    EXPECT_FALSE(
+        has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
 }
 
 // Case 19: whom the controller fences is not proposed.
 TEST(LeaderCore, an_ineligible_follower_is_not_proposed) {
     LeaderCore core{start({b1, b2}, {b1})};
     core.step(Ineligible{{b2}});
-    EXPECT_FALSE(has_any<ProposeIsr>(
-        core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
+    EXPECT_FALSE(
+        has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
 }
 
 // Case 15: a decision older than what is known changes nothing.

@@ -1,0 +1,260 @@
+#include "replication/internal/fetcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/arena.h"
+#include "protocol/messages/fetch_request.h"
+#include "protocol/messages/fetch_response.h"
+#include "protocol/messages/request_header.h"
+#include "protocol/messages/response_header.h"
+#include "protocol/reader.h"
+#include "protocol/writer.h"
+
+namespace millrace::replication {
+namespace {
+
+using protocol::FetchRequest;
+using protocol::FetchResponse;
+
+constexpr Duration back_off = 100ms;
+constexpr Duration timeout_beyond_wait = 10s;
+/// How far we have synced, as a tagged field of FetchPartition that only brokers of ours read.
+constexpr std::uint32_t synced_end_tag = 10'000;
+
+}  // namespace
+
+Fetcher::Fetcher(Options options, runtime::Shard shard, const Peers& peers, Find find,
+                 const Logger& log)
+    : options_(options), shard_(shard), peers_(peers), find_(std::move(find)), log_(log) {}
+
+void Fetcher::add(const TopicIdPartition& id) {
+    backing_off_.erase(id);
+    if (!partitions_.insert(id).second && asked_.contains(id)) {
+        return;
+    }
+    if (in_flight_ && !asked_.contains(id) && channel_) {
+        // The fetch under way does not ask for it and may be parked for a while.
+        restart_ = true;
+    }
+    kick();
+}
+
+void Fetcher::remove(const TopicIdPartition& id) {
+    partitions_.erase(id);
+    backing_off_.erase(id);
+}
+
+void Fetcher::stop() {
+    stopped_ = true;
+    channel_.reset();
+}
+
+void Fetcher::kick() {
+    if (kicked_ || stopped_) {
+        return;
+    }
+    kicked_ = true;
+    shard_.executor->post([weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->kicked_ = false;
+            if (self->restart_ && self->in_flight_ && self->channel_) {
+                self->restart_ = false;
+                self->channel_->reset();  // the parked fetch fails, and a new round begins
+                return;
+            }
+            self->round();
+        }
+    });
+}
+
+void Fetcher::retry_later(Duration delay) {
+    shard_.executor->after(delay, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->round();
+        }
+    });
+}
+
+void Fetcher::round() {
+    if (in_flight_ || stopped_ || partitions_.empty()) {
+        return;
+    }
+    const auto address = peers_.address_of(options_.leader);
+    if (!address) {
+        retry_later(back_off);
+        return;
+    }
+    if (!channel_ || address_ != address) {
+        address_ = address;
+        net::ChannelOptions channel;
+        channel.address = *address;
+        channel.wrap = peers_.wrapper();
+        channel_ = std::make_unique<net::Channel>(std::move(channel), shard_, log_);
+    }
+    Buffer frame = request();
+    if (asked_.empty()) {
+        retry_later(back_off);
+        return;
+    }
+    in_flight_ = true;
+    channel_->call(std::move(frame), options_.max_wait + timeout_beyond_wait,
+                   [weak = weak_from_this()](Result<net::ResponseFrame> answer) {
+                       if (auto self = weak.lock()) {
+                           self->on_answer(std::move(answer));
+                       }
+                   });
+}
+
+Buffer Fetcher::request() {
+    asked_.clear();
+    const Instant now = shard_.executor->clock().now();
+    protocol::Arena arena;
+    FetchRequest fetch;
+    fetch.replica_state = {.replica_id = options_.self.value,
+                           .replica_epoch = peers_.own_epoch().value};
+    fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(options_.max_wait));
+    fetch.min_bytes = 1;
+    fetch.max_bytes = options_.max_bytes;
+    for (const TopicIdPartition& id : partitions_) {
+        const auto wait = backing_off_.find(id);
+        if (wait != backing_off_.end()) {
+            if (wait->second > now) {
+                continue;
+            }
+            backing_off_.erase(wait);
+        }
+        auto partition = find_(id);
+        if (!partition || !partition->follows()) {
+            continue;
+        }
+        const FetchPosition position = partition->follower_position();
+        asked_[id] = {position.current_epoch, position.from};
+        if (fetch.topics.empty() || fetch.topics.back().topic_id != id.topic_id) {
+            fetch.topics.emplace_back().topic_id = id.topic_id;
+        }
+        auto& to = fetch.topics.back().partitions.emplace_back();
+        to.partition = id.partition.value;
+        to.current_leader_epoch = position.current_epoch.value;
+        to.fetch_offset = position.from.value;
+        to.last_fetched_epoch = position.last_fetched_epoch.value;
+        to.log_start_offset = position.reader_log_start.value;
+        to.partition_max_bytes = options_.max_partition_bytes;
+        if (position.reader_synced_end) {
+            std::array<std::byte, sizeof(std::int64_t)> bytes;
+            store_big_endian(bytes.data(), position.reader_synced_end->value);
+            to.unknown_tags.push_back({.tag = synced_end_tag, .data = arena.copy(ByteView(bytes))});
+        }
+    }
+    protocol::RequestHeader header;
+    header.request_api_key = FetchRequest::api_key;
+    header.request_api_version = FetchRequest::max_version;
+    header.client_id = "replica";
+    Buffer frame;
+    protocol::Writer writer(frame);
+    header.encode(writer, 2);
+    fetch.encode(writer, FetchRequest::max_version);
+    MR_ASSERT(writer.ok());
+    return frame;
+}
+
+void Fetcher::on_answer(Result<net::ResponseFrame> answer) {
+    in_flight_ = false;
+    if (stopped_) {
+        return;
+    }
+    if (!answer) {
+        on_failure(answer.error());
+        return;
+    }
+    auto changed = take(*answer);
+    if (!changed) {
+        on_failure(changed.error());
+        return;
+    }
+    sync_then_go_on(*changed);
+}
+
+void Fetcher::on_failure(const Error& why) {
+    if (why.code() == Code::cancelled) {
+        round();  // our own reset: something new is to be asked for
+        return;
+    }
+    MR_LOG(log_, debug, "replication.fetch_failed", field("leader", options_.leader),
+           field("reason", why.message()));
+    retry_later(back_off);
+}
+
+Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& frame) {
+    protocol::Reader reader(*frame.bytes);
+    protocol::ResponseHeader header;
+    header.decode(reader, 1);
+    FetchResponse response;
+    response.decode(reader, FetchRequest::max_version);
+    if (!reader.ok()) {
+        return reader.error();
+    }
+    if (response.error_code != 0) {
+        return Error::make(Code::unavailable, "{}", static_cast<KafkaError>(response.error_code));
+    }
+    std::vector<TopicIdPartition> changed;
+    const Instant now = shard_.executor->clock().now();
+    for (const auto& topic : response.responses) {
+        for (const auto& data : topic.partitions) {
+            const TopicIdPartition id{topic.topic_id, PartitionIndex{data.partition_index}};
+            const auto asked = asked_.find(id);
+            auto partition = find_(id);
+            if (asked == asked_.end() || !partition || !partition->follows()) {
+                continue;
+            }
+            Fetched fetched;
+            fetched.asked_in_epoch = asked->second.first;
+            fetched.asked_from = asked->second.second;
+            fetched.error = static_cast<KafkaError>(data.error_code);
+            if (data.diverging_epoch.end_offset >= 0) {
+                fetched.diverging = DivergingEpoch{LeaderEpoch{data.diverging_epoch.epoch},
+                                                   Offset{data.diverging_epoch.end_offset}};
+            }
+            fetched.high_watermark = Offset{data.high_watermark};
+            fetched.log_start = Offset{data.log_start_offset};
+            const ByteView bytes = data.records ? data.records->bytes : ByteView{};
+            fetched.bytes = bytes.size();
+            switch (partition->take_fetched(fetched, bytes)) {
+                case Partition::Taken::changed:
+                    changed.push_back(id);
+                    break;
+                case Partition::Taken::nothing:
+                    break;
+                case Partition::Taken::back_off:
+                    backing_off_[id] = now + back_off;
+                    break;
+            }
+        }
+    }
+    return changed;
+}
+
+void Fetcher::sync_then_go_on(const std::vector<TopicIdPartition>& changed) {
+    if (options_.durability == Durability::replicated || changed.empty()) {
+        round();
+        return;
+    }
+    auto left = std::make_shared<std::size_t>(changed.size());
+    for (const TopicIdPartition& id : changed) {
+        auto partition = find_(id);
+        auto arrive = [weak = weak_from_this(), left] {
+            if (--*left == 0) {
+                if (auto self = weak.lock()) {
+                    self->round();
+                }
+            }
+        };
+        if (!partition) {
+            arrive();
+            continue;
+        }
+        partition->when_synced(std::move(arrive));
+    }
+}
+
+}  // namespace millrace::replication

@@ -1,0 +1,64 @@
+// replication/internal/fetcher.h
+//
+// Pulls from one leader everything that this shard follows there, for one kind of durability. One
+// fetch is always in flight; its answer is appended, and the next leaves at once (replicated) or
+// when what came is synced (synced), so that it can say so.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "net/channel.h"
+#include "replication/internal/partition.h"
+#include "replication/peers.h"
+
+namespace millrace::replication {
+
+class Fetcher : public std::enable_shared_from_this<Fetcher> {
+public:
+    struct Options {
+        BrokerId self;
+        BrokerId leader;
+        Durability durability = Durability::synced;
+        Duration max_wait = 500ms;
+        std::int32_t max_bytes = 10 << 20;
+        std::int32_t max_partition_bytes = 1 << 20;
+    };
+    using Find = std::function<std::shared_ptr<Partition>(const TopicIdPartition&)>;
+
+    Fetcher(Options options, runtime::Shard shard, const Peers& peers, Find find,
+            const Logger& log);
+
+    void add(const TopicIdPartition& id);
+    void remove(const TopicIdPartition& id);
+    bool idle() const { return partitions_.empty(); }
+    void stop();
+
+private:
+    void kick();
+    void round();
+    Buffer request();
+    void on_answer(Result<net::ResponseFrame> answer);
+    void on_failure(const Error& why);
+    Result<std::vector<TopicIdPartition>> take(const net::ResponseFrame& frame);
+    void sync_then_go_on(const std::vector<TopicIdPartition>& changed);
+    void retry_later(Duration delay);
+
+    Options options_;
+    runtime::Shard shard_;
+    const Peers& peers_;
+    Find find_;
+    const Logger& log_;
+    std::unique_ptr<net::Channel> channel_;
+    std::optional<runtime::Address> address_;
+    std::set<TopicIdPartition> partitions_;
+    std::map<TopicIdPartition, std::pair<LeaderEpoch, Offset>> asked_;
+    std::map<TopicIdPartition, Instant> backing_off_;
+    bool in_flight_ = false;
+    bool kicked_ = false;
+    bool stopped_ = false;
+    bool restart_ = false;  ///< Something joined while a fetch was parked: don't wait for it.
+};
+
+}  // namespace millrace::replication
