@@ -109,7 +109,10 @@ Result<void> write_run(LogState& s, std::span<const record::BatchView> batches, 
     for (const record::BatchView& batch : batches) {
         active.note(header_of(batch, active.size()));
         s.end = batch.next_offset();
-        MR_TRY_VOID(s.note_batch(batch, active));
+        if (s.epochs.assign(batch.partition_leader_epoch(), batch.base_offset())) {
+            s.epochs_dirty = true;
+        }
+        MR_TRY_VOID(s.note_producer(batch, active));
     }
     return {};
 }

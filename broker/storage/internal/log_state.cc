@@ -143,10 +143,7 @@ Result<ProducerFacts> producer_facts(const record::BatchView& batch) {
     return facts;
 }
 
-Result<void> LogState::note_batch(const record::BatchView& batch, Segment& segment) {
-    if (epochs.assign(batch.partition_leader_epoch(), batch.base_offset())) {
-        epochs_dirty = true;
-    }
+Result<void> LogState::note_producer(const record::BatchView& batch, Segment& segment) {
     MR_TRY(const ProducerFacts facts, producer_facts(batch));
     if (facts.batch) {
         producers.apply(*facts.batch);
@@ -191,6 +188,7 @@ Result<void> LogState::rebuild_producers(Timestamp now) {
         MR_TRY_VOID(replay_producers(*segments[i], from));
     }
     producers.set_end(end);
+    producers.expire(now, limits.producer_expiry);
     return {};
 }
 

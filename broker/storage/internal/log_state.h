@@ -79,8 +79,8 @@ public:
     /// Drops the snapshots at or above `end`; the rest belongs to segments.
     Result<void> drop_snapshots_from(Offset end);
 
-    /// What the log now holds: producers, epochs and aborted transactions follow from it.
-    Result<void> note_batch(const record::BatchView& batch, Segment& segment);
+    /// What the log now holds: producers and aborted transactions follow from it.
+    Result<void> note_producer(const record::BatchView& batch, Segment& segment);
     /// Producers as of end(), from the last snapshot and the batches behind it.
     Result<void> rebuild_producers(Timestamp now);
 

@@ -265,11 +265,7 @@ Result<void> Recovery::scan_from(std::size_t first) {
               std::back_inserter(rest));
     s_.segments.resize(first);
     s_.end = begin;
-    s_.epochs.truncate_from_end(begin);
-    s_.epochs_dirty = true;
-    if (const auto latest = s_.epochs.latest()) {
-        last_epoch_ = latest->epoch;
-    }
+    last_epoch_ = s_.epochs.epoch_of(begin - 1).value_or(no_leader_epoch);
     MR_TRY_VOID(s_.drop_snapshots_from(begin + 1));
     s_.start = std::max(input_.log_start, first > 0 ? s_.segments.front()->base() : begin);
     MR_TRY_VOID(s_.rebuild_producers(input_.now));
@@ -295,6 +291,7 @@ Result<void> Recovery::scan_from(std::size_t first) {
             return set_aside_from(first + i + 1, "it follows damage");
         }
     }
+    s_.producers.expire(input_.now, s_.limits.producer_expiry);
     return {};
 }
 
@@ -309,6 +306,16 @@ Result<void> Recovery::check_entry(const WholeEntry& entry, const Segment& segme
                            header.epoch, last_epoch_);
     }
     return {};
+}
+
+void Recovery::note_epoch(const EntryHeader& header) {
+    last_epoch_ = std::max(last_epoch_, header.epoch);
+    // The checkpoint knows more than the batches that compaction and deletion have left: they only
+    // add what it does not say.
+    const auto latest = s_.epochs.latest();
+    if ((!latest || header.epoch > latest->epoch) && s_.epochs.assign(header.epoch, header.first)) {
+        s_.epochs_dirty = true;
+    }
 }
 
 Result<bool> Recovery::scan(Segment& segment) {
@@ -332,12 +339,12 @@ Result<bool> Recovery::scan(Segment& segment) {
             return false;
         }
         report_.scanned_bytes += (*entry)->header.size;
-        last_epoch_ = std::max(last_epoch_, (*entry)->header.epoch);
+        note_epoch((*entry)->header);
         segment.note((*entry)->header);
         segment.checked().add(position, segment.size());
         s_.end = segment.end();
         if ((*entry)->is_batch()) {
-            MR_TRY_VOID(s_.note_batch((*entry)->batch(), segment));
+            MR_TRY_VOID(s_.note_producer((*entry)->batch(), segment));
         }
     }
     return true;

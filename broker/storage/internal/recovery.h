@@ -38,6 +38,7 @@ private:
     /// False if damage was found and cut away.
     Result<bool> scan(Segment& segment);
     Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
+    void note_epoch(const EntryHeader& header);
     Result<void> cut_damage(Segment& segment, std::uint64_t position, const Error& reason);
     Result<void> set_aside_from(std::size_t first, std::string_view why);
     Result<bool> holds_batches(Segment& segment, std::uint64_t from);

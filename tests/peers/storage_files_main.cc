@@ -1,0 +1,278 @@
+// Writes log directories for Kafka's tools to read, and reads what Kafka wrote. See
+// e2e/peers/storage.
+//
+//   storage_files write DIR          one log of each kind, closed in order
+//   storage_files read DIR           opens every log as after a crash, prints a line for each
+//   storage_files read-clean DIR     opens them as the clean-shutdown mark says
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fmt/format.h>
+#include <map>
+
+#include "base/crc32c.h"
+#include "record/batch_builder.h"
+#include "record/control.h"
+#include "record/legacy.h"
+#include "record/record_view.h"
+#include "runtime/real/real_node.h"
+#include "storage/internal/text_files.h"
+#include "storage/log_store.h"
+
+namespace millrace::storage {
+namespace {
+
+/// Producers expire by the clock, in Kafka's loader as in ours.
+const Timestamp now{std::chrono::duration_cast<std::chrono::milliseconds>(
+                        std::chrono::system_clock::now().time_since_epoch())
+                        .count()};
+
+Result<Buffer> data_batch(record::BatchOptions options, int records, std::size_t value_size) {
+    record::BatchBuilder builder(options);
+    const record::HeaderView header{"trace", as_bytes("abc")};
+    for (int i = 0; i < records; ++i) {
+        const auto offset = options.base_offset.value + i;
+        const std::string key = fmt::format("key-{}", offset % 17);
+        const std::string value = fmt::format("value-{}-{}", offset, std::string(value_size, 'v'));
+        builder.append({.timestamp = now.milliseconds + offset,
+                        .key = as_bytes(key),
+                        .value = offset % 13 == 12 ? std::nullopt : std::optional{as_bytes(value)},
+                        .headers = offset % 5 == 0 ? std::span(&header, 1)
+                                                   : std::span<const record::HeaderView>{}});
+    }
+    record::Compressor compressor;
+    return builder.finish(compressor);
+}
+
+Result<void> append(PartitionLog& log, const Buffer& bytes) {
+    MR_TRY(const auto batch, record::BatchView::parse(bytes));
+    return log.append({&batch, 1}, now);
+}
+
+Result<void> write_codec(LogStore& store, record::Compression codec,
+                         std::vector<std::unique_ptr<PartitionLog>>& logs) {
+    const std::string topic = fmt::format("codec-{}", record::to_string(codec));
+    MR_TRY(auto log, store.create({topic, PartitionIndex{0}}, Uuid{1, 1 + logs.size()},
+                                  {.segment_bytes = 64_KiB}));
+    for (int i = 0; i < 120; ++i) {
+        MR_TRY(const Buffer bytes, data_batch({.base_offset = log->end(),
+                                               .leader_epoch = LeaderEpoch{i / 50},
+                                               .compression = {.codec = codec}},
+                                              1 + i % 20, 60));
+        MR_TRY_VOID(append(*log, bytes));
+    }
+    logs.push_back(std::move(log));
+    return {};
+}
+
+Result<void> write_transactions(LogStore& store, std::vector<std::unique_ptr<PartitionLog>>& logs) {
+    MR_TRY(auto log, store.create({"transactions", PartitionIndex{0}}, Uuid{1, 1 + logs.size()},
+                                  {.segment_bytes = 4_KiB}));
+    std::map<std::int64_t, std::int32_t> sequences;
+    for (int i = 0; i < 40; ++i) {
+        const ProducerId producer{100 + i % 3};
+        std::int32_t& sequence = sequences[producer.value];
+        MR_TRY(const Buffer bytes, data_batch({.base_offset = log->end(),
+                                               .leader_epoch = LeaderEpoch{0},
+                                               .producer_id = producer,
+                                               .producer_epoch = ProducerEpoch{0},
+                                               .base_sequence = sequence,
+                                               .is_transactional = true},
+                                              5, 30));
+        MR_TRY_VOID(append(*log, bytes));
+        sequence += 5;
+        if (i % 7 < 5 && i < 38) {
+            Buffer marker = record::end_transaction_batch(
+                producer, ProducerEpoch{0},
+                {i % 2 == 0 ? record::ControlType::abort : record::ControlType::commit, 3},
+                now.milliseconds + i);
+            record::patch_base_offset(marker, log->end());
+            record::patch_leader_epoch(marker, LeaderEpoch{0});
+            MR_TRY_VOID(append(*log, marker));
+        }
+    }
+    logs.push_back(std::move(log));
+    return {};
+}
+
+Result<void> write_idempotent(LogStore& store, std::vector<std::unique_ptr<PartitionLog>>& logs) {
+    MR_TRY(auto log, store.create({"idempotent", PartitionIndex{3}}, Uuid{1, 1 + logs.size()},
+                                  {.segment_bytes = 100_KiB}));
+    for (int i = 0; i < 400; ++i) {
+        MR_TRY(const Buffer bytes, data_batch({.base_offset = log->end(),
+                                               .leader_epoch = LeaderEpoch{i / 100},
+                                               .producer_id = ProducerId{500 + i % 20},
+                                               .producer_epoch = ProducerEpoch{2},
+                                               .base_sequence = i / 20 * 3},
+                                              3, 200));
+        MR_TRY_VOID(append(*log, bytes));
+    }
+    MR_TRY_VOID(log->advance_start(Offset{100}));
+    logs.push_back(std::move(log));
+    return {};
+}
+
+Result<void> close_all(LogStore& store, const std::vector<std::unique_ptr<PartitionLog>>& logs) {
+    OffsetMap ends;
+    OffsetMap starts;
+    for (const auto& log : logs) {
+        MR_TRY_VOID(log->close_cleanly());
+        MR_TRY_VOID(log->take_retired().run());
+        ends[log->partition()] = log->end();
+        starts[log->partition()] = log->start();
+    }
+    const auto& directory = store.directories().front();
+    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::recovery_point, ends));
+    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::high_watermark, ends));
+    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::log_start, starts));
+    return store.mark_clean_shutdown(BrokerEpoch{5});
+}
+
+Result<void> write_logs(LogStore& store) {
+    std::vector<std::unique_ptr<PartitionLog>> logs;
+    for (const auto codec :
+         {record::Compression::none, record::Compression::gzip, record::Compression::snappy,
+          record::Compression::lz4, record::Compression::zstd}) {
+        MR_TRY_VOID(write_codec(store, codec, logs));
+    }
+    MR_TRY_VOID(write_transactions(store, logs));
+    MR_TRY_VOID(write_idempotent(store, logs));
+    return close_all(store, logs);
+}
+
+struct Digest {
+    std::int64_t records = 0;
+    std::uint32_t crc = 0;
+
+    void number(std::int64_t value) {
+        std::byte bytes[8];
+        store_big_endian(bytes, value);
+        crc = crc32c_extend(crc, bytes);
+    }
+    void part(const std::optional<ByteView>& bytes) {
+        number(bytes ? static_cast<std::int64_t>(bytes->size()) : -1);
+        if (bytes) {
+            crc = crc32c_extend(crc, *bytes);
+        }
+    }
+    Result<void> add(const record::BatchView& batch) {
+        record::Decompressor decompressor;
+        record::RecordReader reader(batch, decompressor);
+        for (record::RecordView record; reader.next(record);) {
+            ++records;
+            number(record::offset_of(batch, record).value);
+            number(record::timestamp_of(batch, record));
+            part(record.key);
+            part(record.value);
+        }
+        return reader.status();
+    }
+};
+
+Result<Digest> digest_of(PartitionLog& log) {
+    Digest digest;
+    Offset from = log.start();
+    while (from < log.end()) {
+        MR_TRY(const auto slice,
+               log.read({.from = from, .upper = log.end(), .max_bytes = 100'000}));
+        if (slice.empty()) {
+            break;
+        }
+        Buffer bytes(slice.length);
+        MR_TRY_VOID(slice.file->read_at(slice.position, bytes));
+        record::BatchRange range{bytes};
+        for (const record::BatchView batch : range) {
+            MR_TRY_VOID(digest.add(batch));
+            from = batch.next_offset();
+        }
+    }
+    return digest;
+}
+
+Result<std::string> line_of(PartitionLog& log, const std::string& name) {
+    MR_TRY(const Digest digest, digest_of(log));
+    MR_TRY(const auto aborted, log.aborted_transactions(log.start(), log.end()));
+    std::string line =
+        fmt::format("{} start={} end={} records={} digest={:08x} aborted={}", name, log.start(),
+                    log.end(), digest.records, digest.crc, aborted.size());
+    line += fmt::format(" stable={} epochs=", log.producers().last_stable(log.end()));
+    for (const EpochStart& epoch : log.epochs().entries()) {
+        line += fmt::format("{}:{},", epoch.epoch, epoch.start);
+    }
+    std::map<std::int64_t, std::string> producers;
+    for (const auto& [id, entry] : log.producers().entries()) {
+        producers[id.value] = fmt::format("{}/{}/{},", id, entry.epoch, entry.last_sequence());
+    }
+    line += " producers=";
+    for (const auto& [id, text] : producers) {
+        line += text;
+    }
+    return line;
+}
+
+Result<void> read_logs(LogStore& store, bool as_after_a_crash) {
+    std::vector<std::string> lines;
+    for (FoundLog found : store.found()) {
+        if (as_after_a_crash) {
+            found.recovery.clean = false;
+            found.recovery.recovery_point = Offset{0};
+        }
+        found.recovery.now = now;
+        found.recovery.gaps_allowed = true;
+        RecoveryReport report;
+        auto log = store.load(found, {}, &report);
+        if (!log) {
+            return log.error().with_context(found.name);
+        }
+        if (!report.reason.empty()) {
+            fmt::print(stderr, "{}: {}\n", found.name, report.reason);
+        }
+        MR_TRY(std::string line, line_of(**log, found.name));
+        lines.push_back(std::move(line));
+        MR_TRY_VOID((*log)->close_cleanly());
+    }
+    std::sort(lines.begin(), lines.end());
+    for (const std::string& line : lines) {
+        fmt::print("{}\n", line);
+    }
+    return {};
+}
+
+Result<void> run(const std::string& command, const std::string& path) {
+    MR_TRY(const auto node, runtime::RealNode::create({}));
+    SeededRandom random{7};
+    StoreIdentity identity{.cluster_id = "cGVlcmthZmthcGVlcmthZg", .node = BrokerId{1}};
+    if (const auto text = node->disk().read_whole(path + "/meta.properties", 10'000)) {
+        MR_TRY(const auto properties, parse_meta_properties(*text));
+        identity = {.cluster_id = properties.cluster_id, .node = properties.node};
+    }
+    MR_TRY(const auto store,
+           LogStore::open(node->disk(),
+                          {.paths = {path},
+                           .identity = identity,
+                           .not_ours = {{"__cluster_metadata", PartitionIndex{0}}}},
+                          random, now, Logger{}));
+    if (command == "write") {
+        return write_logs(*store);
+    }
+    if (command == "read" || command == "read-clean") {
+        return read_logs(*store, command == "read");
+    }
+    return Error::make(Code::invalid, "no command '{}'", command);
+}
+
+}  // namespace
+}  // namespace millrace::storage
+
+int main(int argc, char** argv) {
+    if (argc != 3) {
+        fmt::print(stderr, "usage: storage_files write|read|read-clean DIR\n");
+        return 2;
+    }
+    const auto done = millrace::storage::run(argv[1], argv[2]);
+    if (!done) {
+        fmt::print(stderr, "{}\n", done.error().to_string());
+        return 1;
+    }
+    return 0;
+}
