@@ -44,7 +44,7 @@ struct RecordFrame {
 };
 Result<RecordFrame> parse_record_frame(ByteView record);
 
-/// "PartitionChangeRecord v2 {...}", for people and scripted tests. Secrets are hidden.
+/// "PartitionChange {...}", for people and scripted tests. Secrets are hidden.
 std::string describe_record(ByteView record);
 
 }  // namespace millrace::metadata

@@ -44,7 +44,9 @@ State next_state(const Context& context, const Broker& broker,
             if (request.want_shut_down) {
                 return State::shutdown_now;
             }
-            return !request.want_fence && request.current_metadata_offset >= broker.epoch.value
+            // Only a new registration ends a controlled shutdown.
+            return !request.want_fence && !broker.in_controlled_shutdown &&
+                           request.current_metadata_offset >= broker.epoch.value
                        ? State::unfenced
                        : State::fenced;
         case State::unfenced:

@@ -1,5 +1,7 @@
 #include "metadata/records.h"
 
+#include <array>
+
 #include "base/assert.h"
 #include "base/varint.h"
 #include "metadata/internal/record_types.h"
@@ -9,6 +11,38 @@ namespace millrace::metadata {
 namespace {
 
 constexpr std::uint32_t frame_version = 1;
+
+/// By api key.
+constexpr std::array<std::string_view, 30> record_names{"RegisterBroker",
+                                                        "UnregisterBroker",
+                                                        "Topic",
+                                                        "Partition",
+                                                        "Config",
+                                                        "PartitionChange",
+                                                        "(6)",
+                                                        "FenceBroker",
+                                                        "UnfenceBroker",
+                                                        "RemoveTopic",
+                                                        "DelegationToken",
+                                                        "UserScramCredential",
+                                                        "FeatureLevel",
+                                                        "(13)",
+                                                        "ClientQuota",
+                                                        "ProducerIds",
+                                                        "(16)",
+                                                        "BrokerRegistrationChange",
+                                                        "AccessControlEntry",
+                                                        "RemoveAccessControlEntry",
+                                                        "NoOp",
+                                                        "ZkMigrationState",
+                                                        "RemoveUserScramCredential",
+                                                        "BeginTransaction",
+                                                        "EndTransaction",
+                                                        "AbortTransaction",
+                                                        "RemoveDelegationToken",
+                                                        "RegisterController",
+                                                        "ClearElr",
+                                                        "UnregisterController"};
 
 }  // namespace
 
@@ -86,7 +120,8 @@ Result<RecordFrame> parse_record_frame(ByteView record) {
 std::string describe_record(ByteView record) {
     std::string text;
     const Result<void> done = visit_record(record, [&](const auto& decoded) -> Result<void> {
-        text = decoded.debug_string();
+        const auto key = static_cast<std::size_t>(decoded.api_key);
+        text = fmt::format("{} {}", record_names[key], decoded.debug_string());
         return {};
     });
     return done ? text : done.error().to_string();
