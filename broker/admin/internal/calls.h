@@ -1,0 +1,39 @@
+// admin/internal/calls.h
+//
+// One function a call: from its message through a door to its answer. No limits, no rules here.
+#pragma once
+
+#include <functional>
+
+#include "admin/doors.h"
+#include "millrace/admin/v1/admin.pb.h"
+
+namespace millrace::admin {
+
+template <typename Response>
+using Answer = UniqueFunction<void(Result<Response>)>;
+
+#define MR_CALL(name)                                                             \
+    void name(AdminDoors& doors, Caller caller, const v1::name##Request& request, \
+              Answer<v1::name##Response> answer);
+
+namespace calls {
+MR_CALL(Identity)
+MR_CALL(RestartCheck)
+MR_CALL(RestartProgress)
+MR_CALL(DrainLeaders)
+MR_CALL(Cordon)
+MR_CALL(Uncordon)
+MR_CALL(UnregisterBroker)
+MR_CALL(DescribeQuorum)
+MR_CALL(AddVoter)
+MR_CALL(RemoveVoter)
+MR_CALL(ReloadCertificates)
+MR_CALL(ValidateConfig)
+}  // namespace calls
+
+#undef MR_CALL
+
+v1::HealthResponse to_proto(const Health& health);
+
+}  // namespace millrace::admin

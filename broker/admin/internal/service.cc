@@ -1,0 +1,155 @@
+#include "admin/internal/service.h"
+
+#include "admin/internal/calls.h"
+#include "admin/internal/unary.h"
+#include "millrace/admin/v1/admin.grpc.pb.h"
+
+namespace millrace::admin {
+
+namespace {
+
+template <typename Request, typename Response>
+void not_built(AdminDoors&, Caller caller, const Request&, Answer<Response> answer) {
+    answer(Error::make(Code::unsupported, "this broker doesn't offer {} yet", caller.call));
+}
+
+class AdminService final : public v1::Admin::CallbackService {
+public:
+    AdminService(std::shared_ptr<Gate> gate, std::shared_ptr<StreamSet> streams,
+                 Duration default_deadline)
+        : gate_(std::move(gate)),
+          streams_(std::move(streams)),
+          default_deadline_(default_deadline) {}
+
+#define MR_UNARY(name, call)                                                                       \
+    grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context,                           \
+                                   const v1::name##Request* request, v1::name##Response* response) \
+        override {                                                                                 \
+        return Unary<v1::name##Request, v1::name##Response>::start(                                \
+            gate_, #name, &call, default_deadline_, context, request, response);                   \
+    }
+#define MR_BUILT(name) MR_UNARY(name, calls::name)
+#define MR_LATER(name) MR_UNARY(name, (not_built<v1::name##Request, v1::name##Response>))
+
+    MR_BUILT(Identity)
+    MR_BUILT(RestartCheck)
+    MR_BUILT(RestartProgress)
+    MR_BUILT(DrainLeaders)
+    MR_BUILT(Cordon)
+    MR_BUILT(Uncordon)
+    MR_BUILT(UnregisterBroker)
+    MR_BUILT(DescribeQuorum)
+    MR_BUILT(AddVoter)
+    MR_BUILT(RemoveVoter)
+    MR_BUILT(ReloadCertificates)
+    MR_BUILT(ValidateConfig)
+    MR_LATER(DescribeLogDirs)
+    MR_LATER(CreateTopics)
+    MR_LATER(DeleteTopics)
+    MR_LATER(ListTopics)
+    MR_LATER(DescribeTopics)
+    MR_LATER(CreatePartitions)
+    MR_LATER(DeleteRecords)
+    MR_LATER(ElectLeaders)
+    MR_LATER(DescribeConfigs)
+    MR_LATER(AlterConfigs)
+    MR_LATER(ListGroups)
+    MR_LATER(DescribeGroups)
+    MR_LATER(GroupLag)
+    MR_LATER(AlterGroupOffsets)
+    MR_LATER(DeleteGroups)
+    MR_LATER(PlacementView)
+    MR_LATER(PlanRebalance)
+    MR_LATER(ApplyPlan)
+    MR_LATER(GetPlan)
+    MR_LATER(ListPlans)
+    MR_LATER(PausePlan)
+    MR_LATER(ResumePlan)
+    MR_LATER(CancelPlan)
+    MR_LATER(RollbackPlan)
+    MR_LATER(ApplyLink)
+    MR_LATER(GetLink)
+    MR_LATER(ListLinks)
+    MR_LATER(DeleteLink)
+    MR_LATER(ListMirrorPartitions)
+
+#undef MR_UNARY
+#undef MR_BUILT
+#undef MR_LATER
+
+    grpc::ServerWriteReactor<v1::HealthResponse>* Health(
+        grpc::CallbackServerContext* context, const v1::HealthRequest* request) override {
+        const Duration repeat = request->repeat_ms() > 0
+                                    ? Duration{std::chrono::milliseconds{request->repeat_ms()}}
+                                    : Duration{10s};
+        auto* stream =
+            new NewsStream<v1::HealthResponse>{streams_, std::max(repeat, Duration{100ms})};
+        if (!admit("Health", *context, *request, *stream)) {
+            return stream;
+        }
+        auto subscription = gate_->doors().watch_health(
+            [sink = stream->sink()](const millrace::admin::Health& health) {
+                sink->push(to_proto(health));
+            });
+        if (subscription == nullptr) {
+            stream->refuse(
+                {grpc::StatusCode::UNIMPLEMENTED, "this broker doesn't offer Health yet"});
+        } else {
+            stream->open(std::move(subscription));
+        }
+        return stream;
+    }
+
+    grpc::ServerWriteReactor<v1::WatchPlanResponse>* WatchPlan(
+        grpc::CallbackServerContext* context, const v1::WatchPlanRequest* request) override {
+        return later("WatchPlan", *context, *request,
+                     new NewsStream<v1::WatchPlanResponse>{streams_, 10s});
+    }
+    grpc::ServerWriteReactor<v1::LinkStatusResponse>* LinkStatus(
+        grpc::CallbackServerContext* context, const v1::LinkStatusRequest* request) override {
+        return later("LinkStatus", *context, *request,
+                     new NewsStream<v1::LinkStatusResponse>{streams_, 10s});
+    }
+
+private:
+    template <typename Response>
+    bool admit(const char* name, grpc::CallbackServerContext& context,
+               const google::protobuf::Message& request, NewsStream<Response>& stream) {
+        const auto admission = gate_->enter(name, context, request, steady_now());
+        if (!admission.status.ok()) {
+            stream.refuse(admission.status);
+            return false;
+        }
+        if (!stream.join()) {
+            stream.refuse({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams are open"});
+            return false;
+        }
+        return true;
+    }
+
+    template <typename Response>
+    grpc::ServerWriteReactor<Response>* later(const char* name,
+                                              grpc::CallbackServerContext& context,
+                                              const google::protobuf::Message& request,
+                                              NewsStream<Response>* stream) {
+        if (admit(name, context, request, *stream)) {
+            stream->refuse({grpc::StatusCode::UNIMPLEMENTED,
+                            fmt::format("this broker doesn't offer {} yet", name)});
+        }
+        return stream;
+    }
+
+    std::shared_ptr<Gate> gate_;
+    std::shared_ptr<StreamSet> streams_;
+    Duration default_deadline_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> make_service(std::shared_ptr<Gate> gate,
+                                            std::shared_ptr<StreamSet> streams,
+                                            Duration default_deadline) {
+    return std::make_unique<AdminService>(std::move(gate), std::move(streams), default_deadline);
+}
+
+}  // namespace millrace::admin
