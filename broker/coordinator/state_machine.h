@@ -39,9 +39,8 @@ public:
     virtual ~Operation() = default;
     virtual const Now& now() const = 0;
 
-    /// Appends and replays at once. All records of an operation land in one batch, or none does;
-    /// after a refusal (the operation outgrew a batch) the rest is ignored, `then` hears of it and
-    /// everything is undone.
+    /// Appends and replays at once. All records of an operation land in one batch, or none does:
+    /// one that outgrows a batch goes on undisturbed, is undone at its end, and `then` hears of it.
     virtual void append(Record record) = 0;
     /// From here on the records may be spread over batches (housekeeping of many keys).
     virtual void allow_split() = 0;

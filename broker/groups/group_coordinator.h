@@ -91,6 +91,11 @@ struct GroupLag {
 /// Where logs end (the high watermark); none for a partition not known here.
 using EndOffsets = std::function<std::optional<Offset>(const TopicPartition&)>;
 
+struct DeletedTopic {
+    Uuid id;
+    std::string name;
+};
+
 struct GroupCounts {
     std::map<std::string, std::size_t> classic_by_state;  ///< "Stable" -> n
     std::map<std::string, std::size_t> consumer_by_state;
@@ -115,11 +120,9 @@ public:
     void set_partition_count(std::int32_t count);  ///< Of __consumer_offsets; 0 until it exists.
     void elected(PartitionIndex partition, LeaderEpoch epoch);
     void resigned(PartitionIndex partition, std::optional<LeaderEpoch> epoch);
-    /// `changed`: names of topics created, grown, moved between racks or deleted; `deleted`: the
-    /// ids of those whose committed offsets go away (this broker drops those it coordinates).
+    /// The committed offsets of `deleted` topics go away where this broker coordinates.
     void topics_changed(std::shared_ptr<const TopicsView> topics,
-                        const std::vector<std::string>& changed,
-                        const std::vector<std::string>& deleted);
+                        const std::vector<DeletedTopic>& deleted);
     void settings_changed(GroupSettings settings);
     void overrides_changed(const std::string& group, GroupOverrides overrides);
 
@@ -168,6 +171,10 @@ public:
     GroupCounts counts() const;
 
 private:
+    template <typename Item, typename Response, typename Items, typename Describe>
+    void describe_each(const std::vector<std::string_view>& groups, Reply<Response> reply,
+                       Items items, Describe describe);
+
     struct Inside;
     std::unique_ptr<Inside> inside_;
 };

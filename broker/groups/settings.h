@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "record/types.h"
 
 namespace millrace::groups {
 
@@ -17,6 +18,10 @@ enum class MigrationPolicy { disabled, upgrade, downgrade, bidirectional };
 
 struct GroupSettings {
     // Offsets.
+    Duration commit_timeout = 5s;  ///< offsets.commit.timeout.ms; read at start.
+    Bytes load_buffer = 1_MiB;     ///< At most offsets.load.buffer.size; read at start.
+    /// offsets.topic.compression.codec; read at start.
+    record::Compression offsets_compression = record::Compression::none;
     Duration offsets_retention = 7 * 24h;     ///< offsets.retention.minutes
     Duration offsets_check_interval = 10min;  ///< offsets.retention.check.interval.ms
     std::int32_t offset_metadata_max = 4096;  ///< offset.metadata.max.bytes
@@ -33,18 +38,24 @@ struct GroupSettings {
     Duration consumer_min_heartbeat_interval = 5s;
     Duration consumer_max_heartbeat_interval = 15s;
     std::int32_t consumer_max_size = INT32_MAX;  ///< group.consumer.max.size
-    std::vector<std::string> consumer_assignors = {"uniform", "range"};
+    std::vector<std::string> consumer_assignors = {"uniform", "range"};  ///< The first by default.
+    /// group.consumer.assignment.interval.ms: at most one new target assignment in it. Small groups
+    /// don't wait: for them an assignment costs nothing.
+    Duration consumer_assignment_interval = 1s;
     MigrationPolicy migration = MigrationPolicy::bidirectional;
     Duration regex_refresh = 10min;  ///< group.consumer.regex.refresh.interval.ms
     // Bounds of our own: a hostile member must not eat the broker (reliability.md S24, 77).
-    Bytes max_member_metadata = 4_MiB;  ///< Of one member, all its protocols together.
-    Bytes max_group_metadata = 64_MiB;  ///< Of one group, all members together.
+    Bytes max_member_metadata = 4_MiB;         ///< Of one member, all its protocols together.
+    Bytes max_group_metadata = 64_MiB;         ///< Of one group, all members together.
+    std::size_t max_pending_members = 20'000;  ///< Given an id, not yet joined; of one group.
 };
 
-/// Group configs (`consumer.session.timeout.ms`, `consumer.heartbeat.interval.ms`) of one group.
+/// Group configs of one group: `consumer.session.timeout.ms`, `consumer.heartbeat.interval.ms`,
+/// `consumer.assignment.interval.ms`.
 struct GroupOverrides {
     std::optional<Duration> consumer_session_timeout;
     std::optional<Duration> consumer_heartbeat_interval;
+    std::optional<Duration> consumer_assignment_interval;
 };
 
 }  // namespace millrace::groups

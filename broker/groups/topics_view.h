@@ -24,7 +24,8 @@ struct TopicInfo {
 class TopicsView {
 public:
     virtual ~TopicsView() = default;
-    /// Grows with every change of any topic, so that equal versions mean equal topics.
+    /// Grows when a topic is created, deleted, grown or moved between racks: equal versions mean
+    /// equal topics.
     virtual std::int64_t version() const = 0;
     virtual std::optional<TopicInfo> find(std::string_view name) const = 0;
     virtual std::optional<TopicInfo> find(const Uuid& id) const = 0;

@@ -14,11 +14,7 @@ public:
     Running(Shard& shard, Now now) : shard_(shard), now_(now) {}
 
     const Now& now() const override { return now_; }
-    void append(Record record) override {
-        if (refused == KafkaError::none && !shard_.append(*this, std::move(record))) {
-            refused = KafkaError::message_too_large;
-        }
-    }
+    void append(Record record) override { shard_.append(*this, std::move(record)); }
     void allow_split() override { splittable = true; }
     void in_transaction(ProducerId id, ProducerEpoch epoch) override {
         MR_ASSERT(!wrote);
@@ -70,6 +66,7 @@ void Shard::finish(Running& operation) {
     std::vector<Outcome> outcomes = std::move(operation.outcomes);
     const std::uint64_t life = life_;
     if (operation.refused != KafkaError::none) {
+        take_back(operation);
         for (Outcome& outcome : outcomes) {
             outcome(operation.refused);
         }
@@ -162,24 +159,14 @@ void Shard::split_off(Running& operation) {
     operation.first_record = 0;
 }
 
-/// False if the operation outgrew a batch; then nothing of it is left in the current one.
-bool Shard::append(Running& operation, Record record) {
+/// Applies the record in any case, so that the operation sees what it did. One that outgrew its
+/// batch is taken back as a whole when it is done (take_back()).
+void Shard::append(Running& operation, Record record) {
     const std::size_t bytes = encoded_bound(record);
-    PendingBatch& batch = batch_for(operation, bytes);
+    PendingBatch& batch =
+        operation.refused == KafkaError::none ? batch_for(operation, bytes) : queue_.back();
     if (batch.bytes + bytes > static_cast<std::size_t>(common_->log.max_batch(partition_).count)) {
-        undo_.revert_to(operation.first_undo);
-        for (std::size_t i = operation.first_record; i < batch.records.size(); ++i) {
-            const std::size_t dropped = encoded_bound(batch.records[i]);
-            batch.bytes -= dropped;
-            pending_bytes_ -= dropped;
-        }
-        batch.records.resize(operation.first_record);
-        next_offset_ = batch.next();
-        if (batch.records.empty()) {
-            pending_bytes_ -= batch.bytes;
-            queue_.pop_back();
-        }
-        return false;
+        operation.refused = KafkaError::message_too_large;
     }
     machine_->replay({.key = record.key,
                       .value = record.value ? std::optional{ByteView{*record.value}} : std::nullopt,
@@ -188,11 +175,28 @@ bool Shard::append(Running& operation, Record record) {
                       .producer = operation.producer,
                       .producer_epoch = operation.producer_epoch},
                      undo_);
-    batch.records.push_back(std::move(record));
-    batch.bytes += bytes;
-    pending_bytes_ += bytes;
-    next_offset_ = next_offset_ + 1;
-    return true;
+    if (operation.refused == KafkaError::none) {
+        batch.records.push_back(std::move(record));
+        batch.bytes += bytes;
+        pending_bytes_ += bytes;
+        next_offset_ = next_offset_ + 1;
+    }
+}
+
+void Shard::take_back(const Running& operation) {
+    undo_.revert_to(operation.first_undo);
+    PendingBatch& batch = queue_.back();
+    for (std::size_t i = operation.first_record; i < batch.records.size(); ++i) {
+        const std::size_t dropped = encoded_bound(batch.records[i]);
+        batch.bytes -= dropped;
+        pending_bytes_ -= dropped;
+    }
+    batch.records.resize(operation.first_record);
+    next_offset_ = batch.next();
+    if (batch.records.empty()) {
+        pending_bytes_ -= batch.bytes;
+        queue_.pop_back();
+    }
 }
 
 void Shard::end_transaction(ProducerId producer, ProducerEpoch epoch, Marker marker, Outcome done) {

@@ -57,7 +57,8 @@ private:
     PendingBatch& batch_for(Running& operation, std::size_t bytes);
     PendingBatch& start_batch(ProducerId producer, ProducerEpoch epoch);
     void split_off(Running& operation);
-    bool append(Running& operation, Record record);
+    void append(Running& operation, Record record);
+    void take_back(const Running& operation);
     void finish(Running& operation);
     void wait(std::vector<Outcome> outcomes);
     void schedule_flush();

@@ -1,0 +1,46 @@
+#include "groups/internal/deadlines.h"
+
+namespace millrace::groups {
+
+void Deadlines::set(DeadlineKind kind, std::string_view group, std::string_view member, Instant at,
+                    std::int64_t tag) {
+    const Entry entry{{at, ++sequence_}, tag};
+    auto found = entries_.find(Less::View{kind, group, member});
+    if (found == entries_.end()) {
+        found = entries_.emplace(Key{kind, std::string{group}, std::string{member}}, entry).first;
+    } else {
+        order_.erase(found->second.place);
+        found->second = entry;
+    }
+    order_.emplace(entry.place, &found->first);
+}
+
+void Deadlines::set_if_absent(DeadlineKind kind, std::string_view group, std::string_view member,
+                              Instant at, std::int64_t tag) {
+    if (!entries_.contains(Less::View{kind, group, member})) {
+        set(kind, group, member, at, tag);
+    }
+}
+
+void Deadlines::cancel(DeadlineKind kind, std::string_view group, std::string_view member) {
+    if (const auto found = entries_.find(Less::View{kind, group, member});
+        found != entries_.end()) {
+        order_.erase(found->second.place);
+        entries_.erase(found);
+    }
+}
+
+std::optional<Due> Deadlines::take(Instant now) {
+    if (next() > now) {
+        return std::nullopt;
+    }
+    const auto first = order_.begin();
+    const auto found = entries_.find(Less::view(*first->second));
+    Due due{found->first.kind, found->first.group, found->first.member, found->second.tag,
+            first->first.at};
+    order_.erase(first);
+    entries_.erase(found);
+    return due;
+}
+
+}  // namespace millrace::groups
