@@ -44,8 +44,6 @@ public:
                const ConfigRules& rules, ControllerOptions options, Duration session_timeout,
                Logger logger);
     ~Controller();
-    Controller(const Controller&) = delete;
-    Controller& operator=(const Controller&) = delete;
 
     /// From any thread; `decide` and `done` run on the control shard. `decide` calls one manager of
     /// controller_core.h and owns its request:
@@ -71,14 +69,9 @@ public:
     void suspect(BrokerId broker, BrokerEpoch epoch);
 
 private:
-    /// What a decision leaves behind for the log, whatever its answer's type.
-    struct Outcome {
-        const Draft* draft = nullptr;
-        bool atomic = true;
-    };
     struct Operation {
         virtual ~Operation() = default;
-        virtual Outcome decide(Context& context) = 0;
+        virtual RecordList decide(Context& context) = 0;
         virtual void done() = 0;
         virtual void fail(const Error& error) = 0;
     };
@@ -86,15 +79,15 @@ private:
     struct TypedOperation final : Operation {
         TypedOperation(Decide<Answer> d, Done<Answer> f)
             : how(std::move(d)), finish(std::move(f)) {}
-        Outcome decide(Context& context) override {
-            decision.emplace(how(context));
-            return {&decision->draft, decision->atomic};
+        RecordList decide(Context& context) override {
+            decision = how(context);
+            return std::move(decision.records);
         }
-        void done() override { finish(*std::move(decision)); }
+        void done() override { finish(std::move(decision)); }
         void fail(const Error& error) override { finish(error); }
         Decide<Answer> how;
         Done<Answer> finish;
-        std::optional<Decision<Answer>> decision;
+        Decision<Answer> decision;
     };
     struct Pending {
         Offset end;  ///< Answered once the committed image reaches it.
@@ -103,13 +96,6 @@ private:
 
     void submit_operation(std::unique_ptr<Operation> operation);
     void run(std::unique_ptr<Operation> operation);
-    /// Our own decision; returns whether it had records.
-    bool run_own(Decision<NoAnswer> (*manager)(Context&));
-    Result<void> append(const Outcome& outcome);
-    Context context();
-    void tick();
-    void arm_tick();
-    void answer_committed();
 
     runtime::Executor& executor_;
     Random& random_;
@@ -118,15 +104,10 @@ private:
     ControllerOptions options_;
     Logger logger_;
     Sessions sessions_;
-    ImagePtr committed_;
     Image image_;            ///< Speculative while active, else the committed one.
     ControllerIndex index_;  ///< Of image_.
-    Offset speculative_end_{0};
     std::optional<QuorumEpoch> epoch_;
     std::deque<Pending> pending_;
-    runtime::TimerId tick_{};
-    Instant balance_at_{};
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace millrace::metadata
