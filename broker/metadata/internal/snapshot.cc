@@ -1,6 +1,5 @@
 #include "metadata/snapshot.h"
 
-#include "base/assert.h"
 #include "metadata/internal/brokers.h"
 #include "metadata/internal/record_types.h"
 #include "metadata/internal/registration_records.h"
@@ -8,184 +7,216 @@
 namespace millrace::metadata {
 namespace {
 
-class ImageWriter {
-public:
-    ImageWriter(const Image& image, std::size_t max_records, RecordSink sink)
-        : image_(image),
-          version_(image.metadata_version()),
-          max_records_(max_records),
-          sink_(std::move(sink)) {}
+void add_feature(RecordList& records, std::string_view name, std::int16_t level) {
+    protocol::FeatureLevelRecord record;
+    record.name = name;
+    record.feature_level = level;
+    records.add(record, 0);
+}
 
-    Result<void> write() {
-        // A reader must know the metadata.version before it meets anything that depends on it.
-        MR_TRY_VOID(write_features());
-        MR_TRY_VOID(write_cluster());
-        MR_TRY_VOID(write_topics());
-        MR_TRY_VOID(write_configs());
-        MR_TRY_VOID(write_quotas());
-        MR_TRY_VOID(write_producer_ids());
-        MR_TRY_VOID(write_acls());
-        MR_TRY_VOID(write_scram());
-        MR_TRY_VOID(write_tokens());
-        return records_.empty() ? Result<void>() : flush();
-    }
+protocol::ConfigRecord config_record(const ConfigResource& resource, const std::string& name,
+                                     const std::string& value) {
+    protocol::ConfigRecord record;
+    record.resource_type = static_cast<std::int8_t>(resource.type);
+    record.resource_name = resource.name;
+    record.name = name;
+    record.value = value;
+    return record;
+}
 
-private:
-    template <typename Record>
-    Result<void> put(const Record& record, std::int16_t version = 0) {
-        records_.add(record, version);
-        return records_.size() < max_records_ ? Result<void>() : flush();
+protocol::ClientQuotaRecord quota_record(const QuotaEntity& entity, const std::string& key,
+                                         double value) {
+    protocol::ClientQuotaRecord record;
+    for (const auto& [type, name] : entity) {
+        auto& part = record.entity.emplace_back();
+        part.entity_type = type;
+        part.entity_name = name ? std::optional<std::string_view>(*name) : std::nullopt;
     }
-    Result<void> flush() {
-        Result<void> done = sink_(records_);
-        records_ = {};
-        return done;
-    }
+    record.key = key;
+    record.value = value;
+    return record;
+}
 
-    Result<void> write_feature(std::string_view name, std::int16_t level) {
-        protocol::FeatureLevelRecord record;
-        record.name = name;
-        record.feature_level = level;
-        return put(record);
-    }
-    Result<void> write_features() {
-        if (version_.level != 0) {
-            MR_TRY_VOID(write_feature(feature::metadata_version, version_.level));
-        }
-        for (const auto& [name, level] : image_.features) {
-            if (name != feature::metadata_version) {
-                MR_TRY_VOID(write_feature(name, level));
-            }
-        }
-        return {};
-    }
+protocol::UserScramCredentialRecord scram_record(const ScramKey& key,
+                                                 const ScramCredential& credential) {
+    protocol::UserScramCredentialRecord record;
+    record.name = key.user;
+    record.mechanism = static_cast<std::int8_t>(key.mechanism);
+    record.salt = as_bytes(credential.salt.reveal());
+    record.stored_key = as_bytes(credential.stored_key.reveal());
+    record.server_key = as_bytes(credential.server_key.reveal());
+    record.iterations = credential.iterations;
+    return record;
+}
 
-    Result<void> write_cluster() {
-        for (const auto& [id, broker] : image_.cluster.brokers) {
-            MR_TRY_VOID(
-                put(registration_record(*broker, version_), version_.register_broker_record()));
-        }
-        for (const auto& [id, controller] : image_.cluster.controllers) {
-            MR_TRY_VOID(put(registration_record(*controller)));
-        }
-        return {};
-    }
+protocol::DelegationTokenRecord token_record(const std::string& id, const DelegationToken& token) {
+    protocol::DelegationTokenRecord record;
+    record.owner = token.owner;
+    record.requester = token.requester;
+    record.renewers.assign(token.renewers.begin(), token.renewers.end());
+    record.issue_timestamp = token.issued.milliseconds;
+    record.max_timestamp = token.max.milliseconds;
+    record.expiration_timestamp = token.expires.milliseconds;
+    record.token_id = id;
+    return record;
+}
 
-    Result<void> write_topics() {
-        for (const auto& [id, topic] : image_.topics.by_id()) {
-            protocol::TopicRecord record;
-            record.name = topic->name;
-            record.topic_id = id;
-            MR_TRY_VOID(put(record));
-            for (const auto& [index, partition] : topic->partitions) {
-                MR_TRY_VOID(put(partition_record({id, index}, *partition, version_),
-                                version_.partition_record()));
-            }
-        }
-        return {};
-    }
-
-    Result<void> write_configs() {
-        for (const auto& [resource, map] : image_.configs.by_resource()) {
-            for (const auto& [name, value] : map->values) {
-                protocol::ConfigRecord record;
-                record.resource_type = static_cast<std::int8_t>(resource.type);
-                record.resource_name = resource.name;
-                record.name = name;
-                record.value = value;
-                MR_TRY_VOID(put(record));
-            }
-        }
-        return {};
-    }
-
-    Result<void> write_quotas() {
-        for (const auto& [entity, values] : image_.quotas) {
-            protocol::ClientQuotaRecord record;
-            for (const auto& [type, name] : entity) {
-                protocol::ClientQuotaRecord::EntityData part;
-                part.entity_type = type;
-                part.entity_name = name ? std::optional<std::string_view>(*name) : std::nullopt;
-                record.entity.push_back(part);
-            }
-            for (const auto& [key, value] : values) {
-                record.key = key;
-                record.value = value;
-                MR_TRY_VOID(put(record));
-            }
-        }
-        return {};
-    }
-
-    Result<void> write_producer_ids() {
-        if (!image_.next_producer_id) {
-            return {};
-        }
-        protocol::ProducerIdsRecord record;
-        record.broker_id = -1;
-        record.broker_epoch = -1;
-        record.next_producer_id = *image_.next_producer_id;
-        return put(record);
-    }
-
-    Result<void> write_acls() {
-        for (const auto& [id, acl] : image_.acls) {
-            MR_TRY_VOID(put(acl_record(id, acl)));
-        }
-        return {};
-    }
-
-    Result<void> write_scram() {
-        for (const auto& [key, credential] : image_.scram) {
-            protocol::UserScramCredentialRecord record;
-            record.name = key.user;
-            record.mechanism = static_cast<std::int8_t>(key.mechanism);
-            record.salt = as_bytes(credential.salt.reveal());
-            record.stored_key = as_bytes(credential.stored_key.reveal());
-            record.server_key = as_bytes(credential.server_key.reveal());
-            record.iterations = credential.iterations;
-            MR_TRY_VOID(put(record));
-        }
-        return {};
-    }
-
-    Result<void> write_tokens() {
-        for (const auto& [id, token] : image_.delegation_tokens) {
-            protocol::DelegationTokenRecord record;
-            record.owner = token.owner;
-            record.requester = token.requester;
-            record.renewers.assign(token.renewers.begin(), token.renewers.end());
-            record.issue_timestamp = token.issued.milliseconds;
-            record.max_timestamp = token.max.milliseconds;
-            record.expiration_timestamp = token.expires.milliseconds;
-            record.token_id = id;
-            MR_TRY_VOID(put(record));
-        }
-        return {};
-    }
-
-    const Image& image_;
-    MetadataVersion version_;
-    std::size_t max_records_;
-    RecordSink sink_;
-    RecordList records_;
-};
+/// The entry after `after`, or the first if the walk of this map has not begun.
+template <typename Map>
+auto next_entry(const Map& map, const std::string& after, bool begun) {
+    return begun ? map.upper_bound(after) : map.begin();
+}
 
 }  // namespace
 
-Result<void> write_image(const Image& image, std::size_t max_records, RecordSink sink) {
-    return ImageWriter(image, max_records, std::move(sink)).write();
+ImageWriter::ImageWriter(Image image)
+    : image_(std::move(image)),
+      version_(image_.metadata_version()),
+      feature_(image_.features.begin()),
+      broker_(image_.cluster.brokers.begin()),
+      controller_(image_.cluster.controllers.begin()),
+      topic_(image_.topics.by_id().begin()),
+      config_(image_.configs.by_resource().begin()),
+      quota_(image_.quotas.begin()),
+      acl_(image_.acls.begin()),
+      scram_(image_.scram.begin()),
+      token_(image_.delegation_tokens.begin()) {}
+
+RecordList ImageWriter::next(std::size_t max_records) {
+    RecordList records;
+    while (records.size() < max_records && write_one(records)) {
+    }
+    return records;
+}
+
+/// False when nothing is left. Each part is written before the next begins.
+bool ImageWriter::write_one(RecordList& records) {
+    return write_feature(records) || write_cluster(records) || write_topic(records) ||
+           write_config(records) || write_quota(records) || write_producer_ids(records) ||
+           write_security(records);
+}
+
+/// A reader must know the metadata.version before it meets anything that depends on it.
+bool ImageWriter::write_feature(RecordList& records) {
+    if (!wrote_metadata_version_) {
+        wrote_metadata_version_ = true;
+        if (version_.level != 0) {
+            add_feature(records, feature::metadata_version, version_.level);
+            return true;
+        }
+    }
+    while (feature_ != image_.features.end() && feature_->key == feature::metadata_version) {
+        ++feature_;
+    }
+    if (feature_ == image_.features.end()) {
+        return false;
+    }
+    add_feature(records, feature_->key, feature_->value);
+    ++feature_;
+    return true;
+}
+
+bool ImageWriter::write_cluster(RecordList& records) {
+    if (broker_ != image_.cluster.brokers.end()) {
+        records.add(registration_record(*broker_->value, version_),
+                    version_.register_broker_record());
+        ++broker_;
+        return true;
+    }
+    if (controller_ != image_.cluster.controllers.end()) {
+        records.add(registration_record(*controller_->value), 0);
+        ++controller_;
+        return true;
+    }
+    return false;
+}
+
+bool ImageWriter::write_topic(RecordList& records) {
+    if (partition_ != Partitions::Iterator()) {
+        records.add(
+            partition_record({partitions_of_, partition_->key}, *partition_->value, version_),
+            version_.partition_record());
+        ++partition_;
+        return true;
+    }
+    if (topic_ == image_.topics.by_id().end()) {
+        return false;
+    }
+    protocol::TopicRecord record;
+    record.name = topic_->value->name;
+    record.topic_id = topic_->key;
+    records.add(record, 0);
+    partitions_of_ = topic_->key;
+    partition_ = topic_->value->partitions.begin();
+    ++topic_;
+    return true;
+}
+
+bool ImageWriter::write_config(RecordList& records) {
+    while (config_ != image_.configs.by_resource().end()) {
+        const auto& values = config_->value->values;
+        const auto entry = next_entry(values, config_after_, config_begun_);
+        if (entry != values.end()) {
+            records.add(config_record(config_->key, entry->first, entry->second), 0);
+            config_after_ = entry->first;
+            config_begun_ = true;
+            return true;
+        }
+        config_begun_ = false;
+        ++config_;
+    }
+    return false;
+}
+
+bool ImageWriter::write_quota(RecordList& records) {
+    while (quota_ != image_.quotas.end()) {
+        const auto entry = next_entry(quota_->value, quota_after_, quota_begun_);
+        if (entry != quota_->value.end()) {
+            records.add(quota_record(quota_->key, entry->first, entry->second), 0);
+            quota_after_ = entry->first;
+            quota_begun_ = true;
+            return true;
+        }
+        quota_begun_ = false;
+        ++quota_;
+    }
+    return false;
+}
+
+bool ImageWriter::write_producer_ids(RecordList& records) {
+    if (wrote_producer_ids_ || !image_.next_producer_id) {
+        return false;
+    }
+    wrote_producer_ids_ = true;
+    protocol::ProducerIdsRecord record;
+    record.broker_id = -1;
+    record.broker_epoch = -1;
+    record.next_producer_id = *image_.next_producer_id;
+    records.add(record, 0);
+    return true;
+}
+
+bool ImageWriter::write_security(RecordList& records) {
+    if (acl_ != image_.acls.end()) {
+        records.add(acl_record(acl_->key, acl_->value), 0);
+        ++acl_;
+        return true;
+    }
+    if (scram_ != image_.scram.end()) {
+        records.add(scram_record(scram_->key, scram_->value), 0);
+        ++scram_;
+        return true;
+    }
+    if (token_ != image_.delegation_tokens.end()) {
+        records.add(token_record(token_->key, token_->value), 0);
+        ++token_;
+        return true;
+    }
+    return false;
 }
 
 RecordList image_to_records(const Image& image) {
-    RecordList all;
-    const Result<void> done =
-        write_image(image, SIZE_MAX, [&](const RecordList& records) -> Result<void> {
-            all.append(records);
-            return {};
-        });
-    MR_ASSERT(done.has_value());
-    return all;
+    return ImageWriter(image).next(SIZE_MAX);
 }
 
 }  // namespace millrace::metadata

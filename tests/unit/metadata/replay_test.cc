@@ -55,34 +55,26 @@ TEST(Snapshot, replayed_gives_the_image_again) {
     EXPECT_TRUE(same_content(replay_all(image_to_records(world.image)), world.image));
 }
 
-TEST(Snapshot, comes_in_lists_of_the_wanted_size) {
+TEST(Snapshot, comes_in_slices_of_the_wanted_size) {
     World world;
     world.bring_up(1);
-    world.create("a", {{1}, {1}, {1}, {1}, {1}});
+    world.create("a", {{1}, {1}, {1}, {1}, {1}}, {{"retention.ms", "5"}, {"segment.ms", "6"}});
+    ImageWriter writer(world.image);
     RecordList all;
-    std::size_t lists = 0;
-    const auto done = write_image(world.image, 4, [&](const RecordList& records) -> Result<void> {
-        EXPECT_LE(records.size(), 4U);
-        EXPECT_FALSE(records.empty());
-        ++lists;
-        all.append(records);
-        return {};
-    });
-    EXPECT_TRUE(done.has_value());
-    EXPECT_GT(lists, 2U);
+    while (true) {
+        const RecordList slice = writer.next(4);
+        if (slice.empty()) {
+            break;
+        }
+        EXPECT_LE(slice.size(), 4U);
+        all.append(slice);
+    }
     EXPECT_TRUE(same_content(replay_all(all), world.image));
 }
 
-TEST(Snapshot, stops_at_the_first_failed_write) {
+TEST(Snapshot, begins_with_the_metadata_version) {
     World world;
-    int calls = 0;
-    const auto done = write_image(world.image, 1, [&](const RecordList&) -> Result<void> {
-        ++calls;
-        return Error::make(Code::no_space, "full");
-    });
-    ASSERT_FALSE(done.has_value());
-    EXPECT_EQ(done.error().code(), Code::no_space);
-    EXPECT_EQ(calls, 1);
+    EXPECT_THAT(describe_record(image_to_records(world.image)[0]), HasSubstr("metadata.version"));
 }
 
 TEST(Replay, refuses_records_that_dont_fit_with_the_facts) {  // case 44
