@@ -1,6 +1,8 @@
 #include "protocol/writer.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 
 #include "base/assert.h"
@@ -41,7 +43,35 @@ void Writer::unsigned_varint(std::uint64_t value) {
 }
 
 void Writer::raw(ByteView value) {
-    out_.insert(out_.end(), value.begin(), value.end());
+    if (!value.empty()) {
+        std::memcpy(room(value.size()), value.data(), value.size());
+    }
+}
+
+std::byte* Writer::grow(std::size_t size) {
+    const std::size_t at = position();
+    if (!bursting_) {
+        out_.resize(at + size);
+        return out_.data() + at;
+    }
+    // By what this message took so far, not by what the buffer holds: it may be long and reused.
+    constexpr std::size_t least = 512;
+    out_.resize(at + size + std::max(least, at - start_));
+    at_ = out_.data() + at + size;
+    end_ = out_.data() + out_.size();
+    return out_.data() + at;
+}
+
+void Writer::open_burst() {
+    MR_ASSERT(!bursting_);
+    at_ = end_ = out_.data() + out_.size();
+    bursting_ = true;
+}
+
+void Writer::close_burst() {
+    out_.resize(position());
+    bursting_ = false;
+    at_ = end_ = nullptr;
 }
 
 void Writer::string(std::string_view value, bool compact) {
@@ -93,7 +123,7 @@ void Writer::nullable_bytes(const std::optional<ByteView>& value, bool compact) 
 void Writer::records(const Records& value, bool compact) {
     bytes_size(value.size(), compact);
     if (value.is_external()) {
-        splices_.push_back({out_.size(), value.external, value.external_size});
+        splices_.push_back({position(), value.external, value.external_size});
         spliced_ += value.external_size;
     } else {
         raw(value.bytes);
@@ -155,7 +185,7 @@ void Writer::unknown_tags(const std::vector<UnknownTag>& tags) {
 }
 
 std::size_t Writer::reserve_int32() {
-    const std::size_t at = out_.size();
+    const std::size_t at = position();
     int32(0);
     return at;
 }
@@ -190,16 +220,19 @@ void TagWriter::write_unknown_below(std::uint64_t tag) {
 void TagWriter::begin(std::uint32_t tag) {
     write_unknown_below(tag);
     write_tag(tag);
-    value_at_ = out_.out_.size();
+    value_at_ = out_.position();
 }
 
 void TagWriter::end() {
     // Values in tags are small: writing first and making room for the size costs less than a pass
     // over every message that only adds up sizes.
     std::byte scratch[max_varint64_size];
-    const std::size_t used = write_unsigned_varint(scratch, out_.out_.size() - value_at_);
-    out_.out_.insert(out_.out_.begin() + static_cast<std::ptrdiff_t>(value_at_), scratch,
-                     scratch + used);
+    const std::size_t size = out_.position() - value_at_;
+    const std::size_t used = write_unsigned_varint(scratch, size);
+    out_.room(used);
+    std::byte* const value = out_.out_.data() + value_at_;
+    std::memmove(value + used, value, size);
+    std::memcpy(value, scratch, used);
     MR_ASSERT(out_.splices_.empty() || out_.splices_.back().position <= value_at_);
 }
 

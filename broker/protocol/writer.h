@@ -28,12 +28,14 @@ struct Splice {
 class Writer {
 public:
     explicit Writer(Buffer& out) : out_(out), start_(out.size()) {}
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
 
     bool ok() const { return !fault_.has_value(); }
     /// Only when not ok().
     const Error& error() const { return *fault_; }
     /// What was written, with what will be spliced in.
-    std::uint64_t size() const { return out_.size() - start_ + spliced_; }
+    std::uint64_t size() const { return position() - start_ + spliced_; }
     /// In ascending order of position.
     const std::vector<Splice>& splices() const { return splices_; }
 
@@ -80,19 +82,48 @@ public:
     bool not_null(bool has_value, const char* field);
     void fail(Code code, std::string_view why);
 
+    /// While one lives, the buffer is longer than what was written, so that each field costs a
+    /// store and not a resize. Generated encoders hold one; after them the buffer is exact again.
+    class Burst {
+    public:
+        explicit Burst(Writer& writer) : writer_(writer) { writer_.open_burst(); }
+        ~Burst() { writer_.close_burst(); }
+        Burst(const Burst&) = delete;
+        Burst& operator=(const Burst&) = delete;
+
+    private:
+        Writer& writer_;
+    };
+
 private:
     friend class TagWriter;
 
     template <typename T>
     void fixed(T value) {
-        const std::size_t at = out_.size();
-        out_.resize(at + sizeof(T));
-        store_big_endian(out_.data() + at, value);
+        store_big_endian(room(sizeof(T)), value);
     }
+    /// Where the next `size` bytes go; valid until the next call.
+    std::byte* room(std::size_t size) {
+        if (size > static_cast<std::size_t>(end_ - at_)) [[unlikely]] {
+            return grow(size);
+        }
+        std::byte* const to = at_;
+        at_ += size;
+        return to;
+    }
+    std::byte* grow(std::size_t size);
+    std::size_t position() const {
+        return bursting_ ? static_cast<std::size_t>(at_ - out_.data()) : out_.size();
+    }
+    void open_burst();
+    void close_burst();
     void bytes_size(std::uint64_t size, bool compact);
 
     Buffer& out_;
     std::size_t start_;
+    bool bursting_ = false;
+    std::byte* at_ = nullptr;   ///< In a burst: the next byte, within out_.
+    std::byte* end_ = nullptr;  ///< In a burst: the end of out_.
     std::uint64_t spliced_ = 0;
     std::vector<Splice> splices_;
     std::optional<Error> fault_;

@@ -221,6 +221,7 @@ private:
             line(2, "out.fail(Code::unsupported, \"version not known\");");
             line(2, "return;");
             line(1, "}");
+            line(1, "const Writer::Burst burst(out);");
         }
         declare_flex(1);
         for (const Field& field : struct_.fields) {

@@ -145,30 +145,37 @@ private:
             field.is_optional =
                 !field.nullable.intersect(field.versions).intersect(one.context).empty();
         }
-        for (const Field& field : one.fields) {
-            if (!field.is_tagged() && field.versions.covers(one.context)) {
-                one.least_size += least_size(field, one.context);
-            }
-        }
-        if (message_.flexible.covers(one.context)) {
-            ++one.least_size;
+        one.least_size = least_size(one, one.context.low);
+        for (int version = one.context.low; version <= one.context.high; ++version) {
+            one.least_size = std::min(one.least_size, least_size(one, version));
         }
     }
 
-    int least_size(const Field& field, const Range& context) const {
-        const bool wide = field.never_compact || message_.flexible.intersect(context).empty();
+    int least_size(const Struct& one, int version) const {
+        int size = message_.flexible.holds(version) ? 1 : 0;
+        for (const Field& field : one.fields) {
+            if (!field.is_tagged() && field.versions.holds(version)) {
+                size += least_size(field, version);
+            }
+        }
+        return size;
+    }
+
+    int least_size(const Field& field, int version) const {
+        const bool wide = field.never_compact || !message_.flexible.holds(version);
         if (field.is_array || field.type == "bytes" || field.type == "records") {
             return wide ? 4 : 1;
         }
-        static const std::map<std::string, int> fixed = {
-            {"bool", 1},   {"int8", 1},  {"int16", 2}, {"uint16", 2},  {"int32", 4},
-            {"uint32", 4}, {"int64", 8}, {"uuid", 16}, {"float64", 8}, {"string", 0}};
         if (field.type == "string") {
             return wide ? 2 : 1;
         }
         if (field.is_struct) {
-            return field.is_optional ? 1 : message_.find(field.type)->least_size;
+            return field.nullable.holds(version) ? 1
+                                                 : least_size(*message_.find(field.type), version);
         }
+        static const std::map<std::string, int> fixed = {
+            {"bool", 1},   {"int8", 1},  {"int16", 2}, {"uint16", 2}, {"int32", 4},
+            {"uint32", 4}, {"int64", 8}, {"uuid", 16}, {"float64", 8}};
         const auto found = fixed.find(field.type);
         if (found == fixed.end()) {
             stop(message_.name + "." + field.name + ": no type " + field.type);

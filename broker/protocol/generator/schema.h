@@ -17,6 +17,7 @@ struct Range {
     int high = 0;
 
     bool empty() const { return low > high; }
+    bool holds(int version) const { return low <= version && version <= high; }
     bool covers(const Range& other) const {
         return other.empty() || (low <= other.low && high >= other.high);
     }

@@ -139,25 +139,5 @@ TEST(Reader, refuses_a_version_that_a_message_lacks) {
     }
 }
 
-// A thousand partitions cost one allocation for the array, none for a field.
-TEST(Reader, allocates_per_array_not_per_field) {
-    MetadataRequest request;
-    request.topics.emplace(1000);
-    for (auto& topic : *request.topics) {
-        topic.name = "orders";
-    }
-    Buffer bytes;
-    Writer writer(bytes);
-    request.encode(writer, MetadataRequest::max_version);
-    ASSERT_TRUE(writer.ok());
-
-    MetadataRequest again;
-    Reader reader(bytes);
-    const std::size_t before = test::allocations().count;
-    again.decode(reader, MetadataRequest::max_version);
-    EXPECT_LE(test::allocations().count - before, 2U);
-    EXPECT_EQ(again, request);
-}
-
 }  // namespace
 }  // namespace millrace::protocol

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# run.sh SECONDS [TARGET...]: builds every fuzz target (or those named) and runs each for that long,
+# starting from its seeds and what earlier runs found. A finding is left in
+# build/fuzz/findings/, and the exit code is 1.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=$root/build/fuzz
+seconds=${1:?usage: run.sh SECONDS [TARGET...]}
+shift
+[ -f "$build/build.ninja" ] || cmake --preset fuzz -S "$root" >/dev/null
+targets=("$@")
+[ $# -gt 0 ] || targets=(fuzz_targets)
+ninja -C "$build" "${targets[@]}" >"$build/build.log" || { tail -30 "$build/build.log"; exit 2; }
+mkdir -p "$build/findings"
+failed=0
+while read -r target seeds max_length; do
+    [ $# -eq 0 ] || [[ " $* " == *" $target "* ]] || continue
+    corpus=$build/corpus/$target
+    if [ ! -d "$corpus" ]; then
+        mkdir -p "$corpus"
+        [ "$seeds" = - ] || "$build/bin/$seeds" "$target" "$corpus"
+    fi
+    log=$build/findings/$target.log
+    if "$build/bin/$target" "$corpus" -max_total_time="$seconds" -max_len="$max_length" \
+        -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+        -artifact_prefix="$build/findings/$target-" >"$log" 2>&1; then
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        cover=$(grep -o 'cov: [0-9]*' "$log" | tail -1)
+        echo "ok      $target  runs ${runs:-0}  ${cover:-}"
+    else
+        echo "FAILED  $target  see $log"
+        tail -25 "$log"
+        failed=1
+    fi
+done <"$build/fuzz_targets.txt"
+exit $failed
