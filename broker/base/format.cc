@@ -19,3 +19,10 @@ MR_FORMATTER(unsigned)
 MR_FORMATTER(unsigned long)
 MR_FORMATTER(unsigned long long)
 MR_FORMATTER(double)
+
+// What fmt::format_to in a header calls. The library has it too, under a name that clang 19 mangles
+// otherwise than the compiler which built the library.
+template void fmt::detail::vformat_to<char>(
+    fmt::detail::buffer<char>& buffer, fmt::basic_string_view<char> format,
+    fmt::basic_format_args<FMT_BUFFER_CONTEXT(fmt::type_identity_t<char>)> arguments,
+    fmt::detail::locale_ref locale);
