@@ -19,6 +19,13 @@ Refusal invalid_request(std::string message) {
     return {Refusal::Kind::invalid_request, std::move(message)};
 }
 
+/// Which error a Kafka client is told about a wrong value: not the same for all resources.
+Refusal wrong_value(Resource resource, std::string message) {
+    return resource == Resource::topic || resource == Resource::group
+               ? invalid_config(std::move(message))
+               : invalid_request(std::move(message));
+}
+
 Scope scope_of(Resource resource) {
     switch (resource) {
         case Resource::topic:
@@ -64,17 +71,18 @@ std::optional<Refusal> check_changeable(Resource resource, const Option& option,
     return std::nullopt;
 }
 
-std::optional<Refusal> check_value(const Option& option, std::string_view name,
+std::optional<Refusal> check_value(Resource resource, const Option& option, std::string_view name,
                                    const std::string& value) {
     const auto parsed = parse_value(option, value);
     const std::string shown = option.sensitive() ? "[hidden]" : value;
     if (const std::string* what = std::get_if<std::string>(&parsed)) {
-        return invalid_config(fmt::format("{}={} {}", name, shown, *what));
+        return wrong_value(resource, fmt::format("{}={} {}", name, shown, *what));
     }
     const std::optional<std::string> text = to_text(std::get<Value>(parsed));
     if (option.support == Support::refused &&
         text != (option.fallback == nullptr ? "" : option.fallback)) {
-        return invalid_config(fmt::format("{}={} is not offered: {}", name, shown, option.why));
+        return wrong_value(resource,
+                           fmt::format("{}={} is not offered: {}", name, shown, option.why));
     }
     return std::nullopt;
 }
@@ -86,7 +94,7 @@ std::optional<Refusal> check_client_metrics(const Entries& entries) {
             parse_value(*find_option(Scope::client_metrics, "interval.ms"), found->second);
         const std::int64_t interval = std::get<std::int64_t>(std::get<Value>(value));
         if (interval < 100 || interval > 3'600'000) {
-            return invalid_config(
+            return invalid_request(
                 fmt::format("interval.ms={} is not between 100 and 3600000", interval));
         }
     }
@@ -106,11 +114,12 @@ std::optional<Refusal> check_client_metrics(const Entries& entries) {
     return std::nullopt;
 }
 
-std::optional<Refusal> first_of(const std::vector<Conflict>& conflicts) {
+std::optional<Refusal> first_of(Resource resource, const std::vector<Conflict>& conflicts) {
     if (conflicts.empty()) {
         return std::nullopt;
     }
-    return invalid_config(fmt::format("{} {}", conflicts.front().key, conflicts.front().what));
+    return wrong_value(resource,
+                       fmt::format("{} {}", conflicts.front().key, conflicts.front().what));
 }
 
 /// Conflicts that were there before are not this request's fault and must not lock the door.
@@ -129,10 +138,12 @@ std::optional<Refusal> check_together(Resource resource, const Entries& current,
                                       const Entries& wanted, const BrokerConfig& config) {
     switch (resource) {
         case Resource::topic:
-            return first_of(new_conflicts(topic_conflicts(config.topic(wanted), config.broker()),
+            return first_of(resource,
+                            new_conflicts(topic_conflicts(config.topic(wanted), config.broker()),
                                           topic_conflicts(config.topic(current), config.broker())));
         case Resource::group:
-            return first_of(new_conflicts(group_conflicts(config.group(wanted), config.broker()),
+            return first_of(resource,
+                            new_conflicts(group_conflicts(config.group(wanted), config.broker()),
                                           group_conflicts(config.group(current), config.broker())));
         case Resource::client_metrics:
             return check_client_metrics(wanted);
@@ -148,8 +159,8 @@ std::optional<Refusal> check_together(Resource resource, const Entries& current,
     const BrokerConfig after{std::make_shared<const Given>(config.given()),
                              of_cluster ? wanted : config.cluster_default(),
                              of_cluster ? Entries{} : wanted};
-    return first_of(
-        new_conflicts(broker_conflicts(after.broker()), broker_conflicts(before.broker())));
+    return first_of(resource, new_conflicts(broker_conflicts(after.broker()),
+                                            broker_conflicts(before.broker())));
 }
 
 /// The list that APPEND and SUBTRACT work on: what the resource has, else the table's default.
@@ -179,14 +190,15 @@ std::string with_list_change(const Option& option, const Entries& entries,
 /// Puts one alteration into `entries`, or says why not.
 std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Entries& entries) {
     const Option* option = option_for(resource, asked.name);
-    if (asked.op == AlterOp::remove && (option == nullptr || option->update == Update::read_only)) {
-        // Removing is how one gets rid of an entry that another version left behind.
-        if (entries.erase(asked.name) > 0) {
-            return std::nullopt;
-        }
+    if (asked.op == AlterOp::remove && option == nullptr) {
+        // This is how one gets rid of an entry that another version left behind.
+        entries.erase(asked.name);
+        return std::nullopt;
     }
     if (option == nullptr) {
-        return invalid_config(unknown_name(resource, asked.name));
+        std::string message = unknown_name(resource, asked.name);
+        return resource == Resource::client_metrics ? invalid_request(std::move(message))
+                                                    : invalid_config(std::move(message));
     }
     if (auto refusal = check_changeable(resource, *option, asked.name)) {
         return refusal;
@@ -200,14 +212,14 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
     }
     std::string value = *asked.value;
     if (asked.op != AlterOp::set) {
-        if (option->type != Type::list) {
+        if (option->type != Type::list || resource == Resource::client_metrics) {
             return invalid_config(
                 fmt::format("{} is no list that one could {}", asked.name,
                             asked.op == AlterOp::append ? "add to" : "take from"));
         }
         value = with_list_change(*option, entries, asked);
     }
-    if (auto refusal = check_value(*option, asked.name, value)) {
+    if (auto refusal = check_value(resource, *option, asked.name, value)) {
         return refusal;
     }
     entries[asked.name] = std::move(value);

@@ -205,6 +205,11 @@ private:
     }
 
     void check_value(const Option& option, const std::string& key, const std::string& value) {
+        if (option.only_dynamic) {
+            error(key, value, given_.where[key], "is only set while brokers run",
+                  "use kafka-configs --entity-type brokers");
+            return;
+        }
         const auto parsed = parse_value(option, value);
         const std::string& where = given_.where[key];
         if (const std::string* what = std::get_if<std::string>(&parsed)) {
@@ -228,10 +233,10 @@ private:
 
     static std::string remedy_for(const Option& option) {
         const std::string allowed = describe_rule(option.rule);
-        std::string text = fmt::format("it takes a {}", type_name(option.type));
+        std::string text = fmt::format("type {}", type_name(option.type));
         text += allowed.empty() ? "" : ", " + allowed;
         if (option.fallback != nullptr && option.fallback[0] != '\0') {
-            text += fmt::format("; without the line it is {}", option.fallback);
+            text += fmt::format("; default {}", option.fallback);
         }
         return text;
     }

@@ -72,6 +72,7 @@ struct Option {
     Update update = Update::read_only;
     Support support = Support::pending;
     bool internal = false;      ///< Kafka hides it from documentation and DescribeConfigs.
+    bool only_dynamic = false;  ///< Never in a file: set while brokers run.
     std::string_view why;       ///< For without_effect and refused.
     std::string_view deviates;  ///< Why our default is not Kafka's; empty where it is.
     /// Where an unset value is looked for, in this order: names of broker options, each with an

@@ -49,7 +49,7 @@ std::vector<Synonym> broker_synonyms(const Layers& layers, const std::vector<std
     add_layer(layers.given, ConfigSource::static_broker);
     for (const std::string& name : names) {
         const Option* option = find_option(Scope::broker, name);
-        if (option != nullptr && option->fallback != nullptr) {
+        if (option != nullptr && option->fallback != nullptr && !option->only_dynamic) {
             add(name, option->fallback, ConfigSource::fallback);
         }
     }
@@ -97,7 +97,9 @@ Described described(const Option* option, std::string_view name) {
 Described describe_broker_setting(const Layers& layers, std::string_view name, bool of_one_broker) {
     const Option* option = broker_option_behind(name);
     Described out = described(option, name);
-    out.read_only = option == nullptr || option->update == Update::read_only;
+    // Kafka calls a listener's setting read-only, although it takes changes of some.
+    out.read_only =
+        option == nullptr || option->name != name || option->update == Update::read_only;
     out.synonyms = broker_synonyms(layers, names_for(name, option), out.sensitive);
     drop_before(out.synonyms, name);
     if (!of_one_broker) {
@@ -129,7 +131,9 @@ std::vector<Described> describe_broker(const Layers& layers) {
     std::map<std::string, Described> by_name;
     for (const Option& option : options(Scope::broker)) {
         const bool is_given = layers.given.count(option.name) != 0;
-        if (option.internal && !is_given) {
+        const bool is_set = is_given || layers.this_broker.count(option.name) != 0 ||
+                            layers.cluster_default.count(option.name) != 0;
+        if ((option.internal && !is_given) || (option.only_dynamic && !is_set)) {
             continue;
         }
         Described one = describe_broker_setting(layers, option.name, true);
@@ -173,6 +177,9 @@ std::vector<Described> describe_entity(const Layers& layers, Scope scope, Config
             one.synonyms =
                 broker_synonyms(layers, names_for(primary->name, primary), one.sensitive);
             drop_before(one.synonyms, primary->name);
+        } else if (scope == Scope::group && option.fallback != nullptr) {
+            one.synonyms.push_back(
+                {std::string{option.name}, option.fallback, ConfigSource::fallback});
         }
         if (entry != overrides.end()) {
             one.synonyms.insert(one.synonyms.begin(), {std::string{option.name}, one.value, own});

@@ -1,0 +1,245 @@
+// From files, environment and command line to checked settings, and what is said about wrong ones.
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sstream>
+
+#include "config/config.h"
+#include "config/docs.h"
+#include "config/listeners.h"
+
+namespace millrace::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Loaded load_text(const std::string& text) {
+    Source source;
+    source.text = text;
+    return load(source);
+}
+
+std::vector<std::string> texts(const std::vector<Problem>& problems) {
+    std::vector<std::string> out;
+    for (const Problem& problem : problems) {
+        out.push_back(problem.to_string());
+    }
+    return out;
+}
+
+TEST(Load, starts_with_nothing_at_all) {
+    const Loaded loaded = load({});
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    EXPECT_THAT(texts(loaded.warnings), IsEmpty());
+    const BrokerConfig config{loaded.given};
+    EXPECT_EQ(config.broker().get(broker_option::node_id), 0);
+    EXPECT_THAT(config.broker().get(broker_option::process_roles),
+                ElementsAre("broker", "controller"));
+    EXPECT_EQ(config.broker().get(broker_option::log_segment_bytes), 1 << 30);
+    EXPECT_EQ(config.broker().find(broker_option::log_retention_ms), std::nullopt);
+}
+
+TEST(Load, takes_the_file_that_kafka_ships) {
+    const Loaded loaded = load_text(
+        "process.roles=broker,controller\nnode.id=1\n"
+        "controller.quorum.bootstrap.servers=localhost:9093\n"
+        "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+        "inter.broker.listener.name=PLAINTEXT\n"
+        "advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n"
+        "controller.listener.names=CONTROLLER\n"
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,"
+        "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL\n"
+        "num.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\n"
+        "socket.receive.buffer.bytes=102400\nsocket.request.max.bytes=104857600\n"
+        "log.dirs=/tmp/kraft-combined-logs\nnum.partitions=1\n"
+        "num.recovery.threads.per.data.dir=1\noffsets.topic.replication.factor=1\n"
+        "share.coordinator.state.topic.replication.factor=1\n"
+        "share.coordinator.state.topic.min.isr=1\n"
+        "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
+        "log.retention.hours=168\nlog.segment.bytes=1073741824\n"
+        "log.retention.check.interval.ms=300000\n");
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    // Only what has another value than the default is worth a word.
+    EXPECT_THAT(texts(loaded.warnings),
+                ElementsAre(HasSubstr("num.recovery.threads.per.data.dir=1: has no effect")));
+}
+
+TEST(Load, names_every_problem_with_its_place_and_a_remedy) {
+    const Loaded loaded = load_text(
+        "log.retention.hour=24\n"
+        "log.segment.bytes=12\n"
+        "auto.create.topics.enable=yes\n"
+        "zookeeper.connect=zk:2181\n"
+        "retention.ms=1000\n"
+        "flush.delay=1\n"
+        "remote.log.storage.system.enable=true\n"
+        "x=\\u12\n");
+    EXPECT_THAT(
+        texts(loaded.errors),
+        ElementsAre(
+            "server.properties:8: \\u must be followed by four hexadecimal digits",
+            "server.properties:1: log.retention.hour=24: is no known setting (did you mean "
+            "log.retention.hours?)",
+            "server.properties:2: log.segment.bytes=12: is not 1048576 or more (type int, "
+            "1048576 or more; default 1073741824)",
+            "server.properties:3: auto.create.topics.enable=yes: is not true or false (type "
+            "boolean; default true)",
+            HasSubstr("server.properties:4: zookeeper.connect=zk:2181: is a setting of older Kafka "
+                      "versions (there is no ZooKeeper"),
+            "server.properties:5: retention.ms=1000: is no known setting (that is a topic's "
+            "setting; for all topics it is log.retention.ms)",
+            "server.properties:6: flush.delay=1: is no known setting (delete the line, or name it "
+            "in millrace.config.ignore)",
+            "server.properties:7: remote.log.storage.system.enable=true: is not offered: tiered "
+            "storage needs a Java plugin; data stays on the log directories (delete the line)"));
+}
+
+TEST(Load, never_shows_a_secret) {
+    const Loaded loaded = load_text(
+        "ssl.key.password=hunter2\nssl.key.passwort=hunter2\n"
+        "listener.name.internal.ssl.keystore.password=hunter2\nmy.api.token=hunter2\n"
+        "delegation.token.master.key=hunter2\n");
+    EXPECT_EQ(loaded.errors.size(), 3u);
+    for (const std::string& text : texts(loaded.errors)) {
+        EXPECT_THAT(text, testing::Not(HasSubstr("hunter2")));
+    }
+}
+
+TEST(Load, lets_the_environment_win_over_the_file_and_the_command_line_over_both) {
+    Source source;
+    source.text = "log.segment.bytes=2000000\nnum.partitions=3\nnode.id=5\n";
+    source.environment = {"MILLRACE_NUM_PARTITIONS=4",
+                          "MILLRACE_NODE_ID=6",
+                          "MILLRACE_DURABILITY=replicated",
+                          "PATH=/bin",
+                          "MILLRACE_SERVICE_HOST=10.0.0.1",
+                          "MILLRACE_PORT_9092_TCP_ADDR=10.0.0.1",
+                          "MILLRACE_LISTENER_NAME_INTERNAL_SSL_KEYSTORE_LOCATION=/a.pem"};
+    source.command_line = {"node.id=7"};
+    const Loaded loaded = load(source);
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    EXPECT_THAT(texts(loaded.warnings), IsEmpty());
+    const BrokerConfig config{loaded.given};
+    EXPECT_EQ(config.broker().get(broker_option::log_segment_bytes), 2'000'000);
+    EXPECT_EQ(config.broker().get(broker_option::num_partitions), 4);
+    EXPECT_EQ(config.broker().get(broker_option::node_id), 7);
+    EXPECT_EQ(config.broker().get(broker_option::millrace_durability), "replicated");
+    EXPECT_EQ(config.broker_for_listener("INTERNAL").get(broker_option::ssl_keystore_location),
+              "/a.pem");
+}
+
+TEST(Load, names_the_variable_that_holds_a_wrong_value) {
+    Source source;
+    source.environment = {"MILLRACE_NUM_PARTITIONS=many"};
+    source.command_line = {"num.io.threads", "num.network.threads=none"};
+    EXPECT_THAT(texts(load(source).errors),
+                ElementsAre(HasSubstr("command line: num.io.threads=: has no value"),
+                            HasSubstr("environment MILLRACE_NUM_PARTITIONS: num.partitions=many: "
+                                      "is not a whole number"),
+                            HasSubstr("command line: num.network.threads=none")));
+}
+
+TEST(Load, gives_every_broker_option_an_environment_name_of_its_own) {
+    EXPECT_EQ(option_of_environment_name("MILLRACE_LOG_SEGMENT_BYTES")->name, "log.segment.bytes");
+    EXPECT_EQ(option_of_environment_name("MILLRACE_CLUSTER_ID")->name, "millrace.cluster.id");
+    EXPECT_EQ(option_of_environment_name("MILLRACE_NOTHING"), nullptr);
+}
+
+TEST(Load, passes_over_what_it_is_told_to_ignore) {
+    const Loaded loaded = load_text(
+        "millrace.config.ignore=confluent.*,my.key\nconfluent.license=x\nmy.key=1\nmy.other=1\n");
+    ASSERT_EQ(loaded.errors.size(), 1u);
+    EXPECT_EQ(loaded.errors[0].key, "my.other");
+}
+
+TEST(Load, warns_of_a_setting_given_twice) {
+    const Loaded loaded = load_text("num.partitions=1\nnum.partitions=2\n");
+    EXPECT_THAT(texts(loaded.warnings),
+                ElementsAre("server.properties:2: num.partitions=2: was given before at "
+                            "server.properties:1 (this one counts)"));
+    EXPECT_EQ(BrokerConfig{loaded.given}.broker().get(broker_option::num_partitions), 2);
+}
+
+TEST(Load, takes_broker_id_for_node_id_unless_they_differ) {
+    const Loaded same = load_text("broker.id=4\n");
+    EXPECT_EQ(BrokerConfig{same.given}.broker().get(broker_option::node_id), 4);
+    EXPECT_THAT(texts(load_text("broker.id=4\nnode.id=5\n").errors),
+                ElementsAre(HasSubstr("differs from node.id, which is 5")));
+}
+
+struct Contradiction {
+    const char* text;
+    const char* key;
+    const char* what;
+};
+
+class Contradictions : public testing::TestWithParam<Contradiction> {};
+
+TEST_P(Contradictions, are_told) {
+    const Loaded loaded = load_text(GetParam().text);
+    ASSERT_EQ(loaded.errors.size(), 1u);
+    EXPECT_EQ(loaded.errors[0].key, GetParam().key);
+    EXPECT_THAT(loaded.errors[0].what, HasSubstr(GetParam().what));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Between, Contradictions,
+    testing::Values(
+        Contradiction{"broker.heartbeat.interval.ms=2000\n", "broker.heartbeat.interval.ms",
+                      "more than a half of the 3000 of broker.session.timeout.ms"},
+        Contradiction{"message.max.bytes=20000000\n", "message.max.bytes",
+                      "more than the 16777216 of socket.request.max.bytes"},
+        Contradiction{"log.retention.ms=0\n", "log.retention.ms", "must be 1 or more, or -1"},
+        Contradiction{"group.consumer.session.timeout.ms=70000\n",
+                      "group.consumer.session.timeout.ms", "more than the 60000"},
+        Contradiction{"max.connections.per.ip.overrides=hostname\n",
+                      "max.connections.per.ip.overrides", "is not host:count"},
+        Contradiction{"listeners=PLAINTEXT://:9092,INSIDE://:9093\n", "listeners",
+                      "listener.security.protocol.map has no entry for INSIDE"},
+        Contradiction{"listeners=PLAINTEXT:9092\n", "listeners", "is not NAME://host:port"},
+        Contradiction{"listeners=PLAINTEXT://:9092,SSL://:9092\n", "listeners",
+                      "have the same port 9092"},
+        Contradiction{"listeners=CONTROLLER://:9093\n", "listeners", "only controller listeners"},
+        Contradiction{"advertised.listeners=PLAINTEXT://0.0.0.0:9092\n", "advertised.listeners",
+                      "nobody can connect to 0.0.0.0"},
+        Contradiction{"advertised.listeners=OUT://host:9092\n", "advertised.listeners",
+                      "listeners has no OUT"},
+        Contradiction{"inter.broker.listener.name=INSIDE\n", "inter.broker.listener.name",
+                      "no listener of brokers"},
+        Contradiction{"controller.quorum.voters=1@h:1,2@h:2\n", "controller.listener.names",
+                      "could not reach this one"}));
+
+TEST(Listeners, are_read_together) {
+    const Loaded loaded = load_text(
+        "listeners=INSIDE://10.0.0.1:9092,OUTSIDE://[::]:9094,CONTROLLER://:9093\n"
+        "advertised.listeners=INSIDE://broker-1:9092,OUTSIDE://example.org:443\n"
+        "listener.security.protocol.map=inside:PLAINTEXT, OUTSIDE:SASL_SSL\n"
+        "inter.broker.listener.name=INSIDE\n");
+    ASSERT_THAT(texts(loaded.errors), IsEmpty());
+    const auto listeners = read_listeners(BrokerConfig{loaded.given}.broker());
+    ASSERT_TRUE(listeners.has_value());
+    ASSERT_EQ(listeners->size(), 3u);
+    const ListenerSpec& inside = (*listeners)[0];
+    EXPECT_EQ(inside.name, "INSIDE");
+    EXPECT_EQ(inside.host, "10.0.0.1");
+    EXPECT_EQ(inside.advertised_host, "broker-1");
+    EXPECT_TRUE(inside.inter_broker);
+    const ListenerSpec& outside = (*listeners)[1];
+    EXPECT_EQ(outside.host, "::");
+    EXPECT_EQ(outside.protocol, SecurityProtocol::sasl_ssl);
+    EXPECT_EQ(outside.advertised_port, 443);
+    EXPECT_FALSE(outside.inter_broker);
+    EXPECT_TRUE((*listeners)[2].controller);
+}
+
+TEST(ConfigurationPage, is_the_one_in_docs) {
+    std::ifstream file{std::string{MILLRACE_SOURCE_DIR} + "/docs/configuration.md"};
+    std::stringstream text;
+    text << file.rdbuf();
+    EXPECT_EQ(text.str(), configuration_page()) << "print it anew: build/<preset>/bin/config_docs";
+}
+
+}  // namespace
+}  // namespace millrace::config
