@@ -1,8 +1,9 @@
-# millrace_fuzz(<name> SOURCES ... [ROOMS ...] [LIBS ...] [SEEDS <program>] [MAX_LENGTH <bytes>])
+# millrace_fuzz(<name> SOURCES ... [ROOMS ...] [LIBS ...] [SEEDS <program>] [MAX_LENGTH <bytes>]
+#               [DEFINITIONS <definition>...])
 #
-# A libFuzzer target fuzz_<name>, built only with MILLRACE_FUZZ (preset fuzz). SEEDS names a program
-# target that, run with a folder, writes first inputs there. tests/fuzz/run.sh runs all of them; it
-# finds them in fuzz_targets.txt of the build.
+# A libFuzzer target fuzz_<name>, built only with MILLRACE_FUZZ (preset fuzz). SEEDS names a target or
+# a script that, run as `<program> fuzz_<name> <folder>`, writes first inputs there. tests/fuzz/run.sh
+# runs all of them; it finds them in fuzz_targets.txt of the build.
 function(millrace_fuzz name)
     if(NOT MILLRACE_FUZZ)
         return()
@@ -18,9 +19,11 @@ function(millrace_fuzz name)
     target_compile_definitions(fuzz_${name} PRIVATE MILLRACE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                ${ARG_DEFINITIONS})
     set(seeds -)
-    if(ARG_SEEDS)
-        set(seeds ${ARG_SEEDS})
+    if(TARGET "${ARG_SEEDS}")
+        set(seeds ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${ARG_SEEDS})
         add_dependencies(fuzz_${name} ${ARG_SEEDS})
+    elseif(ARG_SEEDS)
+        set(seeds ${ARG_SEEDS})
     endif()
     if(NOT ARG_MAX_LENGTH)
         set(ARG_MAX_LENGTH 4096)

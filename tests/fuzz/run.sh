@@ -18,7 +18,7 @@ while read -r target seeds max_length; do
     corpus=$build/corpus/$target
     if [ ! -d "$corpus" ]; then
         mkdir -p "$corpus"
-        [ "$seeds" = - ] || "$build/bin/$seeds" "$target" "$corpus"
+        [ "$seeds" = - ] || "$seeds" "$target" "$corpus"
     fi
     log=$build/findings/$target.log
     if "$build/bin/$target" "$corpus" -max_total_time="$seconds" -max_len="$max_length" \

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 #include <zstd.h>
 
@@ -33,9 +34,7 @@ Buffer from_hex(std::string_view hex) {
     return bytes;
 }
 
-}  // namespace
-
-std::vector<ProtocolVector> protocol_vectors(const std::string& family) {
+std::vector<ProtocolVector> read_vectors(const std::string& family) {
     std::istringstream lines(
         decompressed(MILLRACE_SOURCE_DIR "/tests/vectors/" + family + ".txt.zst"));
     std::vector<ProtocolVector> vectors;
@@ -49,6 +48,15 @@ std::vector<ProtocolVector> protocol_vectors(const std::string& family) {
         vector.tree = line.substr(hex_end + 1);
     }
     return vectors;
+}
+
+}  // namespace
+
+const std::vector<ProtocolVector>& protocol_vectors(const std::string& family) {
+    static std::map<std::string, std::vector<ProtocolVector>> families;
+    const auto found = families.find(family);
+    return found != families.end() ? found->second
+                                   : families.emplace(family, read_vectors(family)).first->second;
 }
 
 }  // namespace millrace::test

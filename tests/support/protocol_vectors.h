@@ -18,8 +18,8 @@ struct ProtocolVector {
     std::string tree;  ///< As JSON; "-" where it was left out.
 };
 
-/// Of one family, or stops the program: without them a test would pass on nothing.
-std::vector<ProtocolVector> protocol_vectors(const std::string& family);
+/// Of one family, read once, or stops the program: without them a test would pass on nothing.
+const std::vector<ProtocolVector>& protocol_vectors(const std::string& family);
 
 inline const std::vector<std::string> vector_families = {
     "rpc", "metadata", "group", "transaction", "share", "remote_log", "data"};

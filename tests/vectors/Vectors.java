@@ -3,12 +3,16 @@
 //
 //   FOLDER/apis.txt      one line an API: versions, listeners, header versions
 //   FOLDER/<family>.txt  one line a vector: name, version, kind, bytes as hex, tree
+//   FOLDER/mutants.txt   one line a damaged vector: name, version, verdict, bytes as hex, "-"
 //
 // A family is the jar that a message comes from. Kinds: `default` (nothing set), `full` (everything
 // set), `nulls` (null wherever it is allowed), `empty` (empty strings, bytes and arrays), `large`
 // (sizes beyond one byte of varint), `tags` (full, with unknown tagged fields in every struct) and
 // `random`. The tree is the message as Kafka's JSON converter shows it, with snake_case names, bytes
 // as hex and records as their size; "-" where it would be big or can't show what matters.
+//
+// Verdicts on a mutant: `same` (read, and written again as it was), `read` (written differently, as
+// text that is no UTF-8 is, or not at all) and `refused`.
 //
 // A message is drawn from its definition in the jar, read by its converter, written, read back and
 // compared; the program fails when one does not survive that.
@@ -57,6 +61,8 @@ public final class Vectors {
             "kafka-transaction-coordinator", "transaction", "kafka-share-coordinator", "share",
             "kafka-metadata", "metadata", "kafka-raft", "data", "kafka-storage", "remote_log");
 
+    static PrintStream mutants;
+
     enum Kind { DEFAULT, FULL, NULLS, EMPTY, LARGE, TAGS, RANDOM }
 
     record Definition(JsonNode schema, Class<?> message, Class<?> converter) {}
@@ -67,6 +73,7 @@ public final class Vectors {
             writeApis(out);
         }
         int count = 0;
+        mutants = new PrintStream(new File(folder, "mutants.txt"), "UTF-8");
         for (String path : System.getProperty("java.class.path").split(File.pathSeparator)) {
             String family = FAMILIES.get(new File(path).getName().replaceFirst("-[0-9.]+\\.jar$", ""));
             if (family == null) {
@@ -78,6 +85,7 @@ public final class Vectors {
                 }
             }
         }
+        mutants.close();
         System.err.println(count + " vectors");
     }
 
@@ -177,12 +185,57 @@ public final class Vectors {
         if (!again.equals(message) || !Arrays.equals(write(again, version), body)) {
             throw new IllegalStateException(message + " changes in a round trip: " + again);
         }
+        if (kind == Kind.FULL || kind == Kind.TAGS) {
+            for (int i = 0; i < 6; i++) {
+                writeMutant(definition, version, mutated(body, random));
+            }
+        }
         String tree = "-";
         if (kind != Kind.LARGE) {
             JsonNode json = (JsonNode) call(definition.converter, "write", 3, again, version, false);
             tree = JSON.writeValueAsString(new Tree(definition.schema).of(json));
         }
         return HexFormat.of().formatHex(body) + " " + tree;
+    }
+
+    // One to three small damages of the kind that lengths, counts and tags are sensitive to.
+    static byte[] mutated(byte[] body, Random random) {
+        byte[] bytes = body;
+        for (int damages = 1 + random.nextInt(3); damages > 0 && bytes.length > 0; damages--) {
+            int at = random.nextInt(bytes.length);
+            bytes = switch (random.nextInt(5)) {
+                case 0 -> Arrays.copyOf(bytes, at);
+                case 1 -> joined(bytes, at, new byte[] {(byte) random.nextInt(4)}, at);
+                case 2 -> joined(bytes, at, new byte[0], at + 1);
+                case 3 -> joined(bytes, at, new byte[] {(byte) (1 << random.nextInt(8))}, at + 1);
+                default -> {
+                    byte[] edges = {0, 1, -1, 127, -128};
+                    yield joined(bytes, at, new byte[] {edges[random.nextInt(5)]}, at + 1);
+                }
+            };
+        }
+        return bytes;
+    }
+
+    static byte[] joined(byte[] bytes, int end, byte[] middle, int start) {
+        ByteBuffer out = ByteBuffer.allocate(end + middle.length + bytes.length - start);
+        return out.put(bytes, 0, end).put(middle).put(bytes, start, bytes.length - start).array();
+    }
+
+    static void writeMutant(Definition definition, short version, byte[] bytes) throws Exception {
+        Message message = (Message) definition.message.getConstructor().newInstance();
+        ByteBuffer input = ByteBuffer.wrap(bytes);
+        String verdict = "refused";
+        try {
+            message.read(new ByteBufferAccessor(input), version);
+            verdict = "read";
+            byte[] used = Arrays.copyOf(bytes, input.position());
+            verdict = Arrays.equals(write(message, version), used) ? "same" : "read";
+        } catch (RuntimeException e) {
+            // The verdict says how far it came.
+        }
+        mutants.println(definition.schema.get("name").asText() + " " + version + " " + verdict
+                + " " + HexFormat.of().formatHex(bytes) + " -");
     }
 
     static byte[] write(Message message, short version) {

@@ -202,7 +202,7 @@ private:
                 line(d, "break;");
             });
             if (!test.empty()) {
-                line(depth + 3, "tags.keep(unknown_tags);");
+                line(depth + 3, "in.fail(\"tagged field of another version\");");
                 line(depth + 3, "break;");
             }
         }

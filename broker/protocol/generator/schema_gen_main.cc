@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -99,6 +100,19 @@ std::string all_header(const std::vector<Message>& messages) {
     return out;
 }
 
+// A message that is gone must not linger as a header that still compiles.
+void remove_all_but(const std::filesystem::path& folder, const std::vector<Message>& messages) {
+    std::set<std::string> kept = {"all"};
+    for (const Message& message : messages) {
+        kept.insert(message.cpp_name);
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        if (entry.path().extension() == ".h" && kept.count(entry.path().stem()) == 0) {
+            std::filesystem::remove(entry.path());
+        }
+    }
+}
+
 int run(const std::filesystem::path& to, std::size_t groups,
         const std::vector<std::string>& paths) {
     std::filesystem::create_directories(to / "protocol" / "messages");
@@ -110,6 +124,7 @@ int run(const std::filesystem::path& to, std::size_t groups,
         }
     }
     const auto folder = to / "protocol" / "messages";
+    remove_all_but(folder, messages);
     std::vector<std::vector<const Message*>> grouped(groups);
     for (std::size_t i = 0; i < messages.size(); ++i) {
         write_if_changed(folder / (messages[i].cpp_name + ".h"), emit_header(messages[i]));

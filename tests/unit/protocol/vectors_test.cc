@@ -22,7 +22,7 @@ std::string label(const ProtocolVector& vector) {
 
 class Vectors : public testing::TestWithParam<std::string> {
 protected:
-    const std::vector<ProtocolVector> vectors_ = test::protocol_vectors(GetParam());
+    const std::vector<ProtocolVector>& vectors_ = test::protocol_vectors(GetParam());
 };
 
 INSTANTIATE_TEST_SUITE_P(Family, Vectors, testing::ValuesIn(test::vector_families),
