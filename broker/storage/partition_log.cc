@@ -60,7 +60,11 @@ Result<bool> is_aged(Segment& segment, const record::BatchView& batch, const Log
     const bool timed = first.value_or(-1) >= 0 && batch.max_timestamp() >= 0;
     const Duration age =
         timed ? Timestamp{batch.max_timestamp()} - Timestamp{*first} : now - segment.touched();
-    return age > limits.segment_age - limits.segment_jitter;
+    // What is compacted has to leave the active segment before its lag has passed.
+    const Duration limit = limits.cleanup.compact
+                               ? std::min(limits.segment_age, limits.max_compaction_lag)
+                               : limits.segment_age;
+    return age > limit - limits.segment_jitter;
 }
 
 /// How many of `batches` go into the active segment before it is full.

@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "model/ids.h"
 #include "runtime/disk.h"
+#include "storage/compaction.h"
 #include "storage/leader_epoch_cache.h"
 #include "storage/limits.h"
 #include "storage/producer_state.h"
@@ -188,7 +189,8 @@ public:
 
     // --- Cut ------------------------------------------------------------------------------------
 
-    /// Drops everything at and above `end`. A batch that spans it goes as a whole.
+    /// Drops everything at and above `end`. Code::busy for a moment while compaction renames files,
+    /// as for the two below: try again. A batch that spans it goes as a whole.
     Result<void> truncate_to(Offset end);
     /// Drops everything; the log is empty and goes on at `start`.
     Result<void> truncate_fully_and_start_at(Offset start);
@@ -206,6 +208,19 @@ public:
     Result<std::string> retire_folder(const std::string& name);
     /// Renames the folder of a future log to its final name, or any log's to another.
     Result<void> rename_folder(const std::string& name);
+
+    // --- Compaction -----------------------------------------------------------------------------
+
+    /// `first_dirty`: the last round's cleaned_end(); `upper`: nothing above it is decided yet;
+    /// `recorded_end`: the recovery point as last written to its checkpoint (only what a recovery
+    /// will not scan may have gaps).
+    Result<CompactionNeed> compaction_need(Timestamp now, Offset first_dirty, Offset upper,
+                                           Offset recorded_end);
+    Result<std::unique_ptr<CompactionRound>> begin_compaction(const CompactionNeed& need,
+                                                              const CompactionBudget& budget,
+                                                              Timestamp now);
+    /// Takes over what the last piece did. False once the round is over, for good or ill.
+    Result<bool> continue_compaction(CompactionRound& round);
 
     // --- Sync -----------------------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ Result<void> PartitionLog::truncate_to(Offset end) {
     if (end >= s.end) {
         return {};
     }
+    MR_TRY_VOID(s.free_to_cut());
     if (s.segments.empty() || end <= s.segments.front()->base()) {
         return s.or_fail(start_over(s, end, last_touched(s)));
     }
@@ -98,7 +99,7 @@ Result<void> PartitionLog::truncate_to(Offset end) {
 
 Result<void> PartitionLog::truncate_fully_and_start_at(Offset start) {
     LogState& s = *state_;
-    MR_TRY_VOID(s.usable());
+    MR_TRY_VOID(s.free_to_cut());
     return s.or_fail(start_over(s, start, last_touched(s)));
 }
 
@@ -113,7 +114,8 @@ Result<bool> PartitionLog::advance_start(Offset start) {
     if (s.epochs.truncate_from_start(start)) {
         s.epochs_dirty = true;
     }
-    const std::size_t sealed = s.segments.empty() ? 0 : s.segments.size() - 1;
+    // While compaction renames files, they stay until retention looks again.
+    const std::size_t sealed = s.segments.empty() || s.renaming ? 0 : s.segments.size() - 1;
     const std::size_t gone =
         std::min(sealed, count_front(s, start, [](const Segment&, Offset) { return true; }));
     MR_TRY_VOID(s.or_fail(s.retire_segments(0, gone)));
@@ -170,7 +172,7 @@ RetiredFiles PartitionLog::take_retired() {
 
 Result<void> PartitionLog::rename_folder(const std::string& name) {
     LogState& s = *state_;
-    MR_TRY_VOID(s.usable());
+    MR_TRY_VOID(s.free_to_cut());
     std::string path = join_path(s.directory->path(), name);
     if (s.folder_exists) {
         MR_TRY_VOID(s.or_fail(s.disk().rename(s.folder, path)));

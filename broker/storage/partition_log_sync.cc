@@ -91,7 +91,7 @@ Result<void> PartitionLog::sync_now() {
 
 Result<void> PartitionLog::close_cleanly() {
     LogState& s = *state_;
-    MR_TRY_VOID(s.usable());
+    MR_TRY_VOID(s.free_to_cut());
     if (!s.segments.empty()) {
         MR_TRY(auto files, s.or_fail(s.active().seal()));
         std::move(files.begin(), files.end(), std::back_inserter(s.unsynced_files));

@@ -4,6 +4,9 @@
 //   storage_files write DIR          one log of each kind, closed in order
 //   storage_files read DIR           opens every log as after a crash, prints a line for each
 //   storage_files read-clean DIR     opens them as the clean-shutdown mark says
+//   storage_files write-keyed DIR SEED       a log to compact: keys, tombstones, transactions
+//   storage_files compact DIR AFTER_MS       compacts all of every log, that long after the last
+//   write
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -140,6 +143,136 @@ Result<void> write_logs(LogStore& store) {
     return close_all(store, logs);
 }
 
+/// A log in which everything that compaction looks at occurs, drawn from `seed`.
+class KeyedWriter {
+public:
+    KeyedWriter(PartitionLog& log, std::uint64_t seed) : log_(log), random_(seed) {}
+
+    Result<void> run(int batches) {
+        for (int i = 0; i < batches; ++i) {
+            const std::int64_t producer = random_.between(-2, 4);
+            Producer& state = producers_[producer];
+            if (producer >= 2 && state.open && random_.one_in(3)) {
+                MR_TRY_VOID(end_transaction(producer, state));
+            } else {
+                MR_TRY_VOID(write_batch(producer, state));
+            }
+        }
+        for (auto& [producer, state] : producers_) {
+            if (state.open && !random_.one_in(4)) {
+                MR_TRY_VOID(end_transaction(producer, state));
+            }
+        }
+        return {};
+    }
+
+private:
+    struct Producer {
+        std::int16_t epoch = 0;
+        std::int32_t sequence = 0;
+        bool open = false;
+    };
+
+    Result<void> write_batch(std::int64_t producer, Producer& state) {
+        record::BatchOptions options{.base_offset = log_.end(), .leader_epoch = LeaderEpoch{0}};
+        const int records = static_cast<int>(random_.between(1, 6));
+        if (producer >= 0) {
+            options.producer_id = ProducerId{producer};
+            options.producer_epoch = ProducerEpoch{state.epoch};
+            options.base_sequence = state.sequence;
+            options.is_transactional = producer >= 2;
+            state.sequence += records;
+            state.open = producer >= 2;
+        }
+        if (producer == -2) {
+            options.append_time = (now + log_.end().value * 1ms).milliseconds;
+        }
+        record::BatchBuilder builder(options);
+        for (int i = 0; i < records; ++i) {
+            const std::string key = fmt::format("k{}", random_.below(40));
+            const std::string value(random_.below(60), 'v');
+            builder.append(
+                {.timestamp = now.milliseconds + log_.end().value + i,
+                 .key = random_.one_in(30) ? std::nullopt : std::optional{as_bytes(key)},
+                 .value = random_.one_in(5) ? std::nullopt : std::optional{as_bytes(value)}});
+        }
+        return append(log_, builder.finish());
+    }
+
+    Result<void> end_transaction(std::int64_t producer, Producer& state) {
+        Buffer marker = record::end_transaction_batch(
+            ProducerId{producer}, ProducerEpoch{state.epoch},
+            {random_.one_in(2) ? record::ControlType::abort : record::ControlType::commit, 0},
+            now.milliseconds + log_.end().value);
+        record::patch_base_offset(marker, log_.end());
+        record::patch_leader_epoch(marker, LeaderEpoch{0});
+        MR_TRY_VOID(append(log_, marker));
+        state.open = false;
+        if (random_.one_in(6)) {
+            ++state.epoch;
+            state.sequence = 0;
+        }
+        return {};
+    }
+
+    PartitionLog& log_;
+    SeededRandom random_;
+    std::map<std::int64_t, Producer> producers_;
+};
+
+LogLimits keyed_limits() {
+    return {.segment_bytes = 4_KiB,
+            .index_interval = 512_B,
+            .cleanup = {.remove = false, .compact = true},
+            .delete_retention = 1h};
+}
+
+Result<void> write_keyed(LogStore& store, std::uint64_t seed) {
+    std::vector<std::unique_ptr<PartitionLog>> logs;
+    for (std::uint64_t i = 0; i < 10; ++i) {
+        MR_TRY(auto log, store.create({fmt::format("keyed{}", i), PartitionIndex{0}},
+                                      Uuid{2, i + 1}, keyed_limits()));
+        MR_TRY_VOID(KeyedWriter(*log, seed * 100 + i).run(300));
+        logs.push_back(std::move(log));
+    }
+    return close_all(store, logs);
+}
+
+Result<void> compact(PartitionLog& log, Timestamp at) {
+    MR_TRY(const auto need,
+           log.compaction_need(at, Offset{0}, log.producers().last_stable(log.end()), log.end()));
+    if (need.end == log.start()) {
+        return {};
+    }
+    MR_TRY(const auto round, log.begin_compaction(need, {}, at));
+    while (true) {
+        round->work();
+        MR_TRY(const bool more, log.continue_compaction(*round));
+        if (!more) {
+            break;
+        }
+    }
+    if (round->failure()) {
+        return *round->failure();
+    }
+    const CompactionStats stats = round->stats();
+    fmt::print("{} below {}: {} of {} bytes, {} of {} segments, {} keys\n", log.partition(),
+               round->cleaned_end(), stats.bytes_written, stats.bytes_read, stats.segments_after,
+               stats.segments_before, stats.keys);
+    return {};
+}
+
+Result<void> compact_all(LogStore& store, Duration after) {
+    std::vector<std::unique_ptr<PartitionLog>> logs;
+    for (const FoundLog& found : store.found()) {
+        MR_TRY(auto log, store.load(found, keyed_limits()));
+        MR_TRY(const auto largest, log->search_max_timestamp()->run());
+        MR_TRY_VOID(compact(*log, largest->timestamp + after));
+        logs.push_back(std::move(log));
+    }
+    return close_all(store, logs);
+}
+
 struct Digest {
     std::int64_t records = 0;
     std::uint32_t crc = 0;
@@ -238,7 +371,7 @@ Result<void> read_logs(LogStore& store, bool as_after_a_crash) {
     return {};
 }
 
-Result<void> run(const std::string& command, const std::string& path) {
+Result<void> run(const std::string& command, const std::string& path, std::int64_t number) {
     MR_TRY(const auto node, runtime::RealNode::create({}));
     SeededRandom random{7};
     StoreIdentity identity{.cluster_id = "cGVlcmthZmthcGVlcmthZg", .node = BrokerId{1}};
@@ -258,6 +391,12 @@ Result<void> run(const std::string& command, const std::string& path) {
     if (command == "read" || command == "read-clean") {
         return read_logs(*store, command == "read");
     }
+    if (command == "write-keyed") {
+        return write_keyed(*store, static_cast<std::uint64_t>(number));
+    }
+    if (command == "compact") {
+        return compact_all(*store, number * 1ms);
+    }
     return Error::make(Code::invalid, "no command '{}'", command);
 }
 
@@ -265,11 +404,11 @@ Result<void> run(const std::string& command, const std::string& path) {
 }  // namespace millrace::storage
 
 int main(int argc, char** argv) {
-    if (argc != 3) {
-        fmt::print(stderr, "usage: storage_files write|read|read-clean DIR\n");
+    if (argc < 3) {
+        fmt::print(stderr, "usage: storage_files COMMAND DIR [NUMBER]\n");
         return 2;
     }
-    const auto done = millrace::storage::run(argv[1], argv[2]);
+    const auto done = millrace::storage::run(argv[1], argv[2], argc > 3 ? std::atoll(argv[3]) : 0);
     if (!done) {
         fmt::print(stderr, "{}\n", done.error().to_string());
         return 1;

@@ -18,7 +18,15 @@ std::string CachedFile::path() const {
     return join_path(folder_, offset_name(base_, suffix_));
 }
 
+Result<void> CachedFile::pin() {
+    MR_TRY(pinned_, open());
+    return {};
+}
+
 Result<runtime::FilePtr> CachedFile::open() {
+    if (pinned_) {
+        return pinned_;
+    }
     return open(runtime::OpenMode::read_write);
 }
 

@@ -51,6 +51,8 @@ public:
     /// The same, created empty if absent.
     Result<runtime::FilePtr> create();
     void close();
+    /// Opens it and keeps it open until this object goes: its name is about to change.
+    Result<void> pin();
 
     std::string path() const;
     Offset base() const { return base_; }
@@ -62,7 +64,8 @@ private:
     FileCache& cache_;
     const std::string& folder_;
     const Offset base_;
-    const std::string_view suffix_;              // One of storage::suffix, so it lives for ever.
+    const std::string_view suffix_;  // One of storage::suffix, so it lives for ever.
+    runtime::FilePtr pinned_;
     runtime::FilePtr file_;                      // Guarded by the cache's mutex, as is ...
     std::list<CachedFile*>::iterator position_;  // ... this; valid while file_ is set.
 };

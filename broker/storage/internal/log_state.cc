@@ -28,6 +28,14 @@ Result<void> LogState::usable() const {
     return {};
 }
 
+Result<void> LogState::free_to_cut() const {
+    MR_TRY_VOID(usable());
+    if (renaming) {
+        return Error::make(Code::busy, "{}: compaction renames its files", partition);
+    }
+    return {};
+}
+
 Error LogState::fail(Error error) {
     if (!failure) {
         failure = error.with_context(partition.to_string());

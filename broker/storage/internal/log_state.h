@@ -46,6 +46,7 @@ public:
     runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
     std::optional<Offset> syncing_to;
 
+    bool renaming = false;  // Compaction is: no segment may be cut or retired.
     std::vector<std::string> retired;
     std::uint64_t written_back = 0;  // Of the active segment, handed out by take_writeback().
 
@@ -54,6 +55,8 @@ public:
 
     /// The error that every call answers once the log or its directory has failed.
     Result<void> usable() const;
+    /// The same, and that no files are being renamed.
+    Result<void> free_to_cut() const;
     /// Fails the log for good, and its directory if the disk is at fault. Returns the error.
     Error fail(Error error);
     /// `result`, after failing the log if it is an error.

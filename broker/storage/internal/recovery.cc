@@ -271,7 +271,7 @@ Result<void> Recovery::scan_from(std::size_t first) {
     MR_TRY_VOID(s_.rebuild_producers(input_.now));
     for (std::size_t i = 0; i < rest.size(); ++i) {
         const Offset base = rest[i]->base();
-        const bool gap = i > 0 && (base < s_.end || (base > s_.end && !input_.gaps_allowed));
+        const bool gap = i > 0 && !follows(base);
         if (i > 0 && !gap) {
             s_.producers.set_end(base);
             s_.end = base;
@@ -293,6 +293,15 @@ Result<void> Recovery::scan_from(std::size_t first) {
     }
     s_.producers.expire(input_.now, s_.limits.producer_expiry);
     return {};
+}
+
+/// May a segment begin at `base` behind what was scanned so far?
+bool Recovery::follows(Offset base) const {
+    if (base <= s_.end) {
+        return base == s_.end;
+    }
+    // Compaction leaves gaps, but only in what was synced and recorded as such.
+    return input_.gaps_allowed || base <= input_.recovery_point;
 }
 
 Result<void> Recovery::check_entry(const WholeEntry& entry, const Segment& segment) const {

@@ -37,6 +37,7 @@ private:
     Result<void> scan_from(std::size_t first);
     /// False if damage was found and cut away.
     Result<bool> scan(Segment& segment);
+    bool follows(Offset base) const;
     Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
     void note_epoch(const EntryHeader& header);
     Result<void> cut_damage(Segment& segment, std::uint64_t position, const Error& reason);

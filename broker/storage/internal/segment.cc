@@ -34,13 +34,12 @@ void CheckedRanges::cut(std::uint64_t end) {
 
 Segment::Segment(FileCache& cache, const std::string& folder, Offset base, Bytes index_interval)
     : base_(base),
-      index_interval_(index_interval),
       end_(base),
       log_(cache, folder, base, suffix::log),
       offsets_(cache, folder, base, suffix::index),
       times_(cache, folder, base, suffix::time_index),
       transactions_(cache, folder, base),
-      max_timestamp_offset_(base) {}
+      rule_(base, index_interval) {}
 
 std::vector<std::string> Segment::paths() const {
     const std::string log = log_.path();
@@ -75,27 +74,16 @@ void Segment::note(const EntryHeader& entry) {
     if (size_ == 0) {
         first_timestamp_ = entry.max_timestamp;
     }
-    if (entry.max_timestamp > max_timestamp_) {
-        max_timestamp_ = entry.max_timestamp;
-        max_timestamp_offset_ = entry.last;
+    const IndexRule::Due due = rule_.note(entry);
+    if (due.offset) {
+        offsets_.add(*due.offset);
     }
-    if (bytes_since_index_ > static_cast<std::uint64_t>(index_interval_.count)) {
-        offsets_.add({static_cast<std::int32_t>(entry.last - base_),
-                      static_cast<std::int32_t>(entry.position)});
-        add_time_entry();
-        bytes_since_index_ = 0;
+    if (due.time) {
+        times_.add(*due.time);
     }
     remember(entry);
-    bytes_since_index_ += entry.size;
     size_ = entry.end();
     end_ = entry.next();
-}
-
-void Segment::add_time_entry() {
-    if (max_timestamp_ > last_indexed_timestamp_) {
-        times_.add({max_timestamp_, static_cast<std::int32_t>(max_timestamp_offset_ - base_)});
-        last_indexed_timestamp_ = max_timestamp_;
-    }
 }
 
 void Segment::remember(const EntryHeader& entry) {
@@ -130,7 +118,9 @@ void Segment::preallocate(runtime::File& file, std::size_t coming, Bytes segment
 }
 
 Result<std::vector<runtime::FilePtr>> Segment::seal() {
-    add_time_entry();
+    if (const auto time = rule_.take_time()) {
+        times_.add(*time);
+    }
     MR_TRY(auto log, log_.open());
     if (reserved_ > size_) {
         MR_TRY_VOID(log->truncate(size_));
@@ -155,16 +145,26 @@ Result<void> Segment::adopt(std::uint64_t size) {
         MR_TRY_VOID(offsets_.adopt());
         MR_TRY_VOID(times_.adopt());
     }
-    MR_TRY_VOID(load_max_timestamp());
+    MR_TRY(const auto last, times_.last());
+    rule_.resume(last);
     return {};
 }
 
-Result<void> Segment::load_max_timestamp() {
-    MR_TRY(const auto last, times_.last());
-    max_timestamp_ = last ? last->timestamp : -1;
-    last_indexed_timestamp_ = max_timestamp_;
-    max_timestamp_offset_ = last ? base_ + last->relative_offset : base_;
-    return {};
+void Segment::install(std::uint64_t size, Offset end, std::size_t offset_entries,
+                      std::size_t time_entries, const TimeEntry& last_time) {
+    size_ = size;
+    end_ = end;
+    offsets_.trust(offset_entries);
+    times_.trust(time_entries);
+    rule_.resume(time_entries > 0 ? std::optional{last_time} : std::nullopt);
+    checked_.add(0, size);
+}
+
+Result<void> Segment::pin() {
+    MR_TRY_VOID(log_.pin());
+    MR_TRY_VOID(offsets_.file().pin());
+    MR_TRY_VOID(times_.file().pin());
+    return transactions_.has_file() ? transactions_.file().pin() : Result<void>{};
 }
 
 void Segment::reset() {
@@ -172,10 +172,7 @@ void Segment::reset() {
     end_ = base_;
     offsets_.clear();
     times_.clear();
-    bytes_since_index_ = 0;
-    max_timestamp_ = -1;
-    last_indexed_timestamp_ = -1;
-    max_timestamp_offset_ = base_;
+    rule_.resume(std::nullopt);
     first_timestamp_.reset();
     forget_recent();
     checked_ = {};
@@ -183,7 +180,8 @@ void Segment::reset() {
 
 Result<void> Segment::load_tail() {
     forget_recent();
-    MR_TRY_VOID(load_max_timestamp());
+    MR_TRY(const auto last_time, times_.last());
+    rule_.resume(last_time);
     MR_TRY(const auto last, offsets_.last());
     const auto from = last ? static_cast<std::uint64_t>(last->position) : 0;
     if (from >= size_ && size_ > 0) {
@@ -191,7 +189,6 @@ Result<void> Segment::load_tail() {
                            size_);
     }
     end_ = base_;
-    bytes_since_index_ = 0;
     MR_TRY(auto file, log_.open());
     HeaderWalk walk(std::move(file), from, size_);
     while (true) {
@@ -206,12 +203,8 @@ Result<void> Segment::load_tail() {
             return Error::make(Code::corrupt, "{}: offset {} at position {} after {}", log_.path(),
                                (*entry)->first, (*entry)->position, end_);
         }
-        if ((*entry)->max_timestamp > max_timestamp_) {
-            max_timestamp_ = (*entry)->max_timestamp;
-            max_timestamp_offset_ = (*entry)->last;
-        }
+        rule_.pass(**entry);
         remember(**entry);
-        bytes_since_index_ += (*entry)->size;
         end_ = (*entry)->next();
     }
 }

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "storage/internal/entry.h"
+#include "storage/internal/index_rule.h"
 #include "storage/internal/log_names.h"
 #include "storage/internal/sparse_index.h"
 #include "storage/internal/transaction_index.h"
@@ -43,6 +44,8 @@ public:
     Offset end() const { return end_; }  ///< One past the last offset in it; base() if empty.
     bool empty() const { return size_ == 0; }
     Result<runtime::FilePtr> file() { return log_.open(); }
+    /// Opens every file and keeps it open: their names are about to change.
+    Result<void> pin();
     CachedFile& log_file() { return log_; }
     OffsetIndex& offset_index() { return offsets_; }
     TimeIndex& time_index() { return times_; }
@@ -67,6 +70,9 @@ public:
     /// Takes files and indexes as they are, for a sealed segment; end() is set by set_end().
     Result<void> adopt(std::uint64_t size);
     void set_end(Offset end) { end_ = end; }
+    /// Takes for known what compaction has just written under this name.
+    void install(std::uint64_t size, Offset end, std::size_t offset_entries,
+                 std::size_t time_entries, const TimeEntry& last_time);
     /// Walks headers from the last indexed batch to the end: end(), the largest timestamp, recent
     /// batches. After adopt(), for the active segment; after a cut. Code::corrupt if it can't.
     Result<void> load_tail();
@@ -89,7 +95,7 @@ public:
 
     /// Largest timestamp, and the last offset of the batch that has it; -1 if none has one.
     std::pair<std::int64_t, Offset> max_timestamp() const {
-        return {max_timestamp_, max_timestamp_offset_};
+        return {rule_.max_timestamp(), rule_.max_timestamp_offset()};
     }
     /// The first batch's largest timestamp: what the segment's age counts from.
     Result<std::optional<std::int64_t>> first_timestamp();
@@ -118,23 +124,17 @@ private:
     const Recent& recent_at(std::size_t age_order) const;
     void remember(const EntryHeader& entry);
     void forget_recent();
-    void add_time_entry();
-    Result<void> load_max_timestamp();
     Result<std::uint64_t> walk_start(Offset target);
 
     const Offset base_;
-    const Bytes index_interval_;
     std::uint64_t size_ = 0;
     Offset end_;
     CachedFile log_;
     OffsetIndex offsets_;
     TimeIndex times_;
     TransactionIndex transactions_;
-    std::uint64_t bytes_since_index_ = 0;
     std::uint64_t reserved_ = 0;  // Space is allocated up to here.
-    std::int64_t max_timestamp_ = -1;
-    Offset max_timestamp_offset_;
-    std::int64_t last_indexed_timestamp_ = -1;
+    IndexRule rule_;
     std::optional<std::int64_t> first_timestamp_;
     Timestamp touched_;
     std::vector<Recent>

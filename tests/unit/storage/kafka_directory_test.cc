@@ -8,7 +8,7 @@
 namespace millrace::storage::test {
 namespace {
 
-class KafkaDirectory : public OnDisk {
+class KafkaDirectory : public OnRealDisk {
 protected:
     std::unique_ptr<LogStore> open(const std::string& name) {
         const std::string command = "tar -C " + root_ +

@@ -11,6 +11,7 @@
 #include "record/batch_view.h"
 #include "record/control.h"
 #include "runtime/real/real_node.h"
+#include "runtime/sim/simulation.h"
 #include "storage/log_directory.h"
 #include "storage/partition_log.h"
 
@@ -77,29 +78,23 @@ inline Result<void> append(PartitionLog& log, const OwnedBatch& batch, Timestamp
     return log.append({&view, 1}, now);
 }
 
-/// A real disk below /tmp with one log directory.
-class OnDisk : public testing::Test {
+/// One log directory on some disk.
+class OneDirectory : public testing::Test {
 protected:
-    OnDisk() {
-        char name[] = "/tmp/storage-test-XXXXXX";
-        root_ = mkdtemp(name);
-        node_ = *runtime::RealNode::create({});
+    OneDirectory(runtime::Disk& disk, std::string root) : root_(std::move(root)), disk_(disk) {
         directory_ = open_directory();
     }
-    ~OnDisk() override {
-        directory_.reset();
-        EXPECT_TRUE(disk().remove_tree(root_));
-    }
 
-    runtime::Disk& disk() { return node_->disk(); }
+    runtime::Disk& disk() { return disk_; }
     std::shared_ptr<LogDirectory> open_directory(std::size_t open_files_max = 16) {
-        return std::make_shared<LogDirectory>(disk(), root_, Uuid{1, 2}, Logger{}, open_files_max);
+        return std::make_shared<LogDirectory>(disk_, root_, Uuid{1, 2}, Logger{}, open_files_max);
     }
     std::unique_ptr<PartitionLog> create(const LogLimits& limits = {}) {
         return PartitionLog::create(directory_, partition_, topic_id_, limits);
     }
     Result<std::unique_ptr<PartitionLog>> recover(const RecoveryInput& input = {},
                                                   const LogLimits& limits = {}) {
+        report_ = {};
         return PartitionLog::recover(directory_, partition_, limits, input, &report_);
     }
     std::string in_log(const std::string& name) const {
@@ -107,11 +102,45 @@ protected:
     }
 
     std::string root_;
-    std::unique_ptr<runtime::RealNode> node_;
+    runtime::Disk& disk_;
     std::shared_ptr<LogDirectory> directory_;
     const Uuid topic_id_{3, 4};
     TopicPartition partition_{"orders", PartitionIndex{0}};
     RecoveryReport report_;
+};
+
+/// Bases are built in order: the machine before the directory on it.
+struct SimulatedMachine {
+    explicit SimulatedMachine(std::uint64_t seed = 1, runtime::sim::Ambient ambient = {})
+        : simulation({.seed = seed, .plan = {.ambient = ambient}}),
+          node(simulation.add_node({.name = "n1"})) {
+        MR_ASSERT(node.disk().create_directories("/data").has_value());
+        MR_ASSERT(node.disk().sync_directory("/").has_value());
+    }
+    runtime::sim::Simulation simulation;
+    runtime::sim::SimNode& node;
+};
+
+class OnDisk : private SimulatedMachine, public OneDirectory {
+protected:
+    OnDisk() : OneDirectory(SimulatedMachine::node.disk(), "/data") {}
+    runtime::sim::SimDisk& sim_disk() { return SimulatedMachine::node.sim_disk(); }
+};
+
+struct RealMachine {
+    RealMachine() : node(*runtime::RealNode::create({})) {
+        char name[] = "/tmp/storage-test-XXXXXX";
+        root = mkdtemp(name);
+    }
+    ~RealMachine() { EXPECT_TRUE(node->disk().remove_tree(root)); }
+    std::unique_ptr<runtime::RealNode> node;
+    std::string root;
+};
+
+class OnRealDisk : private RealMachine, public OneDirectory {
+protected:
+    OnRealDisk() : OneDirectory(node->disk(), root) {}
+    ~OnRealDisk() override { directory_.reset(); }
 };
 
 inline std::string read_slice(const ReadSlice& slice) {
