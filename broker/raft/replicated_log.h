@@ -4,8 +4,6 @@
 // for tests. Used only on the control loop.
 #pragma once
 
-#include <span>
-
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/unique_function.h"
@@ -20,8 +18,6 @@ public:
 
     virtual Offset start() const = 0;
     virtual Offset end() const = 0;
-    /// Epochs of what is in the log, as recovered; asked once at start.
-    virtual EpochHistory recovered_epochs() const = 0;
 
     /// Whole batches that carry their offsets and epochs and continue the log.
     virtual Result<void> append(ByteView batches) = 0;
@@ -37,6 +33,10 @@ public:
     /// Makes everything appended so far durable. `done` runs later, on the control loop. One at a
     /// time.
     virtual void sync(UniqueFunction<void(Result<void>)> done) = 0;
+    /// The same in place, before the loop runs.
+    virtual Result<void> sync_now() = 0;
+    /// Leaves what makes the next start quick. Blocking; nothing follows.
+    virtual Result<void> close() = 0;
 };
 
 }  // namespace millrace::raft

@@ -1,0 +1,333 @@
+#include "raft/internal/driver.h"
+
+#include <algorithm>
+
+#include "base/overloaded.h"
+#include "raft/internal/control_batch.h"
+#include "raft/internal/quorum_state_file.h"
+#include "record/batch_view.h"
+
+namespace millrace::raft {
+
+namespace {
+
+constexpr const char* quorum_state_name = "quorum-state";
+
+CoreConfig core_config(const QuorumConfig& quorum) {
+    return {.self = {quorum.node_id, quorum.directory_id},
+            .can_vote = quorum.is_controller,
+            .cluster_id = quorum.cluster_id,
+            .listeners = quorum.listeners,
+            .static_voters = quorum.voters,
+            .bootstrap_servers = quorum.bootstrap_servers,
+            .auto_join = quorum.auto_join,
+            .election_timeout = quorum.election_timeout,
+            .election_backoff_max = quorum.election_backoff_max,
+            .fetch_timeout = quorum.fetch_timeout,
+            .request_timeout = quorum.request_timeout,
+            .retry_backoff = quorum.retry_backoff};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RaftDriver>> RaftDriver::open(DriverOptions options, runtime::Node& node,
+                                                     std::unique_ptr<ReplicatedLog> log,
+                                                     Channel& channel) {
+    MR_TRY(auto recovered, recover(node.disk(), options.directory, *log, node.log()));
+    return std::unique_ptr<RaftDriver>(std::make_unique<Driver>(
+        std::move(options), node, std::move(log), channel, std::move(recovered)));
+}
+
+Driver::Driver(DriverOptions options, runtime::Node& node, std::unique_ptr<ReplicatedLog> log,
+               Channel& channel, Recovered recovered)
+    : options_(std::move(options)),
+      executor_(*node.control_shard().executor),
+      disk_(node.disk()),
+      pool_(node.disk_pool()),
+      random_(*node.control_shard().random),
+      log_out_(node.log()),
+      channel_(channel),
+      log_(std::move(log)),
+      recovered_(std::move(recovered)) {}
+
+Driver::~Driver() {
+    channel_.on_disconnect(nullptr);
+    executor_.cancel(timer_);
+}
+
+void Driver::start(StateListener& listener, UniqueFunction<void(Error)> on_halt) {
+    MR_ASSERT(recovered_.has_value());
+    listener_ = &listener;
+    on_halt_ = std::move(on_halt);
+    snapshots_ = std::move(recovered_->snapshots);
+    needs_snapshot_ = recovered_->state.snapshot.has_value();
+    leader_.leader = no_broker;
+    core_ = std::make_unique<RaftCore>(core_config(options_.quorum), std::move(recovered_->state),
+                                       random_, executor_.clock().now());
+    recovered_.reset();
+    channel_.on_disconnect(guarded([this](BrokerId node) { step(ConnectionLost{node}); }));
+    schedule_delivery();
+    step(Tick{});
+}
+
+// ---- The core -----------------------------------------------------------------------------------
+
+void Driver::step(Event event) {
+    if (stopped_ || !core_) {
+        return;
+    }
+    queued_.push_back(std::move(event));
+    if (stepping_) {
+        return;
+    }
+    stepping_ = true;
+    while (!queued_.empty() && !stopped_) {
+        Event next = std::move(queued_.front());
+        queued_.pop_front();
+        Effects effects = core_->step(executor_.clock().now(), std::move(next));
+        for (Effect& effect : effects) {
+            if (!stopped_) {
+                perform(effect);
+            }
+        }
+    }
+    stepping_ = false;
+    arm_timer();
+}
+
+void Driver::perform(Effect& effect) {
+    std::visit(
+        Overloaded{
+            [this](const Send& e) { send(e); },
+            [this](Reply& e) { answer(e); },
+            [this](const PersistElection& e) {
+                to_persist_ = e;
+                persist();
+            },
+            [this](AppendProposed& e) {
+                Buffer bytes = *e.batch;
+                record::patch_base_offset(bytes, e.base);
+                record::patch_leader_epoch(bytes, LeaderEpoch{e.epoch.value});
+                must(log_->append(bytes), "appending");
+                appended_ = std::move(e);
+            },
+            [](const ProposalRefused&) {},  // append() sees that nothing was appended.
+            [this](const AppendControl& e) {
+                must(log_->append(build_control_batch(e.records, e.base, e.epoch, wall())),
+                     "appending");
+            },
+            [this](const AppendFetched& e) { must(log_->append(*e.fetched.bytes), "appending"); },
+            [this](const TruncateLog& e) {
+                MR_LOG(log_out_, info, "raft.truncated", field("from", log_->end()),
+                       field("to", e.end));
+                must(log_->truncate(e.end), "truncating");
+            },
+            [this](const SyncLog& e) {
+                to_sync_ = e;
+                sync();
+            },
+            [this](const HighWatermarkAdvanced&) { schedule_delivery(); },
+            [this](const LeaderChanged& e) {
+                leader_ = e;
+                if (e.leader != options_.quorum.node_id) {
+                    fail_appends_from(core_->high_watermark().value_or(Offset{0}));
+                }
+                MR_LOG(log_out_, info, "raft.leader_changed", field("epoch", e.epoch),
+                       field("leader", e.leader), field("voters", core_->voters().to_string()));
+                schedule_delivery();
+            },
+            [this](const SnapshotStarted& e) { begin_download(e.id); },
+            [this](const SnapshotChunk& e) { write_chunk(e); },
+            [this](const SnapshotComplete& e) { complete_download(e.id); },
+            [this](const InstallSnapshot& e) {
+                MR_LOG(log_out_, info, "raft.snapshot_installed", field("id", e.id.to_string()));
+                must(log_->restart_at(e.id), "restarting the log at a snapshot");
+                needs_snapshot_ = true;
+                schedule_delivery();
+            },
+            [this](const ForgetBefore& e) { forget_before(e.snapshot); },
+            [this](const Notice& e) {
+                if (e.alarm) {
+                    MR_LOG(log_out_, error, e.event, field("detail", e.detail));
+                } else {
+                    MR_LOG(log_out_, info, e.event, field("detail", e.detail));
+                }
+            },
+            [this](const Halt& e) { halt(Error(Code::internal, e.reason)); },
+        },
+        effect);
+}
+
+void Driver::arm_timer() {
+    if (stopped_) {
+        return;
+    }
+    const Instant at = core_->deadline();
+    if (at == timer_at_) {
+        return;
+    }
+    executor_.cancel(timer_);
+    timer_ = {};
+    timer_at_ = at;
+    if (at == Instant::never()) {
+        return;
+    }
+    const Duration wait = std::max(Duration{0}, at - executor_.clock().now());
+    timer_ = executor_.after(wait, guarded([this] {
+                                 timer_at_ = Instant::never();
+                                 timer_ = {};
+                                 step(Tick{});
+                             }));
+}
+
+void Driver::persist() {
+    if (persisting_ || !to_persist_) {
+        return;
+    }
+    persisting_ = true;
+    const PersistElection wanted = *std::exchange(to_persist_, std::nullopt);
+    const std::string path = options_.directory + "/" + quorum_state_name;
+    in_pool<void>(
+        [&disk = disk_, path, text = print_quorum_state(wanted.state)] {
+            return disk.replace_whole(path, text);
+        },
+        [this, wanted](Result<void> outcome) {
+            persisting_ = false;
+            if (!outcome) {
+                halt(outcome.error().with_context("writing quorum-state"));
+                return;
+            }
+            step(ElectionPersisted{wanted.sequence});
+            persist();
+        });
+}
+
+void Driver::sync() {
+    if (syncing_ || !to_sync_) {
+        return;
+    }
+    syncing_ = true;
+    const SyncLog wanted = *std::exchange(to_sync_, std::nullopt);
+    log_->sync(guarded([this, wanted](Result<void> outcome) {
+        syncing_ = false;
+        if (closing_) {
+            close_log();
+            return;
+        }
+        if (!outcome) {
+            // What was lost is unknown: never again a word about this log.
+            halt(outcome.error().with_context("syncing the metadata log"));
+            return;
+        }
+        step(LogSynced{wanted.end, wanted.generation});
+        sync();
+    }));
+}
+
+void Driver::must(const Result<void>& outcome, std::string_view doing) {
+    if (!outcome) {
+        halt(outcome.error().with_context(doing));
+    }
+}
+
+// ---- Stopping -----------------------------------------------------------------------------------
+
+void Driver::halt(Error error) {
+    if (stopped_) {
+        return;
+    }
+    MR_LOG(log_out_, error, "raft.halted", field("reason", error.to_string()));
+    stop(error);
+    if (on_halt_) {
+        executor_.post(guarded([this, error] { on_halt_(error); }));
+    }
+}
+
+void Driver::stop(Error reason) {
+    stopped_ = true;
+    executor_.cancel(timer_);
+    timer_ = {};
+    for (auto& [id, request] : std::exchange(requests_, {})) {
+        executor_.post([reply = std::move(request.reply), reason]() mutable { reply(reason); });
+    }
+    for (auto& [end, committed] : std::exchange(appends_, {})) {
+        if (committed) {
+            executor_.post(
+                [committed = std::move(committed), reason]() mutable { committed(reason); });
+        }
+    }
+}
+
+void Driver::shutdown(Duration grace, UniqueFunction<void()> done) {
+    on_shutdown_ = std::move(done);
+    if (!stopped_ && core_ && core_->role() == Role::leader) {
+        step(ResignRequested{core_->epoch()});
+    }
+    if (stopped_ || farewells_ == 0) {
+        executor_.post(guarded([this] { finish_shutdown(); }));
+        return;
+    }
+    executor_.after(grace, guarded([this] { finish_shutdown(); }));
+}
+
+void Driver::finish_shutdown() {
+    if (!on_shutdown_ || closing_) {
+        return;
+    }
+    if (!stopped_) {
+        stop(Error(Code::closed, "the node is stopping"));
+    }
+    closing_ = true;
+    if (!syncing_) {
+        close_log();
+    }
+}
+
+void Driver::close_log() {
+    auto done = std::exchange(on_shutdown_, nullptr);
+    in_pool<void>([log = log_.get()] { return log->close(); },
+                  [this, done = std::move(done)](Result<void> outcome) mutable {
+                      if (!outcome) {
+                          MR_LOG(log_out_, warn, "raft.log_not_closed",
+                                 field("error", outcome.error().to_string()));
+                      }
+                      done();
+                  });
+}
+
+void Driver::resign(QuorumEpoch epoch) {
+    step(ResignRequested{epoch});
+}
+
+// ---- Facts --------------------------------------------------------------------------------------
+
+std::string Driver::path_of(const SnapshotId& id) const {
+    return options_.directory + "/" + snapshot_file_name(id);
+}
+
+Leadership Driver::leadership() const {
+    return announced_.value_or(Leadership{});
+}
+std::optional<Endpoint> Driver::leader_endpoint() const {
+    return core_ ? core_->leader_endpoint() : std::nullopt;
+}
+std::optional<Offset> Driver::high_watermark() const {
+    return core_ ? core_->high_watermark() : std::nullopt;
+}
+Offset Driver::log_start() const {
+    return core_ ? core_->log_start() : recovered_->state.epochs.base().end;
+}
+Offset Driver::log_end() const {
+    return core_ ? core_->log_end() : recovered_->state.log_end;
+}
+const VoterSet& Driver::voters() const {
+    return core_ ? core_->voters() : recovered_->state.voters.latest();
+}
+std::int16_t Driver::kraft_version() const {
+    return core_ ? core_->kraft_version() : recovered_->state.voters.kraft_version();
+}
+std::optional<SnapshotId> Driver::latest_snapshot() const {
+    return core_ ? core_->latest_snapshot() : recovered_->state.snapshot;
+}
+
+}  // namespace millrace::raft
