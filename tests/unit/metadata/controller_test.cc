@@ -19,11 +19,13 @@
 #include "protocol/messages/partition_record.h"
 #include "protocol/messages/topic_record.h"
 #include "record/batch_view.h"
-#include "tests/unit/metadata/manual_executor.h"
+#include "tests/support/manual_loop.h"
 #include "tests/unit/metadata/world.h"
 
 namespace millrace::metadata::testing {
 namespace {
+
+using millrace::testing::ManualLoop;
 
 using ::testing::ElementsAre;
 
@@ -141,7 +143,7 @@ private:
 
 /// One node: loader, publisher and controller over a driver.
 struct Node {
-    explicit Node(ManualExecutor& executor, FakeDriver& driver)
+    explicit Node(ManualLoop& executor, FakeDriver& driver)
         : log(driver, loader, executor.clock(), 1 << 20),
           controller(executor, random, log, rules, options(), ControllerTimers{}, Logger{}) {
         publisher.subscribe([this](const Delta& delta, const ImagePtr& image) {
@@ -167,7 +169,7 @@ struct Node {
 };
 
 struct ControllerShell : ::testing::Test {
-    ManualExecutor executor;
+    ManualLoop executor;
     FakeDriver driver;
     Node node{executor, driver};
 
@@ -176,7 +178,7 @@ struct ControllerShell : ::testing::Test {
         commit();
     }
     void commit() {
-        executor.run();
+        executor.run_ready();
         const auto done = driver.commit(node.loader);
         EXPECT_TRUE(done.has_value()) << done.error().to_string();
     }
@@ -235,7 +237,7 @@ struct ControllerShell : ::testing::Test {
                 return broker_heartbeat(context, request);
             },
             [](const Result<Answered<protocol::BrokerHeartbeatResponse>>&) {});
-        executor.run();
+        executor.run_ready();
     }
     std::vector<std::unique_ptr<std::string>> outcomes;
 };
@@ -253,7 +255,7 @@ TEST_F(ControllerShell, answers_when_the_records_are_committed_not_before) {
     lead();
     bring_up(1);
     const std::string& outcome = create_topic("t");
-    executor.run();
+    executor.run_ready();
     EXPECT_EQ(outcome, "waiting");
     EXPECT_EQ(image().topics.find("t"), nullptr);
     commit();
@@ -266,7 +268,7 @@ TEST_F(ControllerShell, decides_on_what_is_under_way_and_answers_that_after_it) 
     bring_up(1);
     const std::string& first = create_topic("t");
     const std::string& again = create_topic("t");
-    executor.run();
+    executor.run_ready();
     EXPECT_EQ(again, "waiting");  // the refusal rests on something not committed yet
     commit();
     EXPECT_EQ(first, "NONE");
@@ -275,7 +277,7 @@ TEST_F(ControllerShell, decides_on_what_is_under_way_and_answers_that_after_it) 
 
 TEST_F(ControllerShell, answers_not_leader_when_it_doesnt_lead) {
     const std::string& outcome = create_topic("t");
-    executor.run();
+    executor.run_ready();
     EXPECT_EQ(outcome, "not_leader");
 }
 
@@ -283,11 +285,11 @@ TEST_F(ControllerShell, losing_leadership_forgets_what_was_not_committed) {
     lead();
     bring_up(1);
     const std::string& lost = create_topic("t");
-    executor.run();
+    executor.run_ready();
     driver.follow(node.loader, 2);
     EXPECT_EQ(lost, "not_leader");
     EXPECT_FALSE(node.controller.is_active());
-    EXPECT_EQ(executor.timers(), 0U);
+    EXPECT_EQ(executor.next(), Instant::never());
     lead(3);
     const std::string& anew = create_topic("t");
     commit();
@@ -298,7 +300,7 @@ TEST_F(ControllerShell, a_change_of_epoch_is_a_loss_even_if_it_leads_again) {
     lead();
     bring_up(1);
     const std::string& lost = create_topic("t");
-    executor.run();
+    executor.run_ready();
     driver.lead(node.loader, 5);
     EXPECT_EQ(lost, "not_leader");
     EXPECT_TRUE(node.controller.is_active());
@@ -384,7 +386,7 @@ TEST_F(ControllerShell, cuts_what_need_not_be_atomic_into_batches) {
         },
         [&](const Result<Answered<NoAnswer>>& answer) { outcome = answer ? "done" : "failed"; });
     const std::size_t before = driver.appended();
-    executor.run();
+    executor.run_ready();
     EXPECT_EQ(driver.appended(), before + 2);
     commit();
     EXPECT_EQ(outcome, "done");
@@ -446,7 +448,7 @@ TEST_F(ControllerShell, subscribers_hear_of_a_change_before_its_answer_goes_out)
             return decision;
         },
         [&](const Result<Answered<NoAnswer>>&) { order.push_back("answer"); });
-    executor.run();
+    executor.run_ready();
     ASSERT_TRUE(quorum.commit(loader).has_value());
     EXPECT_THAT(order, ElementsAre("subscriber", "answer"));
 }
@@ -518,7 +520,7 @@ TEST_F(ControllerShell, snapshots_are_due_by_size_and_by_time) {
     executor.advance(61s);
     snapshotter.on_publish();
     EXPECT_TRUE(snapshotter.is_busy());
-    executor.run();
+    executor.run_ready();
     EXPECT_TRUE(driver.snapshot_finished);
     EXPECT_EQ(node.loader.bytes_since_snapshot(), 0U);
     executor.advance(61s);
