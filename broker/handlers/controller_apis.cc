@@ -43,6 +43,8 @@
 #include "protocol/messages/list_partition_reassignments_response.h"
 #include "protocol/messages/unregister_broker_request.h"
 #include "protocol/messages/unregister_broker_response.h"
+#include "protocol/messages/unregister_controller_request.h"
+#include "protocol/messages/unregister_controller_response.h"
 #include "protocol/messages/update_features_request.h"
 #include "protocol/messages/update_features_response.h"
 #include "protocol/reader.h"
@@ -86,12 +88,13 @@ void run(metadata::Controller& controller, std::int16_t version, ByteView body,
         [held, version, decide](Context& context) {
             return decide(context, held->request, version);
         },
-        [held, version, done = std::move(done)](Result<Decision<Answer>> decision) mutable {
+        [held, version, done = std::move(done)](
+            Result<metadata::Answered<Answer>> decision) mutable {
             if (!decision) {
                 done(decision.error());
                 return;
             }
-            done(encode(decision->answer, version));
+            done(encode(decision->body, version));
         });
 }
 
@@ -111,20 +114,6 @@ constexpr Row row() {
                                      [](Context& context, const Request& request, std::int16_t) {
                                          return manager(context, request);
                                      });
-            }};
-}
-
-Row alter_partition_row() {
-    using protocol::AlterPartitionRequest;
-    using protocol::AlterPartitionResponse;
-    return {AlterPartitionRequest::api_key,
-            [](metadata::Controller& controller, std::int16_t version, ByteView body,
-               ControllerApis::Done done) {
-                run<AlterPartitionRequest, AlterPartitionResponse>(
-                    controller, version, body, std::move(done),
-                    [](Context& context, const AlterPartitionRequest& request, std::int16_t v) {
-                        return metadata::alter_partition(context, request, v);
-                    });
             }};
 }
 
@@ -150,8 +139,8 @@ Row create_topics_row() {
 
 const std::vector<Row>& rows() {
     static const std::vector<Row> all = {
-        alter_partition_row(),
         create_topics_row(),
+        MR_ROW(AlterPartition, alter_partition),
         MR_ROW(AllocateProducerIds, allocate_producer_ids),
         MR_ROW(AlterClientQuotas, alter_client_quotas),
         MR_ROW(AlterConfigs, alter_configs),
@@ -169,6 +158,7 @@ const std::vector<Row>& rows() {
         MR_ROW(IncrementalAlterConfigs, incremental_alter_configs),
         MR_ROW(ListPartitionReassignments, list_partition_reassignments),
         MR_ROW(UnregisterBroker, unregister_broker),
+        MR_ROW(UnregisterController, unregister_controller),
         MR_ROW(UpdateFeatures, update_features),
     };
     return all;
