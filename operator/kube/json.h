@@ -65,6 +65,7 @@ public:
 
     const Json& operator[](std::string_view name) const;
     const Json& operator[](std::size_t index) const;
+    const Json& operator[](int index) const { return (*this)[static_cast<std::size_t>(index)]; }
     bool has(std::string_view name) const { return find(name) != nullptr; }
     const Json* find(std::string_view name) const;
     Json* find(std::string_view name);

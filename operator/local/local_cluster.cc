@@ -1,0 +1,62 @@
+#include "operator/local/local_cluster.h"
+
+#include <algorithm>
+
+#include "operator/kube/yaml.h"
+#include "operator/local/internal/pki.h"
+#include "operator/local/internal/server.h"
+
+namespace millrace::local {
+
+namespace {
+
+Result<std::vector<kube::Json>> read_crds(const std::filesystem::path& dir) {
+    std::vector<kube::Json> crds;
+    std::vector<std::filesystem::path> files;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator(dir, failed)) {
+        if (entry.path().extension() == ".yaml") {
+            files.push_back(entry.path());
+        }
+    }
+    if (failed) {
+        return Error::make(Code::not_found, "{}: {}", dir.string(), failed.message());
+    }
+    std::sort(files.begin(), files.end());
+    for (const auto& file : files) {
+        MR_TRY(const std::string text, read_file(file));
+        MR_TRY(std::vector<kube::Json> documents, kube::parse_yaml(text));
+        for (kube::Json& document : documents) {
+            crds.push_back(std::move(document));
+        }
+    }
+    return crds;
+}
+
+class Cluster final : public LocalCluster {
+public:
+    explicit Cluster(std::unique_ptr<Server> server) : server_(std::move(server)) {}
+
+    std::filesystem::path kubeconfig() const override { return server_->kubeconfig(); }
+    std::string url() const override { return server_->url(); }
+
+    void stop(std::chrono::milliseconds) override { server_->stop(); }
+
+private:
+    std::unique_ptr<Server> server_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LocalCluster>> LocalCluster::start(LocalOptions options) {
+    std::vector<kube::Json> crds = std::move(options.crds);
+    if (!options.crds_dir.empty()) {
+        MR_TRY(std::vector<kube::Json> more, read_crds(options.crds_dir));
+        crds.insert(crds.end(), more.begin(), more.end());
+    }
+    MR_TRY(auto server, Server::start({options.dir, options.port, std::move(crds),
+                                       std::move(options.rules), options.zones, options.log}));
+    return std::unique_ptr<LocalCluster>(std::make_unique<Cluster>(std::move(server)));
+}
+
+}  // namespace millrace::local
