@@ -115,7 +115,7 @@ std::optional<Reply> Api::document(const Request& request) const {
     if (path == "/openapi/v2") {
         Response response;
         if (accept.find("protobuf") != std::string::npos) {
-            response.content_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+            response.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
             response.body = openapi_v2_protobuf(openapi_v2(kinds_));
             return response;
         }

@@ -240,7 +240,10 @@ std::map<std::string, FieldSet> conflicts(const Json::Array& entries, const Fiel
                                           const Writer& writer) {
     std::map<std::string, FieldSet> found;
     for (const Json& entry : entries) {
-        if (is_writer(entry, writer, "Apply")) {
+        // The same person with the older command: `kubectl apply` moving to --server-side.
+        const bool same_person = writer.manager == "kubectl" &&
+                                 entry["manager"].text() == "kubectl-client-side-apply";
+        if (is_writer(entry, writer, "Apply") || same_person) {
             continue;
         }
         for (const FieldPath& path : parse_fields(entry["fieldsV1"])) {
