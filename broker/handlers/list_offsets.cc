@@ -26,6 +26,8 @@ constexpr std::int64_t latest_tiered = -5;
 constexpr std::int64_t earliest_pending_upload = -6;
 }  // namespace special
 
+constexpr std::int16_t first_version_with_epoch = 4;
+
 /// From which request version a special timestamp is understood.
 std::int16_t first_version_of(std::int64_t timestamp) {
     switch (timestamp) {
@@ -86,7 +88,9 @@ void look_up(const Doors& doors, const std::shared_ptr<Progress>& progress,
                                       to.error_code = code_of(answer.error);
                                       to.offset = answer.offset.value;
                                       to.timestamp = answer.timestamp.milliseconds;
-                                      to.leader_epoch = answer.epoch.value;
+                                      if (progress->call.version() >= first_version_with_epoch) {
+                                          to.leader_epoch = answer.epoch.value;
+                                      }
                                       gather->arrive();
                                   });
                               });

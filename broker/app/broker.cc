@@ -1,0 +1,534 @@
+#include "app/broker.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "app/internal/broker_peers.h"
+#include "app/internal/controller_link.h"
+#include "app/internal/group_log.h"
+#include "app/internal/identity.h"
+#include "app/internal/isr_proposals.h"
+#include "app/internal/lifecycle.h"
+#include "app/internal/metadata_node.h"
+#include "app/internal/producer_ids.h"
+#include "app/internal/replica_applier.h"
+#include "app/internal/settings.h"
+#include "app/internal/topics_of_image.h"
+#include "config/listeners.h"
+#include "handlers/dispatch.h"
+#include "handlers/topic_names.h"
+#include "metadata/config_rules.h"
+#include "net/server.h"
+#include "raft/net_channel.h"
+#include "raft/storage_log.h"
+#include "storage/log_store.h"
+
+namespace millrace::app {
+namespace {
+
+namespace option = config::broker_option;
+
+constexpr std::string_view metadata_directory = "/__cluster_metadata-0";
+constexpr Duration drain_deadline = 5s;
+constexpr Duration leave_patience = 10s;
+
+struct Roles {
+    bool broker = true;
+    bool controller = true;
+};
+
+Roles roles_of(const config::BrokerValues& values) {
+    const auto& roles = values.get(option::process_roles);
+    if (roles.empty()) {
+        return {};  // one process that is everything: the shortest way to a running broker
+    }
+    Roles found{false, false};
+    for (const std::string& role : roles) {
+        found.broker = found.broker || role == "broker";
+        found.controller = found.controller || role == "controller";
+    }
+    return found;
+}
+
+}  // namespace
+
+struct Broker::Inside {
+    explicit Inside(runtime::Node& node_in) : node(node_in), log(node_in.log()) {}
+
+    Result<void> open(BrokerOptions given_options);
+    Result<void> open_store(const config::BrokerValues& values);
+    Result<void> open_quorum(const config::BrokerValues& values);
+    Result<void> listen(const config::BrokerValues& values);
+    void make_broker_side(const config::BrokerValues& values);
+    void subscribe();
+    void on_configs(const metadata::Delta& delta, const metadata::ImagePtr& image);
+    void on_groups(const metadata::Delta& delta, const metadata::ImagePtr& image);
+    void start_on_control();
+    std::vector<handlers::LogDirectoryView> log_directory_views() const;
+    std::vector<metadata::Endpoint> endpoints_of(bool controller_side) const;
+
+    runtime::Node& node;
+    const Logger& log;
+    BrokerOptions options;
+    UniqueFunction<void(Error)> on_halt;
+    Roles roles;
+    BrokerId self;
+    std::string cluster_id;
+    std::vector<config::ListenerSpec> listeners;
+
+    std::shared_ptr<const config::BrokerConfig> config;
+    metadata::ImageHandle image;
+    handlers::TopicBookHandle topics;
+    std::unique_ptr<metadata::TableConfigRules> rules;
+    std::unique_ptr<net::Ledger> ledger;
+    std::unique_ptr<storage::LogStore> store;
+    Uuid metadata_directory_id;
+    std::unique_ptr<raft::Channel> channels;
+    std::unique_ptr<raft::RaftDriver> driver;
+    std::unique_ptr<MetadataNode> metadata;
+    std::unique_ptr<ControllerLink> controller;
+    std::unique_ptr<Lifecycle> lifecycle;
+    std::unique_ptr<BlockProducerIds> producer_ids;
+    std::unique_ptr<IsrProposals> proposals;
+    std::unique_ptr<BrokerPeers> peers;
+    std::vector<std::unique_ptr<replication::ShardReplicas>> shards;
+    replication::Replicas replicas;
+    std::unique_ptr<ReplicaApplier> applier;
+    std::unique_ptr<GroupLog> group_log;
+    std::unique_ptr<groups::GroupCoordinator> groups;
+    handlers::Doors doors;
+    std::unique_ptr<handlers::Dispatcher> broker_dispatch;
+    std::unique_ptr<handlers::Dispatcher> controller_dispatch;
+    struct Listening {
+        std::string name;
+        bool controller = false;
+        std::unique_ptr<net::Server> server;
+    };
+    std::vector<Listening> servers;
+    std::atomic<bool> ready{false};
+};
+
+// --- Opening
+// --------------------------------------------------------------------------------------
+
+Result<void> Broker::Inside::open(BrokerOptions given_options) {
+    options = std::move(given_options);
+    config = std::make_shared<const config::BrokerConfig>(options.given);
+    const config::BrokerValues& values = config->broker();
+    roles = roles_of(values);
+    self = BrokerId{values.get(option::node_id)};
+    if (self == no_broker) {
+        self = BrokerId{values.get(option::broker_id)};
+    }
+    if (self == no_broker) {
+        self = BrokerId{1};
+    }
+    rules = std::make_unique<metadata::TableConfigRules>(options.given, self);
+    topics.swap(std::make_shared<const handlers::TopicBook>(config, metadata::Configs{}));
+    ledger = std::make_unique<net::Ledger>(values.get(option::queued_max_request_bytes) > 0
+                                               ? values.get(option::queued_max_request_bytes)
+                                               : std::int64_t{1} << 30);
+    MR_TRY(listeners, config::read_listeners(values));
+    MR_TRY_VOID(open_store(values));
+    MR_TRY_VOID(listen(values));
+    MR_TRY_VOID(open_quorum(values));
+    if (roles.broker) {
+        make_broker_side(values);
+    }
+    subscribe();
+    return {};
+}
+
+Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
+    const std::vector<std::string> paths = log_directories(values);
+    MR_TRY(const std::optional<std::string> on_disk, cluster_id_on_disk(node.disk(), paths));
+    const std::string& wanted = values.get(option::millrace_cluster_id);
+    if (on_disk && !wanted.empty() && *on_disk != wanted) {
+        return Error::make(
+            Code::invalid,
+            "cluster.id is {}, but the data in {} belongs to cluster {}: use another "
+            "log.dirs, or the cluster id that the data has",
+            wanted, paths.front(), *on_disk);
+    }
+    cluster_id = on_disk          ? *on_disk
+                 : wanted.empty() ? Uuid::random(*node.control_shard().random).to_string()
+                                  : wanted;
+    storage::StoreOptions store_options;
+    store_options.paths = paths;
+    store_options.identity = {cluster_id, self};
+    MR_TRY(store, storage::LogStore::open(node.disk(), std::move(store_options),
+                                          *node.control_shard().random,
+                                          node.control_shard().executor->clock().wall(), log));
+    return {};
+}
+
+Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
+    const std::string& asked = values.get(option::metadata_log_dir);
+    std::shared_ptr<storage::LogDirectory> home = store->directories().front();
+    for (const auto& directory : store->directories()) {
+        if (directory->path() == asked) {
+            home = directory;
+        }
+    }
+    MR_TRY(raft::QuorumConfig quorum, quorum_config(values));
+    quorum.node_id = self;
+    quorum.directory_id = home->id();
+    quorum.is_controller = roles.controller;
+    quorum.cluster_id = cluster_id;
+    for (const metadata::Endpoint& endpoint : endpoints_of(true)) {
+        quorum.listeners.push_back({endpoint.listener, {endpoint.host, endpoint.port}});
+    }
+    raft::DriverOptions driver_options;
+    driver_options.quorum = std::move(quorum);
+    driver_options.directory = home->path() + std::string(metadata_directory);
+    MR_TRY_VOID(node.disk().create_directories(driver_options.directory));
+    MR_TRY(auto metadata_log, raft::open_storage_log(home, node));
+    channels = raft::make_net_channel({.client_id = fmt::format("millrace-{}", self), .wrap = {}},
+                                      node.control_shard(), log);
+    MR_TRY(driver, raft::RaftDriver::open(std::move(driver_options), node, std::move(metadata_log),
+                                          *channels));
+    MetadataNode::Options metadata_options;
+    metadata_options.is_controller = roles.controller;
+    metadata_options.controller.node = self;
+    metadata_options.controller.cluster_id = cluster_id;
+    metadata_options.controller.min_insync_replicas = values.get(option::min_insync_replicas);
+    metadata_options.controller.unclean_leader_election =
+        values.get(option::unclean_leader_election_enable);
+    metadata_options.controller.synced = values.get(option::millrace_durability) == "synced";
+    metadata_options.controller.default_partitions = values.get(option::num_partitions);
+    metadata_options.controller.default_replication_factor =
+        static_cast<std::int16_t>(values.get(option::default_replication_factor));
+    metadata_options.timers.session_timeout =
+        std::chrono::milliseconds{values.get(option::broker_session_timeout_ms)};
+    metadata_options.timers.balance_leaders = values.get(option::auto_leader_rebalance_enable);
+    metadata_options.timers.balance_interval =
+        std::chrono::seconds{values.get(option::leader_imbalance_check_interval_seconds)};
+    metadata_options.snapshots.max_bytes = static_cast<std::uint64_t>(
+        values.get(option::metadata_log_max_record_bytes_between_snapshots));
+    metadata_options.snapshots.max_interval =
+        std::chrono::milliseconds{values.get(option::metadata_log_max_snapshot_interval_ms)};
+    metadata = std::make_unique<MetadataNode>(std::move(metadata_options), node.control_shard(),
+                                              image, *rules, *driver, log);
+    controller = std::make_unique<ControllerLink>(*node.control_shard().executor, *metadata,
+                                                  *driver, *channels);
+    return {};
+}
+
+Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
+    doors.self = self;
+    doors.cluster_id = cluster_id;
+    doors.is_broker = roles.broker;
+    doors.image = &image;
+    doors.topics = &topics;
+    doors.replicas = &replicas;
+    doors.control = node.control_shard().executor;
+    doors.log = &log;
+    std::vector<runtime::Shard> data;
+    std::vector<runtime::Executor*> data_loops;
+    for (std::size_t i = 0; i < node.data_shards(); ++i) {
+        data.push_back(node.data_shard(i));
+        data_loops.push_back(data.back().executor);
+    }
+    broker_dispatch =
+        std::make_unique<handlers::Dispatcher>(handlers::ListenerKind::broker, doors, data_loops);
+    controller_dispatch = std::make_unique<handlers::Dispatcher>(
+        handlers::ListenerKind::controller, doors,
+        std::vector<runtime::Executor*>{node.control_shard().executor});
+    const net::ServerLimits limits = server_limits(values);
+    for (config::ListenerSpec& spec : listeners) {
+        if (spec.controller ? !roles.controller : !roles.broker) {
+            continue;
+        }
+        net::Server::Options server;
+        server.listener = spec.name;
+        server.address = {spec.host, spec.port};
+        server.limits = limits;
+        server.start_paused = !spec.controller;
+        auto made = spec.controller ? net::Server::start(std::move(server), {node.control_shard()},
+                                                         *controller_dispatch, *ledger, log)
+                                    : net::Server::start(std::move(server), data, *broker_dispatch,
+                                                         *ledger, log);
+        if (!made) {
+            return made.error().with_context(
+                fmt::format("listeners: {}://{}:{}", spec.name, spec.host, spec.port));
+        }
+        spec.port = (*made)->address().port;
+        servers.push_back({spec.name, spec.controller, *std::move(made)});
+    }
+    return {};
+}
+
+std::vector<metadata::Endpoint> Broker::Inside::endpoints_of(bool controller_side) const {
+    std::vector<metadata::Endpoint> endpoints;
+    for (const config::ListenerSpec& spec : listeners) {
+        if (spec.controller != controller_side) {
+            continue;
+        }
+        metadata::Endpoint endpoint;
+        endpoint.listener = spec.name;
+        endpoint.host = spec.advertised_host.empty() ? options.host_name : spec.advertised_host;
+        endpoint.port = spec.advertised_port == 0 ? spec.port : spec.advertised_port;
+        endpoint.security_protocol = static_cast<std::int16_t>(spec.protocol);
+        endpoints.push_back(std::move(endpoint));
+    }
+    return endpoints;
+}
+
+void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
+    const runtime::Shard control = node.control_shard();
+    Lifecycle::Options life;
+    life.self = self;
+    life.cluster_id = cluster_id;
+    life.incarnation = Uuid::random(*control.random);
+    life.endpoints = endpoints_of(false);
+    if (const std::string& rack = values.get(option::broker_rack); !rack.empty()) {
+        life.rack = rack;
+    }
+    for (const auto& directory : store->directories()) {
+        life.directories.push_back(directory->id());
+    }
+    if (store->clean_start()) {
+        life.previous_epoch = store->last_broker_epoch();
+    }
+    lifecycle =
+        std::make_unique<Lifecycle>(std::move(life), *control.executor, *controller, image, log);
+    producer_ids =
+        std::make_unique<BlockProducerIds>(self, *control.executor, *controller, *lifecycle);
+    proposals = std::make_unique<IsrProposals>(self, *control.executor, image, log);
+    std::string inter_broker;
+    for (const config::ListenerSpec& spec : listeners) {
+        if (spec.inter_broker) {
+            inter_broker = spec.name;
+        }
+    }
+    peers = std::make_unique<BrokerPeers>(inter_broker, image);
+    replication::ShardReplicas::Options shard_options;
+    shard_options.self = self;
+    shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
+    for (std::size_t i = 0; i < node.data_shards(); ++i) {
+        shards.push_back(std::make_unique<replication::ShardReplicas>(
+            shard_options, node.data_shard(i), node.disk_pool(), *store, *proposals, *peers, log));
+        replicas.add(node.data_shard(i), shards.back().get());
+    }
+    applier = std::make_unique<ReplicaApplier>(self, replicas, topics);
+    group_log = std::make_unique<GroupLog>(std::string(handlers::offsets_topic), *control.executor,
+                                           node.disk_pool(), replicas, image, topics);
+    groups = std::make_unique<groups::GroupCoordinator>(
+        *control.executor, *group_log, *control.random, group_settings(values), log);
+    doors.groups = groups.get();
+    doors.log_directories = [this] { return log_directory_views(); };
+    doors.producer_ids = producer_ids.get();
+}
+
+std::vector<handlers::LogDirectoryView> Broker::Inside::log_directory_views() const {
+    std::vector<handlers::LogDirectoryView> views;
+    const metadata::ImagePtr now = image.current();
+    const metadata::Broker* us = now->cluster.broker(self);
+    for (const auto& directory : store->directories()) {
+        handlers::LogDirectoryView view;
+        view.path = directory->path();
+        if (directory->failed()) {
+            view.error = KafkaError::kafka_storage_error;
+        } else if (const auto usage = node.disk().usage(directory->path()); usage) {
+            view.total_bytes = static_cast<std::int64_t>(usage->total_bytes);
+            view.usable_bytes = static_cast<std::int64_t>(usage->free_bytes);
+        }
+        if (us != nullptr && us->cordoned_directories) {
+            const auto& cordoned = *us->cordoned_directories;
+            view.is_cordoned =
+                std::find(cordoned.begin(), cordoned.end(), directory->id()) != cordoned.end();
+        }
+        views.push_back(std::move(view));
+    }
+    for (const storage::OfflineDirectory& offline : store->offline()) {
+        views.push_back({.path = offline.path, .error = KafkaError::kafka_storage_error});
+    }
+    return views;
+}
+
+// --- What the metadata changes
+// --------------------------------------------------------------------
+
+void Broker::Inside::subscribe() {
+    doors.controller = controller.get();
+    doors.quorum = metadata.get();
+    metadata::Publisher& publisher = metadata->publisher();
+    publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
+        on_configs(delta, next);
+    });
+    if (!roles.broker) {
+        return;
+    }
+    publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
+        applier->on_publish(delta, next);
+    });
+    publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
+        on_groups(delta, next);
+    });
+    publisher.subscribe([this](const metadata::Delta&, const metadata::ImagePtr& next) {
+        lifecycle->on_publish(next);
+        const metadata::Broker* us = next->cluster.broker(self);
+        const bool serving = us != nullptr && !us->fenced && us->epoch == lifecycle->epoch();
+        if (serving && !ready.exchange(true)) {
+            MR_LOG(log, info, "broker.ready", field("broker", self), field("cluster", cluster_id));
+            for (Listening& one : servers) {
+                if (!one.controller) {
+                    node.data_shard(0).executor->post(
+                        [server = one.server.get()] { server->resume(); });
+                }
+            }
+        }
+    });
+}
+
+void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::ImagePtr& next) {
+    if (delta.changes().configs.empty()) {
+        return;
+    }
+    const auto entries = [&](const std::string& name) {
+        const metadata::ConfigMap* found =
+            next->configs.find({metadata::ConfigResourceType::broker, name});
+        return found == nullptr ? config::Entries{} : found->values;
+    };
+    config = std::make_shared<const config::BrokerConfig>(options.given, entries(""),
+                                                          entries(std::to_string(self.value)));
+    topics.swap(std::make_shared<const handlers::TopicBook>(config, next->configs));
+    if (roles.broker) {
+        applier->on_settings_changed(*next);
+        groups->settings_changed(group_settings(config->broker()));
+    }
+}
+
+void Broker::Inside::on_groups(const metadata::Delta& delta, const metadata::ImagePtr& next) {
+    std::vector<groups::DeletedTopic> deleted;
+    std::set<Uuid> touched;
+    for (const TopicIdPartition& id : delta.changes().partitions) {
+        touched.insert(id.topic_id);
+    }
+    for (const auto& [id, name] : delta.changes().topics_deleted) {
+        deleted.push_back({id, name});
+    }
+    if (!touched.empty() || !deleted.empty()) {
+        groups->topics_changed(std::make_shared<TopicsOfImage>(next), deleted);
+    }
+    const metadata::Topic* offsets = next->topics.find(handlers::offsets_topic);
+    if (offsets == nullptr || !touched.contains(offsets->id)) {
+        return;
+    }
+    groups->set_partition_count(static_cast<std::int32_t>(offsets->partitions.size()));
+    for (const TopicIdPartition& id : delta.changes().partitions) {
+        if (id.topic_id != offsets->id) {
+            continue;
+        }
+        const metadata::Partition* now = offsets->partition(id.partition);
+        const metadata::Partition* before = delta.before().topics.partition(id);
+        const bool leads = now != nullptr && now->leader == self;
+        const bool led = before != nullptr && before->leader == self;
+        if (leads && (!led || before->leader_epoch != now->leader_epoch)) {
+            groups->elected(id.partition, now->leader_epoch);
+        } else if (led && !leads) {
+            groups->resigned(id.partition,
+                             now == nullptr ? std::nullopt : std::optional(now->leader_epoch));
+        }
+    }
+}
+
+// --- Starting and stopping
+// ------------------------------------------------------------------------
+
+void Broker::Inside::start_on_control() {
+    metadata->start([this](Error why) {
+        MR_LOG(log, error, "broker.halted", field("reason", why.message()));
+        if (on_halt) {
+            on_halt(std::move(why));
+        }
+    });
+    if (roles.broker) {
+        proposals->connect(*controller, *lifecycle, replicas);
+        lifecycle->start();
+    }
+}
+
+Result<std::unique_ptr<Broker>> Broker::make(BrokerOptions options, runtime::Node& node,
+                                             UniqueFunction<void(Error)> on_halt) {
+    auto inside = std::make_unique<Inside>(node);
+    inside->on_halt = std::move(on_halt);
+    MR_TRY_VOID(inside->open(std::move(options)));
+    node.control_shard().executor->post([raw = inside.get()] { raw->start_on_control(); });
+    return std::unique_ptr<Broker>(new Broker(std::move(inside)));
+}
+
+Broker::Broker(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+
+Broker::~Broker() = default;
+
+void Broker::drain(UniqueFunction<void()> done) {
+    Inside& inside = *inside_;
+    inside.ready = false;
+    auto shared = std::make_shared<UniqueFunction<void()>>(std::move(done));
+    const auto stop_quorum = [&inside, shared] {
+        inside.driver->shutdown(2s, [shared] { (*shared)(); });
+    };
+    const auto stop_listeners = [&inside, stop_quorum] {
+        runtime::Executor& control = *inside.node.control_shard().executor;
+        auto left = std::make_shared<std::size_t>(1);
+        const auto arrive = [left, stop_quorum] {
+            if (--*left == 0) {
+                stop_quorum();
+            }
+        };
+        for (Inside::Listening& one : inside.servers) {
+            if (one.controller) {
+                continue;
+            }
+            ++*left;
+            inside.node.data_shard(0).executor->post([&one, &control, arrive] {
+                one.server->drain(drain_deadline, [&control, arrive] { control.post(arrive); });
+            });
+        }
+        control.post(arrive);
+    };
+    if (inside.lifecycle) {
+        inside.lifecycle->leave(leave_patience, stop_listeners);
+    } else {
+        stop_listeners();
+    }
+}
+
+Result<void> Broker::close() {
+    Inside& inside = *inside_;
+    inside.servers.clear();
+    inside.groups.reset();
+    Result<void> outcome;
+    for (auto& shard : inside.shards) {
+        if (auto closed = shard->close_cleanly(); !closed) {
+            outcome = closed;
+        }
+    }
+    inside.driver.reset();
+    if (outcome) {
+        outcome = inside.store->mark_clean_shutdown(inside.lifecycle ? inside.lifecycle->epoch()
+                                                                     : BrokerEpoch{-1});
+    }
+    return outcome;
+}
+
+bool Broker::is_ready() const {
+    return inside_->ready;
+}
+
+const std::string& Broker::cluster_id() const {
+    return inside_->cluster_id;
+}
+
+runtime::Address Broker::listening_at(const std::string& listener) const {
+    for (const Inside::Listening& one : inside_->servers) {
+        if (one.name == listener) {
+            return one.server->address();
+        }
+    }
+    return {};
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,48 @@
+// app/broker.h
+//
+// One broker (and controller) on one Node: made from its configuration, started, stopped. Several
+// may live in one process, each on a Node of its own; nothing is shared between them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "runtime/node.h"
+
+namespace millrace::app {
+
+struct BrokerOptions {
+    std::shared_ptr<const config::Given> given;
+    std::string host_name = "localhost";  ///< Advertised where a listener names no host.
+};
+
+class Broker {
+public:
+    /// Opens directories and the quorum, listens; blocks on the disk, so it comes before the loops
+    /// start. The node outlives the broker. `on_halt` runs on the control loop when going on would
+    /// lose data; the process should end.
+    static Result<std::unique_ptr<Broker>> make(BrokerOptions options, runtime::Node& node,
+                                                UniqueFunction<void(Error)> on_halt);
+    ~Broker();
+
+    /// Asks the controller to move leadership away, answers what is open, then runs `done` on the
+    /// control loop. From the control loop. Afterwards stop the node and call close().
+    void drain(UniqueFunction<void()> done);
+    /// After the node's loops have stopped: writes what a clean start needs.
+    Result<void> close();
+
+    bool is_ready() const;  ///< Unfenced and serving. From any thread.
+    const std::string& cluster_id() const;
+    /// Where the broker listener with this name really listens; for tests with port 0.
+    runtime::Address listening_at(const std::string& listener) const;
+
+private:
+    struct Inside;
+    explicit Broker(std::unique_ptr<Inside> inside);
+    std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace millrace::app

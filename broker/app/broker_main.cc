@@ -1,0 +1,116 @@
+// millrace-broker: the process around one Broker.
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <future>
+#include <sstream>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include "app/broker.h"
+#include "app/internal/process.h"
+#include "config/config.h"
+#include "runtime/real/real_node.h"
+#include "runtime/real/signals.h"
+#include "runtime/real/stderr_log.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr int exit_bad_config = 2;
+
+constexpr const char* usage =
+    "millrace-broker [--config FILE] [--set key=value]... [--check] [--version]\n"
+    "\n"
+    "  --config FILE    settings in the format of Kafka's server.properties\n"
+    "  --set key=value  one setting; wins over the file and the environment\n"
+    "  --check          read the settings, say what is wrong, start nothing\n"
+    "\n"
+    "Environment variables MILLRACE_LOG_DIRS, MILLRACE_NUM_PARTITIONS and so on set log.dirs,\n"
+    "num.partitions and so on. Without any setting a broker with a quorum of its own starts in\n"
+    "/tmp/kafka-logs and listens on port 9092.\n";
+
+int run(const CommandLine& line) {
+    auto signals = runtime::Signals::catch_from_here({SIGTERM, SIGINT});
+    if (!signals) {
+        std::fprintf(stderr, "millrace-broker: %s\n", signals.error().message().c_str());
+        return EXIT_FAILURE;
+    }
+    const config::Loaded loaded = config::load(line.source);
+    for (const config::Problem& problem : loaded.warnings) {
+        std::fprintf(stderr, "warning: %s\n", problem.to_string().c_str());
+    }
+    for (const config::Problem& problem : loaded.errors) {
+        std::fprintf(stderr, "error: %s\n", problem.to_string().c_str());
+    }
+    if (!loaded.errors.empty()) {
+        return exit_bad_config;
+    }
+    if (line.check_only) {
+        return EXIT_SUCCESS;
+    }
+    const config::BrokerConfig config{loaded.given};
+    auto node = runtime::RealNode::create(node_options(config.broker()));
+    if (!node) {
+        std::fprintf(stderr, "millrace-broker: %s\n", node.error().message().c_str());
+        return EXIT_FAILURE;
+    }
+    std::promise<int> ended;
+    bool ending = false;  // touched on the control loop only
+    auto broker = Broker::make({loaded.given, host_name()}, **node, [&](const Error&) {
+        if (!std::exchange(ending, true)) {
+            ended.set_value(EXIT_FAILURE);
+        }
+    });
+    if (!broker) {
+        std::fprintf(stderr, "millrace-broker: %s\n", broker.error().message().c_str());
+        return broker.error().code() == Code::invalid ? exit_bad_config : EXIT_FAILURE;
+    }
+    const auto delivered = (*signals)->deliver_to(**node, [&](int number) {
+        MR_LOG((*node)->log(), info, "broker.stopping", field("signal", number));
+        if (!std::exchange(ending, true)) {
+            (*broker)->drain([&] { ended.set_value(EXIT_SUCCESS); });
+        }
+    });
+    if (!delivered) {
+        std::fprintf(stderr, "millrace-broker: %s\n", delivered.error().message().c_str());
+        return EXIT_FAILURE;
+    }
+    (*node)->start();
+    int status = ended.get_future().get();
+    (*node)->stop();
+    signals->reset();
+    if (status == EXIT_SUCCESS) {
+        if (const auto closed = (*broker)->close(); !closed) {
+            std::fprintf(stderr, "millrace-broker: %s\n", closed.error().message().c_str());
+            status = EXIT_FAILURE;
+        }
+    }
+    MR_LOG((*node)->log(), info, "broker.stopped", field("status", status));
+    broker->reset();
+    return status;
+}
+
+}  // namespace
+}  // namespace millrace::app
+
+int main(int argc, char** argv) {
+    auto line = millrace::app::parse_command_line(argc, argv, environ);
+    if (!line) {
+        std::fprintf(stderr, "millrace-broker: %s\n\n%s", line.error().message().c_str(),
+                     millrace::app::usage);
+        return millrace::app::exit_bad_config;
+    }
+    if (line->show_help) {
+        std::fputs(millrace::app::usage, stdout);
+        return 0;
+    }
+    if (line->show_version) {
+        std::puts("millrace-broker " MILLRACE_VERSION);
+        return 0;
+    }
+    return millrace::app::run(*line);
+}

@@ -1,0 +1,39 @@
+#include "app/internal/identity.h"
+
+#include <string_view>
+
+namespace millrace::app {
+namespace {
+
+constexpr std::uint64_t meta_properties_max = 64U << 10;
+constexpr std::string_view key = "cluster.id=";
+
+}  // namespace
+
+Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
+                                                      const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+        const std::string file = path + "/meta.properties";
+        MR_TRY(const bool there, disk.exists(file));
+        if (!there) {
+            continue;
+        }
+        MR_TRY(const std::string text, disk.read_whole(file, meta_properties_max));
+        std::string_view rest = text;
+        while (!rest.empty()) {
+            const std::size_t end = std::min(rest.find('\n'), rest.size());
+            std::string_view line = rest.substr(0, end);
+            rest.remove_prefix(std::min(rest.size(), end + 1));
+            if (line.starts_with(key)) {
+                line.remove_prefix(key.size());
+                while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) {
+                    line.remove_suffix(1);
+                }
+                return std::optional<std::string>(line);
+            }
+        }
+    }
+    return std::optional<std::string>();
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,262 @@
+#include "app/internal/lifecycle.h"
+
+#include <utility>
+
+#include "metadata/features.h"
+#include "model/kafka_error.h"
+#include "protocol/messages/broker_heartbeat_request.h"
+#include "protocol/messages/broker_heartbeat_response.h"
+#include "protocol/messages/broker_registration_request.h"
+#include "protocol/messages/broker_registration_response.h"
+#include "protocol/reader.h"
+#include "protocol/writer.h"
+
+namespace millrace::app {
+namespace {
+
+using protocol::BrokerHeartbeatRequest;
+using protocol::BrokerHeartbeatResponse;
+using protocol::BrokerRegistrationRequest;
+using protocol::BrokerRegistrationResponse;
+
+constexpr Duration call_patience = 3s;
+constexpr Duration retry_pause = 100ms;
+
+template <typename Request>
+Buffer encode(const Request& request) {
+    Buffer body;
+    protocol::Writer writer(body);
+    request.encode(writer, Request::max_version);
+    MR_ASSERT(writer.ok());
+    return body;
+}
+
+template <typename Response>
+Result<Response> decode(const handlers::ControllerDoor::Answer& answer) {
+    Response response;
+    protocol::Reader reader(answer.body);
+    response.decode(reader, answer.version);
+    if (!reader.ok()) {
+        return reader.error();
+    }
+    return response;
+}
+
+}  // namespace
+
+struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
+    enum class State { starting, registered, unfenced, leaving, gone };
+
+    Inside(Options options_in, runtime::Executor& control_in, ControllerLink& controller_in,
+           const metadata::ImageHandle& image_in, const Logger& log_in)
+        : options(std::move(options_in)),
+          control(control_in),
+          controller(controller_in),
+          image(image_in),
+          log(log_in) {}
+
+    void enroll() {
+        BrokerRegistrationRequest request;
+        request.broker_id = options.self.value;
+        request.cluster_id = options.cluster_id;
+        request.incarnation_id = options.incarnation;
+        for (const metadata::Endpoint& endpoint : options.endpoints) {
+            request.listeners.push_back({.name = endpoint.listener,
+                                         .host = endpoint.host,
+                                         .port = endpoint.port,
+                                         .security_protocol = endpoint.security_protocol});
+        }
+        for (const metadata::FeatureInfo& feature : metadata::known_features()) {
+            request.features.push_back({.name = feature.name,
+                                        .min_supported_version = feature.min,
+                                        .max_supported_version = feature.max});
+        }
+        request.rack.reset();
+        if (options.rack) {
+            request.rack = *options.rack;
+        }
+        request.log_dirs = options.directories;
+        request.previous_broker_epoch = options.previous_epoch ? options.previous_epoch->value : -1;
+        controller.call(BrokerRegistrationRequest::api_key, BrokerRegistrationRequest::max_version,
+                        encode(request), call_patience,
+                        [weak = weak_from_this()](Result<handlers::ControllerDoor::Answer> answer) {
+                            if (auto self = weak.lock()) {
+                                self->on_enrolled(std::move(answer));
+                            }
+                        });
+    }
+
+    void on_enrolled(Result<handlers::ControllerDoor::Answer> answer) {
+        auto response = answer ? decode<BrokerRegistrationResponse>(*answer)
+                               : Result<BrokerRegistrationResponse>(answer.error());
+        const auto error = response ? static_cast<KafkaError>(response->error_code)
+                                    : KafkaError::request_timed_out;
+        if (error != KafkaError::none) {
+            MR_LOG(log, warn, "broker.registration_refused", field("error", error),
+                   field("reason",
+                         response ? std::string(message_of(error)) : response.error().message()));
+            again(&Inside::enroll);
+            return;
+        }
+        epoch = BrokerEpoch{response->broker_epoch};
+        state = State::registered;
+        MR_LOG(log, info, "broker.registered", field("broker", options.self),
+               field("epoch", epoch));
+        beat();
+    }
+
+    void again(void (Inside::*step)()) {
+        control.after(retry_pause, [weak = weak_from_this(), step] {
+            if (auto self = weak.lock(); self && self->state != State::gone) {
+                ((*self).*step)();
+            }
+        });
+    }
+
+    /// Our own registration has come back through the log: what came before it is known, too.
+    bool is_current() const {
+        const metadata::ImagePtr now = image.current();
+        const metadata::Broker* us = now->cluster.broker(options.self);
+        return us != nullptr && us->epoch == epoch;
+    }
+
+    void beat() {
+        control.cancel(timer);
+        timer = {};
+        if (in_flight || state == State::gone) {
+            beat_wanted = true;
+            return;
+        }
+        in_flight = true;
+        beat_wanted = false;
+        BrokerHeartbeatRequest request;
+        request.broker_id = options.self.value;
+        request.broker_epoch = epoch.value;
+        request.current_metadata_offset = image.current()->provenance.end.value - 1;
+        request.want_fence = !is_current();
+        request.want_shut_down = state == State::leaving;
+        said_current = !request.want_fence;
+        controller.call(BrokerHeartbeatRequest::api_key, BrokerHeartbeatRequest::max_version,
+                        encode(request), call_patience,
+                        [weak = weak_from_this()](Result<handlers::ControllerDoor::Answer> answer) {
+                            if (auto self = weak.lock()) {
+                                self->on_beat(std::move(answer));
+                            }
+                        });
+    }
+
+    void on_beat(Result<handlers::ControllerDoor::Answer> answer) {
+        in_flight = false;
+        auto response = answer ? decode<BrokerHeartbeatResponse>(*answer)
+                               : Result<BrokerHeartbeatResponse>(answer.error());
+        const auto error = response ? static_cast<KafkaError>(response->error_code)
+                                    : KafkaError::request_timed_out;
+        if (error == KafkaError::stale_broker_epoch ||
+            error == KafkaError::broker_id_not_registered) {
+            MR_LOG(log, warn, "broker.registration_lost", field("error", error));
+            if (state == State::leaving) {
+                gone();
+                return;
+            }
+            state = State::starting;
+            enroll();
+            return;
+        }
+        if (error == KafkaError::none) {
+            if (state == State::leaving && response->should_shut_down) {
+                gone();
+                return;
+            }
+            if (state == State::registered && !response->is_fenced) {
+                state = State::unfenced;
+                MR_LOG(log, info, "broker.unfenced", field("broker", options.self));
+            } else if (state == State::unfenced && response->is_fenced) {
+                state = State::registered;
+                MR_LOG(log, warn, "broker.fenced", field("broker", options.self));
+            }
+        }
+        // While something is expected soon, ask soon; otherwise at the interval.
+        const bool eager = beat_wanted || state == State::leaving ||
+                           (state == State::registered && !said_current && is_current());
+        schedule(eager ? Duration{1ms} : options.heartbeat_interval);
+    }
+
+    void schedule(Duration delay) {
+        timer = control.after(delay, [weak = weak_from_this()] {
+            if (auto self = weak.lock()) {
+                self->beat();
+            }
+        });
+    }
+
+    void gone() {
+        if (state == State::gone) {
+            return;
+        }
+        state = State::gone;
+        control.cancel(timer);
+        control.cancel(patience);
+        if (left) {
+            auto done = std::move(left);
+            done();
+        }
+    }
+
+    Options options;
+    runtime::Executor& control;
+    ControllerLink& controller;
+    const metadata::ImageHandle& image;
+    const Logger& log;
+    State state = State::starting;
+    BrokerEpoch epoch{-1};
+    runtime::TimerId timer{};
+    runtime::TimerId patience{};
+    bool in_flight = false;
+    bool beat_wanted = false;
+    bool said_current = false;
+    UniqueFunction<void()> left;
+};
+
+Lifecycle::Lifecycle(Options options, runtime::Executor& control, ControllerLink& controller,
+                     const metadata::ImageHandle& image, const Logger& log)
+    : inside_(std::make_shared<Inside>(std::move(options), control, controller, image, log)) {}
+
+Lifecycle::~Lifecycle() = default;
+
+void Lifecycle::start() {
+    inside_->enroll();
+}
+
+void Lifecycle::on_publish(const metadata::ImagePtr&) {
+    if (inside_->state == Inside::State::registered && !inside_->said_current &&
+        inside_->is_current()) {
+        inside_->beat();
+    }
+}
+
+void Lifecycle::leave(Duration patience, UniqueFunction<void()> done) {
+    Inside& self = *inside_;
+    self.left = std::move(done);
+    if (self.state == Inside::State::starting || self.state == Inside::State::gone) {
+        self.state = Inside::State::leaving;
+        self.gone();
+        return;
+    }
+    self.state = Inside::State::leaving;
+    self.patience = self.control.after(patience, [weak = std::weak_ptr(inside_)] {
+        if (auto inside = weak.lock()) {
+            inside->gone();
+        }
+    });
+    self.beat();
+}
+
+bool Lifecycle::is_unfenced() const {
+    return inside_->state == Inside::State::unfenced;
+}
+
+BrokerEpoch Lifecycle::epoch() const {
+    return inside_->epoch;
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,29 @@
+// app/internal/process.h
+//
+// What main needs of its surroundings: the command line, the machine, the name of the host.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "runtime/real/real_node.h"
+
+namespace millrace::app {
+
+struct CommandLine {
+    config::Source source;
+    bool check_only = false;
+    bool show_help = false;
+    bool show_version = false;
+};
+
+/// Reads the file that --config names, too.
+Result<CommandLine> parse_command_line(int argc, char** argv, char** environment);
+
+runtime::RealNodeOptions node_options(const config::BrokerValues& values);
+
+/// A name that others can reach this machine by, as far as it knows itself; else "localhost".
+std::string host_name();
+
+}  // namespace millrace::app

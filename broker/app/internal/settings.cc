@@ -1,0 +1,103 @@
+#include "app/internal/settings.h"
+
+#include <limits>
+
+namespace millrace::app {
+namespace {
+
+namespace option = config::broker_option;
+
+Duration milliseconds(std::int64_t count) {
+    return std::chrono::milliseconds{count};
+}
+
+std::string joined(const std::vector<std::string>& list) {
+    std::string text;
+    for (const std::string& item : list) {
+        text += (text.empty() ? "" : ",") + item;
+    }
+    return text;
+}
+
+groups::MigrationPolicy migration_policy(const std::string& text) {
+    if (text == "upgrade") {
+        return groups::MigrationPolicy::upgrade;
+    }
+    if (text == "downgrade") {
+        return groups::MigrationPolicy::downgrade;
+    }
+    return text == "disabled" ? groups::MigrationPolicy::disabled
+                              : groups::MigrationPolicy::bidirectional;
+}
+
+}  // namespace
+
+groups::GroupSettings group_settings(const config::BrokerValues& values) {
+    groups::GroupSettings settings;
+    settings.offsets_retention =
+        std::chrono::minutes{values.get(option::offsets_retention_minutes)};
+    settings.offsets_check_interval =
+        milliseconds(values.get(option::offsets_retention_check_interval_ms));
+    settings.offset_metadata_max = values.get(option::offset_metadata_max_bytes);
+    settings.min_session_timeout = milliseconds(values.get(option::group_min_session_timeout_ms));
+    settings.max_session_timeout = milliseconds(values.get(option::group_max_session_timeout_ms));
+    settings.initial_rebalance_delay =
+        milliseconds(values.get(option::group_initial_rebalance_delay_ms));
+    settings.max_size = values.get(option::group_max_size);
+    settings.consumer_session_timeout =
+        milliseconds(values.get(option::group_consumer_session_timeout_ms));
+    settings.consumer_min_session_timeout =
+        milliseconds(values.get(option::group_consumer_min_session_timeout_ms));
+    settings.consumer_max_session_timeout =
+        milliseconds(values.get(option::group_consumer_max_session_timeout_ms));
+    settings.consumer_heartbeat_interval =
+        milliseconds(values.get(option::group_consumer_heartbeat_interval_ms));
+    settings.consumer_min_heartbeat_interval =
+        milliseconds(values.get(option::group_consumer_min_heartbeat_interval_ms));
+    settings.consumer_max_heartbeat_interval =
+        milliseconds(values.get(option::group_consumer_max_heartbeat_interval_ms));
+    settings.consumer_max_size = values.get(option::group_consumer_max_size);
+    settings.migration = migration_policy(values.get(option::group_consumer_migration_policy));
+    settings.regex_refresh =
+        milliseconds(values.get(option::group_consumer_regex_refresh_interval_ms));
+    return settings;
+}
+
+net::ServerLimits server_limits(const config::BrokerValues& values) {
+    net::ServerLimits limits;
+    limits.max_request_bytes = values.get(option::socket_request_max_bytes);
+    limits.max_connections = values.get(option::max_connections);
+    limits.max_connections_per_address = values.get(option::max_connections_per_ip);
+    limits.idle_deadline = milliseconds(values.get(option::connections_max_idle_ms));
+    limits.first_request_deadline =
+        milliseconds(values.get(option::millrace_connection_first_request_timeout_ms));
+    limits.request_deadline =
+        milliseconds(values.get(option::millrace_connection_stalled_request_timeout_ms));
+    limits.response_deadline = limits.request_deadline;
+    return limits;
+}
+
+Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values) {
+    raft::QuorumConfig quorum;
+    const auto& names = values.get(option::controller_listener_names);
+    MR_TRY(quorum.voters, raft::parse_voters(joined(values.get(option::controller_quorum_voters)),
+                                             names.empty() ? "CONTROLLER" : names.front()));
+    MR_TRY(quorum.bootstrap_servers, raft::parse_bootstrap_servers(joined(
+                                         values.get(option::controller_quorum_bootstrap_servers))));
+    quorum.auto_join = values.get(option::controller_quorum_auto_join_enable);
+    quorum.election_timeout =
+        milliseconds(values.get(option::controller_quorum_election_timeout_ms));
+    quorum.election_backoff_max =
+        milliseconds(values.get(option::controller_quorum_election_backoff_max_ms));
+    quorum.fetch_timeout = milliseconds(values.get(option::controller_quorum_fetch_timeout_ms));
+    quorum.request_timeout = milliseconds(values.get(option::controller_quorum_request_timeout_ms));
+    quorum.retry_backoff = milliseconds(values.get(option::controller_quorum_retry_backoff_ms));
+    return quorum;
+}
+
+std::vector<std::string> log_directories(const config::BrokerValues& values) {
+    const auto& several = values.get(option::log_dirs);
+    return several.empty() ? values.get(option::log_dir) : several;
+}
+
+}  // namespace millrace::app

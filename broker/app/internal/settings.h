@@ -1,0 +1,20 @@
+// app/internal/settings.h
+//
+// From options to the small structs that rooms take.
+#pragma once
+
+#include "config/config.h"
+#include "groups/settings.h"
+#include "net/server.h"
+#include "raft/quorum_config.h"
+
+namespace millrace::app {
+
+groups::GroupSettings group_settings(const config::BrokerValues& values);
+net::ServerLimits server_limits(const config::BrokerValues& values);
+/// Without identity and listeners, which app knows better.
+Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);
+/// log.dirs, or log.dir.
+std::vector<std::string> log_directories(const config::BrokerValues& values);
+
+}  // namespace millrace::app
