@@ -10,6 +10,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include "admin/internal/serve.h"
 #include "admin/internal/service.h"
 
 namespace millrace::admin {
@@ -115,14 +116,10 @@ thread_local std::string* GrpcComplaints::heard = nullptr;
 
 class GrpcServer final : public Server {
 public:
-    GrpcServer(ServerOptions options, std::shared_ptr<AdminDoors> doors, Logger log,
-               std::shared_ptr<metrics::Registry> registry)
+    GrpcServer(ServerOptions options, std::shared_ptr<Gate> gate, const MakeService& make)
         : options_(std::move(options)),
           streams_(std::make_shared<StreamSet>(static_cast<std::size_t>(options_.max_streams))),
-          service_(
-              make_service(std::make_shared<Gate>(std::move(doors), options_.changes_per_second,
-                                                  std::move(log), std::move(registry)),
-                           streams_, options_.default_deadline)) {}
+          service_(make(std::move(gate), streams_)) {}
     ~GrpcServer() override { stop(Duration{0}); }
 
     Result<void> listen() {
@@ -172,17 +169,28 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::start(ServerOptions options,
-                                              std::shared_ptr<AdminDoors> doors, Logger log,
-                                              std::shared_ptr<metrics::Registry> registry) {
+Result<std::unique_ptr<Server>> serve(ServerOptions options, std::shared_ptr<AdminDoors> doors,
+                                      Logger log, std::shared_ptr<metrics::Registry> registry,
+                                      const MakeService& make) {
     MR_TRY_VOID(check(options));
     if (options.reflection) {
         MR_TRY_VOID(load_reflection());
     }
-    auto server = std::make_unique<GrpcServer>(std::move(options), std::move(doors), std::move(log),
-                                               std::move(registry));
+    auto gate = std::make_shared<Gate>(std::move(doors), options.changes_per_second, std::move(log),
+                                       std::move(registry));
+    auto server = std::make_unique<GrpcServer>(std::move(options), std::move(gate), make);
     MR_TRY_VOID(server->listen());
     return std::unique_ptr<Server>{std::move(server)};
+}
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options,
+                                              std::shared_ptr<AdminDoors> doors, Logger log,
+                                              std::shared_ptr<metrics::Registry> registry) {
+    const Duration deadline = options.default_deadline;
+    return serve(std::move(options), std::move(doors), std::move(log), std::move(registry),
+                 [deadline](std::shared_ptr<Gate> gate, std::shared_ptr<StreamSet> streams) {
+                     return make_service(std::move(gate), std::move(streams), deadline);
+                 });
 }
 
 Result<std::pair<std::string, std::uint16_t>> parse_listener(std::string_view text) {

@@ -242,8 +242,16 @@ Result<Descriptor> listen_on(const std::string& host, std::uint16_t port) {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    if (const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(),
-                                        std::to_string(port).c_str(), &hints, &found)) {
+    const char* node = host.empty() ? nullptr : host.c_str();
+    const std::string service = std::to_string(port);
+    // A literal first: a name loads the resolver's libraries, which takes longer than all the rest.
+    hints.ai_flags |= AI_NUMERICHOST;
+    int error = ::getaddrinfo(node, service.c_str(), &hints, &found);
+    if (error == EAI_NONAME) {
+        hints.ai_flags &= ~AI_NUMERICHOST;
+        error = ::getaddrinfo(node, service.c_str(), &hints, &found);
+    }
+    if (error != 0) {
         return failure(host, port, ::gai_strerror(error));
     }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned{found, &::freeaddrinfo};
