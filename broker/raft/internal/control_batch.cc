@@ -29,17 +29,18 @@ Buffer to_bytes(Message message, std::int16_t version) {
 
 Buffer value_of(const LeaderChange& change) {
     using Wire = protocol::LeaderChangeMessage;
+    // Version 1 would tell the directories too, but Kafka (4.4) reads every version as 0.
     const auto to_wire = [](const std::vector<ReplicaKey>& keys) {
         std::vector<Wire::Voter> voters;
         for (const ReplicaKey& key : keys) {
-            voters.push_back({.voter_id = key.id.value, .voter_directory_id = key.directory});
+            voters.push_back({.voter_id = key.id.value});
         }
         return voters;
     };
     return to_bytes(Wire{.leader_id = change.leader.value,
                          .voters = to_wire(change.voters),
                          .granting_voters = to_wire(change.granting)},
-                    1);
+                    0);
 }
 
 Buffer value_of(const KraftVersionChange& change) {

@@ -3,6 +3,7 @@
 #include "protocol/api_table.h"
 #include "protocol/headers.h"
 #include "protocol/messages/api_versions_response.h"
+#include "protocol/messages/describe_cluster_response.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"
 #include "raft/storage_log.h"
@@ -34,10 +35,13 @@ Result<std::vector<std::string>> words_of(ByteView bytes) {
     return words;
 }
 
-Buffer api_versions() {
+Buffer api_versions(std::int16_t version) {
     protocol::ApiVersionsResponse answer;
     for (const protocol::Api& api : protocol::all_apis()) {
-        if (RaftDriver::is_raft_api(static_cast<std::int16_t>(api.key))) {
+        const bool is_served = RaftDriver::is_raft_api(static_cast<std::int16_t>(api.key)) ||
+                               api.key == ApiKey::api_versions ||
+                               api.key == ApiKey::describe_cluster;
+        if (is_served) {
             answer.api_keys.push_back({.api_key = static_cast<std::int16_t>(api.key),
                                        .min_version = api.min_version,
                                        .max_version = api.max_version});
@@ -47,7 +51,25 @@ Buffer api_versions() {
         {.name = "kraft.version", .min_version = 0, .max_version = 1});
     Buffer body;
     protocol::Writer writer(body);
-    answer.encode(writer, 4);
+    answer.encode(writer, version);
+    return body;
+}
+
+/// What Kafka's admin client asks a controller before anything else: who leads, and where.
+Buffer describe_cluster(const std::string& cluster_id, const Leadership& leadership,
+                        const VoterSet& voters, std::int16_t version) {
+    protocol::DescribeClusterResponse answer{.error_message = std::nullopt,
+                                             .endpoint_type = 2,
+                                             .cluster_id = cluster_id,
+                                             .controller_id = leadership.leader.value};
+    for (const Voter& voter : voters.voters()) {
+        const Endpoint& endpoint = voter.listeners.at(0).endpoint;
+        answer.brokers.push_back(
+            {.broker_id = voter.key.id.value, .host = endpoint.host, .port = endpoint.port});
+    }
+    Buffer body;
+    protocol::Writer writer(body);
+    answer.encode(writer, version);
     return body;
 }
 
@@ -69,7 +91,7 @@ QuorumNode::~QuorumNode() {
 
 Result<void> QuorumNode::read_directory_id() {
     runtime::Disk& disk = machine_.disk();
-    const std::string path = options_.root + "/directory.id";
+    const std::string path = options_.root + "/" + options_.directory_file;
     MR_TRY_VOID(disk.create_directories(options_.root));
     MR_TRY(const bool exists, disk.exists(path));
     if (exists) {
@@ -83,7 +105,7 @@ Result<void> QuorumNode::read_directory_id() {
     }
     directory_id_ = Uuid::random(*machine_.control_shard().random);
     MR_TRY_VOID(disk.replace_whole(path, directory_id_.to_string()));
-    return disk.sync_directory("/");
+    return {};
 }
 
 Result<void> QuorumNode::open() {
@@ -123,12 +145,12 @@ bool QuorumNode::say(const std::string& word) {
         return false;
     }
     const Timestamp now = machine_.control_shard().executor->clock().wall();
-    auto appended = driver_->append(leadership_.epoch, batch_of({word}, now), nullptr);
-    if (!appended) {
-        return false;
-    }
     // The promise is made once the batch is known to be committed; see on_commit.
-    return true;
+    return append(batch_of({word}, now));
+}
+
+bool QuorumNode::append(Buffer batch) {
+    return driver_->append(leadership_.epoch, std::move(batch), nullptr).has_value();
 }
 
 void QuorumNode::ask(std::int16_t api_key, std::int16_t version, Buffer body,
@@ -233,7 +255,12 @@ void QuorumNode::on_frame(const net::ConnectionInfo&, std::unique_ptr<net::Sessi
         to.send(std::move(response));
     };
     if (static_cast<ApiKey>(key) == ApiKey::api_versions) {
-        send(std::move(reply), api_versions());
+        send(std::move(reply), api_versions(std::min<std::int16_t>(version, 4)));
+        return;
+    }
+    if (static_cast<ApiKey>(key) == ApiKey::describe_cluster) {
+        send(std::move(reply),
+             describe_cluster(options_.quorum.cluster_id, leadership_, driver_->voters(), version));
         return;
     }
     const ByteView body = frame.bytes().subspan(reader.position());

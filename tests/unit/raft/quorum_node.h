@@ -23,6 +23,7 @@ namespace millrace::raft::test {
 struct QuorumNodeOptions {
     QuorumConfig quorum;  ///< Without directory id: it lies on the disk.
     std::string root = "/data";
+    std::string directory_file = "directory.id";  ///< Where the directory id is kept.
     std::uint16_t port = 0;
     /// A snapshot after so many words; 0: never.
     std::size_t snapshot_every = 0;
@@ -56,6 +57,8 @@ public:
 
     /// On the control loop: appends a word if this node leads.
     bool say(const std::string& word);
+    /// On the control loop: appends a batch of records as they are.
+    bool append(Buffer batch);
     /// On the control loop: hands a raft request to the driver, as a tool would.
     void ask(std::int16_t api_key, std::int16_t version, Buffer body,
              std::function<void(Result<Buffer>)> answer);
