@@ -1,0 +1,31 @@
+// admin/cluster_health.h
+//
+// What the metadata says about a cluster's health and about stopping brokers: pure functions of an
+// image, so that every broker says the same at the same offset.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "admin/doors.h"
+#include "metadata/image.h"
+
+namespace millrace::admin {
+
+/// min.insync.replicas of a topic.
+using MinIsr = std::function<int(const std::string& topic)>;
+
+/// Without what only a broker knows of itself (recovery) or the quorum's leader knows of voters.
+Health health_of(const metadata::Image& image, BrokerId controller, const MinIsr& min_isr);
+
+/// May these brokers stop together? No partition may lose its last in-sync replica or fall below
+/// its min.insync.replicas, and most controllers must stay.
+RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
+                               const MinIsr& min_isr);
+
+/// How far a restarted broker is, from its place in the in-sync sets; `before` is its epoch before
+/// the restart.
+Result<RestartProgress> restart_progress(const metadata::Image& image, BrokerId broker,
+                                         BrokerEpoch before);
+
+}  // namespace millrace::admin
