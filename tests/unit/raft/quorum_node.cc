@@ -105,7 +105,9 @@ Result<void> QuorumNode::read_directory_id() {
     }
     directory_id_ = Uuid::random(*machine_.control_shard().random);
     MR_TRY_VOID(disk.replace_whole(path, directory_id_.to_string()));
-    return {};
+    // The root itself has a name, which a power cut would take.
+    const std::string parent = options_.root.substr(0, options_.root.rfind('/'));
+    return disk.sync_directory(parent.empty() ? "/" : parent);
 }
 
 Result<void> QuorumNode::open() {
