@@ -77,7 +77,8 @@ public:
     Json& operator[](const char* name) { return (*this)[std::string_view(name)]; }
     const Json& operator[](const char* name) const { return (*this)[std::string_view(name)]; }
     Json& operator[](std::size_t index);  ///< `index` must exist.
-    Array& mutable_items();               ///< A value of another type becomes an empty array.
+    Json& operator[](int index) { return (*this)[static_cast<std::size_t>(index)]; }
+    Array& mutable_items();  ///< A value of another type becomes an empty array.
     Object& mutable_members();
     void push_back(Json item) { mutable_items().push_back(std::move(item)); }
     void erase(std::string_view name);

@@ -4,6 +4,7 @@
 
 #include "operator/kube/yaml.h"
 #include "operator/local/internal/pki.h"
+#include "operator/local/internal/runner.h"
 #include "operator/local/internal/server.h"
 
 namespace millrace::local {
@@ -35,15 +36,20 @@ Result<std::vector<kube::Json>> read_crds(const std::filesystem::path& dir) {
 
 class Cluster final : public LocalCluster {
 public:
-    explicit Cluster(std::unique_ptr<Server> server) : server_(std::move(server)) {}
+    Cluster(std::unique_ptr<Server> server, Runner::Options runner)
+        : server_(std::move(server)), runner_(Runner::start(*server_, std::move(runner))) {}
 
     std::filesystem::path kubeconfig() const override { return server_->kubeconfig(); }
     std::string url() const override { return server_->url(); }
 
-    void stop(std::chrono::milliseconds) override { server_->stop(); }
+    void stop(std::chrono::milliseconds at_most) override {
+        runner_->stop(at_most);
+        server_->stop();
+    }
 
 private:
     std::unique_ptr<Server> server_;
+    std::unique_ptr<Runner> runner_;
 };
 
 }  // namespace
@@ -54,9 +60,15 @@ Result<std::unique_ptr<LocalCluster>> LocalCluster::start(LocalOptions options) 
         MR_TRY(std::vector<kube::Json> more, read_crds(options.crds_dir));
         crds.insert(crds.end(), more.begin(), more.end());
     }
-    MR_TRY(auto server, Server::start({options.dir, options.port, std::move(crds),
-                                       std::move(options.rules), options.zones, options.log}));
-    return std::unique_ptr<LocalCluster>(std::make_unique<Cluster>(std::move(server)));
+    // Absolute, because processes run in directories of their own.
+    const std::filesystem::path dir = std::filesystem::absolute(options.dir);
+    const std::filesystem::path program = options.broker_binary.empty()
+                                              ? std::filesystem::path{}
+                                              : std::filesystem::absolute(options.broker_binary);
+    MR_TRY(auto server, Server::start({dir, options.port, std::move(crds), std::move(options.rules),
+                                       options.zones, options.log}));
+    return std::unique_ptr<LocalCluster>(
+        std::make_unique<Cluster>(std::move(server), Runner::Options{dir, program, options.log}));
 }
 
 }  // namespace millrace::local

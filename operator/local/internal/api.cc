@@ -6,6 +6,7 @@
 
 #include "operator/kube/yaml.h"
 #include "operator/local/internal/discovery.h"
+#include "operator/local/internal/protobuf_body.h"
 #include "operator/local/internal/table.h"
 
 namespace millrace::local {
@@ -58,12 +59,16 @@ std::optional<std::int64_t> number(const std::string& text) {
 
 ApiResult<Json> parse_body(const Request& request) {
     const std::string type = request.header("content-type");
-    if (type.find("protobuf") != std::string::npos || type.find("cbor") != std::string::npos) {
+    if (type.find("protobuf") != std::string::npos) {
+        auto body = parse_kubernetes_protobuf(request.body);
+        return body ? ApiResult<Json>(*std::move(body))
+                    : ApiError{415, "UnsupportedMediaType", body.error().message(),
+                               Json::object({})};
+    }
+    if (type.find("cbor") != std::string::npos) {
         return ApiError{415, "UnsupportedMediaType",
-                        fmt::format("the body of the request was in an unknown format ({}) - "
-                                    "accepted media types include: application/json, "
-                                    "application/yaml",
-                                    type),
+                        "the body of the request was in an unknown format - accepted media types "
+                        "include: application/json, application/yaml",
                         Json::object({})};
     }
     if (type.find("yaml") != std::string::npos) {

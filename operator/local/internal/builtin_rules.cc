@@ -104,28 +104,11 @@ void complete_claim(Json& claim, const Json* before) {
     }
 }
 
-/// RFC 4648 base64, for `stringData`.
-std::string base64(std::string_view text) {
-    static constexpr std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); i += 3) {
-        std::uint32_t word = 0;
-        for (std::size_t j = 0; j < 3; ++j) {
-            word = word << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0);
-        }
-        for (std::size_t j = 0; j < 4; ++j) {
-            out += i + j <= text.size() ? digits[word >> (18 - 6 * j) & 63] : '=';
-        }
-    }
-    return out;
-}
-
 void complete_secret(Json& secret) {
     fill(secret, "type", "Opaque");
     const Json plain = std::as_const(secret)["stringData"];
     for (const auto& [name, value] : plain.members()) {
-        secret["data"][name] = base64(value.text());
+        secret["data"][name] = to_base64(value.text());
     }
     secret.erase("stringData");
 }

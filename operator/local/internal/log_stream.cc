@@ -62,12 +62,16 @@ ApiResult<LogSource> find_log(const std::filesystem::path& dir, const LogStart& 
     }
     const Json* status = status_of(pod, container);
     const Json& state = status ? (*status)["state"] : pod["none"];
-    if (status == nullptr || (state.has("waiting") && (*status)["restartCount"].integer() == 0)) {
+    const bool ever_ran = status != nullptr && (state.has("running") || state.has("terminated") ||
+                                                (*status)["lastState"].has("terminated"));
+    if (!ever_ran) {
         return bad_request(fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}",
                                        container, request.pod,
                                        state["waiting"]["reason"].text_or("ContainerCreating")));
     }
-    const std::int64_t start = (*status)["restartCount"].integer() - (request.previous ? 1 : 0);
+    // One that waits to be restarted has only its last run to show, whichever is asked for.
+    const bool earlier = request.previous && state.has("running");
+    const std::int64_t start = (*status)["restartCount"].integer() - (earlier ? 1 : 0);
     if (start < 0) {
         return bad_request(
             fmt::format("previous terminated container \"{}\" in pod \"{}\" not found", container,

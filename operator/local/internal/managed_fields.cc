@@ -241,8 +241,8 @@ std::map<std::string, FieldSet> conflicts(const Json::Array& entries, const Fiel
     std::map<std::string, FieldSet> found;
     for (const Json& entry : entries) {
         // The same person with the older command: `kubectl apply` moving to --server-side.
-        const bool same_person = writer.manager == "kubectl" &&
-                                 entry["manager"].text() == "kubectl-client-side-apply";
+        const bool same_person =
+            writer.manager == "kubectl" && entry["manager"].text() == "kubectl-client-side-apply";
         if (is_writer(entry, writer, "Apply") || same_person) {
             continue;
         }
@@ -445,10 +445,10 @@ ApiResult<Json> server_side_apply(const SchemaSet& schemas, const Json& schema, 
         kept["fieldsV1"] = print_fields(fields);
         entries.push_back(std::move(kept));
     }
-    // What I no longer ask for and nobody else owns goes away; deepest first.
-    const FieldSet dropped = minus(minus(mine_before, wanted), others);
-    for (auto path = dropped.rbegin(); path != dropped.rend(); ++path) {
-        remove_path(result, *path);
+    // What I no longer ask for and nobody else owns goes away; an item before its fields, because
+    // without its key it couldn't be found.
+    for (const FieldPath& path : minus(minus(mine_before, wanted), others)) {
+        remove_path(result, path);
     }
     if (!unchanged_claim) {
         entries.push_back(entry_of(writer, "Apply", wanted));

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "operator/local/internal/text.h"
+
 namespace millrace::local {
 
 namespace {
@@ -132,15 +134,6 @@ Result<void> make_pki(const Pki& pki) {
     return write_private_file(pki.certificate, pem(certificate.get()));
 }
 
-std::string base64(const std::string& text) {
-    std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-    out.resize(static_cast<std::size_t>(size));
-    return out;
-}
-
 }  // namespace
 
 std::string random_hex(std::size_t bytes) {
@@ -211,7 +204,7 @@ std::string kubeconfig_text(const Pki& pki, const std::string& url) {
         "users:\n- name: millrace-local\n  user:\n    token: {}\n"
         "contexts:\n- name: millrace-local\n  context:\n    cluster: millrace-local\n"
         "    user: millrace-local\n    namespace: default\n",
-        url, base64(ca ? *ca : ""), pki.token);
+        url, to_base64(ca ? *ca : ""), pki.token);
 }
 
 }  // namespace millrace::local

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
+#include <set>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <thread>
@@ -144,9 +145,14 @@ public:
         work(*resources_);
     }
 
-    void on_pod_change(std::function<void()> wake) override {
+    void on_change_for_runner(std::function<void()> wake) override {
         const std::lock_guard lock(mutex_);
         wake_runner_ = std::move(wake);
+    }
+
+    std::vector<std::string> take_deleted_volumes() override {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(deleted_volumes_, {});
     }
 
     void stop() override {
@@ -225,7 +231,13 @@ private:
         }
         dirty_ = true;
         wake_keeper_.notify_all();
-        if (change.key.storage == "pods" && wake_runner_) {
+        if (change.key.storage == "persistentvolumes" && change.type == Change::Type::deleted &&
+            (*change.object)["spec"]["persistentVolumeReclaimPolicy"].text() == "Delete") {
+            deleted_volumes_.push_back(change.key.name);
+        }
+        static const std::set<std::string, std::less<>> of_interest = {
+            "pods", "secrets", "configmaps", "persistentvolumes"};
+        if (wake_runner_ && of_interest.contains(change.key.storage)) {
             wake_runner_();
         }
     }
@@ -429,6 +441,7 @@ private:
     std::list<Watcher> watchers_;
     std::list<Follower> followers_;
     std::function<void()> wake_runner_;
+    std::vector<std::string> deleted_volumes_;
     bool dirty_ = true;
     bool unsynced_ = false;
     bool broken_ = false;

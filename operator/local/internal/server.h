@@ -38,8 +38,12 @@ public:
     /// Runs `work` with the lock held. Not from within itself.
     virtual void locked(const std::function<void(Resources&)>& work) = 0;
 
-    /// Called after each change of a pod, from any thread, with the lock held: wake up and return.
-    virtual void on_pod_change(std::function<void()> wake) = 0;
+    /// Called after each change of a pod or of what it mounts, from any thread, with the lock held:
+    /// wake up and return.
+    virtual void on_change_for_runner(std::function<void()> wake) = 0;
+
+    /// Volumes that were deleted, with their data, since the last call.
+    virtual std::vector<std::string> take_deleted_volumes() = 0;
 
     virtual void stop() = 0;
 };

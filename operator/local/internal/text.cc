@@ -102,6 +102,46 @@ std::optional<double> parse_quantity(const Json& quantity) {
 
 namespace {
 
+constexpr std::string_view base64_digits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
+std::string to_base64(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); i += 3) {
+        std::uint32_t word = 0;
+        for (std::size_t j = 0; j < 3; ++j) {
+            word = word << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0);
+        }
+        for (std::size_t j = 0; j < 4; ++j) {
+            out += i + j <= text.size() ? base64_digits[word >> (18 - 6 * j) & 63] : '=';
+        }
+    }
+    return out;
+}
+
+std::string from_base64(std::string_view text) {
+    std::string out;
+    std::uint32_t word = 0;
+    int bits = 0;
+    for (const char c : text) {
+        const std::size_t digit = base64_digits.find(c);
+        if (digit == std::string_view::npos) {
+            continue;
+        }
+        word = word << 6 | static_cast<std::uint32_t>(digit);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out += static_cast<char>(word >> bits & 0xff);
+        }
+    }
+    return out;
+}
+
+namespace {
+
 /// `[0]`, `[*]`, `["a.b"]` or `[?(@.type=="Ready")]`, without the brackets.
 void step_into(const Json& value, std::string_view inside, std::vector<const Json*>& found) {
     if (inside == "*") {

@@ -23,6 +23,10 @@ std::string age(const kube::Json& timestamp, Timestamp now);
 /// Bytes (or units) of "10Gi", "500M", "250m" (rounded up); nothing if it is no quantity.
 std::optional<double> parse_quantity(const kube::Json& quantity);
 
+/// RFC 4648, as secrets hold their data; decoding skips what is no digit.
+std::string to_base64(std::string_view text);
+std::string from_base64(std::string_view text);
+
 /// What `.a.b[0].c` or `.conditions[?(@.type=="Ready")].status` finds; several when it fans out.
 std::vector<const kube::Json*> json_path(const kube::Json& root, std::string_view path);
 
