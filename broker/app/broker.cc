@@ -65,6 +65,10 @@ struct Broker::Inside {
     void on_configs(const metadata::Delta& delta, const metadata::ImagePtr& image);
     void on_groups(const metadata::Delta& delta, const metadata::ImagePtr& image);
     void start_on_control();
+    /// After an unclean stop: reads every log, then tells which directories have all they synced.
+    void recover_logs(UniqueFunction<void(std::vector<Uuid>)> done);
+    void recover_log(const storage::FoundLog& found, const storage::LogLimits& limits,
+                     UniqueFunction<void(bool sound)> done);
     std::vector<handlers::LogDirectoryView> log_directory_views() const;
     std::vector<metadata::Endpoint> endpoints_of(bool controller_side) const;
 
@@ -75,6 +79,7 @@ struct Broker::Inside {
     Roles roles;
     BrokerId self;
     std::string cluster_id;
+    Uuid incarnation;  ///< Of this run of the broker.
     std::vector<config::ListenerSpec> listeners;
 
     std::shared_ptr<const config::BrokerConfig> config;
@@ -125,6 +130,7 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
         self = BrokerId{1};
     }
     rules = std::make_unique<metadata::TableConfigRules>(options.given, self);
+    incarnation = Uuid::random(*node.control_shard().random);
     topics.swap(std::make_shared<const handlers::TopicBook>(config, metadata::Configs{}));
     ledger = std::make_unique<net::Ledger>(values.get(option::queued_max_request_bytes) > 0
                                                ? values.get(option::queued_max_request_bytes)
@@ -143,7 +149,7 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
 Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
     const std::vector<std::string> paths = log_directories(values);
     MR_TRY(const std::optional<std::string> on_disk, cluster_id_on_disk(node.disk(), paths));
-    const std::string& wanted = values.get(option::millrace_cluster_id);
+    const std::string& wanted = values.get(option::cluster_id);
     if (on_disk && !wanted.empty() && *on_disk != wanted) {
         return Error::make(
             Code::invalid,
@@ -191,6 +197,9 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     MetadataNode::Options metadata_options;
     metadata_options.is_controller = roles.controller;
     metadata_options.controller.node = self;
+    if (roles.broker) {
+        metadata_options.controller.own_incarnation = incarnation;
+    }
     metadata_options.controller.cluster_id = cluster_id;
     metadata_options.controller.min_insync_replicas = values.get(option::min_insync_replicas);
     metadata_options.controller.unclean_leader_election =
@@ -280,7 +289,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     Lifecycle::Options life;
     life.self = self;
     life.cluster_id = cluster_id;
-    life.incarnation = Uuid::random(*control.random);
+    life.incarnation = incarnation;
     life.endpoints = endpoints_of(false);
     if (const std::string& rack = values.get(option::broker_rack); !rack.empty()) {
         life.rack = rack;
@@ -305,6 +314,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     peers = std::make_unique<BrokerPeers>(inter_broker, image);
     replication::ShardReplicas::Options shard_options;
     shard_options.self = self;
+    shard_options.logs_come_preloaded = !store->clean_start();
     shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
     for (std::size_t i = 0; i < node.data_shards(); ++i) {
         shards.push_back(std::make_unique<replication::ShardReplicas>(
@@ -446,8 +456,86 @@ void Broker::Inside::start_on_control() {
     });
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);
-        lifecycle->start();
+        recover_logs(
+            [this](std::vector<Uuid> recovered) { lifecycle->start(std::move(recovered)); });
     }
+}
+
+void Broker::Inside::recover_logs(UniqueFunction<void(std::vector<Uuid>)> done) {
+    struct Recovery {
+        std::size_t left = 1;
+        std::set<Uuid> damaged;
+        UniqueFunction<void(std::vector<Uuid>)> done;
+    };
+    auto recovery = std::make_shared<Recovery>();
+    recovery->done = std::move(done);
+    const auto arrive = [this, recovery] {
+        if (--recovery->left > 0) {
+            return;
+        }
+        std::vector<Uuid> sound;
+        for (const auto& directory : store->directories()) {
+            if (!recovery->damaged.contains(directory->id()) && !directory->failed()) {
+                sound.push_back(directory->id());
+            }
+        }
+        recovery->done(std::move(sound));
+    };
+    runtime::Executor& control = *node.control_shard().executor;
+    if (!store->clean_start()) {
+        // Whether a directory kept what it had synced is known once its logs were read; until then
+        // the broker claims no place in any ISR.
+        const auto book = topics.current();
+        for (const storage::FoundLog& found : store->found()) {
+            if (found.kind != storage::FoundLog::Kind::current || found.topic_id.is_zero()) {
+                continue;
+            }
+            ++recovery->left;
+            recover_log(found, book->rules(found.partition.topic)->replication.limits,
+                        [recovery, arrive, directory = found.directory->id()](bool sound) {
+                            if (!sound) {
+                                recovery->damaged.insert(directory);
+                            }
+                            arrive();
+                        });
+        }
+    }
+    control.post(arrive);
+}
+
+void Broker::Inside::recover_log(const storage::FoundLog& found, const storage::LogLimits& limits,
+                                 UniqueFunction<void(bool sound)> done) {
+    struct Job {
+        std::optional<Result<std::unique_ptr<storage::PartitionLog>>> log;
+        storage::RecoveryReport report;
+        UniqueFunction<void(bool)> done;
+    };
+    auto job = std::make_shared<Job>();
+    job->done = std::move(done);
+    const TopicIdPartition id{found.topic_id, found.partition.partition};
+    node.disk_pool().run(
+        0, *node.control_shard().executor,
+        [this, job, &found, limits] { job->log.emplace(store->load(found, limits, &job->report)); },
+        [this, job, id, name = found.name] {
+            if (!*job->log) {
+                MR_LOG(log, error, "broker.log_not_recovered", field("log", name),
+                       field("reason", job->log->error().message()));
+                job->done(false);
+                return;
+            }
+            if (!job->report.reason.empty()) {
+                MR_LOG(log, warn, "broker.log_cut", field("log", name),
+                       field("reason", job->report.reason),
+                       field("bytes", job->report.truncated_bytes),
+                       field("lost_synced", job->report.lost_synced_data));
+            }
+            replicas.on_shard(
+                replicas.shard_of(id),
+                [id, ready = std::move(**job->log)](replication::ShardReplicas& shard) mutable {
+                    shard.preload(id, std::move(ready));
+                });
+            job->done(!job->report.lost_synced_data);
+        });
 }
 
 Result<std::unique_ptr<Broker>> Broker::make(BrokerOptions options, runtime::Node& node,

@@ -100,6 +100,8 @@ public:
 /// This node's own configuration: what holds where the metadata says nothing.
 struct ControllerOptions {
     BrokerId node;
+    /// Of the broker in this very process, if there is one: an earlier incarnation of it is dead.
+    std::optional<Uuid> own_incarnation;
     std::string cluster_id;
     std::int32_t default_partitions = 1;
     std::int16_t default_replication_factor = 1;

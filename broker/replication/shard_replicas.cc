@@ -135,6 +135,12 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
 
     void open_log(const std::shared_ptr<Partition>& partition) {
         const PartitionState& state = partition->state();
+        if (auto ready = preloaded.extract(state.id)) {
+            ready.mapped()->set_limits(partition->settings().limits);
+            partition->give_log(std::move(ready.mapped()));
+            follow(partition);
+            return;
+        }
         const auto found = std::find_if(
             store.found().begin(), store.found().end(), [&](const storage::FoundLog& candidate) {
                 return candidate.kind == storage::FoundLog::Kind::current &&
@@ -147,6 +153,9 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
                 partition->settings().limits));
             follow(partition);
             return;
+        }
+        if (options.logs_come_preloaded) {
+            return;  // preload() completes it
         }
         loaded.insert(state.id);
         using Loaded = Result<std::unique_ptr<storage::PartitionLog>>;
@@ -261,6 +270,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     Partition::Shell shell;
     std::unordered_map<TopicIdPartition, std::shared_ptr<Partition>> partitions;
     std::set<TopicIdPartition> loaded;
+    std::map<TopicIdPartition, std::unique_ptr<storage::PartitionLog>> preloaded;
     std::set<TopicIdPartition> to_flush;
     std::set<TopicIdPartition> to_wake;
     bool turn_end_posted = false;
@@ -291,6 +301,19 @@ void ShardReplicas::assign(const PartitionState& state, const PartitionSettings&
     auto partition = std::make_shared<Partition>(inside_->shell, state, settings);
     inside_->partitions.emplace(state.id, partition);
     inside_->open_log(partition);
+}
+
+void ShardReplicas::preload(const TopicIdPartition& id,
+                            std::unique_ptr<storage::PartitionLog> log) {
+    auto partition = inside_->find(id);
+    if (!partition) {
+        inside_->preloaded.insert_or_assign(id, std::move(log));
+    } else if (!partition->has_log()) {
+        log->set_limits(partition->settings().limits);
+        partition->give_log(std::move(log));
+        inside_->follow(partition);
+        inside_->readable(id);
+    }
 }
 
 void ShardReplicas::change_settings(const TopicIdPartition& id, const PartitionSettings& settings) {
@@ -474,6 +497,11 @@ Result<void> ShardReplicas::close_cleanly() {
         fetcher->stop();
     }
     Result<void> outcome;
+    for (auto& [id, log] : std::exchange(inside_->preloaded, {})) {
+        if (auto closed = log->close_cleanly(); !closed) {
+            outcome = closed;
+        }
+    }
     for (const auto& [id, partition] : inside_->partitions) {
         if (!partition->has_log()) {
             continue;

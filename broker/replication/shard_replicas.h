@@ -52,6 +52,8 @@ public:
         BrokerId self;
         Duration lag_max = 30s;
         Duration tick = 500ms;
+        /// Logs on disk come through preload(); assign() does not load them itself.
+        bool logs_come_preloaded = false;
     };
 
     ShardReplicas(Options options, runtime::Shard shard, runtime::DiskPool& pool,
@@ -63,6 +65,8 @@ public:
 
     // --- From the metadata, in order -------------------------------------------------------------
 
+    /// A log that was recovered before the metadata named it; assign() takes it from here.
+    void preload(const TopicIdPartition& id, std::unique_ptr<storage::PartitionLog> log);
     /// This broker has (or keeps) a replica. Creates, loads, leads or follows as `state` says.
     void assign(const PartitionState& state, const PartitionSettings& settings);
     void change_settings(const TopicIdPartition& id, const PartitionSettings& settings);

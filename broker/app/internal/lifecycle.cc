@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "metadata/features.h"
+#include "metadata/recovered_directories.h"
 #include "model/kafka_error.h"
 #include "protocol/messages/broker_heartbeat_request.h"
 #include "protocol/messages/broker_heartbeat_response.h"
@@ -77,6 +78,11 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         }
         request.log_dirs = options.directories;
         request.previous_broker_epoch = options.previous_epoch ? options.previous_epoch->value : -1;
+        const Buffer proof = metadata::encode_recovered_directories(recovered);
+        if (!recovered.empty()) {
+            request.unknown_tags.push_back(
+                {.tag = metadata::recovered_directories_tag, .data = proof});
+        }
         controller.call(BrokerRegistrationRequest::api_key, BrokerRegistrationRequest::max_version,
                         encode(request), call_patience,
                         [weak = weak_from_this()](Result<handlers::ControllerDoor::Answer> answer) {
@@ -209,6 +215,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
     const Logger& log;
     State state = State::starting;
     BrokerEpoch epoch{-1};
+    std::vector<Uuid> recovered;
     runtime::TimerId timer{};
     runtime::TimerId patience{};
     bool in_flight = false;
@@ -223,7 +230,8 @@ Lifecycle::Lifecycle(Options options, runtime::Executor& control, ControllerLink
 
 Lifecycle::~Lifecycle() = default;
 
-void Lifecycle::start() {
+void Lifecycle::start(std::vector<Uuid> recovered) {
+    inside_->recovered = std::move(recovered);
     inside_->enroll();
 }
 

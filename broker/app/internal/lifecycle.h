@@ -32,7 +32,8 @@ public:
               const metadata::ImageHandle& image, const Logger& log);
     ~Lifecycle();
 
-    void start();
+    /// `recovered`: after an unclean stop, the directories that have everything they had synced.
+    void start(std::vector<Uuid> recovered);
     /// A new image: being seen in it may be what we wait for.
     void on_publish(const metadata::ImagePtr& image);
     /// Hands leadership over; `done` runs when the controller lets us go or patience ends.

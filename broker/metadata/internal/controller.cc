@@ -156,7 +156,11 @@ void Controller::activate(QuorumEpoch epoch) {
     epoch_ = epoch;
     const Instant now = executor_.clock().now();
     for (const auto& [id, broker] : image_.cluster.brokers) {
-        if (!broker->fenced) {
+        // A broker that shares this process and is not the incarnation of the image died with the
+        // process before: it need not be waited for.
+        const bool died_before_us = id == options_.node && options_.own_incarnation &&
+                                    broker->incarnation != *options_.own_incarnation;
+        if (!broker->fenced && !died_before_us) {
             sessions_.begin(id, broker->epoch, now);
         }
     }

@@ -143,7 +143,7 @@ TEST(Load, names_the_variable_that_holds_a_wrong_value) {
 
 TEST(Load, gives_every_broker_option_an_environment_name_of_its_own) {
     EXPECT_EQ(option_of_environment_name("MILLRACE_LOG_SEGMENT_BYTES")->name, "log.segment.bytes");
-    EXPECT_EQ(option_of_environment_name("MILLRACE_CLUSTER_ID")->name, "millrace.cluster.id");
+    EXPECT_EQ(option_of_environment_name("MILLRACE_CLUSTER_ID")->name, "cluster.id");
     EXPECT_EQ(option_of_environment_name("MILLRACE_NOTHING"), nullptr);
 }
 
