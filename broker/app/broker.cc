@@ -29,6 +29,7 @@ namespace {
 
 namespace option = config::broker_option;
 
+constexpr std::string_view metadata_topic = "__cluster_metadata";
 constexpr std::string_view metadata_directory = "/__cluster_metadata-0";
 constexpr Duration drain_deadline = 5s;
 constexpr Duration leave_patience = 10s;
@@ -112,6 +113,7 @@ struct Broker::Inside {
     };
     std::vector<Listening> servers;
     std::atomic<bool> ready{false};
+    bool draining = false;  ///< On the control loop.
 };
 
 // --- Opening
@@ -380,7 +382,7 @@ void Broker::Inside::subscribe() {
         lifecycle->on_publish(next);
         const metadata::Broker* us = next->cluster.broker(self);
         const bool serving = us != nullptr && !us->fenced && us->epoch == lifecycle->epoch();
-        if (serving && !ready.exchange(true)) {
+        if (serving && !draining && !ready.exchange(true)) {
             MR_LOG(log, info, "broker.ready", field("broker", self), field("cluster", cluster_id));
             for (Listening& one : servers) {
                 if (!one.controller) {
@@ -487,7 +489,9 @@ void Broker::Inside::recover_logs(UniqueFunction<void(std::vector<Uuid>)> done) 
         // the broker claims no place in any ISR.
         const auto book = topics.current();
         for (const storage::FoundLog& found : store->found()) {
-            if (found.kind != storage::FoundLog::Kind::current || found.topic_id.is_zero()) {
+            // The quorum's own log is raft's alone.
+            if (found.kind != storage::FoundLog::Kind::current || found.topic_id.is_zero() ||
+                found.partition.topic == metadata_topic) {
                 continue;
             }
             ++recovery->left;
@@ -553,6 +557,7 @@ Broker::~Broker() = default;
 
 void Broker::drain(UniqueFunction<void()> done) {
     Inside& inside = *inside_;
+    inside.draining = true;
     inside.ready = false;
     auto shared = std::make_shared<UniqueFunction<void()>>(std::move(done));
     const auto stop_quorum = [&inside, shared] {

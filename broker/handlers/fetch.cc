@@ -19,6 +19,7 @@ using protocol::FetchResponse;
 using protocol::Records;
 using FetchCall = Call<FetchRequest, FetchResponse>;
 
+constexpr std::int16_t first_version_with_leader = 12;
 constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int16_t first_version_with_replica_state = 15;
 constexpr std::int16_t first_version_with_endpoints = 16;
@@ -224,7 +225,7 @@ private:
                     data.diverging_epoch = {.epoch = from.diverging->epoch.value,
                                             .end_offset = from.diverging->end.value};
                 }
-                if (is_leadership(from.error)) {
+                if (is_leadership(from.error) && call_.version() >= first_version_with_leader) {
                     data.current_leader = {.leader_id = from.leader.value,
                                            .leader_epoch = from.leader_epoch.value};
                     add_endpoint(response, from.leader);
