@@ -55,18 +55,6 @@ fuzz: deps ## Run every fuzz target for SECONDS each (30)
 bench: all ## Run the benchmarks
 	@for b in $(BUILD)/bin/bench_*; do echo "== $$b"; $$b --benchmark_min_time=0.2 || exit 1; done
 
-.PHONY: image
-image: build ## Build an OCI image of the broker without a registry
-	@deploy/image.sh
-
-.PHONY: e2e
-e2e: build ## Run end-to-end tests: make e2e S=clients|chaos|kube
-	@e2e/run.sh $(S)
-
-.PHONY: nightly
-nightly: all ## Long runs in slices of an hour; figures go to LEDGER.md
-	@tools/nightly.sh
-
 .PHONY: schemas
 schemas: ## Import the message definitions of a Kafka release: make schemas KAFKA=4.4.0
 	@python3 broker/protocol/importer/import_schemas.py $(KAFKA)
