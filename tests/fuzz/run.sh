@@ -10,7 +10,7 @@ shift
 [ -f "$build/build.ninja" ] || cmake --preset fuzz -S "$root" >/dev/null
 targets=("$@")
 [ $# -gt 0 ] || targets=(fuzz_targets)
-ninja -C "$build" "${targets[@]}" >"$build/build.log" || { tail -30 "$build/build.log"; exit 2; }
+ninja -C "$build" "${targets[@]}" >"$build/build.log" 2>&1 || { tail -30 "$build/build.log"; exit 2; }
 mkdir -p "$build/findings"
 failed=0
 while read -r target seeds max_length; do
