@@ -43,9 +43,10 @@ fmt: ## Format the code
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
 
 .PHONY: sim
-sim: configure ## Run the simulator: make sim SEED=7
+sim: configure ## Simulate: make sim SEED=7 [SEEDS=1000] [SCENARIO=register] [TRACE=1]
 	@ninja -C $(BUILD) -j $(JOBS) sim_runner
-	@$(BUILD)/bin/sim_runner --seed $(SEED)
+	@$(BUILD)/bin/sim_runner --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS) --processes $(JOBS)) \
+	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink)
 
 .PHONY: fuzz
 fuzz: deps ## Run every fuzz target for SECONDS each (30)

@@ -13,6 +13,7 @@ constexpr std::array<std::string_view, fault_kinds> names = {"kill",
                                                              "kill_in_write",
                                                              "power_cut",
                                                              "power_cut_in_write",
+                                                             "blackout",
                                                              "graceful_stop",
                                                              "pause",
                                                              "empty_disk",
@@ -77,7 +78,7 @@ std::uint64_t draw_value(Random& random, FaultKind kind) {
         case FaultKind::sync_error:
         case FaultKind::rename_error:
         case FaultKind::open_error:
-            return 1 + random.below(3);
+            return random.one_in(3) ? 1 + random.below(5) : 1;
         default:
             return random.next();
     }
@@ -89,6 +90,25 @@ Duration draw_between(Random& random, Duration low, Duration high) {
 
 std::uint32_t sometimes(Random& random, std::uint32_t at_most) {
     return random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(at_most + 1));
+}
+
+Fault draw_fault(Random& random, const FaultProfile& profile, FaultKind kind) {
+    Fault fault;
+    fault.kind = kind;
+    fault.at = draw_between(random, profile.from, profile.until);
+    const std::int64_t longest = profile.longest.count() >> random.below(8);
+    fault.lasts = draw_between(random, 1ms, Duration{longest});
+    const std::uint64_t targets =
+        loses_data(kind) ? std::min<std::uint64_t>(profile.may_lose_data, profile.nodes.size())
+                         : profile.nodes.size();
+    const std::uint64_t first = random.below(targets);
+    fault.node = profile.nodes[first];
+    // Another one wherever there is another one.
+    const std::uint64_t step =
+        profile.nodes.size() > 1 ? 1 + random.below(profile.nodes.size() - 1) : 0;
+    fault.other = profile.nodes[(first + step) % profile.nodes.size()];
+    fault.value = draw_value(random, kind);
+    return fault;
 }
 
 template <auto Member, typename T>
@@ -117,6 +137,9 @@ Ambient Ambient::draw(Random& random) {
     if (random.one_in(2)) {
         ambient.jitter = Duration{random.between(1'000, 20'000'000)};
     }
+    if (random.one_in(2)) {
+        ambient.uneven_links = static_cast<std::uint32_t>(1 + random.below(20));
+    }
     ambient.torn_reads = sometimes(random, 500);
     ambient.torn_writes = sometimes(random, 500);
     ambient.connect_failures = sometimes(random, 200);
@@ -128,7 +151,7 @@ Ambient Ambient::draw(Random& random) {
     ambient.post_delay = Duration{random.between(1, random.one_in(4) ? 5'000'000 : 50'000)};
     ambient.timer_lateness = random.one_in(2) ? Duration{random.between(1, 20'000'000)} : 0ns;
     ambient.disk_call = Duration{random.between(1, random.one_in(4) ? 5'000'000 : 50'000)};
-    ambient.device_time = Duration{random.between(50'000, 20'000'000)};
+    ambient.device_time = Duration{50'000LL << random.below(14)};  // To 0.4 s.
     ambient.writeback = sometimes(random, 500);
     ambient.torn_pages = random.one_in(2);
     ambient.reordered_names = random.one_in(2);
@@ -155,7 +178,7 @@ std::vector<AmbientKnob> ambient_knobs() {
             }                                                                                     \
     }
     return {
-        MR_KNOB("latency", &Ambient::latency, &Ambient::jitter),
+        MR_KNOB("latency", &Ambient::latency, &Ambient::jitter, &Ambient::uneven_links),
         MR_KNOB("torn_streams", &Ambient::torn_reads, &Ambient::torn_writes,
                 &Ambient::window_bytes),
         MR_KNOB("connects", &Ambient::connect_failures, &Ambient::ghost_connections),
@@ -174,6 +197,7 @@ std::string describe(const Ambient& ambient) {
     const auto us = [](Duration d) { return fmt::format("{}us", d.count() / 1000); };
     append_unless_calm<&Ambient::latency>(text, ambient, "latency", us(ambient.latency));
     append_unless_calm<&Ambient::jitter>(text, ambient, "jitter", us(ambient.jitter));
+    append_unless_calm<&Ambient::uneven_links>(text, ambient, "uneven", ambient.uneven_links);
     append_unless_calm<&Ambient::torn_reads>(text, ambient, "torn_reads", ambient.torn_reads);
     append_unless_calm<&Ambient::torn_writes>(text, ambient, "torn_writes", ambient.torn_writes);
     append_unless_calm<&Ambient::connect_failures>(text, ambient, "connect_failures",
@@ -201,9 +225,11 @@ std::string describe(const Ambient& ambient) {
 FaultPlan draw_plan(Random& random, const FaultProfile& profile) {
     FaultPlan plan;
     plan.ambient = random.one_in(8) ? Ambient::calm() : Ambient::draw(random);
+    // Few kinds in one seed, many in another: rare combinations need not wait for each other.
+    const std::uint64_t one_in = 2ULL << random.below(3);
     std::vector<FaultKind> on;
     for (const FaultKind kind : profile.kinds) {
-        const bool chosen = random.one_in(2);
+        const bool chosen = random.one_in(one_in);
         if (chosen && (!loses_data(kind) || profile.may_lose_data > 0)) {
             on.push_back(kind);
         }
@@ -212,23 +238,16 @@ FaultPlan draw_plan(Random& random, const FaultProfile& profile) {
     if (on.empty() || profile.nodes.empty()) {
         return plan;
     }
+    const bool clusters = random.one_in(2);
     for (std::uint64_t i = 0; i < many; ++i) {
-        Fault fault;
-        fault.kind = on[random.below(on.size())];
-        fault.at = draw_between(random, profile.from, profile.until);
-        const std::int64_t longest = profile.longest.count() >> random.below(8);
-        fault.lasts = draw_between(random, 1ms, Duration{longest});
-        const std::uint64_t pool =
-            loses_data(fault.kind)
-                ? std::min<std::uint64_t>(profile.may_lose_data, profile.nodes.size())
-                : profile.nodes.size();
-        const std::uint64_t first = random.below(pool);
-        fault.node = profile.nodes[first];
-        // Another one wherever there is another one.
-        const std::uint64_t step =
-            profile.nodes.size() > 1 ? 1 + random.below(profile.nodes.size() - 1) : 0;
-        fault.other = profile.nodes[(first + step) % profile.nodes.size()];
-        fault.value = draw_value(random, fault.kind);
+        Fault fault = draw_fault(random, profile, on[random.below(on.size())]);
+        if (clusters && i > 0 && random.one_in(2)) {
+            // Troubles come together: what one fault weakened, the next one breaks.
+            fault.at = plan.faults.back().at + draw_between(random, 0ns, profile.cluster);
+            if (!loses_data(fault.kind)) {
+                fault.node = plan.faults.back().node;
+            }
+        }
         plan.faults.push_back(fault);
     }
     std::sort(plan.faults.begin(), plan.faults.end(), [](const Fault& a, const Fault& b) {
@@ -238,9 +257,10 @@ FaultPlan draw_plan(Random& random, const FaultProfile& profile) {
 }
 
 std::vector<FaultKind> process_faults() {
-    return {FaultKind::kill,          FaultKind::kill_in_write,
-            FaultKind::power_cut,     FaultKind::power_cut_in_write,
-            FaultKind::graceful_stop, FaultKind::pause};
+    return {FaultKind::kill,      FaultKind::kill_in_write,
+            FaultKind::power_cut, FaultKind::power_cut_in_write,
+            FaultKind::blackout,  FaultKind::graceful_stop,
+            FaultKind::pause};
 }
 std::vector<FaultKind> network_faults() {
     return {FaultKind::partition, FaultKind::one_way, FaultKind::isolate,

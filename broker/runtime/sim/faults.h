@@ -23,6 +23,7 @@ enum class FaultKind : std::uint8_t {
     kill_in_write,  ///< The same, at the `value`th disk call from `at`, also in mid-task.
     power_cut,  ///< The machine: un-synced bytes and names are lost or torn, peers hear nothing.
     power_cut_in_write,
+    blackout,       ///< Every machine of the simulation loses power at one moment.
     graceful_stop,  ///< SIGTERM, and a start.
     pause,          ///< SIGSTOP ... SIGCONT.
     empty_disk,     ///< Killed; comes back with nothing on its disk.
@@ -33,7 +34,7 @@ enum class FaultKind : std::uint8_t {
     slow_link,  ///< Latency between `node` and `other` grows by `value` microseconds.
     reset,      ///< Every connection of `node` with `other`: both ends hear of it.
     half_open,  ///< The same, but only `node` forgets; the other end hears when it writes.
-    // Disk of `node`. A window of `lasts`, or the `value` next calls.
+    // Disk of `node`. Errors hit the `value` next calls of their kind, whenever those come.
     read_error,
     write_error,
     sync_error,  ///< The pages are lost, the next sync succeeds and lies.
@@ -69,7 +70,7 @@ struct Fault {
     FaultKind kind = FaultKind::kill;
     Duration at{};  ///< Since the simulation began.
     Duration lasts{};
-    std::uint32_t node = 0;  ///< Index in the order of add_node().
+    std::uint32_t node = 0;  ///< Index in the order of add_node(), modulo how many there are.
     std::uint32_t other = 0;
     std::uint64_t value = 0;
     std::string to_string() const;
@@ -78,8 +79,9 @@ struct Fault {
 /// Chances are per mille of the calls that they touch.
 struct Ambient {
     // Network.
-    Duration latency{100us};  ///< One way, at least.
-    Duration jitter{};        ///< Exponential mean on top.
+    Duration latency{100us};         ///< One way, at least.
+    Duration jitter{};               ///< Exponential mean on top.
+    std::uint32_t uneven_links = 1;  ///< Each direction of each pair is up to so many times slower.
     std::uint32_t torn_reads = 0;
     std::uint32_t torn_writes = 0;
     std::uint32_t connect_failures = 0;
@@ -128,6 +130,7 @@ struct FaultProfile {
     Duration until{10s};
     Duration longest{5s};     ///< How long a fault lasts at most.
     std::uint32_t most = 12;  ///< How many.
+    Duration cluster{300ms};  ///< Some follow another on the same node within this time.
     /// empty_disk, bit_rot, lost_write and their like hit only the first so many of `nodes`.
     std::uint32_t may_lose_data = 0;
 };

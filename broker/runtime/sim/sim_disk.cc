@@ -94,6 +94,7 @@ Result<void> SimDisk::begin(DiskCall call, std::string_view what, const std::str
     world_.trace.fold(path);
     if (dies_in_ > 0 && --dies_in_ == 0) {
         dead_ = true;
+        node_.note(fmt::format("disk: {} {} is the last call", what, path));
         return dead_error();
     }
     std::uint64_t& failing = failing_[static_cast<std::size_t>(call)];
@@ -118,6 +119,7 @@ Result<void> SimDisk::begin(DiskCall call, std::string_view what, const std::str
             default:
                 break;
         }
+        node_.note(fmt::format("disk: {} {} fails", what, path));
         return Error::make(Code::io, "{} {}: Input/output error", what, path);
     }
     return {};

@@ -51,15 +51,22 @@ Duration SimNetwork::draw_latency(const std::string& from, const std::string& to
         return 10us;
     }
     Duration latency = world_.ambient.latency;
+    if (world_.ambient.uneven_links > 1) {
+        const std::uint64_t pair = derive_seed(derive_seed(world_.seed, from), to);
+        latency *= static_cast<std::int64_t>(1 + pair % world_.ambient.uneven_links);
+    }
     if (world_.ambient.jitter > Duration::zero()) {
         latency += World::exponential(world_.network, world_.ambient.jitter);
+    }
+    if (slow_.empty()) {
+        return latency;
     }
     const auto slow = slow_.find({from, to});
     return slow == slow_.end() ? latency : latency + slow->second;
 }
 
 bool SimNetwork::is_blocked(const std::string& from, const std::string& to) const {
-    return blocked_.count({from, to}) > 0;
+    return !blocked_.empty() && blocked_.count({from, to}) > 0;
 }
 
 void SimNetwork::block(const std::string& from, const std::string& to) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/logfmt.h"
+#include "runtime/sim/internal/logfmt.h"
 #include "runtime/sim/internal/sim_net.h"
 #include "runtime/sim/simulation.h"
 
@@ -236,6 +236,10 @@ void SimNode::end_if_doomed() {
     world_.count(with_power ? FaultKind::power_cut_in_write : FaultKind::kill_in_write);
     end_life(with_power ? End::powerless : End::killed);
     simulation_.back_after(*this, doom_back_after_);
+}
+
+void SimNode::note(const std::string& line) {
+    simulation_.note(this, line);
 }
 
 std::uint16_t SimNode::free_port() {

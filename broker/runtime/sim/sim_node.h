@@ -88,6 +88,7 @@ public:
     /// Dies at the `n`th disk call from now, in the middle of whatever it does.
     void doom(std::uint64_t n, bool with_power, Duration back_after);
     void end_if_doomed();
+    void note(const std::string& line);  ///< For the trace.
     void park(const EventHeap::Entry& entry) { parked_.push_back(entry); }
     std::uint16_t free_port();
     bool open_port(std::uint16_t number, std::shared_ptr<ListeningPort> port);

@@ -5,16 +5,17 @@ namespace millrace::runtime::sim {
 
 void Simulation::schedule(const Fault& fault) {
     world_.at(Instant{0} + fault.at, [this, fault, epoch = fault_epoch_] {
-        if (epoch == fault_epoch_) {
-            begin(fault);
+        if (epoch == fault_epoch_ && !nodes_.empty()) {
+            // A plan is drawn before it is known how many nodes this seed has.
+            Fault aimed = fault;
+            aimed.node = static_cast<std::uint32_t>(fault.node % nodes_.size());
+            aimed.other = static_cast<std::uint32_t>(fault.other % nodes_.size());
+            begin(aimed);
         }
     });
 }
 
 void Simulation::begin(const Fault& fault) {
-    if (fault.node >= nodes_.size() || fault.other >= nodes_.size()) {
-        return;
-    }
     SimNode& node = *nodes_[fault.node];
     note(&node, fmt::format("fault {} other n{} for {} ms value {}", to_string(fault.kind),
                             fault.other, to_milliseconds(fault.lasts), fault.value));
@@ -44,6 +45,11 @@ void Simulation::begin_process(const Fault& fault, SimNode& node) {
             break;
         case FaultKind::power_cut:
             node.cut_power();
+            break;
+        case FaultKind::blackout:
+            for (const auto& each : nodes_) {
+                each->cut_power();
+            }
             break;
         case FaultKind::graceful_stop:
             node.stop();
@@ -156,6 +162,12 @@ void Simulation::end(const Fault& fault) {
         case FaultKind::empty_disk:
             node.come_back();
             break;
+        case FaultKind::blackout:
+            for (const auto& each : nodes_) {
+                // One after the other, as machines boot.
+                back_after(*each, World::up_to(world_.scheduling, fault.lasts));
+            }
+            break;
         case FaultKind::pause:
             node.resume();
             break;
@@ -173,21 +185,6 @@ void Simulation::end(const Fault& fault) {
         case FaultKind::slow_link:
             network_.slow_down(node.name(), other, Duration{});
             break;
-        case FaultKind::read_error:
-            disk.fail_next(DiskCall::read, 0);
-            break;
-        case FaultKind::write_error:
-            disk.fail_next(DiskCall::write, 0);
-            break;
-        case FaultKind::sync_error:
-            disk.fail_next(DiskCall::sync, 0);
-            break;
-        case FaultKind::rename_error:
-            disk.fail_next(DiskCall::rename, 0);
-            break;
-        case FaultKind::open_error:
-            disk.fail_next(DiskCall::open, 0);
-            break;
         case FaultKind::disk_full:
             disk.set_full(false);
             break;
@@ -198,7 +195,7 @@ void Simulation::end(const Fault& fault) {
             node.sim_clock().set_drift(0);
             break;
         default:
-            break;  // Happened in a moment.
+            break;  // Happened in a moment, or waits for the call that it hits.
     }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "runtime/sim/sim_node.h"
+
 namespace millrace::runtime::sim {
 
 namespace {
@@ -167,20 +169,44 @@ Result<std::uint64_t> SimFile::size() const {
     return std::uint64_t{inode_->cached.size()};
 }
 
+// A sync that failed, or that the machine did not live to see the end of.
+void SimFile::sync_in_part(const std::vector<std::uint64_t>& pages) {
+    Inode& inode = *inode_;
+    const bool is_evicted = disk_.random_.one_in(4);
+    const bool keeps_some = disk_.random_.one_in(2);
+    std::size_t lost = 0;
+    for (const std::uint64_t number : pages) {
+        if (keeps_some && disk_.random_.one_in(2)) {
+            write_back_page(number);
+            continue;
+        }
+        if (disk_.dead_) {
+            continue;
+        }
+        // The kernel marks the page clean: the next sync finds nothing to do and succeeds. Until it
+        // is evicted the page can still be read, as if nothing had happened.
+        ++lost;
+        inode.dirty.erase(number);
+        const std::uint64_t end = std::min<std::uint64_t>((number + 1) * page, inode.cached.size());
+        for (std::uint64_t at = number * page; is_evicted && at < end; ++at) {
+            inode.cached[at] = at < inode.device.size() ? inode.device[at] : std::byte{0};
+        }
+    }
+    disk_.node_.note(fmt::format("disk: {} of {} pages of {} are lost{}", lost, pages.size(), path_,
+                                 is_evicted ? " and evicted" : ""));
+}
+
 Result<void> SimFile::sync() {
     Inode& inode = *inode_;
     const bool was_dead = disk_.dead_;
-    auto begun = disk_.begin(DiskCall::sync, "fdatasync", path_);
+    // A device that is asked for nothing reports nothing.
+    const bool is_clean = inode.dirty.empty() && !inode.size_dirty;
+    auto begun = disk_.begin(is_clean ? DiskCall::other : DiskCall::sync, "fdatasync", path_);
     disk_.world_.stalled += World::exponential(disk_.random_, disk_.world_.ambient.device_time);
     const std::vector<std::uint64_t> pages(inode.dirty.begin(), inode.dirty.end());
     if (!begun) {
-        for (const std::uint64_t number : pages) {
-            if (!was_dead && disk_.random_.one_in(2)) {
-                write_back_page(number);
-            } else if (!disk_.dead_) {
-                // The kernel marks the page clean: the next sync finds nothing and succeeds.
-                inode.dirty.erase(number);
-            }
+        if (!was_dead) {
+            sync_in_part(pages);
         }
         return begun;
     }

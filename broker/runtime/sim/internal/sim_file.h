@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/disk.h"
 #include "runtime/sim/internal/inode.h"
@@ -29,6 +30,7 @@ public:
 private:
     void store(std::uint64_t offset, ByteView bytes);
     void write_back_page(std::uint64_t page);
+    void sync_in_part(const std::vector<std::uint64_t>& pages);
     Result<void> cut_by_full_disk(std::uint64_t offset, ByteView bytes);
 
     SimDisk& disk_;
