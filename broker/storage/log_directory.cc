@@ -1,5 +1,6 @@
 #include "storage/log_directory.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "storage/internal/file_cache.h"
@@ -63,6 +64,18 @@ Error LogDirectory::note(Error error) {
     return error;
 }
 
+Result<std::string> LogDirectory::free_name_for_deleted(const TopicPartition& partition) {
+    while (true) {
+        const Uuid unique{id_.high, id_.low + names_given_.fetch_add(1)};
+        std::string path =
+            join_path(path_, log_folder_name(partition, LogFolderKind::deleted, unique));
+        MR_TRY(const bool taken, disk_.exists(path));  // By a process before this one.
+        if (!taken) {
+            return path;
+        }
+    }
+}
+
 Result<OffsetMap> LogDirectory::read_checkpoint(Checkpoint which) const {
     const std::string path = join_path(path_, file_name(which));
     auto text = disk_.read_whole(path, checkpoint_max);
@@ -81,6 +94,51 @@ Result<void> LogDirectory::write_checkpoint(Checkpoint which, const OffsetMap& o
     const auto written =
         disk_.replace_whole(join_path(path_, file_name(which)), print_offset_checkpoint(offsets));
     return written ? written : Result<void>(note(written.error()));
+}
+
+std::uint64_t LogDirectory::begin_recovery_points() {
+    const std::lock_guard lock(points_mutex_);
+    return ++points_begun_;
+}
+
+Result<void> LogDirectory::write_recovery_points(std::uint64_t begun, OffsetMap offsets) {
+    const std::lock_guard lock(points_mutex_);
+    for (auto at = ceilings_.begin(); at != ceilings_.end();) {
+        if (at->second.lifted <= begun) {
+            at = ceilings_.erase(at);
+            continue;
+        }
+        if (const auto found = offsets.find(at->first); found != offsets.end()) {
+            found->second = std::min(found->second, at->second.point);
+        }
+        ++at;
+    }
+    return write_checkpoint(Checkpoint::recovery_point, offsets);
+}
+
+Result<void> LogDirectory::lower_recovery_point(const TopicPartition& partition, Offset point) {
+    const std::lock_guard lock(points_mutex_);
+    Ceiling& ceiling = ceilings_.try_emplace(partition, Ceiling{point}).first->second;
+    ceiling = {std::min(ceiling.point, point)};
+    auto offsets = read_checkpoint(Checkpoint::recovery_point);
+    if (!offsets) {
+        // One that can't be read says nothing about any log.
+        return offsets.error().code() == Code::corrupt ? Result<void>{}
+                                                       : Result<void>(note(offsets.error()));
+    }
+    const auto found = offsets->find(partition);
+    if (found == offsets->end() || found->second <= point) {
+        return {};
+    }
+    found->second = point;
+    return write_checkpoint(Checkpoint::recovery_point, *offsets);
+}
+
+void LogDirectory::lift_recovery_point(const TopicPartition& partition) {
+    const std::lock_guard lock(points_mutex_);
+    if (const auto found = ceilings_.find(partition); found != ceilings_.end()) {
+        found->second.lifted = points_begun_ + 1;
+    }
 }
 
 }  // namespace millrace::storage

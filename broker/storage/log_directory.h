@@ -53,9 +53,24 @@ public:
     /// `error`, after failing the directory if it is one that a disk causes (not a full disk).
     Error note(Error error);
 
+    /// A path in this directory under which a log's folder counts as deleted.
+    Result<std::string> free_name_for_deleted(const TopicPartition& partition);
+
     /// Empty if the file is absent; Code::corrupt if it can't be read as one.
     Result<OffsetMap> read_checkpoint(Checkpoint which) const;
+    /// Blocking. Not for recovery points, which have a door of their own:
     Result<void> write_checkpoint(Checkpoint which, const OffsetMap& offsets);
+
+    /// Call before gathering the logs' synced ends, ...
+    std::uint64_t begin_recovery_points();
+    /// ... and this with what was gathered. A log that was truncated in between keeps the lower
+    /// point: a recovery must not trust what was written over the truncated part. Blocking.
+    Result<void> write_recovery_points(std::uint64_t begun, OffsetMap offsets);
+    /// By a log, before it cuts itself below what may be recorded: the file says no more than
+    /// `point` when this returns, and until lift_recovery_point(). Blocking.
+    Result<void> lower_recovery_point(const TopicPartition& partition, Offset point);
+    /// By the same log: what its synced end says is true again.
+    void lift_recovery_point(const TopicPartition& partition);
 
 private:
     runtime::Disk& disk_;
@@ -64,8 +79,17 @@ private:
     const Logger log_;
     std::unique_ptr<FileCache> files_;
     std::atomic<bool> failed_{false};
+    std::atomic<std::uint64_t> names_given_{0};
     mutable std::mutex mutex_;
     std::optional<Error> failure_;
+
+    struct Ceiling {
+        Offset point;
+        std::uint64_t lifted = UINT64_MAX;  // Writes begun from then on may say more.
+    };
+    std::mutex points_mutex_;  // Also held while the file is written.
+    std::uint64_t points_begun_ = 0;
+    std::map<TopicPartition, Ceiling> ceilings_;
 };
 
 }  // namespace millrace::storage

@@ -25,9 +25,6 @@ Result<Uuid> topic_id_of(runtime::Disk& disk, const std::string& folder) {
         return text.error().code() == Code::not_found ? Result<Uuid>(Uuid{})
                                                       : Result<Uuid>(text.error());
     }
-    if (text->empty()) {
-        return Uuid{};  // Lost before its first sync.
-    }
     const auto id = parse_partition_metadata(*text);
     return id ? id : Result<Uuid>(id.error().with_context(path));
 }

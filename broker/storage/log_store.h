@@ -42,7 +42,9 @@ struct FoundLog {
     enum class Kind { current, future };
     std::shared_ptr<LogDirectory> directory;
     TopicPartition partition;
-    Uuid topic_id;  ///< Zero if the log has no partition.metadata.
+    /// Zero if the log has no partition.metadata, or a power cut came before its first sync: then
+    /// its name is all that is known, and what it holds was never synced.
+    Uuid topic_id;
     Kind kind = Kind::current;
     std::string name;  ///< Of the directory.
     /// Another directory has a current log of this partition too: a crash while it moved. The owner

@@ -116,13 +116,14 @@ struct WritebackJob {
 /// Files that no one needs any more. run() removes them, on any thread, once the delay has passed.
 class RetiredFiles {
 public:
-    bool empty() const { return paths_.empty(); }
+    bool empty() const { return paths_.empty() && folders_.empty(); }
     Result<void> run() const;
 
 private:
     friend class PartitionLog;
     runtime::Disk* disk_ = nullptr;
     std::vector<std::string> paths_;
+    std::vector<std::string> folders_;
 };
 
 struct RecoveryInput {
@@ -194,11 +195,11 @@ public:
     Result<void> truncate_to(Offset end);
     /// Drops everything; the log is empty and goes on at `start`.
     Result<void> truncate_fully_and_start_at(Offset start);
-    /// Nothing below `start` is served any more; whole segments below it become garbage. Returns
-    /// whether start() moved.
+    /// Nothing below `start` is served any more. Returns whether start() moved.
     Result<bool> advance_start(Offset start);
-    /// Whole segments that time or size no longer keep, never at or above `upper`. Returns how
-    /// many.
+    /// Moves start() past the whole segments that time, size or advance_start() no longer keep,
+    /// never past `upper`. Returns how many there were; their files go one by one, each once the
+    /// removal before it was synced: call again after the next sync while it is not 0.
     Result<std::size_t> apply_retention(Timestamp now, Offset upper);
     /// Files of deleted segments, once: remove them after limits().file_delete_delay.
     RetiredFiles take_retired();

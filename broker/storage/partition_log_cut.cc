@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "storage/internal/log_state.h"
 #include "storage/partition_log.h"
@@ -34,21 +35,22 @@ Result<void> cut_segment(LogState& s, Segment& segment, Offset target, Timestamp
     MR_TRY_VOID(segment.cut(position, end));
     MR_TRY(s.active_file, segment.file());
     s.active_unsynced = true;
+    s.cut_unsynced = true;
     s.written_back = std::min(s.written_back, position);
     return settle_at(s, end, now);
 }
 
 Result<void> truncate(LogState& s, Offset target, Timestamp now) {
+    MR_TRY_VOID(s.lower_recovery_point(target, s.segments[s.segment_index(target)]->base()));
     const std::size_t keep = s.segment_index(target);
-    MR_TRY_VOID(s.retire_segments(keep + 1, s.segments.size()));
+    MR_TRY_VOID(s.retire_from(keep + 1));
     return cut_segment(s, s.active(), target, now);
 }
 
 Result<void> start_over(LogState& s, Offset start, Timestamp now) {
-    MR_TRY_VOID(s.retire_segments(0, s.segments.size()));
-    s.active_file.reset();
-    s.active_unsynced = false;
-    MR_TRY_VOID(s.drop_snapshots_from(Offset{0}));
+    MR_TRY_VOID(s.lower_recovery_point(Offset{0}, Offset{0}));
+    const bool had_folder = s.folder_exists;
+    MR_TRY_VOID(s.retire_everything());
     s.start = s.end = start;
     s.synced_end = start;
     if (s.syncing_to) {
@@ -59,11 +61,17 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     s.producers.clear();
     s.producers.set_end(start);
     // The file's name is what remembers where an empty log goes on.
-    return s.folder_exists ? s.start_segment(now) : Result<void>{};
+    return had_folder ? s.start_segment(now) : Result<void>{};
 }
 
 Timestamp last_touched(LogState& s) {
     return s.segments.empty() ? Timestamp{} : s.active().touched();
+}
+
+/// One at a time: only when the last change of names is on the disk, so that a crash can't bring
+/// back one segment and not the next. Neither while compaction renames them.
+bool may_retire(const LogState& s) {
+    return s.names_are_durable() && !s.renaming;
 }
 
 /// Whole sealed segments at the front for which `gone` says so, one after another.
@@ -114,11 +122,9 @@ Result<bool> PartitionLog::advance_start(Offset start) {
     if (s.epochs.truncate_from_start(start)) {
         s.epochs_dirty = true;
     }
-    // While compaction renames files, they stay until retention looks again.
-    const std::size_t sealed = s.segments.empty() || s.renaming ? 0 : s.segments.size() - 1;
-    const std::size_t gone =
-        std::min(sealed, count_front(s, start, [](const Segment&, Offset) { return true; }));
-    MR_TRY_VOID(s.or_fail(s.retire_segments(0, gone)));
+    if (s.segments.size() > 1 && s.segments[1]->base() <= start && may_retire(s)) {
+        MR_TRY_VOID(s.or_fail(s.retire_first()));
+    }
     return true;
 }
 
@@ -152,11 +158,12 @@ Result<std::size_t> PartitionLog::apply_retention(Timestamp now, Offset upper) {
     if (gone == s.segments.size()) {
         MR_TRY_VOID(s.or_fail(s.start_segment(now)));
     }
-    const Offset start = std::max(s.start, s.segments[gone]->base());
-    MR_TRY_VOID(s.or_fail(s.retire_segments(0, gone)));
-    s.start = start;
-    if (s.epochs.truncate_from_start(start)) {
+    s.start = std::max(s.start, s.segments[gone]->base());
+    if (s.epochs.truncate_from_start(s.start)) {
         s.epochs_dirty = true;
+    }
+    if (may_retire(s)) {
+        MR_TRY_VOID(s.or_fail(s.retire_first()));
     }
     return gone;
 }
@@ -165,22 +172,27 @@ RetiredFiles PartitionLog::take_retired() {
     LogState& s = *state_;
     RetiredFiles files;
     files.disk_ = &s.disk();
-    files.paths_ = std::move(s.retired);
-    s.retired.clear();
+    files.paths_ = std::exchange(s.retired, {});
+    files.folders_ = std::exchange(s.retired_folders, {});
     return files;
 }
 
 Result<void> PartitionLog::rename_folder(const std::string& name) {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
+    if (s.syncing_to) {
+        return Error::make(Code::busy, "{}: a sync is under way", s.partition);
+    }
     std::string path = join_path(s.directory->path(), name);
     if (s.folder_exists) {
         MR_TRY_VOID(s.or_fail(s.disk().rename(s.folder, path)));
         s.unsynced_directories.erase(s.folder);
-        s.unsynced_directories.insert(path);
         s.unsynced_directories.insert(s.directory->path());
     }
     s.folder = std::move(path);
+    if (s.folder_exists) {
+        s.note_names();
+    }
     return {};
 }
 
@@ -203,6 +215,12 @@ Result<std::string> PartitionLog::retire_folder(const std::string& name) {
 Result<void> RetiredFiles::run() const {
     for (const std::string& path : paths_) {
         const auto removed = disk_->remove(path);
+        if (!removed && removed.error().code() != Code::not_found) {
+            return removed;
+        }
+    }
+    for (const std::string& folder : folders_) {
+        const auto removed = disk_->remove_tree(folder);
         if (!removed && removed.error().code() != Code::not_found) {
             return removed;
         }

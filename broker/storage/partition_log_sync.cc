@@ -1,6 +1,7 @@
 // Group sync and the clean close of a PartitionLog.
 
 #include <algorithm>
+#include <utility>
 
 #include "storage/internal/log_state.h"
 #include "storage/internal/text_files.h"
@@ -12,11 +13,15 @@ Result<void> SyncJob::run() const {
     for (const runtime::FilePtr& file : files_) {
         MR_TRY_VOID(file->sync());
     }
+    // The folder may have gone meanwhile (the log started over): target() was lowered then.
+    const auto unless_gone = [](Result<void> result) {
+        return !result && result.error().code() == Code::not_found ? Result<void>{} : result;
+    };
     for (const auto& [path, contents] : replaced_) {
-        MR_TRY_VOID(disk_->replace_whole(path, contents));
+        MR_TRY_VOID(unless_gone(disk_->replace_whole(path, contents)));
     }
     for (const std::string& directory : directories_) {
-        MR_TRY_VOID(disk_->sync_directory(directory));
+        MR_TRY_VOID(unless_gone(disk_->sync_directory(directory)));
     }
     return {};
 }
@@ -46,6 +51,8 @@ std::optional<SyncJob> PartitionLog::begin_sync() {
         return std::nullopt;
     }
     job.target_ = s.end;
+    s.cut_syncing = std::exchange(s.cut_unsynced, false);
+    s.names_syncing = s.names_changed;
     s.syncing_to = s.end;
     return job;
 }
@@ -55,6 +62,7 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
     MR_ASSERT(s.syncing_to.has_value() && *s.syncing_to <= job.target());
     // A truncation meanwhile has lowered it: what was appended since then is not covered.
     const Offset reached = *s.syncing_to;
+    const bool truncated_meanwhile = reached < job.target();
     s.syncing_to.reset();
     if (!outcome) {
         s.fail(outcome.error());
@@ -64,6 +72,11 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
         return;
     }
     s.synced_end = std::max(s.synced_end, reached);
+    s.names_synced = std::max(s.names_synced, s.names_syncing);
+    if (s.point_lowered && !truncated_meanwhile) {
+        s.point_lowered = false;
+        s.directory->lift_recovery_point(s.partition);
+    }
     if (!s.active_unsynced) {
         s.active_file.reset();
     }
@@ -95,7 +108,7 @@ Result<void> PartitionLog::close_cleanly() {
     if (!s.segments.empty()) {
         MR_TRY(auto files, s.or_fail(s.active().seal()));
         std::move(files.begin(), files.end(), std::back_inserter(s.unsynced_files));
-        s.unsynced_directories.insert(s.folder);
+        s.note_names();
         MR_TRY_VOID(s.or_fail(s.write_snapshot(s.end)));
     }
     return sync_now();

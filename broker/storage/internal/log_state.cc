@@ -60,7 +60,22 @@ Result<void> LogState::write_topic_id() {
     MR_TRY(auto file, disk().open(path, runtime::OpenMode::create_empty));
     MR_TRY_VOID(file->write_at(0, as_bytes(print_partition_metadata(topic_id))));
     unsynced_files.push_back(std::move(file));
+    note_names();
+    return {};
+}
+
+void LogState::note_names() {
     unsynced_directories.insert(folder);
+    ++names_changed;
+}
+
+Result<void> LogState::sync_names() {
+    if (names_are_durable()) {
+        return {};
+    }
+    MR_TRY_VOID(disk().sync_directory(folder));
+    MR_TRY_VOID(disk().sync_directory(directory->path()));
+    names_synced = names_changed;
     return {};
 }
 
@@ -69,6 +84,10 @@ Result<void> LogState::ensure_folder() {
         return {};
     }
     MR_TRY_VOID(disk().create_directories(folder));
+    MR_TRY(const auto entries, disk().list(folder));
+    if (!entries.empty()) {
+        return Error::make(Code::exists, "{} holds a log that was not opened", folder);
+    }
     folder_exists = true;
     unsynced_directories.insert(directory->path());
     if (!topic_id.is_zero()) {
@@ -83,7 +102,7 @@ Result<void> LogState::write_snapshot(Offset at) {
     MR_TRY_VOID(file->write_at(0, ByteView(encode_producer_snapshot(producers))));
     snapshots.insert(at);
     unsynced_files.push_back(std::move(file));
-    unsynced_directories.insert(folder);
+    note_names();
     return {};
 }
 
@@ -98,6 +117,14 @@ Result<void> LogState::drop_snapshots_from(Offset end) {
 Result<void> LogState::start_segment(Timestamp now) {
     MR_TRY_VOID(ensure_folder());
     if (!segments.empty()) {
+        // No segment's name may be on the disk before the one in front of it, nor may what that one
+        // was cut of come back.
+        MR_TRY_VOID(sync_names());
+        if (cut_unsynced || (syncing_to && cut_syncing)) {
+            MR_TRY(const auto file, active().file());
+            MR_TRY_VOID(file->sync());
+            cut_unsynced = false;
+        }
         MR_TRY(auto files, active().seal());
         std::move(files.begin(), files.end(), std::back_inserter(unsynced_files));
         producers.set_end(end);
@@ -105,7 +132,7 @@ Result<void> LogState::start_segment(Timestamp now) {
     }
     auto segment = make_segment(end);
     MR_TRY(auto file, segment->create());
-    unsynced_directories.insert(folder);
+    note_names();
     unsynced_files.push_back(std::move(file));
     segment->touch(now);
     segments.push_back(std::move(segment));
@@ -164,7 +191,7 @@ Result<void> LogState::note_producer(const record::BatchView& batch, Segment& se
                                                   completed->last_offset,
                                                   producers.last_stable_after(*completed)}));
             unsynced_files.push_back(std::move(file));
-            unsynced_directories.insert(folder);
+            note_names();
         }
     }
     producers.set_end(batch.next_offset());
@@ -235,22 +262,58 @@ Result<void> LogState::retire_file(const std::string& path) {
         return renamed.error().code() == Code::not_found ? Result<void>{} : renamed;
     }
     retired.push_back(std::move(name));
-    unsynced_directories.insert(folder);
+    note_names();
     return {};
 }
 
-Result<void> LogState::retire_segments(std::size_t from, std::size_t to) {
-    const auto first = segments.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto last = segments.begin() + static_cast<std::ptrdiff_t>(to);
-    for (auto at = first; at != last; ++at) {
-        for (const std::string& path : (*at)->paths()) {
-            MR_TRY_VOID(retire_file(path));
-        }
-        if (snapshots.erase((*at)->base()) > 0) {
-            MR_TRY_VOID(retire_file(file_path(offset_name((*at)->base(), suffix::snapshot))));
-        }
+Result<void> LogState::lower_recovery_point(Offset cut_at, Offset segment_base) {
+    if (cut_at >= synced_end) {
+        return {};  // What is recorded never lies above that.
     }
-    segments.erase(first, last);
+    MR_TRY_VOID(directory->lower_recovery_point(partition, segment_base));
+    point_lowered = true;
+    return {};
+}
+
+Result<void> LogState::retire_files_of(const Segment& segment) {
+    for (const std::string& path : segment.paths()) {
+        MR_TRY_VOID(retire_file(path));
+    }
+    if (snapshots.erase(segment.base()) > 0) {
+        MR_TRY_VOID(retire_file(file_path(offset_name(segment.base(), suffix::snapshot))));
+    }
+    return {};
+}
+
+Result<void> LogState::retire_first() {
+    MR_TRY_VOID(retire_files_of(*segments.front()));
+    segments.erase(segments.begin());
+    return {};
+}
+
+Result<void> LogState::retire_from(std::size_t keep) {
+    while (segments.size() > keep) {
+        MR_TRY_VOID(retire_files_of(active()));
+        segments.pop_back();
+        MR_TRY_VOID(sync_names());
+    }
+    return {};
+}
+
+Result<void> LogState::retire_everything() {
+    segments.clear();
+    snapshots.clear();
+    active_file.reset();
+    active_unsynced = false;
+    if (!folder_exists) {
+        return {};
+    }
+    MR_TRY(std::string away, directory->free_name_for_deleted(partition));
+    MR_TRY_VOID(disk().rename(folder, away));
+    retired_folders.push_back(std::move(away));
+    unsynced_directories.erase(folder);
+    unsynced_directories.insert(directory->path());
+    folder_exists = false;
     return {};
 }
 

@@ -39,15 +39,23 @@ public:
     std::set<Offset> snapshots;  // Whose files exist.
     std::optional<Error> failure;
 
+    bool cut_unsynced = false;   // The active segment was cut; a crash may bring the rest back ...
+    bool cut_syncing = false;    // ... until the sync under way is done.
+    bool point_lowered = false;  // In the directory's checkpoint, until the next sync.
+
     // What the next sync has to cover, and the one under way.
     std::vector<runtime::FilePtr> unsynced_files;
     std::set<std::string> unsynced_directories;
+    std::uint64_t names_changed = 0;  // Counts creations, renames and removals in the folder ...
+    std::uint64_t names_synced = 0;   // ... and how many of them are on the disk.
+    std::uint64_t names_syncing = 0;
     bool active_unsynced = false;
     runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
     std::optional<Offset> syncing_to;
 
-    bool renaming = false;  // Compaction is: no segment may be cut or retired.
-    std::vector<std::string> retired;
+    bool renaming = false;             // Compaction is: no segment may be cut or retired.
+    std::vector<std::string> retired;  // Files.
+    std::vector<std::string> retired_folders;
     std::uint64_t written_back = 0;  // Of the active segment, handed out by take_writeback().
 
     runtime::Disk& disk() const { return directory->disk(); }
@@ -74,6 +82,11 @@ public:
     std::size_t segment_index(Offset offset) const;
 
     Result<void> ensure_folder();
+    /// A name in the folder has changed: the next sync covers it.
+    void note_names();
+    bool names_are_durable() const { return names_changed == names_synced; }
+    /// Names may reach the disk in any order. Where one must not overtake another, this waits.
+    Result<void> sync_names();
     /// Seals the active segment and starts one at end(), with a producer snapshot. Segments always
     /// touch: after a crash a gap between two means lost data.
     Result<void> start_segment(Timestamp now);
@@ -89,8 +102,17 @@ public:
 
     Result<void> replay_producers(Segment& segment, Offset from);
 
-    /// Takes segments [from, to) out of the log; their files become garbage.
-    Result<void> retire_segments(std::size_t from, std::size_t to);
+    /// Before anything at or above `end` is cut: no recovery may trust what is written there next.
+    /// `segment_base`: of the segment that is cut.
+    Result<void> lower_recovery_point(Offset end, Offset segment_base);
+
+    /// Takes segments out of the log; their files become garbage. From the end, one after another
+    /// on the disk too: a crash leaves no gap.
+    Result<void> retire_first();
+    Result<void> retire_from(std::size_t keep);
+    Result<void> retire_files_of(const Segment& segment);
+    /// Takes all of the folder away in one step.
+    Result<void> retire_everything();
     /// Renames one file so that no start takes it for part of the log.
     Result<void> retire_file(const std::string& path);
 };

@@ -57,7 +57,7 @@ bool Recovery::has(Offset base, std::string_view ending) const {
 
 Result<void> Recovery::remove(const std::string& name) {
     MR_TRY_VOID(s_.disk().remove(s_.file_path(name)));
-    s_.unsynced_directories.insert(s_.folder);
+    s_.note_names();
     names_.erase(name);
     return {};
 }
@@ -136,7 +136,7 @@ Result<void> Recovery::finish_swap() {
     for (const std::string& name : swaps) {
         const std::string final_name = name.substr(0, name.size() - suffix::swap.size());
         MR_TRY_VOID(s_.disk().rename(s_.file_path(name), s_.file_path(final_name)));
-        s_.unsynced_directories.insert(s_.folder);
+        s_.note_names();
         names_.erase(name);
         names_.insert(final_name);
     }
@@ -170,12 +170,10 @@ Result<void> Recovery::read_small_files() {
         const std::string path = s_.file_path(partition_metadata_name);
         MR_TRY(const std::string text, s_.disk().read_whole(path, small_file_max));
         const auto id = parse_partition_metadata(text);
-        if (!id && !text.empty()) {
+        if (!id) {
             return id.error().with_context(path);
         }
-        if (id) {  // Empty: created, and lost before its first sync, as all else here.
-            s_.topic_id = *id;
-        }
+        s_.topic_id = *id;
     }
     if (names_.contains(std::string(epoch_checkpoint_name))) {
         const std::string path = s_.file_path(epoch_checkpoint_name);
@@ -418,8 +416,9 @@ Result<void> Recovery::cut_damage(Segment& segment, std::uint64_t position, cons
 }
 
 Result<void> Recovery::set_aside_from(std::size_t first, std::string_view why) {
-    for (std::size_t i = first; i < s_.segments.size(); ++i) {
-        Segment& segment = *s_.segments[i];
+    // From the last to the first, as a crash on the way must not leave a gap.
+    while (s_.segments.size() > first) {
+        Segment& segment = s_.active();
         MR_TRY(auto file, segment.file());
         MR_TRY(const std::uint64_t size, file->size());
         file.reset();
@@ -427,15 +426,16 @@ Result<void> Recovery::set_aside_from(std::size_t first, std::string_view why) {
         if (size > 0) {
             const std::string path = segment.log_file().path();
             MR_TRY_VOID(s_.disk().rename(path, path + std::string(suffix::quarantined)));
-            s_.unsynced_directories.insert(s_.folder);
+            s_.note_names();
             report_.quarantined = true;
             report_.truncated_bytes += size;
         }
         if (report_.reason.empty()) {
             report_.reason = fmt::format("{}: {}", offset_name(segment.base(), suffix::log), why);
         }
+        MR_TRY_VOID(s_.retire_from(s_.segments.size() - 1));
     }
-    return s_.retire_segments(first, s_.segments.size());
+    return {};
 }
 
 Result<void> Recovery::settle() {
@@ -446,8 +446,7 @@ Result<void> Recovery::settle() {
     s_.start = std::min(s_.start, std::max(s_.end, input_.log_start));
     if (s_.start > s_.end) {
         // What was deleted on request stays deleted, even if nothing is left behind it.
-        MR_TRY_VOID(s_.retire_segments(0, s_.segments.size()));
-        MR_TRY_VOID(s_.drop_snapshots_from(Offset{0}));
+        MR_TRY_VOID(s_.retire_everything());
         s_.end = s_.start;
         s_.epochs.clear();
         s_.epochs_dirty = true;

@@ -1,5 +1,6 @@
 #include "storage/internal/text_files.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <optional>
@@ -167,6 +168,16 @@ std::string print_partition_metadata(Uuid topic_id) {
 }
 
 Result<Uuid> parse_partition_metadata(std::string_view text) {
+    const std::string_view written = text.substr(0, text.find('\0'));
+    const bool blank_after = std::all_of(text.begin() + static_cast<std::ptrdiff_t>(written.size()),
+                                         text.end(), [](char c) { return c == '\0'; });
+    static const std::string whole = print_partition_metadata(Uuid{});
+    static const std::string_view constant =
+        std::string_view(whole).substr(0, whole.size() - Uuid{}.to_string().size());
+    if (blank_after && written.size() < whole.size() &&
+        written.substr(0, constant.size()) == constant.substr(0, written.size())) {
+        return Uuid{};
+    }
     const auto properties = parse_properties(text);
     const auto version = properties.find("version");
     if (version == properties.end() || version->second != "0") {

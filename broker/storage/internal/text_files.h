@@ -26,6 +26,8 @@ Result<std::vector<EpochStart>> parse_epoch_checkpoint(std::string_view text);
 
 /// partition.metadata
 std::string print_partition_metadata(Uuid topic_id);
+/// Zero if a power cut came before all of it was on the disk: then nothing of that log was ever
+/// synced. Code::corrupt for anything else that is no such file.
 Result<Uuid> parse_partition_metadata(std::string_view text);
 
 /// meta.properties

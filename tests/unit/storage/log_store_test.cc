@@ -37,8 +37,8 @@ protected:
             return;
         }
         ASSERT_TRUE(log->close_cleanly());
-        ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
-                                                       {{partition_, log->synced_end()}}));
+        ASSERT_TRUE(log->directory()->write_recovery_points(
+            log->directory()->begin_recovery_points(), {{partition_, log->synced_end()}}));
         ASSERT_TRUE(store.mark_clean_shutdown(BrokerEpoch{77}));
     }
 
@@ -137,6 +137,15 @@ TEST_F(LogStoreTest, a_log_with_a_damaged_identity_is_found_and_not_loaded) {
     ASSERT_THAT(store->found(), SizeIs(1));
     EXPECT_TRUE(store->found().front().unreadable);
     EXPECT_EQ(store->load(store->found().front(), {}).error().code(), Code::corrupt);
+}
+
+// Two logs in one folder would overwrite each other.
+TEST_F(LogStoreTest, a_new_log_never_takes_the_folder_of_one_that_was_not_opened) {
+    write_log(*must_open({"a"}), false);
+    const auto store = must_open({"a"});
+    const auto log = *store->create(partition_, topic_id_, {});
+    EXPECT_EQ(append(*log, make_batch({})).error().code(), Code::exists);
+    EXPECT_FALSE(store->directories().front()->failed());
 }
 
 TEST_F(LogStoreTest, a_retired_log_is_not_found_again) {

@@ -78,7 +78,22 @@ TEST(TextFiles, partition_metadata_is_as_kafka_writes_it) {
     EXPECT_EQ(*parse_partition_metadata("version: 0\ntopic_id: Nxgq4GJGRt-IroFiJPIE_w"), *id);
     EXPECT_FALSE(parse_partition_metadata("version: 1\ntopic_id: Nxgq4GJGRt-IroFiJPIE_w"));
     EXPECT_FALSE(parse_partition_metadata("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"));
-    EXPECT_FALSE(parse_partition_metadata("version: 0\n"));
+    EXPECT_FALSE(parse_partition_metadata("version: 0\nx"));
+}
+
+// Cut anywhere, with or without blanks behind: a power cut before the first sync. Anything else is
+// damage.
+TEST(TextFiles, partition_metadata_that_was_never_synced_is_told_from_damage) {
+    const std::string whole = print_partition_metadata(Uuid{5, 6});
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        std::string cut = whole.substr(0, size);
+        EXPECT_TRUE(parse_partition_metadata(cut)->is_zero()) << size;
+        cut.resize(whole.size());
+        EXPECT_TRUE(parse_partition_metadata(cut)->is_zero()) << size;
+    }
+    std::string damaged = whole;
+    damaged[3] = 'x';
+    EXPECT_FALSE(parse_partition_metadata(damaged));
 }
 
 TEST(TextFiles, reads_the_properties_that_kafka_wrote) {

@@ -27,6 +27,17 @@ protected:
     }
 };
 
+/// Applies retention as its owner does, a sync between any two removals. Returns how many went.
+std::size_t retain(PartitionLog& log, Timestamp now, Offset upper) {
+    EXPECT_TRUE(log.sync_now());
+    const std::size_t all = *log.apply_retention(now, upper);
+    while (*log.apply_retention(now, upper) > 0) {
+        EXPECT_TRUE(log.sync_now());
+    }
+    EXPECT_TRUE(log.sync_now());
+    return all;
+}
+
 // A replica without data costs no file: the directory appears with the first append.
 TEST_F(PartitionLogTest, creates_nothing_before_the_first_append) {
     const auto log = create();
@@ -283,6 +294,7 @@ TEST_F(PartitionLogTest, a_held_slice_outlives_its_segment) {
     fill(*log, 10);
     const auto slice = log->read({.from = Offset{0}, .upper = Offset{10}, .max_bytes = 1 << 20});
     const std::string before = read_slice(*slice);
+    ASSERT_TRUE(log->sync_now());
     ASSERT_TRUE(*log->advance_start(Offset{9}));
     ASSERT_TRUE(log->take_retired().run());
     EXPECT_FALSE(*disk().exists(in_log("00000000000000000000.log")));
@@ -296,6 +308,7 @@ TEST_F(PartitionLogTest, advancing_the_start_drops_whole_segments_below_it) {
     EXPECT_TRUE(*log->advance_start(Offset{7}));
     EXPECT_FALSE(*log->advance_start(Offset{5})) << "it never goes back";
     EXPECT_EQ(log->start(), Offset{7});
+    EXPECT_GT(retain(*log, noon, Offset{10}), 0U);
     EXPECT_LT(log->segment_count(), before);
     EXPECT_EQ(log->read({.from = Offset{6}, .upper = Offset{10}, .max_bytes = 1}).error().code(),
               Code::not_found);
@@ -310,11 +323,11 @@ TEST_F(PartitionLogTest, retention_by_time_drops_segments_whose_last_record_is_t
         ASSERT_TRUE(append(*log, make_batch({.base = i, .first_time = noon + 10min * i}),
                            noon + 10min * i));
     }
-    EXPECT_EQ(*log->apply_retention(noon + 1h, Offset{5}), 0U);
-    EXPECT_EQ(*log->apply_retention(noon + 1h + 15min, Offset{5}), 2U);
+    EXPECT_EQ(retain(*log, noon + 1h, Offset{5}), 0U);
+    EXPECT_EQ(retain(*log, noon + 1h + 15min, Offset{5}), 2U);
     EXPECT_EQ(log->start(), Offset{2});
-    EXPECT_EQ(*log->apply_retention(noon + 48h, Offset{4}), 2U) << "nothing above the bound";
-    EXPECT_EQ(*log->apply_retention(noon + 48h, Offset{5}), 1U) << "the active one too";
+    EXPECT_EQ(retain(*log, noon + 48h, Offset{4}), 2U) << "nothing above the bound";
+    EXPECT_EQ(retain(*log, noon + 48h, Offset{5}), 1U) << "the active one too";
     EXPECT_EQ(log->start(), Offset{5});
     EXPECT_EQ(log->end(), Offset{5});
 }
@@ -323,7 +336,7 @@ TEST_F(PartitionLogTest, a_timestamp_from_the_future_does_not_keep_a_segment_for
     const auto log = create({.segment_bytes = 100_B, .retention = 1h});
     ASSERT_TRUE(append(*log, make_batch({.base = 0, .first_time = noon + 100'000h}), noon));
     ASSERT_TRUE(append(*log, make_batch({.base = 1, .first_time = noon}), noon));
-    EXPECT_EQ(*log->apply_retention(noon + 2h, Offset{2}), 2U);
+    EXPECT_EQ(retain(*log, noon + 2h, Offset{2}), 2U);
 }
 
 TEST_F(PartitionLogTest, retention_by_size_keeps_at_least_that_much) {
@@ -333,8 +346,22 @@ TEST_F(PartitionLogTest, retention_by_size_keeps_at_least_that_much) {
     LogLimits limits = log->limits();
     limits.retention_bytes = Bytes{static_cast<std::int64_t>(one * 3 + 1)};
     log->set_limits(limits);
-    EXPECT_EQ(*log->apply_retention(noon, Offset{10}), 6U);
+    EXPECT_EQ(retain(*log, noon, Offset{10}), 6U);
     EXPECT_GE(log->size_bytes(), one * 3 + 1);
+}
+
+// A crash must not bring back one removed segment and not the next: a gap looks like lost data.
+TEST_F(PartitionLogTest, removes_one_segment_at_a_time) {
+    const auto log = create({.segment_bytes = 100_B, .retention = -1ms});
+    fill(*log, 6);
+    ASSERT_TRUE(log->sync_now());
+    ASSERT_TRUE(*log->advance_start(Offset{5}));
+    EXPECT_EQ(log->segment_count(), 5U);
+    EXPECT_GT(*log->apply_retention(noon, Offset{6}), 0U);
+    EXPECT_EQ(log->segment_count(), 5U) << "the first removal is not synced yet";
+    ASSERT_TRUE(log->sync_now());
+    EXPECT_GT(*log->apply_retention(noon, Offset{6}), 0U);
+    EXPECT_EQ(log->segment_count(), 4U);
 }
 
 // --- Recovery ------------------------------------------------------------------------------------
