@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/sim/internal/logfmt.h"
+#include "runtime/logfmt.h"
 #include "runtime/sim/internal/sim_net.h"
 #include "runtime/sim/simulation.h"
 

@@ -1,8 +1,8 @@
-#include "runtime/sim/internal/logfmt.h"
+#include "runtime/logfmt.h"
 
 #include <algorithm>
 
-namespace millrace::runtime::sim {
+namespace millrace::runtime {
 
 namespace {
 
@@ -45,4 +45,4 @@ std::string to_logfmt(Level level, std::string_view event, std::initializer_list
     return line;
 }
 
-}  // namespace millrace::runtime::sim
+}  // namespace millrace::runtime

@@ -1,4 +1,4 @@
-// runtime/sim/internal/logfmt.h
+// runtime/logfmt.h
 //
 // A log event as one line of logfmt, without its time: "warn net.slow peer=n2 ms=31".
 #pragma once
@@ -9,8 +9,8 @@
 
 #include "base/log.h"
 
-namespace millrace::runtime::sim {
+namespace millrace::runtime {
 
 std::string to_logfmt(Level level, std::string_view event, std::initializer_list<Field> fields);
 
-}  // namespace millrace::runtime::sim
+}  // namespace millrace::runtime
