@@ -64,7 +64,7 @@ constexpr Rule memory_or_auto() {
 constexpr Option filled(Scope scope, Type type, Option option) {
     option.scope = scope;
     option.type = type;
-    option.ours = option.name.starts_with("millrace.");
+    option.ours = option.name.starts_with("millrace.") || option.name == "cluster.id";
     // Topics, groups and client metrics have no files of their own: what they have is dynamic.
     if (scope != Scope::broker && !option.name.starts_with("millrace.mirror.")) {
         option.update = cluster_wide;

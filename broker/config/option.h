@@ -83,7 +83,7 @@ struct Option {
 
     Type type = Type::string;  // from here on filled by the table
     Scope scope = Scope::broker;
-    bool ours = false;  ///< Not Kafka's: millrace.*
+    bool ours = false;  ///< Not Kafka's: millrace.* and cluster.id.
 
     bool sensitive() const { return type == Type::password; }
 };

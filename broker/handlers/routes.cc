@@ -7,9 +7,12 @@
 #include "handlers/handlers.h"
 #include "handlers/listener_apis.h"
 #include "protocol/messages/add_raft_voter_request.h"
+#include "protocol/messages/add_raft_voter_response.h"
 #include "protocol/messages/allocate_producer_ids_request.h"
 #include "protocol/messages/alter_configs_request.h"
 #include "protocol/messages/alter_configs_response.h"
+#include "protocol/messages/alter_partition_reassignments_request.h"
+#include "protocol/messages/alter_partition_reassignments_response.h"
 #include "protocol/messages/alter_partition_request.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
@@ -43,8 +46,11 @@
 #include "protocol/messages/describe_producers_request.h"
 #include "protocol/messages/describe_producers_response.h"
 #include "protocol/messages/describe_quorum_request.h"
+#include "protocol/messages/describe_quorum_response.h"
 #include "protocol/messages/describe_topic_partitions_request.h"
 #include "protocol/messages/describe_topic_partitions_response.h"
+#include "protocol/messages/elect_leaders_request.h"
+#include "protocol/messages/elect_leaders_response.h"
 #include "protocol/messages/end_quorum_epoch_request.h"
 #include "protocol/messages/fetch_request.h"
 #include "protocol/messages/fetch_response.h"
@@ -67,6 +73,8 @@
 #include "protocol/messages/list_groups_response.h"
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
+#include "protocol/messages/list_partition_reassignments_request.h"
+#include "protocol/messages/list_partition_reassignments_response.h"
 #include "protocol/messages/metadata_request.h"
 #include "protocol/messages/metadata_response.h"
 #include "protocol/messages/offset_commit_request.h"
@@ -80,8 +88,13 @@
 #include "protocol/messages/produce_request.h"
 #include "protocol/messages/produce_response.h"
 #include "protocol/messages/remove_raft_voter_request.h"
+#include "protocol/messages/remove_raft_voter_response.h"
 #include "protocol/messages/sync_group_request.h"
 #include "protocol/messages/sync_group_response.h"
+#include "protocol/messages/unregister_broker_request.h"
+#include "protocol/messages/unregister_broker_response.h"
+#include "protocol/messages/update_features_request.h"
+#include "protocol/messages/update_features_response.h"
 #include "protocol/messages/update_raft_voter_request.h"
 #include "protocol/messages/vote_request.h"
 
@@ -209,6 +222,10 @@ Route produce_route() {
 #define MR_FORWARD(Api, fail) \
     route_to<Api##Request, Api##Response, forward<Api##Request, Api##Response, fail>>()
 
+#define MR_FORWARD_TOP(Api)               \
+    route_to<Api##Request, Api##Response, \
+             forward<Api##Request, Api##Response, fail_at_top<Api##Request, Api##Response>>>()
+
 std::vector<Route> broker_routes() {
     return {
         api_versions_route(ListenerKind::broker),
@@ -245,6 +262,14 @@ std::vector<Route> broker_routes() {
         MR_FORWARD(CreatePartitions, fail_create_partitions),
         MR_FORWARD(AlterConfigs, fail_alter_configs),
         MR_FORWARD(IncrementalAlterConfigs, fail_alter_configs),
+        MR_FORWARD_TOP(DescribeQuorum),
+        MR_FORWARD_TOP(ElectLeaders),
+        MR_FORWARD_TOP(AlterPartitionReassignments),
+        MR_FORWARD_TOP(ListPartitionReassignments),
+        MR_FORWARD_TOP(UpdateFeatures),
+        MR_FORWARD_TOP(UnregisterBroker),
+        MR_FORWARD_TOP(AddRaftVoter),
+        MR_FORWARD_TOP(RemoveRaftVoter),
     };
 }
 
@@ -265,6 +290,11 @@ std::vector<Route> controller_routes() {
         control_route<CreatePartitionsRequest>(),
         control_route<AlterConfigsRequest>(),
         control_route<IncrementalAlterConfigsRequest>(),
+        control_route<ElectLeadersRequest>(),
+        control_route<AlterPartitionReassignmentsRequest>(),
+        control_route<ListPartitionReassignmentsRequest>(),
+        control_route<UpdateFeaturesRequest>(),
+        control_route<UnregisterBrokerRequest>(),
         control_route<AlterPartitionRequest>(),
         control_route<AllocateProducerIdsRequest>(),
         control_route<AssignReplicasToDirsRequest>(),

@@ -33,7 +33,7 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
         const raft::Leadership& leadership = metadata.leadership();
         known.store(leadership.leader.value, std::memory_order_relaxed);
         if (leadership.is_self && metadata.apis() != nullptr) {
-            metadata.apis()->handle(
+            metadata.handle(
                 attempt->api_key, attempt->version, attempt->body,
                 [weak = weak_from_this(), attempt](Result<Buffer> body) {
                     if (auto self = weak.lock()) {
