@@ -97,7 +97,8 @@ private:
 class VoterHistory {
 public:
     /// `fallback` is in force while neither the log nor a snapshot names voters.
-    explicit VoterHistory(VoterSet fallback = {}) : fallback_(std::move(fallback)) {}
+    VoterHistory() = default;
+    explicit VoterHistory(VoterSet fallback) : fallback_(std::move(fallback)) {}
 
     const VoterSet& latest() const { return sets_.empty() ? fallback_ : sets_.back().second; }
     /// The set in force for a reader of the log below `end`.

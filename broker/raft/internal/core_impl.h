@@ -332,7 +332,8 @@ private:
         std::vector<Member> members;
         Instant next_ask{0};
         Instant next_notice{0};
-        bool formed = false;  ///< We stand for election with the set we found.
+        bool formed = false;   ///< We stand for election with the set we found.
+        QuorumEpoch stood{0};  ///< The last epoch in which we voted for ourselves.
     };
     std::optional<Forming> forming_;
 };

@@ -190,6 +190,9 @@ void RaftCore::Impl::stand_for_pre_vote() {
 void RaftCore::Impl::stand_for_election() {
     MR_ASSERT(is_voter());
     election_ = {.epoch = QuorumEpoch{election_.epoch.value + 1}, .voted = config_.self};
+    if (forming_) {
+        forming_->stood = election_.epoch;
+    }
     persist(/*barrier=*/true);
     Candidate next;
     next.ballot = own_ballot();

@@ -51,6 +51,9 @@ bool RaftCore::Impl::is_forming() const {
 
 void RaftCore::Impl::start_forming() {
     Forming forming{.next_ask = now_, .next_notice = now_ + notice_every};
+    if (election_.voted == config_.self) {
+        forming.stood = election_.epoch;
+    }
     for (const Voter& voter : config_.static_voters) {
         forming.members.push_back(
             {.address = voter.listeners.empty() ? Endpoint{} : voter.listeners[0].endpoint,
@@ -143,9 +146,9 @@ void RaftCore::Impl::form_if_complete() {
             continue;
         }
         const bool is_fresh = member.is_new && member.answered + answer_is_fresh > now_;
-        // Nobody may have voted in an epoch that we do not know of: it was for a quorum that our
-        // directory was not part of.
-        const bool voted_without_us = member.epoch > election_.epoch;
+        // Nobody may have been in an epoch that we did not stand in: it was for a quorum that our
+        // directory did not form.
+        const bool voted_without_us = member.epoch > forming_->stood;
         const bool is_expected =
             member.expected == no_broker
                 ? std::any_of(member.listeners.begin(), member.listeners.end(),
@@ -185,13 +188,13 @@ void RaftCore::Impl::form_if_complete() {
 std::string RaftCore::Impl::missing_members() const {
     std::string text;
     for (const Member& member : forming_->members) {
-        if (member.is_self || (member.is_new && member.epoch <= election_.epoch)) {
+        if (member.is_self || (member.is_new && member.epoch <= forming_->stood)) {
             continue;
         }
         text += text.empty() ? "" : ", ";
         text += member.address.to_string();
         if (member.answered != Instant{0}) {
-            text += member.epoch > election_.epoch ? " (voted for another quorum)"
+            text += member.epoch > forming_->stood ? " (voted for another quorum)"
                                                    : " (not a new controller of this list)";
         }
     }

@@ -361,7 +361,8 @@ TEST(RaftDriver, case_78_a_failed_sync_of_the_log_ends_the_node) {
     cluster.expect_agreement();
 }
 
-TEST(RaftDriver, refuses_what_is_not_one_batch_and_what_is_too_large) {
+// Case 43: all of it or nothing.
+TEST(RaftDriver, case_43_refuses_what_is_not_one_batch_and_what_is_too_large) {
     Cluster cluster(11);
     cluster.add_nodes(1);
     ASSERT_TRUE(cluster.say("one"));
@@ -376,6 +377,41 @@ TEST(RaftDriver, refuses_what_is_not_one_batch_and_what_is_too_large) {
         return true;
     });
     EXPECT_TRUE(ran);
+}
+
+TEST(RaftDriver, case_44_a_record_that_cannot_be_applied_stops_that_node_and_is_not_skipped) {
+    Cluster cluster(12);
+    cluster.simulation.expect_error("raft.halted");
+    cluster.add_nodes(3);
+    ASSERT_TRUE(cluster.say("good"));
+    ASSERT_TRUE(cluster.await_everywhere("good"));
+    const int standby = cluster.leader() == 3 ? 2 : 3;
+    cluster.node(standby)->refuse("poison");
+    ASSERT_TRUE(cluster.say("poison"));
+    ASSERT_TRUE(cluster.simulation.run_until(
+        [&] { return cluster.node(standby)->halted().has_value(); }, std::chrono::seconds(5)));
+    ASSERT_TRUE(cluster.say("more"));
+    cluster.simulation.run_for(std::chrono::seconds(2));
+    EXPECT_THAT(cluster.node(standby)->words(), testing::ElementsAre("good"));
+    cluster.expect_agreement();
+}
+
+TEST(RaftDriver, case_45_who_resigned_is_told_so_and_appends_no_more) {
+    Cluster cluster(13);
+    cluster.add_nodes(3);
+    ASSERT_TRUE(cluster.say("before"));
+    const int former = cluster.leader();
+    const bool refused = cluster.on_loop(former, [](QuorumNode& n) {
+        const QuorumEpoch epoch = n.leadership().epoch;
+        n.driver()->resign(epoch);
+        // Before anybody was told: the quorum is the one owner of who leads.
+        return n.leadership().is_self && !n.say("too late");
+    });
+    EXPECT_TRUE(refused);
+    ASSERT_TRUE(cluster.simulation.run_until([&] { return !cluster.node(former)->is_leader(); },
+                                             std::chrono::seconds(1)));
+    ASSERT_TRUE(cluster.say("after"));
+    cluster.expect_agreement();
 }
 
 /// What can happen to a quorum of three with one machine to lose.

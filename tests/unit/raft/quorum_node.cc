@@ -172,6 +172,9 @@ Result<void> QuorumNode::on_commit(std::span<const CommittedBatch> batches) {
         if (!batch.is_control) {
             MR_TRY(const auto words, words_of(batch.bytes));
             for (const std::string& word : words) {
+                if (!refused_word_.empty() && word == refused_word_) {
+                    return Error::make(Code::invalid, "'{}' can't be applied", word);
+                }
                 content += " " + word;
                 words_.push_back(word);
                 ++words_since_snapshot_;

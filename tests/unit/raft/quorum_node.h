@@ -52,6 +52,8 @@ public:
     const std::optional<Error>& halted() const { return halted_; }
     /// Why it did not open, if it did not.
     const std::optional<Error>& refused() const { return refused_; }
+    /// From now on a record with this word can't be applied here.
+    void refuse(std::string word) { refused_word_ = std::move(word); }
     RaftDriver* driver() { return driver_.get(); }
     Uuid directory() const { return directory_id_; }
 
@@ -91,6 +93,7 @@ private:
     std::size_t words_since_snapshot_ = 0;
     std::size_t snapshots_taken_ = 0;
     std::size_t snapshots_loaded_ = 0;
+    std::string refused_word_;
     std::optional<Error> halted_;
     std::optional<Error> refused_;
 };
