@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "record/control.h"
 #include "record/record_view.h"
@@ -300,7 +301,30 @@ Result<void> LogState::retire_from(std::size_t keep) {
     return {};
 }
 
+Result<bool> LogState::folder_is_shared() const {
+    if (!folder_exists) {
+        return false;
+    }
+    MR_TRY(const auto entries, disk().list(folder));
+    return std::any_of(entries.begin(), entries.end(), [](const runtime::DirectoryEntry& entry) {
+        // The quorum keeps its vote and its snapshots in the folder of its log.
+        return entry.name == "quorum-state" || entry.name.ends_with(".checkpoint");
+    });
+}
+
 Result<void> LogState::retire_everything() {
+    MR_TRY(const bool shared, folder_is_shared());
+    if (shared) {
+        // What is not the log's stays where it is: segments go one by one, the last one first, so
+        // that a crash leaves a beginning.
+        MR_TRY_VOID(retire_from(0));
+        active_file.reset();
+        active_unsynced = false;
+        for (const Offset snapshot : std::exchange(snapshots, {})) {
+            MR_TRY_VOID(retire_file(file_path(offset_name(snapshot, suffix::snapshot))));
+        }
+        return sync_names();
+    }
     segments.clear();
     snapshots.clear();
     active_file.reset();

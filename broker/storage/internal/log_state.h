@@ -112,6 +112,8 @@ public:
     Result<void> retire_from(std::size_t keep);
     Result<void> retire_files_of(const Segment& segment);
     /// Takes all of the folder away in one step.
+    /// Others keep files in the log's folder, too.
+    Result<bool> folder_is_shared() const;
     Result<void> retire_everything();
     /// Renames one file so that no start takes it for part of the log.
     Result<void> retire_file(const std::string& path);
