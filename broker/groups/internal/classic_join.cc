@@ -125,6 +125,7 @@ void ClassicMembership::join(Operation& operation, JoinRequest request, JoinRepl
     }
     if (!accepts(*group, request.member)) {
         drop(operation, *group, request.member);
+        maybe_complete(operation, *group);
         refuse_join(operation, std::move(reply), KafkaError::group_max_size_reached, "");
     } else if (!group->supports(request.type, request.protocols)) {
         refuse_join(operation, std::move(reply), KafkaError::inconsistent_group_protocol,

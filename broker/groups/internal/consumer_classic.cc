@@ -22,14 +22,13 @@ void refuse_join(coordinator::Operation& operation, Reply<protocol::JoinGroupRes
     send(operation, std::move(reply), std::move(answer));
 }
 
-/// Why the member has to join again; none if it may go on.
-bool has_to_rejoin(const ConsumerGroup& group, const ConsumerMember& member) {
+}  // namespace
+
+bool ConsumerMembership::has_to_rejoin(const ConsumerGroup& group, const ConsumerMember& member) {
     return member.epoch < group.assignment_epoch() ||
            member.state == MemberState::unrevoked_partitions ||
            (member.state == MemberState::unreleased_partitions && !group.waits_for_others(member));
 }
-
-}  // namespace
 
 KafkaError ConsumerMembership::check_classic_join(const ConsumerGroup& group,
                                                   const JoinRequest& request) const {

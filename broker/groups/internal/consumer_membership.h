@@ -108,6 +108,8 @@ private:
                    const std::set<std::string, std::less<>>& leaving, bool must_rebalance);
 
     // Classic members.
+    /// Its partitions or its epoch are not what they should be, and it could do something about it.
+    static bool has_to_rejoin(const ConsumerGroup& group, const ConsumerMember& member);
     MemberPtr find_classic(const ConsumerGroup& group, std::string_view member,
                            const std::optional<std::string_view>& instance,
                            KafkaError& error) const;

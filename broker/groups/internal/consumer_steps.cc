@@ -273,12 +273,17 @@ void ConsumerMembership::fence(Operation& operation, ConsumerGroup& group,
     if (members.empty()) {
         return;
     }
-    // Should the log refuse, they are back, and so must be somebody who looks after them.
-    operation.then([this, id = group.id(), members,
-                    retry = operation.now().instant + 1s](KafkaError error) {
-        for (const std::string& member : members) {
+    // Should the log refuse, they are back, with what was left of their sessions.
+    std::map<std::string, Instant> sessions;
+    for (const std::string& member : members) {
+        sessions[member] =
+            state_.deadlines.find(DeadlineKind::consumer_session, group.id(), member)
+                .value_or(operation.now().instant + 1s);
+    }
+    operation.then([this, id = group.id(), sessions = std::move(sessions)](KafkaError error) {
+        for (const auto& [member, at] : sessions) {
             if (error != KafkaError::none) {
-                state_.deadlines.set_if_absent(DeadlineKind::consumer_session, id, member, retry);
+                state_.deadlines.set_if_absent(DeadlineKind::consumer_session, id, member, at);
             }
         }
     });
@@ -338,7 +343,12 @@ void ConsumerMembership::on_deadline(Operation& operation, const Due& due) {
     if (member == nullptr) {
         return;
     }
-    if (due.kind == DeadlineKind::consumer_rebalance && member->epoch != due.tag) {
+    // A deadline may outlive its reason: what it was set for may have been taken back.
+    const bool is_moot =
+        (due.kind == DeadlineKind::consumer_rebalance &&
+         (member->epoch != due.tag || member->state != MemberState::unrevoked_partitions)) ||
+        (due.kind == DeadlineKind::consumer_join && !has_to_rejoin(*group, *member));
+    if (is_moot) {
         return;
     }
     MR_LOG(state_.env.log, info, "groups.member_fenced", field("group", due.group),

@@ -30,6 +30,12 @@ void Deadlines::cancel(DeadlineKind kind, std::string_view group, std::string_vi
     }
 }
 
+std::optional<Instant> Deadlines::find(DeadlineKind kind, std::string_view group,
+                                       std::string_view member) const {
+    const auto found = entries_.find(Less::View{kind, group, member});
+    return found == entries_.end() ? std::nullopt : std::optional{found->second.place.at};
+}
+
 std::optional<Due> Deadlines::take(Instant now) {
     if (next() > now) {
         return std::nullopt;

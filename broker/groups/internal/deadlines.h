@@ -44,6 +44,8 @@ public:
                        Instant at, std::int64_t tag = 0);
     void cancel(DeadlineKind kind, std::string_view group, std::string_view member = {});
 
+    std::optional<Instant> find(DeadlineKind kind, std::string_view group,
+                                std::string_view member) const;
     Instant next() const { return order_.empty() ? Instant::never() : order_.begin()->first.at; }
     /// Takes the earliest one if it is due.
     std::optional<Due> take(Instant now);

@@ -170,6 +170,7 @@ Record member_metadata(std::string_view group, const ConsumerMember& member) {
     value.subscribed_topic_regex = member.regex;
     value.rebalance_timeout_ms = member.rebalance_timeout_ms;
     value.server_assignor = optional_view(member.assignor);
+    value.classic_member_metadata.reset();  // Not the default: that is an empty one.
     if (member.classic) {
         value.classic_member_metadata.emplace();
         value.classic_member_metadata->session_timeout_ms = member.classic->session_timeout_ms;

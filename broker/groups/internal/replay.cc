@@ -221,7 +221,9 @@ private:
         member.rebalance_timeout_ms = value.rebalance_timeout_ms;
         member.assignor = own(value.server_assignor);
         member.classic.reset();
-        if (value.classic_member_metadata) {
+        // A record without the field reads as one with an empty one; classic members offer something.
+        if (value.classic_member_metadata &&
+            !value.classic_member_metadata->supported_protocols.empty()) {
             member.classic.emplace();
             member.classic->session_timeout_ms = value.classic_member_metadata->session_timeout_ms;
             for (const auto& from : value.classic_member_metadata->supported_protocols) {

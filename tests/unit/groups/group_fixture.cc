@@ -328,6 +328,46 @@ KafkaError GroupTest::delete_group(const std::string& group) {
         });
 }
 
+std::string GroupTest::subscription(std::vector<std::string> topics,
+                                    const std::map<std::string, std::vector<std::int32_t>>& owned) {
+    protocol::ConsumerProtocolSubscription message;
+    message.topics.assign(topics.begin(), topics.end());
+    for (const auto& [topic, partitions] : owned) {
+        message.owned_partitions.push_back({.topic = topic, .partitions = partitions});
+    }
+    Buffer out;
+    protocol::Writer writer{out};
+    writer.int16(1);
+    message.encode(writer, 1);
+    return text(out);
+}
+
+std::string GroupTest::assignment(
+    const std::map<std::string, std::vector<std::int32_t>>& assigned) {
+    protocol::ConsumerProtocolAssignment message;
+    for (const auto& [topic, partitions] : assigned) {
+        message.assigned_partitions.push_back({.topic = topic, .partitions = partitions});
+    }
+    Buffer out;
+    protocol::Writer writer{out};
+    writer.int16(1);
+    message.encode(writer, 1);
+    return text(out);
+}
+
+std::string GroupTest::read_assignment(const std::string& bytes) {
+    protocol::Reader reader{as_bytes(bytes)};
+    protocol::ConsumerProtocolAssignment message;
+    message.decode(reader, reader.int16());
+    EXPECT_TRUE(reader.ok());
+    std::string out;
+    for (const auto& topic : message.assigned_partitions) {
+        out += fmt::format("{}{}:{}", out.empty() ? "" : " ", topic.topic,
+                           fmt::join(topic.partitions, ","));
+    }
+    return out;
+}
+
 std::vector<std::string> GroupTest::stable_group(int members) {
     return stable_group(members, Join{});
 }
@@ -341,7 +381,8 @@ std::vector<std::string> GroupTest::stable_group(int members, const Join& protot
         }
         joins.push_back(enter_classic(wanted));
     }
-    loop.advance(settings.initial_rebalance_delay * 3);
+    while (!joins.front().ready() && loop.step()) {
+    }
     std::vector<std::string> ids;
     std::string leader;
     for (const auto& joined : joins) {
@@ -363,7 +404,8 @@ std::vector<std::string> GroupTest::stable_group(int members, const Join& protot
             instance = *prototype.instance + std::to_string(found - joins.begin());
         }
         EXPECT_EQ(sync(id, generation,
-                       id == leader ? assignments : std::map<std::string, std::string>{}, instance)
+                       id == leader ? assignments : std::map<std::string, std::string>{}, instance,
+                       prototype.group)
                       ->error,
                   KafkaError::none);
     }

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "groups/group_coordinator.h"
 #include "protocol/messages/all.h"
+#include "protocol/reader.h"
 #include "protocol/writer.h"
 #include "tests/support/manual_loop.h"
 #include "tests/support/memory_log.h"
@@ -358,6 +359,14 @@ struct GroupTest : ::testing::Test {
             coordinator->lag(group, [](const TopicPartition&) { return std::optional<Offset>{}; });
         return lag ? lag->state : "gone";
     }
+
+    // What consumers of the classic protocol tell each other.
+    static std::string subscription(std::vector<std::string> topics,
+                                    const std::map<std::string, std::vector<std::int32_t>>& owned =
+                                        {});
+    static std::string assignment(const std::map<std::string, std::vector<std::int32_t>>& assigned);
+    /// "orders:0,1", of such an assignment.
+    static std::string read_assignment(const std::string& bytes);
 
     // Words that tests use.
     /// Joins and, where an id is required first, joins again with it.
