@@ -31,11 +31,11 @@ test: all ## Build and run the tests
 	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
 
 .PHONY: run
-run: build ## Build and start a local cluster
+run: build ## Build and start a broker, and say how to try it
 	@tools/run.sh
 
 .PHONY: check
-check: deps ## Build with the second compiler, check rooms, headers, seams and format
+check: deps ## Build with the second compiler, check rooms and headers
 	@tools/check.sh
 
 .PHONY: fmt
