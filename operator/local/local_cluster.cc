@@ -6,6 +6,7 @@
 #include "operator/local/internal/pki.h"
 #include "operator/local/internal/runner.h"
 #include "operator/local/internal/server.h"
+#include "operator/local/internal/service_proxy.h"
 
 namespace millrace::local {
 
@@ -37,18 +38,24 @@ Result<std::vector<kube::Json>> read_crds(const std::filesystem::path& dir) {
 class Cluster final : public LocalCluster {
 public:
     Cluster(std::unique_ptr<Server> server, Runner::Options runner)
-        : server_(std::move(server)), runner_(Runner::start(*server_, std::move(runner))) {}
+        : server_(std::move(server)),
+          proxy_(ServiceProxy::start(*server_, runner.log)),
+          runner_(Runner::start(*server_, std::move(runner))) {}
+
+    ~Cluster() override { stop(std::chrono::milliseconds(0)); }
 
     std::filesystem::path kubeconfig() const override { return server_->kubeconfig(); }
     std::string url() const override { return server_->url(); }
 
     void stop(std::chrono::milliseconds at_most) override {
         runner_->stop(at_most);
+        proxy_->stop();
         server_->stop();
     }
 
 private:
     std::unique_ptr<Server> server_;
+    std::unique_ptr<ServiceProxy> proxy_;
     std::unique_ptr<Runner> runner_;
 };
 

@@ -88,12 +88,17 @@ check "events" 'Started +pod/main-0' k get events
 check "describe shows events" 'Started container broker' k describe pod main-0
 check "endpoints follow readiness" '127\.[0-9.]+:9092,' k get endpoints main
 check "a disruption budget counts" ' 1 +[0-9]+s' k get pdb main
+check "a service with an address" 'created' apply <"$here/bootstrap_service.yaml"
+outside=$(k get svc bootstrap -o 'jsonpath={.spec.clusterIP}:{.spec.ports[0].port}')
+node=$(k get node local-b -o 'jsonpath={.status.addresses[0].address}'):$(k get svc bootstrap -o 'jsonpath={.spec.ports[0].nodePort}')
+check "leads to a ready pod" '^200$' curl -s --retry 10 --retry-connrefused --retry-all-errors -o /dev/null -w '%{http_code}\n' "http://$outside/"
+check "as does its port on a node" '^200$' curl -s -o /dev/null -w '%{http_code}\n' "http://$node/"
 address=$(k get pod main-0 -o 'jsonpath={.status.podIP}')
 check "a pod ends politely" 'deleted' k delete pod main-0 --timeout=20s
 check "a pod without an owner never runs" 'created' k run stray --image=x --restart=Never
 check "and says why" 'no such owner' k describe pod stray
 check "bad pods say why" 'created' apply < <(sed "s/OWNER/$uid/g; s/ID/9/g; s/zone-only/EXIT_CODE/; s/main-9/broken/" "$here/broker_pod.yaml")
-if k wait --help | grep -q jsonpath; then  # 1.20 can only wait for conditions.
+if grep -q -e --for=jsonpath <<<"$(k wait --help)"; then  # 1.20 can only wait for conditions.
     check "a broken pod is restarted" 'condition met' k wait --for=jsonpath='{.status.containerStatuses[0].restartCount}'=1 pod/broken --timeout=20s
 fi
 check "its last words" 'refusing to start' k logs broken --previous

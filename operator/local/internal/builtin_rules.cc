@@ -63,13 +63,28 @@ std::string free_service_address(const Store& store, const Surroundings& around)
     for (const ObjectPtr& service : store.list("services", "")) {
         taken.insert((*service)["spec"]["clusterIP"].text());
     }
-    for (int i = 1; i < 255; ++i) {
+    for (int i = 1; i <= 240; ++i) {
         std::string address = fmt::format("{}.0.{}", around.address_prefix, i);
         if (!taken.contains(address)) {
             return address;
         }
     }
-    return "None";  // 254 services are in use; a headless one is the honest rest.
+    return "None";  // 240 services are in use; a headless one is the honest rest.
+}
+
+/// The lowest port of Kubernetes' range that no service has.
+std::int64_t free_node_port(const Store& store, std::set<std::int64_t>& given) {
+    for (const ObjectPtr& service : store.list("services", "")) {
+        for (const Json& port : (*service)["spec"]["ports"].items()) {
+            given.insert(port["nodePort"].integer());
+        }
+    }
+    std::int64_t port = 30000;
+    while (given.contains(port)) {
+        ++port;
+    }
+    given.insert(port);
+    return port;
 }
 
 void complete_service(Json& service, const Json* before, const Store& store,
@@ -87,9 +102,15 @@ void complete_service(Json& service, const Json* before, const Store& store,
         spec["clusterIP"] = free_service_address(store, around);
     }
     spec["clusterIPs"] = Json::array({spec["clusterIP"]});
+    const std::string& type = spec["type"].text();
+    const bool outside = type == "NodePort" || type == "LoadBalancer";
+    std::set<std::int64_t> given;
     for (Json& port : spec["ports"].mutable_items()) {
         fill(port, "protocol", "TCP");
         fill(port, "targetPort", port["port"]);
+        if (outside && port["nodePort"].integer() == 0) {
+            port["nodePort"] = free_node_port(store, given);
+        }
     }
     fill(service, "status", Json::object({{"loadBalancer", Json::object({})}}));
 }

@@ -8,6 +8,9 @@ namespace millrace::local {
 
 namespace {
 
+/// Below it in the same block are the services.
+constexpr std::size_t first_node_address = 241;
+
 void ensure(Resources& resources, const ObjectKey& key, Json object) {
     const ObjectPtr live = resources.store().get(key);
     Json& metadata = object["metadata"];
@@ -21,7 +24,8 @@ void ensure(Resources& resources, const ObjectKey& key, Json object) {
     resources.write(key, std::move(object));
 }
 
-Json node(const std::string& name, const std::string& zone, const std::string& now) {
+Json node(const std::string& name, const std::string& zone, const std::string& address,
+          const std::string& now) {
     const Json room = Json::object({{"cpu", "64"}, {"memory", "256Gi"}, {"pods", "250"}});
     Json object = Json::object(
         {{"apiVersion", "v1"},
@@ -34,16 +38,15 @@ Json node(const std::string& name, const std::string& zone, const std::string& n
                                                  {"topology.kubernetes.io/zone", zone}})}})},
          {"spec", Json::object({})},
          {"status",
-          Json::object(
-              {{"addresses",
-                Json::array({Json::object({{"type", "InternalIP"}, {"address", "127.0.0.1"}}),
-                             Json::object({{"type", "Hostname"}, {"address", name}})})},
-               {"capacity", room},
-               {"allocatable", room},
-               {"nodeInfo", Json::object({{"kubeletVersion", "v1.35.0+millrace-local"},
-                                          {"osImage", "Millrace local mode"},
-                                          {"operatingSystem", "linux"},
-                                          {"architecture", "amd64"}})}})}});
+          Json::object({{"addresses",
+                         Json::array({Json::object({{"type", "InternalIP"}, {"address", address}}),
+                                      Json::object({{"type", "Hostname"}, {"address", name}})})},
+                        {"capacity", room},
+                        {"allocatable", room},
+                        {"nodeInfo", Json::object({{"kubeletVersion", "v1.35.0+millrace-local"},
+                                                   {"osImage", "Millrace local mode"},
+                                                   {"operatingSystem", "linux"},
+                                                   {"architecture", "amd64"}})}})}});
     set_condition(object, "Ready", true, "KubeletReady", "the process runner is ready", now);
     return object;
 }
@@ -88,9 +91,11 @@ void make_foundation(Resources& resources, const std::vector<std::string>& zones
                           {"spec", Json::object({{"finalizers", Json::array({"kubernetes"})}})},
                           {"status", Json::object({{"phase", "Active"}})}}));
     }
-    for (const std::string& zone : zones) {
-        const ObjectKey key{"nodes", "", "local-" + zone};
-        ensure(resources, key, node(key.name, zone, since(resources, key)));
+    for (std::size_t i = 0; i < zones.size(); ++i) {
+        const ObjectKey key{"nodes", "", "local-" + zones[i]};
+        const std::string address =
+            fmt::format("{}.0.{}", resources.around().address_prefix, first_node_address + i);
+        ensure(resources, key, node(key.name, zones[i], address, since(resources, key)));
     }
     ensure(resources, {"storageclasses", "", "local"},
            Json::object({{"apiVersion", "storage.k8s.io/v1"},

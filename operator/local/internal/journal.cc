@@ -129,15 +129,13 @@ Result<void> Journal::append(const Change& change) {
     const std::string bytes = record(change.version, change.key, deleted ? Json() : *change.object);
     MR_TRY_VOID(write_all(file_, bytes));
     size_ += bytes.size();
-    dirty_ = true;
     return {};
 }
 
-Result<void> Journal::sync() {
-    if (dirty_ && ::fdatasync(file_) != 0) {
+Result<void> Journal::sync() const {
+    if (::fdatasync(file_) != 0) {
         return Error::make(Code::io, "journal: {}", std::strerror(errno));
     }
-    dirty_ = false;
     return {};
 }
 

@@ -20,7 +20,7 @@ public:
     ~Journal();
 
     Result<void> append(const Change& change);
-    Result<void> sync();
+    Result<void> sync() const;  ///< Also beside an append() of another thread.
     /// Rewrites the snapshot when the journal has grown well past it.
     Result<void> compact_if_large(const Store& store);
 
@@ -31,7 +31,6 @@ private:
     const int file_;
     std::size_t size_ = 0;
     std::size_t snapshot_size_ = 0;
-    bool dirty_ = false;
 };
 
 }  // namespace millrace::local

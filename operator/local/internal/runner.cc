@@ -82,13 +82,12 @@ public:
         : server_(server),
           options_(std::move(options)),
           wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-        server_.on_change_for_runner([this] { wake(); });
+        server_.wake_on({"pods", "secrets", "configmaps", "persistentvolumes"}, [this] { wake(); });
         thread_ = std::thread([this] { run(); });
     }
 
     ~RunnerThread() override {
         stop(std::chrono::milliseconds(0));
-        server_.on_change_for_runner(nullptr);
         ::close(wake_);
     }
 

@@ -127,7 +127,7 @@ void bind(Resources& resources, const ObjectKey& key, const Json& pod, const Jso
     next["metadata"]["labels"][zone_label] = node["metadata"]["labels"][zone_label];
     const std::string address = address_for(resources, pod);
     Json& status = next["status"];
-    status["hostIP"] = "127.0.0.1";
+    status["hostIP"] = node["status"]["addresses"][0]["address"];
     status["podIP"] = address;
     status["podIPs"] = Json::array({Json::object({{"ip", address}})});
     set_condition(next, "PodScheduled", true, "", "", now);

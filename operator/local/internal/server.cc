@@ -145,9 +145,9 @@ public:
         work(*resources_);
     }
 
-    void on_change_for_runner(std::function<void()> wake) override {
+    void wake_on(std::set<std::string, std::less<>> storages, std::function<void()> wake) override {
         const std::lock_guard lock(mutex_);
-        wake_runner_ = std::move(wake);
+        sleepers_.emplace_back(std::move(storages), std::move(wake));
     }
 
     std::vector<std::string> take_deleted_volumes() override {
@@ -229,17 +229,26 @@ private:
                 watcher.stream->write(*line);
             }
         }
-        dirty_ = true;
+        unsynced_ = true;
+        dirty_ = dirty_ || concerns_controllers(change);
         wake_keeper_.notify_all();
         if (change.key.storage == "persistentvolumes" && change.type == Change::Type::deleted &&
             (*change.object)["spec"]["persistentVolumeReclaimPolicy"].text() == "Delete") {
             deleted_volumes_.push_back(change.key.name);
         }
-        static const std::set<std::string, std::less<>> of_interest = {
-            "pods", "secrets", "configmaps", "persistentvolumes"};
-        if (wake_runner_ && of_interest.contains(change.key.storage)) {
-            wake_runner_();
+        for (const auto& [storages, wake] : sleepers_) {
+            if (storages.contains(change.key.storage)) {
+                wake();
+            }
         }
+    }
+
+    /// A thousand topics whose status changes are nothing to them.
+    bool concerns_controllers(const Change& change) const {
+        const Json& metadata = (*change.object)["metadata"];
+        const bool custom = change.key.storage.find('.') != std::string::npos;
+        return !custom || change.type == Change::Type::deleted ||
+               metadata.has("deletionTimestamp") || metadata.has("ownerReferences");
     }
 
     void report(const Result<void>& result) {
@@ -370,15 +379,17 @@ private:
             }
             if (dirty_) {
                 dirty_ = false;
-                unsynced_ = true;
                 run_controllers(*resources_);
             }
             const auto now = SteadyClock::now();
             if (unsynced_ && now - synced >= sync_every) {
-                report(journal_->sync());
-                report(journal_->compact_if_large(store_));
                 synced = now;
-                unsynced_ = dirty_;
+                unsynced_ = false;
+                lock.unlock();  // The disk may be slow; nobody is to wait for it.
+                const Result<void> result = journal_->sync();
+                lock.lock();
+                report(result);
+                report(journal_->compact_if_large(store_));
             }
             tend_watchers(now);
             tend_followers();
@@ -440,7 +451,7 @@ private:
     std::unique_ptr<Api> api_;
     std::list<Watcher> watchers_;
     std::list<Follower> followers_;
-    std::function<void()> wake_runner_;
+    std::vector<std::pair<std::set<std::string, std::less<>>, std::function<void()>>> sleepers_;
     std::vector<std::string> deleted_volumes_;
     bool dirty_ = true;
     bool unsynced_ = false;

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,9 +39,10 @@ public:
     /// Runs `work` with the lock held. Not from within itself.
     virtual void locked(const std::function<void(Resources&)>& work) = 0;
 
-    /// Called after each change of a pod or of what it mounts, from any thread, with the lock held:
-    /// wake up and return.
-    virtual void on_change_for_runner(std::function<void()> wake) = 0;
+    /// `wake` is called after each change of one of these kinds, from any thread and with the lock
+    /// held: it wakes its owner and returns. Subscribers live as long as the server serves.
+    virtual void wake_on(std::set<std::string, std::less<>> storages,
+                         std::function<void()> wake) = 0;
 
     /// Volumes that were deleted, with their data, since the last call.
     virtual std::vector<std::string> take_deleted_volumes() = 0;
