@@ -128,10 +128,9 @@ void end_last_incarnation(Draft& draft, const Context& context,
     const BrokerId id{request.broker_id};
     const bool elr = draft.image().feature_level(feature::eligible_leader_replicas) > 0;
     const std::set<Uuid> recovered = recovered_directories(request);
-    drop_unclean(draft, context, id, [&](const Topic& topic, const Partition& partition) {
+    drop_unclean(draft, context, id, [&](const TopicRules& rules, const Partition& partition) {
         return elr && !is_clean &&
-               !(recovered.contains(partition.directory_of(id)) &&
-                 topic_rules(draft.image(), context.options, topic.name).synced);
+               !(rules.synced && recovered.contains(partition.directory_of(id)));
     });
 }
 

@@ -15,15 +15,44 @@ Found find(const Draft& draft, const TopicIdPartition& which) {
     return {topic, topic != nullptr ? topic->partition(which.partition) : nullptr};
 }
 
+/// Partitions come topic by topic, so the last topic's rules are mostly the next one's.
+class RulesByTopic {
+public:
+    RulesByTopic(const Draft& draft, const Context& context) : draft_(draft), context_(context) {}
+    const TopicRules& of(const Topic& topic) {
+        if (!known_ || topic_ != topic.id) {
+            known_ = topic_rules(draft_.image(), context_.options, topic.name);
+            topic_ = topic.id;
+        }
+        return *known_;
+    }
+
+private:
+    const Draft& draft_;
+    const Context& context_;
+    Uuid topic_;
+    std::optional<TopicRules> known_;
+};
+
 /// The change of one partition when `leaving` leaves its ISR.
-PartitionChange leave_isr(const Context& context, const Draft& draft, const TopicIdPartition& which,
-                          const Found& found, const std::set<BrokerId>& leaving) {
-    PartitionChange change(which, *found.partition);
+PartitionChange leave_isr(const TopicRules& rules, const TopicIdPartition& which,
+                          const Partition& partition, const std::set<BrokerId>& leaving) {
+    PartitionChange change(which, partition);
     std::erase_if(change.isr, [&](BrokerId id) { return leaving.contains(id); });
-    if (topic_rules(draft.image(), context.options, found.topic->name).unclean_election) {
+    if (rules.unclean_election) {
         change.election = Election::unclean;
     }
     return change;
+}
+
+bool add_built(Draft& draft, const PartitionChange& change, const Electorate& electorate,
+               const TopicRules& rules) {
+    const auto record = change.build(electorate, rules, draft.image().features);
+    if (!record) {
+        return false;
+    }
+    draft.add(*record, draft.image().metadata_version().partition_change_record());
+    return true;
 }
 
 Electorate electorate_without(const Draft& draft, const std::set<BrokerId>& brokers) {
@@ -39,69 +68,68 @@ Electorate electorate_without(const Draft& draft, const std::set<BrokerId>& brok
 bool add_change(Draft& draft, const Context& context, const PartitionChange& change,
                 const Electorate& electorate) {
     const Topic* topic = draft.image().topics.find(change.which.topic_id);
-    const auto record =
-        change.build(electorate, topic_rules(draft.image(), context.options, topic->name),
-                     draft.image().features);
-    if (!record) {
-        return false;
-    }
-    draft.add(*record, draft.image().metadata_version().partition_change_record());
-    return true;
+    return add_built(draft, change, electorate,
+                     topic_rules(draft.image(), context.options, topic->name));
 }
 
 void take_out_of_isrs(Draft& draft, const Context& context, const std::set<BrokerId>& brokers) {
     const Electorate electorate = electorate_without(draft, brokers);
-    std::set<TopicIdPartition> done;
+    RulesByTopic rules(draft, context);
     for (const BrokerId broker : brokers) {
         for (const auto& [which, nothing] : context.index.eligible_on(broker)) {
             const Found found = find(draft, which);
-            if (found.partition == nullptr || !found.partition->isr.contains(broker) ||
-                !done.insert(which).second) {
-                continue;
+            // One that several of them share is done with the first.
+            if (found.partition != nullptr && found.partition->isr.contains(broker)) {
+                const TopicRules& here = rules.of(*found.topic);
+                add_built(draft, leave_isr(here, which, *found.partition, brokers), electorate,
+                          here);
             }
-            add_change(draft, context, leave_isr(context, draft, which, found, brokers),
-                       electorate);
         }
     }
 }
 
 void drop_unclean(Draft& draft, const Context& context, BrokerId broker,
-                  const std::function<bool(const Topic&, const Partition&)>& lost_its_tail) {
+                  const std::function<bool(const TopicRules&, const Partition&)>& lost_its_tail) {
     const Electorate electorate = electorate_without(draft, {broker});
+    RulesByTopic rules(draft, context);
     for (const auto& [which, nothing] : context.index.eligible_on(broker)) {
         const Found found = find(draft, which);
         if (found.partition == nullptr) {
             continue;
         }
-        const bool lost = lost_its_tail(*found.topic, *found.partition);
+        const TopicRules& here = rules.of(*found.topic);
+        const bool lost = lost_its_tail(here, *found.partition);
         if (!lost && !found.partition->isr.contains(broker)) {
             continue;
         }
-        PartitionChange change = leave_isr(context, draft, which, found, {broker});
+        PartitionChange change = leave_isr(here, which, *found.partition, {broker});
         if (lost) {
             change.unclean_replica = broker;
         }
-        add_change(draft, context, change, electorate);
+        add_built(draft, change, electorate, here);
     }
 }
 
 void elect_with(Draft& draft, const Context& context, BrokerId broker) {
     const Electorate electorate = Electorate(draft.image()).with(broker);
+    RulesByTopic rules(draft, context);
     for (const auto& [which, nothing] : context.index.leaderless()) {
         const Found found = find(draft, which);
         if (found.partition != nullptr && found.partition->leader == no_broker) {
-            add_change(draft, context, leave_isr(context, draft, which, found, {}), electorate);
+            const TopicRules& here = rules.of(*found.topic);
+            add_built(draft, leave_isr(here, which, *found.partition, {}), electorate, here);
         }
     }
 }
 
 void fail_directory(Draft& draft, const Context& context, BrokerId broker, const Uuid& directory) {
     const Electorate electorate = electorate_without(draft, {broker});
+    RulesByTopic rules(draft, context);
     for (const auto& [which, nothing] : context.index.eligible_on(broker)) {
         const Found found = find(draft, which);
         if (found.partition != nullptr && found.partition->directory_of(broker) == directory) {
-            add_change(draft, context, leave_isr(context, draft, which, found, {broker}),
-                       electorate);
+            const TopicRules& here = rules.of(*found.topic);
+            add_built(draft, leave_isr(here, which, *found.partition, {broker}), electorate, here);
         }
     }
 }

@@ -22,7 +22,7 @@ void take_out_of_isrs(Draft& draft, const Context& context, const std::set<Broke
 /// The broker stopped uncleanly: it leaves ISR and ELR where `lost_its_tail` says so of the
 /// partition; elsewhere it only leaves the ISR.
 void drop_unclean(Draft& draft, const Context& context, BrokerId broker,
-                  const std::function<bool(const Topic&, const Partition&)>& lost_its_tail);
+                  const std::function<bool(const TopicRules&, const Partition&)>& lost_its_tail);
 
 /// Elects for leaderless partitions, now that the broker is up.
 void elect_with(Draft& draft, const Context& context, BrokerId broker);

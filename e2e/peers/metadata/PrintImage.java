@@ -2,6 +2,7 @@ import java.io.File;
 import java.util.*;
 import java.util.stream.*;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.metadata.*;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.record.internal.*;
 import org.apache.kafka.image.*;
@@ -24,9 +25,12 @@ public class PrintImage {
                     if (batch.isControlBatch()) continue;
                     // A delta each: one that sees a topic come and go keeps its configs.
                     for (var record : batch) {
+                        var message = new MetadataRecordSerde()
+                                .read(new ByteBufferAccessor(record.value()), record.valueSize()).message();
+                        // None is aborted here, so that they begin and end changes nothing.
+                        if (message instanceof BeginTransactionRecord || message instanceof EndTransactionRecord) continue;
                         MetadataDelta delta = new MetadataDelta.Builder().setImage(image).build();
-                        delta.replay(new MetadataRecordSerde()
-                                .read(new ByteBufferAccessor(record.value()), record.valueSize()).message());
+                        delta.replay(message);
                         image = delta.apply(MetadataProvenance.EMPTY);
                     }
                 }

@@ -65,28 +65,10 @@ server=127.0.0.1:$KAFKA_PEER_PORT
     metadata.log.max.record.bytes.between.snapshots=20000 1:broker.rack=a 2:broker.rack=b 3:broker.rack=c \
     authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer \
     super.users=User:ANONYMOUS > /dev/null
-for n in 1 2 3; do
-    "$peer" cli topics --bootstrap-server "$server" --create --topic "orders.$n" --partitions $((n * 4)) --replication-factor $n
-done > /dev/null
-"$peer" cli topics --bootstrap-server "$server" --delete --topic orders.1
-"$peer" cli topics --bootstrap-server "$server" --alter --topic orders.2 --partitions 11
-"$peer" cli configs --bootstrap-server "$server" --alter --entity-type topics --entity-name orders.2 \
-    --add-config retention.ms=1000,cleanup.policy=compact > /dev/null
-"$peer" cli configs --bootstrap-server "$server" --alter --entity-type brokers --entity-name 2 --add-config log.cleaner.threads=2 > /dev/null
-"$peer" cli configs --bootstrap-server "$server" --alter --add-config 'producer_byte_rate=1024' \
-    --entity-type users --entity-name alice --entity-type clients --entity-default > /dev/null
-"$peer" cli configs --bootstrap-server "$server" --alter --add-config 'SCRAM-SHA-256=[iterations=8192,password=secret]' \
-    --entity-type users --entity-name bob > /dev/null
-"$peer" cli acls --bootstrap-server "$server" --add --allow-principal User:alice --operation Read \
-    --topic orders --resource-pattern-type prefixed > /dev/null
+"$peer" java "$here/Exercise.java" "$server"
 home=${KAFKA_PEER_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/kafka-peer}/run/$cluster
-echo '{"version":1,"partitions":[{"topic":"orders.2","partition":0,"replicas":[3,1]}]}' > "$work/plan.json"
-"$peer" cli reassign-partitions --bootstrap-server "$server" --reassignment-json-file "$work/plan.json" --execute > /dev/null
 kill -9 "$(cat "$home/node3.pid")"
-for _ in $(seq 1 40); do
-    "$peer" cli topics --bootstrap-server "$server" --describe --topic orders.3 2>/dev/null | grep -q 'Isr: [12],[12]	' && break
-    sleep 0.5
-done
+"$peer" java "$here/Exercise.java" "$server" fenced 3
 "$peer" stop > /dev/null
 log=$home/node1.data/__cluster_metadata-0
 mkdir "$work/kafka"
