@@ -157,11 +157,12 @@ void Controller::activate(QuorumEpoch epoch) {
     const Instant now = executor_.clock().now();
     for (const auto& [id, broker] : image_.cluster.brokers) {
         // A broker that shares this process and is not the incarnation of the image died with the
-        // process before: it need not be waited for.
+        // process before: its session is over, and the next incarnation need not wait for that.
         const bool died_before_us = id == options_.node && options_.own_incarnation &&
                                     broker->incarnation != *options_.own_incarnation;
-        if (!broker->fenced && !died_before_us) {
-            sessions_.begin(id, broker->epoch, now);
+        if (!broker->fenced) {
+            sessions_.begin(id, broker->epoch,
+                            died_before_us ? now - timers_.session_timeout : now);
         }
     }
     MR_LOG(logger_, info, "metadata.controller_active", field("epoch", epoch),

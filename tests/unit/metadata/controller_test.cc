@@ -333,6 +333,25 @@ TEST_F(ControllerShell, a_new_controller_gives_everyone_a_full_session) {
     EXPECT_TRUE(image().cluster.broker(b(1))->fenced);
 }
 
+TEST_F(ControllerShell, fences_the_broker_that_died_with_this_process_at_once) {
+    lead();
+    bring_up(1);
+    driver.follow(node.loader, 2);
+
+    ControllerOptions options = Node::options();
+    options.node = b(1);
+    options.own_incarnation = Uuid{9, 99};  // not the one that is registered
+    Controller next(executor, node.random, node.log, node.rules, options, {}, {});
+    node.publisher.subscribe(
+        [&](const Delta& delta, const ImagePtr& at) { next.on_publish(delta, at); });
+    node.loader.set_leadership_listener(
+        [&](const raft::Leadership& leadership) { next.on_leadership(leadership); });
+    lead(3);
+    executor.advance(1ms);
+    commit();
+    EXPECT_TRUE(image().cluster.broker(b(1))->fenced);
+}
+
 TEST_F(ControllerShell, fences_who_cant_be_reached_unless_heard_of_since) {
     lead();
     bring_up(1);
