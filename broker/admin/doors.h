@@ -197,6 +197,9 @@ public:
     /// Of the metadata quorum, as far as this broker knows.
     virtual QuorumEpoch epoch() const = 0;
     virtual std::shared_ptr<const config::BrokerConfig> config() const = 0;
+    virtual BrokerId self() const = 0;
+    /// Brokers that can't be asked from here.
+    virtual std::vector<BrokerId> other_brokers() const { return {}; }
 
     virtual void identity(Reply<Identity> reply) = 0;
     /// The first news comes at once, then one for each change; calls to `news` don't overlap.

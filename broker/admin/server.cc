@@ -12,14 +12,11 @@
 
 #include "admin/internal/serve.h"
 #include "admin/internal/service.h"
+#include "config/listeners.h"
 
 namespace millrace::admin {
 
 namespace {
-
-bool is_loopback(std::string_view host) {
-    return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
 
 Result<void> check(const ServerOptions& options) {
     const TlsFiles& tls = options.tls;
@@ -29,7 +26,7 @@ Result<void> check(const ServerOptions& options) {
                      "millrace.admin.tls.certificate, millrace.admin.tls.key and "
                      "millrace.admin.tls.client.ca belong together; one is missing");
     }
-    if (!is_loopback(options.host) && !complete) {
+    if (!config::is_loopback(options.host) && !complete) {
         return Error::make(Code::invalid,
                            "millrace.admin.listener: others can reach {}; set "
                            "millrace.admin.tls.certificate, millrace.admin.tls.key and "
@@ -191,22 +188,6 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options,
                  [deadline](std::shared_ptr<Gate> gate, std::shared_ptr<StreamSet> streams) {
                      return make_service(std::move(gate), std::move(streams), deadline);
                  });
-}
-
-Result<std::pair<std::string, std::uint16_t>> parse_listener(std::string_view text) {
-    const std::size_t colon = text.rfind(':');
-    std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
-    if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-        host = host.substr(1, host.size() - 2);
-    }
-    const std::string_view digits = text.substr(colon == std::string_view::npos ? 0 : colon + 1);
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    if (colon == std::string_view::npos || error != std::errc{} ||
-        end != digits.data() + digits.size()) {
-        return Error::make(Code::invalid, "'{}' is not host:port", text);
-    }
-    return std::pair{std::string{host}, port};
 }
 
 }  // namespace millrace::admin

@@ -53,7 +53,4 @@ public:
     virtual void stop(Duration grace) = 0;
 };
 
-/// "127.0.0.1:9095", "[::1]:9095" or ":9095" (every interface).
-Result<std::pair<std::string, std::uint16_t>> parse_listener(std::string_view text);
-
 }  // namespace millrace::admin

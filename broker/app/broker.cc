@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/internal/broker_peers.h"
+#include "app/internal/broker_view.h"
 #include "app/internal/controller_link.h"
 #include "app/internal/group_log.h"
 #include "app/internal/identity.h"
@@ -134,9 +135,8 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
     rules = std::make_unique<metadata::TableConfigRules>(options.given, self);
     incarnation = Uuid::random(*node.control_shard().random);
     topics.swap(std::make_shared<const handlers::TopicBook>(config, metadata::Configs{}));
-    ledger = std::make_unique<net::Ledger>(values.get(option::queued_max_request_bytes) > 0
-                                               ? values.get(option::queued_max_request_bytes)
-                                               : std::int64_t{1} << 30);
+    ledger = std::make_unique<net::Ledger>(options.request_memory > 0 ? options.request_memory
+                                                                      : std::int64_t{1} << 30);
     MR_TRY(listeners, config::read_listeners(values));
     MR_TRY_VOID(open_store(values));
     MR_TRY_VOID(listen(values));
@@ -246,7 +246,10 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     controller_dispatch = std::make_unique<handlers::Dispatcher>(
         handlers::ListenerKind::controller, doors,
         std::vector<runtime::Executor*>{node.control_shard().executor});
-    const net::ServerLimits limits = server_limits(values);
+    net::ServerLimits limits = server_limits(values);
+    if (options.max_connections > 0) {
+        limits.max_connections = std::min(limits.max_connections, options.max_connections);
+    }
     for (config::ListenerSpec& spec : listeners) {
         if (spec.controller ? !roles.controller : !roles.broker) {
             continue;
@@ -609,6 +612,26 @@ Result<void> Broker::close() {
 
 bool Broker::is_ready() const {
     return inside_->ready;
+}
+
+BrokerView Broker::view() const {
+    Inside& inside = *inside_;
+    BrokerView view;
+    view.doors = &inside.doors;
+    view.dispatch = inside.broker_dispatch.get();
+    view.dispatch_loop = inside.node.data_shard(0).executor;
+    view.publisher = &inside.metadata->publisher();
+    view.ledger = inside.ledger.get();
+    for (const Inside::Listening& one : inside.servers) {
+        view.listeners.emplace_back(one.name, &one.server->counters());
+    }
+    for (const auto& directory : inside.store->directories()) {
+        view.directories.push_back({directory->id(), directory->path()});
+    }
+    view.roles = inside.config->broker().get(option::process_roles);
+    view.rack = inside.config->broker().get(option::broker_rack);
+    view.is_ready = [&inside] { return inside.ready.load(); };
+    return view;
 }
 
 const std::string& Broker::cluster_id() const {

@@ -14,9 +14,14 @@
 
 namespace millrace::app {
 
+struct BrokerView;
+
 struct BrokerOptions {
     std::shared_ptr<const config::Given> given;
     std::string host_name = "localhost";  ///< Advertised where a listener names no host.
+    /// What requests and answers may hold in memory together; 0: a gibibyte.
+    std::int64_t request_memory = 0;
+    std::int32_t max_connections = 0;  ///< The machine's bound on max.connections; 0: none.
 };
 
 class Broker {
@@ -36,6 +41,8 @@ public:
 
     bool is_ready() const;  ///< Unfenced and serving. From any thread.
     const std::string& cluster_id() const;
+    /// For the edge, see there for what may be done from where.
+    BrokerView view() const;
     /// Where the broker listener with this name really listens; for tests with port 0.
     runtime::Address listening_at(const std::string& listener) const;
 

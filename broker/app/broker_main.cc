@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "app/broker.h"
+#include "app/internal/edge.h"
+#include "app/internal/machine.h"
 #include "app/internal/process.h"
 #include "config/config.h"
 #include "runtime/real/real_node.h"
 #include "runtime/real/signals.h"
-#include "runtime/real/stderr_log.h"
 
 namespace millrace::app {
 namespace {
@@ -53,14 +54,30 @@ int run(const CommandLine& line) {
         return EXIT_SUCCESS;
     }
     const config::BrokerConfig config{loaded.given};
-    auto node = runtime::RealNode::create(node_options(config.broker()));
+    const auto budget = config::make_budget(this_machine(), config.broker());
+    if (!budget) {
+        std::fprintf(stderr, "millrace-broker: %s\n", budget.error().message().c_str());
+        return exit_bad_config;
+    }
+    const auto registry = std::make_shared<metrics::Registry>();
+    auto log = make_log(config.broker(), *registry);
+    if (!log) {
+        std::fprintf(stderr, "millrace-broker: %s\n", log.error().message().c_str());
+        return exit_bad_config;
+    }
+    auto node = runtime::RealNode::create(node_options(*budget, *std::move(log)));
     if (!node) {
         std::fprintf(stderr, "millrace-broker: %s\n", node.error().message().c_str());
         return EXIT_FAILURE;
     }
     std::promise<int> ended;
     bool ending = false;  // touched on the control loop only
-    auto broker = Broker::make({loaded.given, host_name()}, **node, [&](const Error&) {
+    BrokerOptions options;
+    options.given = loaded.given;
+    options.host_name = host_name();
+    options.request_memory = budget->request_bytes + budget->response_bytes;
+    options.max_connections = static_cast<std::int32_t>(budget->connections);
+    auto broker = Broker::make(std::move(options), **node, [&](const Error&) {
         if (!std::exchange(ending, true)) {
             ended.set_value(EXIT_FAILURE);
         }
@@ -69,9 +86,16 @@ int run(const CommandLine& line) {
         std::fprintf(stderr, "millrace-broker: %s\n", broker.error().message().c_str());
         return broker.error().code() == Code::invalid ? exit_bad_config : EXIT_FAILURE;
     }
+    auto edge =
+        Edge::start({&config, *budget, MILLRACE_VERSION, registry}, (*broker)->view(), **node);
+    if (!edge) {
+        std::fprintf(stderr, "millrace-broker: %s\n", edge.error().message().c_str());
+        return edge.error().code() == Code::invalid ? exit_bad_config : EXIT_FAILURE;
+    }
     const auto delivered = (*signals)->deliver_to(**node, [&](int number) {
         MR_LOG((*node)->log(), info, "broker.stopping", field("signal", number));
         if (!std::exchange(ending, true)) {
+            (*edge)->set_draining();
             (*broker)->drain([&] { ended.set_value(EXIT_SUCCESS); });
         }
     });
@@ -82,6 +106,7 @@ int run(const CommandLine& line) {
     (*node)->start();
     int status = ended.get_future().get();
     (*node)->stop();
+    edge->reset();
     signals->reset();
     if (status == EXIT_SUCCESS) {
         if (const auto closed = (*broker)->close(); !closed) {

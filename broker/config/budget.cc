@@ -76,9 +76,9 @@ Result<Budget> make_budget(const MachineFacts& facts, const BrokerValues& values
     budget.memory_bytes = process_memory(facts, values.get(broker_option::millrace_memory_limit));
     if (budget.memory_bytes < least_memory) {
         return Error::make(Code::invalid,
-                           "memory: {} MiB for the process are too few, {} are the least; give the "
-                           "control group more or set millrace.memory.limit",
-                           budget.memory_bytes / mib, least_memory / mib);
+                           "memory: {} bytes for the process are too few, {} are the least; give "
+                           "the control group more or set millrace.memory.limit",
+                           budget.memory_bytes, least_memory);
     }
     if (budget.open_files < least_files) {
         return Error::make(Code::invalid,

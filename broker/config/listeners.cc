@@ -185,6 +185,26 @@ std::string_view to_string(SecurityProtocol protocol) {
     return "unknown";
 }
 
+Result<HostPort> parse_host_port(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+    if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+        host = host.substr(1, host.size() - 2);
+    }
+    const std::string_view digits = text.substr(colon == std::string_view::npos ? 0 : colon + 1);
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (colon == std::string_view::npos || error != std::errc{} ||
+        end != digits.data() + digits.size()) {
+        return Error::make(Code::invalid, "'{}' is not host:port", text);
+    }
+    return HostPort{std::string{host}, port};
+}
+
+bool is_loopback(std::string_view host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {
     MR_TRY(const auto addresses,
            parse_addresses("listeners", values.get(broker_option::listeners)));

@@ -33,6 +33,14 @@ struct ListenerSpec {
     bool inter_broker = false;          ///< Brokers use it among themselves.
 };
 
+struct HostPort {
+    std::string host;  ///< Empty: every interface.
+    std::uint16_t port = 0;
+};
+/// "127.0.0.1:9095", "[::1]:9095" or ":9095".
+Result<HostPort> parse_host_port(std::string_view text);
+bool is_loopback(std::string_view host);
+
 /// In the order given. The error names the setting that is wrong.
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values);
 

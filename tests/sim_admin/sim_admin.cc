@@ -23,6 +23,7 @@ public:
     QuorumEpoch epoch() const override {
         return QuorumEpoch{static_cast<std::int32_t>(cluster_->epoch())};
     }
+    BrokerId self() const override { return BrokerId{1}; }
     std::shared_ptr<const config::BrokerConfig> config() const override {
         return std::make_shared<const config::BrokerConfig>(config::load({}).given);
     }

@@ -30,6 +30,18 @@ MR_CALL(AddVoter)
 MR_CALL(RemoveVoter)
 MR_CALL(ReloadCertificates)
 MR_CALL(ValidateConfig)
+MR_CALL(DescribeLogDirs)
+MR_CALL(CreateTopics)
+MR_CALL(DeleteTopics)
+MR_CALL(ListTopics)
+MR_CALL(DescribeTopics)
+MR_CALL(CreatePartitions)
+MR_CALL(DescribeConfigs)
+MR_CALL(AlterConfigs)
+MR_CALL(ListGroups)
+MR_CALL(DescribeGroups)
+MR_CALL(GroupLag)
+MR_CALL(DeleteGroups)
 }  // namespace calls
 
 #undef MR_CALL

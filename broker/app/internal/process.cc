@@ -2,17 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <memory>
 #include <netdb.h>
 #include <sstream>
 #include <string_view>
-#include <thread>
 #include <unistd.h>
 
-#include "runtime/real/stderr_log.h"
+#include "metrics/log_sink.h"
 
 namespace millrace::app {
 namespace {
@@ -37,6 +38,27 @@ Level level_named(std::string_view name) {
     }
     return Level::info;
 }
+
+/// The log is written from every thread; cells have one writer, so it counts by itself.
+struct LineCounts {
+    std::array<std::atomic<std::uint64_t>, 4> lines{};
+    std::atomic<std::uint64_t> suppressed{0};
+
+    void count(Level level, bool is_suppressed) {
+        (is_suppressed ? suppressed : lines[static_cast<std::size_t>(level)])
+            .fetch_add(1, std::memory_order_relaxed);
+    }
+    void publish(metrics::Registry& to) const {
+        std::vector<metrics::Sample> samples;
+        for (const Level level : {Level::debug, Level::info, Level::warn, Level::error}) {
+            samples.push_back({{std::string(to_string(level))},
+                               static_cast<double>(lines[static_cast<std::size_t>(level)].load())});
+        }
+        to.publish(metrics::metric::log_lines, "log", std::move(samples));
+        to.publish(metrics::metric::log_lines_suppressed, "log",
+                   {{{}, static_cast<double>(suppressed.load())}});
+    }
+};
 
 }  // namespace
 
@@ -71,17 +93,28 @@ Result<CommandLine> parse_command_line(int argc, char** argv, char** environment
     return line;
 }
 
-runtime::RealNodeOptions node_options(const config::BrokerValues& values) {
+runtime::RealNodeOptions node_options(const config::Budget& budget, Logger log) {
     runtime::RealNodeOptions options;
-    const auto asked = static_cast<std::size_t>(values.get(option::millrace_data_shards));
-    const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
-    options.data_shards = asked > 0 ? asked : std::max<std::size_t>(1, cores - 1);
-    if (const auto threads = values.get(option::millrace_disk_threads); threads > 0) {
-        options.disk_threads = static_cast<unsigned>(threads);
-    }
-    options.log = Logger(std::make_shared<runtime::DescriptorLogSink>(),
-                         level_named(values.get(option::millrace_log_level)));
+    options.data_shards = static_cast<std::size_t>(budget.data_shards);
+    options.disk_threads = static_cast<unsigned>(budget.disk_threads);
+    options.log = std::move(log);
     return options;
+}
+
+Result<Logger> make_log(const config::BrokerValues& values, metrics::Registry& registry) {
+    auto counts = std::make_shared<LineCounts>();
+    registry.before_collect([counts](metrics::Registry& to) { counts->publish(to); });
+    metrics::LogSinkOptions options;
+    options.file = values.get(option::millrace_log_file);
+    const auto wall = [] {
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        return Timestamp{std::chrono::duration_cast<std::chrono::milliseconds>(now).count()};
+    };
+    MR_TRY(auto sink,
+           metrics::make_log_sink(std::move(options), wall, [counts](Level level, bool suppressed) {
+               counts->count(level, suppressed);
+           }));
+    return Logger(std::move(sink), level_named(values.get(option::millrace_log_level)));
 }
 
 std::string host_name() {

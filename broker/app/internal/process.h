@@ -6,7 +6,9 @@
 #include <string>
 
 #include "base/result.h"
+#include "config/budget.h"
 #include "config/config.h"
+#include "metrics/metrics.h"
 #include "runtime/real/real_node.h"
 
 namespace millrace::app {
@@ -21,7 +23,10 @@ struct CommandLine {
 /// Reads the file that --config names, too.
 Result<CommandLine> parse_command_line(int argc, char** argv, char** environment);
 
-runtime::RealNodeOptions node_options(const config::BrokerValues& values);
+runtime::RealNodeOptions node_options(const config::Budget& budget, Logger log);
+
+/// Where millrace.log.* says. Lines are counted in `registry`, which must outlive the log.
+Result<Logger> make_log(const config::BrokerValues& values, metrics::Registry& registry);
 
 /// A name that others can reach this machine by, as far as it knows itself; else "localhost".
 std::string host_name();

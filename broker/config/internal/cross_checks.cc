@@ -168,6 +168,43 @@ void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflict
     }
 }
 
+/// An address of ours, empty for none.
+std::optional<HostPort> check_address(std::string_view key, const std::string& text,
+                                      std::vector<Conflict>& conflicts) {
+    if (text.empty()) {
+        return std::nullopt;
+    }
+    const auto address = parse_host_port(text);
+    if (!address) {
+        conflicts.push_back({std::string{key}, address.error().message()});
+        return std::nullopt;
+    }
+    return *address;
+}
+
+void check_edge(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    check_address("millrace.metrics.listener", values.get(broker_option::millrace_metrics_listener),
+                  conflicts);
+    const auto admin = check_address("millrace.admin.listener",
+                                     values.get(broker_option::millrace_admin_listener), conflicts);
+    const auto& tls = {values.get(broker_option::millrace_admin_tls_certificate),
+                       values.get(broker_option::millrace_admin_tls_key),
+                       values.get(broker_option::millrace_admin_tls_client_ca)};
+    const auto missing = std::count(tls.begin(), tls.end(), "");
+    if (missing == 1 || missing == 2) {
+        conflicts.push_back({"millrace.admin.tls.certificate",
+                             "belongs together with millrace.admin.tls.key and "
+                             "millrace.admin.tls.client.ca; not all are given"});
+    } else if (admin && !is_loopback(admin->host) && missing > 0) {
+        conflicts.push_back(
+            {"millrace.admin.listener",
+             fmt::format("others can reach {}; give millrace.admin.tls.certificate, "
+                         "millrace.admin.tls.key and millrace.admin.tls.client.ca, or listen on "
+                         "127.0.0.1",
+                         admin->host.empty() ? "every interface" : admin->host)});
+    }
+}
+
 void check_roles(const BrokerValues& values, std::vector<Conflict>& conflicts) {
     if (values.get(broker_option::process_roles).empty()) {
         conflicts.push_back({"process.roles", "is empty; name broker, controller or both"});
@@ -183,6 +220,7 @@ std::vector<Conflict> broker_conflicts(const BrokerValues& values) {
     check_connection_overrides(values, conflicts);
     check_roles(values, conflicts);
     check_listeners(values, conflicts);
+    check_edge(values, conflicts);
     return conflicts;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -25,6 +26,8 @@ public:
         return denied_.count(std::string{name}) == 0;
     }
     QuorumEpoch epoch() const override { return QuorumEpoch{7}; }
+    BrokerId self() const override { return BrokerId{3}; }
+    std::vector<BrokerId> other_brokers() const override { return {BrokerId{4}}; }
     std::shared_ptr<const config::BrokerConfig> config() const override {
         return std::make_shared<const config::BrokerConfig>(config::load({}).given);
     }
@@ -73,6 +76,11 @@ public:
         }
     }
 
+    void kafka(Caller, KafkaCall call, Reply<Buffer> reply) override {
+        calls_.push_back(call);
+        reply(answer_(call));
+    }
+
     void tell(const Health& health) {
         const std::lock_guard lock{mutex_};
         (*news_)(health);
@@ -80,6 +88,10 @@ public:
 
     mutable std::mutex mutex_;
     mutable std::vector<std::tuple<std::int8_t, std::int8_t, std::string>> asked_;
+    std::function<Result<Buffer>(const KafkaCall&)> answer_ = [](const KafkaCall&) {
+        return Error(Code::unsupported, "no answer is set");
+    };
+    std::vector<KafkaCall> calls_;
     mutable Peer peer_;
     std::set<std::string> denied_;
     std::shared_ptr<UniqueFunction<void(Health)>> news_;

@@ -385,15 +385,5 @@ TEST(AdminServer, does_not_share_its_port) {
     EXPECT_THAT(second.error().message(), HasSubstr("Address already in use"));
 }
 
-TEST(ParseListener, reads_hosts_and_ports) {
-    EXPECT_EQ(*parse_listener("127.0.0.1:9095"),
-              (std::pair<std::string, std::uint16_t>{"127.0.0.1", 9095}));
-    EXPECT_EQ(*parse_listener("[::1]:1"), (std::pair<std::string, std::uint16_t>{"::1", 1}));
-    EXPECT_EQ(*parse_listener(":80"), (std::pair<std::string, std::uint16_t>{"", 80}));
-    for (const char* bad : {"", "host", "host:", "host:x", "host:70000", "host:1x"}) {
-        EXPECT_FALSE(parse_listener(bad).has_value()) << bad;
-    }
-}
-
 }  // namespace
 }  // namespace millrace::admin

@@ -208,6 +208,12 @@ INSTANTIATE_TEST_SUITE_P(
                       "listeners has no OUT"},
         Contradiction{"inter.broker.listener.name=INSIDE\n", "inter.broker.listener.name",
                       "no listener of brokers"},
+        Contradiction{"millrace.admin.listener=0.0.0.0:9095\n", "millrace.admin.listener",
+                      "others can reach 0.0.0.0; give millrace.admin.tls.certificate"},
+        Contradiction{"millrace.admin.tls.key=/k\n", "millrace.admin.tls.certificate",
+                      "belongs together"},
+        Contradiction{"millrace.metrics.listener=nine\n", "millrace.metrics.listener",
+                      "'nine' is not host:port"},
         Contradiction{"controller.quorum.voters=1@h:1,2@h:2\n", "controller.listener.names",
                       "could not reach this one"}));
 
@@ -232,6 +238,16 @@ TEST(Listeners, are_read_together) {
     EXPECT_EQ(outside.advertised_port, 443);
     EXPECT_FALSE(outside.inter_broker);
     EXPECT_TRUE((*listeners)[2].controller);
+}
+
+TEST(HostPort, is_read_with_brackets_and_without_a_host) {
+    EXPECT_EQ(parse_host_port("127.0.0.1:9095")->host, "127.0.0.1");
+    EXPECT_EQ(parse_host_port("[::1]:1")->host, "::1");
+    EXPECT_EQ(parse_host_port(":80")->host, "");
+    EXPECT_EQ(parse_host_port(":80")->port, 80);
+    for (const char* bad : {"", "host", "host:", "host:x", "host:70000", "host:1x"}) {
+        EXPECT_FALSE(parse_host_port(bad).has_value()) << bad;
+    }
 }
 
 TEST(ConfigurationPage, is_the_one_in_docs) {

@@ -1,0 +1,153 @@
+#include "app/internal/broker_doors.h"
+
+#include <vector>
+
+#include "admin/cluster_health.h"
+#include "app/internal/in_process_call.h"
+
+namespace millrace::app {
+
+namespace {
+
+/// Many changes come at once (a topic's partitions, a broker's fencing): they are told together.
+constexpr Duration news_gather_time = 100ms;
+
+}  // namespace
+
+/// Who watches the health. Told on the control loop, or where somebody begins to watch.
+struct BrokerDoors::Watchers {
+    struct Watcher {
+        std::mutex mutex;  ///< One news at a time.
+        UniqueFunction<void(admin::Health)> news;
+    };
+
+    std::mutex mutex;
+    std::map<std::uint64_t, std::shared_ptr<Watcher>> all;
+    std::uint64_t next = 1;
+    bool is_due = false;  ///< Only on the control loop.
+
+    std::vector<std::shared_ptr<Watcher>> current() {
+        const std::lock_guard lock(mutex);
+        std::vector<std::shared_ptr<Watcher>> watchers;
+        for (const auto& [number, watcher] : all) {
+            watchers.push_back(watcher);
+        }
+        return watchers;
+    }
+    static void tell(Watcher& watcher, const admin::Health& health) {
+        const std::lock_guard lock(watcher.mutex);
+        watcher.news(health);
+    }
+
+    struct Watching final : admin::Subscription {
+        Watching(std::shared_ptr<Watchers> owner_in, std::uint64_t number_in)
+            : owner(std::move(owner_in)), number(number_in) {}
+        ~Watching() override {
+            const std::lock_guard lock(owner->mutex);
+            owner->all.erase(number);
+        }
+        std::shared_ptr<Watchers> owner;
+        std::uint64_t number;
+    };
+};
+
+BrokerDoors::BrokerDoors(BrokerView view, runtime::Executor& control, std::string version)
+    : view_(std::move(view)),
+      version_(std::move(version)),
+      watchers_(std::make_shared<Watchers>()) {
+    view_.publisher->subscribe(
+        [this, &control, watchers = watchers_](const metadata::Delta&, const metadata::ImagePtr&) {
+            if (watchers->is_due || watchers->current().empty()) {
+                return;
+            }
+            watchers->is_due = true;
+            control.after(news_gather_time, [this, watchers] {
+                watchers->is_due = false;
+                const admin::Health now = health();
+                for (const auto& watcher : watchers->current()) {
+                    Watchers::tell(*watcher, now);
+                }
+            });
+        });
+}
+
+BrokerDoors::~BrokerDoors() = default;
+
+int BrokerDoors::min_isr(const std::string& topic) const {
+    return view_.doors->topics->current()->rules(topic)->replication.min_isr;
+}
+
+admin::Health BrokerDoors::health() const {
+    const metadata::ImagePtr image = view_.doors->image->current();
+    return admin::health_of(*image, view_.doors->controller->active(),
+                            [this](const std::string& topic) { return min_isr(topic); });
+}
+
+QuorumEpoch BrokerDoors::epoch() const {
+    return view_.doors->image->current()->provenance.epoch;
+}
+
+std::shared_ptr<const config::BrokerConfig> BrokerDoors::config() const {
+    const auto book = view_.doors->topics->current();
+    return {book, &book->config()};
+}
+
+std::vector<BrokerId> BrokerDoors::other_brokers() const {
+    std::vector<BrokerId> others;
+    for (const auto& broker : view_.doors->image->current()->cluster.brokers) {
+        if (broker.key != self() && !broker.value->fenced) {
+            others.push_back(broker.key);
+        }
+    }
+    return others;
+}
+
+void BrokerDoors::identity(admin::Reply<admin::Identity> reply) {
+    const metadata::ImagePtr image = view_.doors->image->current();
+    const metadata::Broker* us = image->cluster.broker(view_.doors->self);
+    admin::Identity identity;
+    identity.cluster_id = view_.doors->cluster_id;
+    identity.broker_id = view_.doors->self;
+    identity.broker_epoch = us == nullptr ? BrokerEpoch{-1} : us->epoch;
+    identity.directories = view_.directories;
+    identity.version = version_;
+    identity.kafka_version = "4.4.0";
+    for (const auto& feature : image->features) {
+        identity.features[feature.key] = feature.value;
+    }
+    identity.roles = view_.roles;
+    identity.rack = view_.rack;
+    reply(std::move(identity));
+}
+
+std::unique_ptr<admin::Subscription> BrokerDoors::watch_health(
+    UniqueFunction<void(admin::Health)> news) {
+    auto watcher = std::make_shared<Watchers::Watcher>();
+    watcher->news = std::move(news);
+    std::uint64_t number = 0;
+    {
+        const std::lock_guard lock(watchers_->mutex);
+        number = watchers_->next++;
+        watchers_->all[number] = watcher;
+    }
+    // After it is listed: a change in between is told twice rather than never.
+    Watchers::tell(*watcher, health());
+    return std::make_unique<Watchers::Watching>(watchers_, number);
+}
+
+void BrokerDoors::restart_check(admin::Caller, admin::RestartQuestion question,
+                                admin::Reply<admin::RestartVerdict> reply) {
+    reply(admin::restart_verdict(*view_.doors->image->current(), question,
+                                 [this](const std::string& topic) { return min_isr(topic); }));
+}
+
+void BrokerDoors::restart_progress(admin::Caller, BrokerId broker, BrokerEpoch before,
+                                   admin::Reply<admin::RestartProgress> reply) {
+    reply(admin::restart_progress(*view_.doors->image->current(), broker, before));
+}
+
+void BrokerDoors::kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) {
+    call_in_process(view_, std::move(call), caller.address, std::move(reply));
+}
+
+}  // namespace millrace::app

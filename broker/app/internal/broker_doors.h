@@ -1,0 +1,51 @@
+// app/internal/broker_doors.h
+//
+// The admin endpoint's doors, over the broker's own.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "admin/doors.h"
+#include "app/internal/broker_view.h"
+
+namespace millrace::app {
+
+class BrokerDoors final : public admin::AdminDoors {
+public:
+    BrokerDoors(BrokerView view, runtime::Executor& control, std::string version);
+    ~BrokerDoors() override;
+
+    /// Without an authorizer everybody may, as on the Kafka listeners.
+    bool allows(const Principal&, std::string_view, std::int8_t, std::int8_t,
+                std::string_view) const override {
+        return true;
+    }
+    QuorumEpoch epoch() const override;
+    std::shared_ptr<const config::BrokerConfig> config() const override;
+    BrokerId self() const override { return view_.doors->self; }
+    std::vector<BrokerId> other_brokers() const override;
+    void identity(admin::Reply<admin::Identity> reply) override;
+    std::unique_ptr<admin::Subscription> watch_health(
+        UniqueFunction<void(admin::Health)> news) override;
+    void restart_check(admin::Caller, admin::RestartQuestion question,
+                       admin::Reply<admin::RestartVerdict> reply) override;
+    void restart_progress(admin::Caller, BrokerId broker, BrokerEpoch before,
+                          admin::Reply<admin::RestartProgress> reply) override;
+    void kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) override;
+
+    admin::Health health() const;
+
+private:
+    struct Watchers;
+    int min_isr(const std::string& topic) const;
+
+    BrokerView view_;
+    std::string version_;
+    std::shared_ptr<Watchers> watchers_;
+};
+
+}  // namespace millrace::app

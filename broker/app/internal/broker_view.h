@@ -1,0 +1,36 @@
+// app/internal/broker_view.h
+//
+// What the edge (metrics, admin endpoint) may see of a broker. Everything pointed to outlives the
+// edge and may be read from any thread, but for what says otherwise.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "admin/doors.h"
+#include "handlers/dispatch.h"
+#include "handlers/doors.h"
+#include "metadata/publisher.h"
+#include "net/ledger.h"
+#include "net/server.h"
+
+namespace millrace::app {
+
+struct BrokerView {
+    const handlers::Doors* doors = nullptr;
+    /// Only on the first data loop.
+    handlers::Dispatcher* dispatch = nullptr;
+    runtime::Executor* dispatch_loop = nullptr;
+    /// Only before the loops start, and on the control loop.
+    metadata::Publisher* publisher = nullptr;
+    const net::Ledger* ledger = nullptr;
+    std::vector<std::pair<std::string, const net::ServerCounters*>> listeners;
+    std::vector<admin::LogDirectory> directories;
+    std::vector<std::string> roles;
+    std::string rack;
+    std::function<bool()> is_ready;
+};
+
+}  // namespace millrace::app

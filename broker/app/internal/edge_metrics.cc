@@ -1,0 +1,162 @@
+#include "app/internal/edge_metrics.h"
+
+#include "app/internal/machine.h"
+
+namespace millrace::app {
+namespace {
+
+namespace metric = metrics::metric;
+constexpr std::string_view publisher = "edge";
+
+template <typename Id>
+void set(metrics::Registry& registry, Id id, double value) {
+    registry.publish(id, publisher, {{{}, value}});
+}
+
+void publish_process(metrics::Registry& registry) {
+    const ProcessUse use = process_use();
+    set(registry, metric::process_resident_bytes, use.resident_bytes);
+    set(registry, metric::process_cpu_seconds, use.cpu_seconds);
+    set(registry, metric::process_open_files, use.open_files);
+    set(registry, metric::process_threads, use.threads);
+}
+
+void publish_listeners(metrics::Registry& registry, const BrokerView& view) {
+    std::vector<metrics::Sample> open, accepted, closed, refused, in, out;
+    for (const auto& [name, counters] : view.listeners) {
+        const auto read = [](const std::atomic<std::int64_t>& counter) {
+            return static_cast<double>(counter.load(std::memory_order_relaxed));
+        };
+        open.push_back({{name}, read(counters->open_connections)});
+        accepted.push_back({{name}, read(counters->accepted)});
+        closed.push_back({{name, "broken_rule"}, read(counters->closed_for_cause)});
+        refused.push_back({{name, "limit"}, read(counters->refused)});
+        in.push_back({{name}, read(counters->bytes_in)});
+        out.push_back({{name}, read(counters->bytes_out)});
+    }
+    registry.publish(metric::connections, publisher, std::move(open));
+    registry.publish(metric::connections_accepted, publisher, std::move(accepted));
+    registry.publish(metric::connections_closed, publisher, std::move(closed));
+    registry.publish(metric::connections_refused, publisher, std::move(refused));
+    registry.publish(metric::network_in_bytes, publisher, std::move(in));
+    registry.publish(metric::network_out_bytes, publisher, std::move(out));
+}
+
+/// What this broker leads and holds, from the image.
+void publish_replicas(metrics::Registry& registry, const BrokerView& view) {
+    const metadata::ImagePtr image = view.doors->image->current();
+    const auto book = view.doors->topics->current();
+    const BrokerId self = view.doors->self;
+    double replicas = 0, leaders = 0, under_replicated = 0, under_min = 0, at_min = 0, moving = 0;
+    for (const auto& topic : image->topics.by_id()) {
+        const int min_isr = book->rules(topic.value->name)->replication.min_isr;
+        for (const auto& entry : topic.value->partitions) {
+            const metadata::Partition& partition = *entry.value;
+            for (const BrokerId id : partition.replicas) {
+                replicas += id == self ? 1 : 0;
+            }
+            if (partition.leader != self) {
+                continue;
+            }
+            const std::size_t in_sync = partition.isr.size();
+            ++leaders;
+            under_replicated +=
+                in_sync + partition.adding.size() < partition.replicas.size() ? 1 : 0;
+            under_min += in_sync < static_cast<std::size_t>(min_isr) ? 1 : 0;
+            at_min += in_sync == static_cast<std::size_t>(min_isr) ? 1 : 0;
+            moving += partition.is_reassigning() ? 1 : 0;
+        }
+    }
+    set(registry, metric::partitions, replicas);
+    set(registry, metric::leaders, leaders);
+    set(registry, metric::under_replicated_partitions, under_replicated);
+    set(registry, metric::under_min_isr_partitions, under_min);
+    set(registry, metric::at_min_isr_partitions, at_min);
+    set(registry, metric::reassigning_partitions, moving);
+}
+
+/// Of the whole cluster, where it is decided: elsewhere it would be counted once for each broker.
+void publish_cluster(metrics::Registry& registry, const BrokerView& view,
+                     const std::function<admin::Health()>& health) {
+    const metadata::ImagePtr image = view.doors->image->current();
+    const bool is_controller = view.doors->controller->active() == view.doors->self;
+    set(registry, metric::active_controller, is_controller ? 1 : 0);
+    set(registry, metric::quorum_leader_id, view.doors->controller->active().value);
+    set(registry, metric::quorum_epoch, image->provenance.epoch.value);
+    set(registry, metric::metadata_applied_offset,
+        static_cast<double>(image->provenance.end.value));
+    std::vector<metrics::Sample> none;
+    if (!is_controller) {
+        registry.publish(metric::offline_partitions, publisher, none);
+        registry.publish(metric::cluster_topics, publisher, none);
+        registry.publish(metric::cluster_partitions, publisher, none);
+        registry.publish(metric::cluster_brokers, publisher, none);
+        return;
+    }
+    const admin::Health now = health();
+    set(registry, metric::offline_partitions, now.partitions.offline);
+    set(registry, metric::cluster_topics, static_cast<double>(image->topics.size()));
+    set(registry, metric::cluster_partitions, now.partitions.total);
+    double active = 0, fenced = 0, draining = 0, cordoned = 0;
+    for (const admin::BrokerHealth& broker : now.brokers) {
+        active += broker.state == admin::BrokerState::running ? 1 : 0;
+        fenced += broker.state == admin::BrokerState::fenced ? 1 : 0;
+        draining += broker.state == admin::BrokerState::draining ? 1 : 0;
+        cordoned += broker.cordoned ? 1 : 0;
+    }
+    registry.publish(metric::cluster_brokers, publisher,
+                     {{{"active"}, active},
+                      {{"fenced"}, fenced},
+                      {{"draining"}, draining},
+                      {{"cordoned"}, cordoned}});
+}
+
+void publish_directories(metrics::Registry& registry, const BrokerView& view) {
+    if (!view.doors->log_directories) {
+        return;
+    }
+    std::vector<metrics::Sample> total, free;
+    double offline = 0;
+    for (const handlers::LogDirectoryView& directory : view.doors->log_directories()) {
+        if (directory.error != KafkaError::none) {
+            ++offline;
+            continue;
+        }
+        total.push_back({{directory.path}, static_cast<double>(directory.total_bytes)});
+        free.push_back({{directory.path}, static_cast<double>(directory.usable_bytes)});
+    }
+    set(registry, metric::directories_offline, offline);
+    registry.publish(metric::directory_total_bytes, publisher, std::move(total));
+    registry.publish(metric::directory_free_bytes, publisher, std::move(free));
+}
+
+}  // namespace
+
+void publish_budget(metrics::Registry& registry, const config::Budget& budget) {
+    std::vector<metrics::Sample> figures, pools;
+    for (const config::BudgetLine& line : config::lines_of(budget)) {
+        (line.is_memory_pool ? pools : figures)
+            .push_back({{std::string(line.name)}, static_cast<double>(line.value)});
+    }
+    registry.publish(metric::budget, publisher, std::move(figures));
+    registry.publish(metric::pool_limit_bytes, publisher, std::move(pools));
+    set(registry, metric::process_max_files, static_cast<double>(budget.open_files));
+}
+
+void publish_on_demand(metrics::Registry& registry, BrokerView view,
+                       std::function<admin::Health()> health, std::string version) {
+    registry.publish(metric::build_info, publisher, {{{std::move(version), "4.4.0"}, 1}});
+    registry.before_collect(
+        [view = std::move(view), health = std::move(health)](metrics::Registry& to) {
+            publish_process(to);
+            publish_listeners(to, view);
+            publish_replicas(to, view);
+            publish_cluster(to, view, health);
+            publish_directories(to, view);
+            set(to, metric::ready, view.is_ready() ? 1 : 0);
+            to.publish(metric::pool_used_bytes, publisher,
+                       {{{"requests"}, static_cast<double>(view.ledger->used())}});
+        });
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,76 @@
+#include "app/internal/in_process_call.h"
+
+#include "protocol/headers.h"
+
+namespace millrace::app {
+namespace {
+
+/// Takes the place of a connection: one answer, then it is gone.
+class Caller final : public net::Reply::Target {
+public:
+    Caller(runtime::Executor& home, std::int16_t response_header, admin::Reply<Buffer> reply)
+        : home_(home), response_header_(response_header), reply_(std::move(reply)) {}
+
+    void deliver(std::uint64_t, std::uint64_t, net::Response response) override {
+        if (!response.splices.empty() || response.none) {
+            reply_(Error(Code::unsupported, "this request has no answer that fits a message"));
+            return;
+        }
+        protocol::Reader reader(response.bytes);
+        protocol::ResponseHeader header;
+        header.decode(reader, response_header_);
+        if (!reader.ok()) {
+            reply_(reader.error());
+            return;
+        }
+        const auto begin = response.bytes.begin() + static_cast<std::ptrdiff_t>(reader.position());
+        reply_(Buffer(begin, response.bytes.end()));
+    }
+    void abandon(std::uint64_t, std::uint64_t) override {
+        reply_(Error(Code::invalid, "the broker could not read the request"));
+    }
+    runtime::Executor& home() override { return home_; }
+
+private:
+    runtime::Executor& home_;
+    const std::int16_t response_header_;
+    admin::Reply<Buffer> reply_;
+};
+
+Buffer framed(const admin::KafkaCall& call) {
+    Buffer bytes;
+    protocol::Writer writer(bytes);
+    protocol::RequestHeader header;
+    header.request_api_key = call.api_key;
+    header.request_api_version = call.api_version;
+    header.client_id = "millrace-admin";
+    protocol::encode_request_header(writer, header);
+    bytes.insert(bytes.end(), call.body.begin(), call.body.end());
+    return bytes;
+}
+
+}  // namespace
+
+void call_in_process(const BrokerView& view, admin::KafkaCall call, const std::string& address,
+                     admin::Reply<Buffer> reply) {
+    if (call.target != no_broker && call.target != view.doors->self) {
+        reply(Error::make(Code::unsupported, "asking broker {} from here is not built yet",
+                          call.target));
+        return;
+    }
+    view.dispatch_loop->post([dispatch = view.dispatch, loop = view.dispatch_loop,
+                              call = std::move(call), address, reply = std::move(reply)]() mutable {
+        net::ConnectionInfo connection;
+        connection.listener = "ADMIN";
+        connection.peer.host = address;
+        std::unique_ptr<net::Session> session;
+        auto caller = std::make_shared<Caller>(
+            *loop, protocol::response_header_version(call.api_key, call.api_version),
+            std::move(reply));
+        dispatch->on_frame(connection, session,
+                           net::Frame(std::make_shared<Buffer>(framed(call)), net::Reservation{}),
+                           net::Reply(std::move(caller), 0, 0));
+    });
+}
+
+}  // namespace millrace::app
