@@ -2,7 +2,8 @@
 //
 // The inside of RaftCore. One class, because the roles share the log, the voters and the election
 // state; its functions lie in one file per concern:
-//   raft_core.cc       events in, effects out, timers, what is held back until durable
+//   raft_core.cc       events in, timers
+//   state_core.cc      effects out, what is held back until durable, facts
 //   election_core.cc   votes, candidates, becoming something else
 //   follower_core.cc   fetching, truncating, downloading snapshots
 //   leader_core.cc     serving fetches, the high watermark, check-quorum, resigning
@@ -180,6 +181,7 @@ private:
     bool run_timers();
     void conclude();
 
+    // ---- state_core.cc
     SendId send(Purpose purpose, BrokerId node, const Endpoint& to, Request request);
     void reply(RequestId id, Response response);
     void emit_message(Effect message);
