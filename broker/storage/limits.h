@@ -37,6 +37,7 @@ struct LogLimits {
     Duration delete_retention = 24h;  ///< How long a tombstone or end marker stays visible.
 
     Duration producer_expiry = 24h;  ///< A silent producer's state is kept so long.
+    bool may_use_reserve = false;    ///< Appends even when the directory is short of space.
     bool preallocate = true;         ///< Reserve space ahead of the end in growing steps.
 
     friend bool operator==(const LogLimits&, const LogLimits&) = default;

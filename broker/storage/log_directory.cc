@@ -96,6 +96,21 @@ Result<void> LogDirectory::write_checkpoint(Checkpoint which, const OffsetMap& o
     return written ? written : Result<void>(note(written.error()));
 }
 
+Result<runtime::DiskUsage> LogDirectory::check_space(std::uint64_t reserve) {
+    auto usage = disk_.usage(path_);
+    if (!usage) {
+        return note(usage.error());
+    }
+    // A little more has to be free again than was missing, or appends would go on and off.
+    const std::uint64_t enough = is_short_of_space() ? reserve + reserve / 8 : reserve;
+    const bool too_little = usage->free_bytes < enough;
+    if (too_little != short_of_space_.exchange(too_little, std::memory_order_acq_rel)) {
+        MR_LOG(log_, warn, too_little ? "storage.space_short" : "storage.space_back",
+               field("path", path_), field("free", usage->free_bytes), field("reserve", reserve));
+    }
+    return usage;
+}
+
 std::uint64_t LogDirectory::begin_recovery_points() {
     const std::lock_guard lock(points_mutex_);
     return ++points_begun_;

@@ -61,6 +61,11 @@ public:
     /// Blocking. Not for recovery points, which have a door of their own:
     Result<void> write_checkpoint(Checkpoint which, const OffsetMap& offsets);
 
+    /// Blocking; every few seconds. While less than `reserve` is free, appends of records answer
+    /// Code::no_space, so that deletion, metadata and checkpoints still find room.
+    Result<runtime::DiskUsage> check_space(std::uint64_t reserve);
+    bool is_short_of_space() const { return short_of_space_.load(std::memory_order_acquire); }
+
     /// Call before gathering the logs' synced ends, ...
     std::uint64_t begin_recovery_points();
     /// ... and this with what was gathered. A log that was truncated in between keeps the lower
@@ -79,6 +84,7 @@ private:
     const Logger log_;
     std::unique_ptr<FileCache> files_;
     std::atomic<bool> failed_{false};
+    std::atomic<bool> short_of_space_{false};
     std::atomic<std::uint64_t> names_given_{0};
     mutable std::mutex mutex_;
     std::optional<Error> failure_;

@@ -163,6 +163,10 @@ Result<void> PartitionLog::append(std::span<const record::BatchView> batches, Ti
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
     MR_TRY_VOID(check_offsets(batches, s.end));
+    if (s.directory->is_short_of_space() && !s.limits.may_use_reserve) {
+        return Error::make(Code::no_space, "{}: {} is down to its reserve", s.partition,
+                           s.directory->path());
+    }
     const Offset before = s.end;
     while (!batches.empty()) {
         std::size_t count = 0;

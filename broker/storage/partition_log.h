@@ -197,9 +197,9 @@ public:
     Result<void> truncate_fully_and_start_at(Offset start);
     /// Nothing below `start` is served any more. Returns whether start() moved.
     Result<bool> advance_start(Offset start);
-    /// Moves start() past the whole segments that time, size or advance_start() no longer keep,
-    /// never past `upper`. Returns how many there were; their files go one by one, each once the
-    /// removal before it was synced: call again after the next sync while it is not 0.
+    /// Moves start() past the whole segments that time or size no longer keeps, never past `upper`.
+    /// Returns how many. Files below start() go one segment per completed sync: while
+    /// has_unsynced() says so, go on syncing.
     Result<std::size_t> apply_retention(Timestamp now, Offset upper);
     /// Files of deleted segments, once: remove them after limits().file_delete_delay.
     RetiredFiles take_retired();

@@ -68,12 +68,6 @@ Timestamp last_touched(LogState& s) {
     return s.segments.empty() ? Timestamp{} : s.active().touched();
 }
 
-/// One at a time: only when the last change of names is on the disk, so that a crash can't bring
-/// back one segment and not the next. Neither while compaction renames them.
-bool may_retire(const LogState& s) {
-    return s.names_are_durable() && !s.renaming;
-}
-
 /// Whole sealed segments at the front for which `gone` says so, one after another.
 template <typename Gone>
 std::size_t count_front(LogState& s, Offset upper, Gone gone) {
@@ -122,17 +116,16 @@ Result<bool> PartitionLog::advance_start(Offset start) {
     if (s.epochs.truncate_from_start(start)) {
         s.epochs_dirty = true;
     }
-    if (s.segments.size() > 1 && s.segments[1]->base() <= start && may_retire(s)) {
-        MR_TRY_VOID(s.or_fail(s.retire_first()));
-    }
+    MR_TRY_VOID(s.or_fail(s.retire_below_start()));
     return true;
 }
 
 Result<std::size_t> PartitionLog::apply_retention(Timestamp now, Offset upper) {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
-    std::size_t gone =
+    const std::size_t below_start =
         count_front(s, upper, [&s](const Segment&, Offset next) { return next <= s.start; });
+    std::size_t gone = below_start;
     if (s.limits.cleanup.remove) {
         if (s.limits.retention >= Duration{0}) {
             gone = std::max(gone, count_front(s, upper, [&](const Segment& segment, Offset) {
@@ -152,20 +145,19 @@ Result<std::size_t> PartitionLog::apply_retention(Timestamp now, Offset upper) {
                             }));
         }
     }
-    if (gone == 0) {
-        return gone;
+    if (gone > 0 && gone == s.segments.size()) {
+        MR_TRY_VOID(s.or_fail(s.start_segment(now)));  // The last one too: after a fresh one.
     }
-    if (gone == s.segments.size()) {
-        MR_TRY_VOID(s.or_fail(s.start_segment(now)));
+    if (gone == below_start) {
+        MR_TRY_VOID(s.or_fail(s.retire_below_start()));
+        return std::size_t{0};
     }
     s.start = std::max(s.start, s.segments[gone]->base());
     if (s.epochs.truncate_from_start(s.start)) {
         s.epochs_dirty = true;
     }
-    if (may_retire(s)) {
-        MR_TRY_VOID(s.or_fail(s.retire_first()));
-    }
-    return gone;
+    MR_TRY_VOID(s.or_fail(s.retire_below_start()));
+    return gone - below_start;
 }
 
 RetiredFiles PartitionLog::take_retired() {

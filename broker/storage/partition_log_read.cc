@@ -53,11 +53,7 @@ Result<ReadSlice> read_segment(Segment& segment, const EntryHeader& first, Offse
     return slice;
 }
 
-}  // namespace
-
-Result<ReadSlice> PartitionLog::read(const ReadRange& range) {
-    LogState& s = *state_;
-    MR_TRY_VOID(s.usable());
+Result<ReadSlice> read_range(LogState& s, const ReadRange& range) {
     if (range.from < s.start || range.from > s.end) {
         return Error::make(Code::not_found, "{}: offset {} is outside of [{}, {}]", s.partition,
                            range.from, s.start, s.end);
@@ -77,6 +73,33 @@ Result<ReadSlice> PartitionLog::read(const ReadRange& range) {
         }
     }
     return ReadSlice{};
+}
+
+Result<std::vector<AbortedTransaction>> find_aborted(LogState& s, Offset from, Offset upper) {
+    std::vector<AbortedTransaction> aborted;
+    if (s.segments.empty()) {
+        return aborted;
+    }
+    for (std::size_t i = s.segment_index(from); i < s.segments.size(); ++i) {
+        MR_TRY(const auto* entries, s.segments[i]->transactions().entries());
+        for (const AbortedTransaction& entry : *entries) {
+            if (entry.last_offset >= from && entry.first_offset < upper) {
+                aborted.push_back(entry);
+            }
+            if (entry.last_stable_offset >= upper) {
+                return aborted;  // Whatever was aborted later began above `upper`.
+            }
+        }
+    }
+    return aborted;
+}
+
+}  // namespace
+
+Result<ReadSlice> PartitionLog::read(const ReadRange& range) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    return s.or_fail_if_io(read_range(s, range));
 }
 
 Result<void> check_slice(const ReadSlice& slice) {
@@ -234,22 +257,7 @@ Result<std::vector<AbortedTransaction>> PartitionLog::aborted_transactions(Offse
                                                                            Offset upper) {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
-    std::vector<AbortedTransaction> aborted;
-    if (s.segments.empty()) {
-        return aborted;
-    }
-    for (std::size_t i = s.segment_index(from); i < s.segments.size(); ++i) {
-        MR_TRY(const auto* entries, s.segments[i]->transactions().entries());
-        for (const AbortedTransaction& entry : *entries) {
-            if (entry.last_offset >= from && entry.first_offset < upper) {
-                aborted.push_back(entry);
-            }
-            if (entry.last_stable_offset >= upper) {
-                return aborted;  // Whatever was aborted later began above `upper`.
-            }
-        }
-    }
-    return aborted;
+    return s.or_fail_if_io(find_aborted(s, from, upper));
 }
 
 }  // namespace millrace::storage

@@ -80,6 +80,9 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
     if (!s.active_unsynced) {
         s.active_file.reset();
     }
+    if (const auto retired = s.retire_below_start(); !retired) {
+        s.fail(retired.error());
+    }
 }
 
 bool PartitionLog::sync_under_way() const {

@@ -292,6 +292,11 @@ Result<void> LogState::retire_first() {
     return {};
 }
 
+Result<void> LogState::retire_below_start() {
+    const bool below = segments.size() > 1 && segments[1]->base() <= start;
+    return below && names_are_durable() && !renaming ? retire_first() : Result<void>{};
+}
+
 Result<void> LogState::retire_from(std::size_t keep) {
     while (segments.size() > keep) {
         MR_TRY_VOID(retire_files_of(active()));

@@ -76,6 +76,12 @@ public:
         return result;
     }
 
+    /// The same for a reader: rot and bad arguments concern that read alone.
+    template <typename T>
+    Result<T> or_fail_if_io(Result<T> result) {
+        return !result && result.error().code() == Code::io ? or_fail(std::move(result)) : result;
+    }
+
     std::unique_ptr<Segment> make_segment(Offset base) const;
     std::string file_path(std::string_view name) const { return join_path(folder, name); }
     /// The segment that would hold `offset`; the first one for what lies before all.
@@ -109,6 +115,10 @@ public:
     /// Takes segments out of the log; their files become garbage. From the end, one after another
     /// on the disk too: a crash leaves no gap.
     Result<void> retire_first();
+    /// Retires the first segment if it lies below start(), is not the last, and if the removal
+    /// before it is on the disk: a crash must not bring back one and not the next. Nothing while
+    /// compaction renames files.
+    Result<void> retire_below_start();
     Result<void> retire_from(std::size_t keep);
     Result<void> retire_files_of(const Segment& segment);
     /// Takes all of the folder away in one step.

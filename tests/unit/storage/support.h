@@ -125,6 +125,10 @@ class OnDisk : private SimulatedMachine, public OneDirectory {
 protected:
     OnDisk() : OneDirectory(SimulatedMachine::node.disk(), "/data") {}
     runtime::sim::SimDisk& sim_disk() { return SimulatedMachine::node.sim_disk(); }
+    void power_cycle() {
+        SimulatedMachine::node.cut_power();
+        SimulatedMachine::node.restore_power();
+    }
 };
 
 struct RealMachine {

@@ -1,0 +1,140 @@
+// What a disk can do to a log: full, failing, rotten.
+#include "tests/unit/storage/support.h"
+
+namespace millrace::storage::test {
+namespace {
+
+using runtime::sim::DiskCall;
+using testing::ElementsAre;
+using testing::SizeIs;
+
+class DiskFault : public OnDisk {
+protected:
+    void SetUp() override {
+        log_ = create({.segment_bytes = 2_KiB});
+        fill(3);
+    }
+    void fill(int count) {
+        for (int i = 0; i < count; ++i) {
+            const OwnedBatch batch = make_batch({.base = log_->end().value, .value_size = 200});
+            ASSERT_TRUE(append(*log_, batch));
+        }
+    }
+    Result<void> append_one() {
+        return append(*log_, make_batch({.base = log_->end().value, .value_size = 200}));
+    }
+
+    std::unique_ptr<PartitionLog> log_;
+};
+
+TEST_F(DiskFault, a_full_disk_refuses_the_append_and_nothing_else) {
+    ASSERT_TRUE(log_->sync_now());
+    const auto size = log_->size_bytes();
+    sim_disk().set_full(true);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(append_one().error().code(), Code::no_space);
+        EXPECT_EQ(log_->end(), Offset{3});
+        EXPECT_EQ(log_->size_bytes(), size);
+    }
+    EXPECT_FALSE(log_->failure());
+    EXPECT_THAT(batches_in(*log_, 0, 3), ElementsAre(0, 1, 2));
+    sim_disk().set_full(false);
+    fill(20);
+    EXPECT_THAT(batches_in(*log_, 0, 23), SizeIs(23));
+}
+
+// The append spans two segments, and the second one can't be made.
+TEST_F(DiskFault, an_append_that_fits_only_in_part_is_undone) {
+    std::vector<OwnedBatch> owned;
+    std::vector<record::BatchView> views;
+    for (int i = 0; i < 12; ++i) {
+        owned.push_back(make_batch({.base = 3 + i, .value_size = 200}));
+        views.push_back(owned.back().view());
+    }
+    sim_disk().set_capacity(3000);
+    const auto refused = log_->append(views, noon);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Code::no_space);
+    EXPECT_EQ(log_->end(), Offset{3});
+    sim_disk().set_capacity(1 << 20);
+    ASSERT_TRUE(log_->append(views, noon));
+    EXPECT_THAT(batches_in(*log_, 0, 15), SizeIs(15));
+    log_.reset();
+    const auto again = recover({.now = noon});
+    ASSERT_TRUE(again) << again.error().to_string();
+    EXPECT_EQ((*again)->end(), Offset{15});
+    EXPECT_EQ(report_.truncated_bytes, 0U);
+}
+
+TEST_F(DiskFault, appends_stop_before_the_reserve_and_come_back_by_themselves) {
+    LogLimits vital = log_->limits();
+    vital.may_use_reserve = true;
+    const auto metadata =
+        PartitionLog::create(directory_, {"vital", PartitionIndex{0}}, Uuid{8, 9}, vital);
+    const auto free = directory_->check_space(0)->free_bytes;
+    ASSERT_TRUE(directory_->check_space(free + 1));
+    EXPECT_EQ(append_one().error().code(), Code::no_space);
+    EXPECT_TRUE(append(*metadata, make_batch({})));
+    EXPECT_TRUE(*log_->advance_start(Offset{2})) << "deletion goes on";
+    ASSERT_TRUE(directory_->check_space(free / 2));
+    EXPECT_TRUE(append_one());
+}
+
+TEST_F(DiskFault, a_failed_write_fails_the_directory_and_no_other) {
+    const auto elsewhere =
+        std::make_shared<LogDirectory>(disk(), "/other", Uuid{5, 5}, Logger{}, 4);
+    ASSERT_TRUE(disk().create_directories("/other"));
+    const auto other = PartitionLog::create(elsewhere, partition_, topic_id_, {});
+    const auto neighbour =
+        PartitionLog::create(directory_, {"neighbour", PartitionIndex{0}}, Uuid{8, 9}, {});
+    sim_disk().fail_next(DiskCall::write, 1);
+    EXPECT_EQ(append_one().error().code(), Code::io);
+    EXPECT_EQ(append_one().error().code(), Code::io) << "for good";
+    EXPECT_EQ(append(*neighbour, make_batch({})).error().code(), Code::io);
+    EXPECT_TRUE(append(*other, make_batch({})));
+}
+
+// fsyncgate: the second sync would succeed and lie.
+TEST_F(DiskFault, a_failed_sync_is_never_tried_again) {
+    sim_disk().fail_next(DiskCall::sync, 1);
+    const auto job = log_->begin_sync();
+    log_->complete_sync(*job, job->run());
+    EXPECT_EQ(log_->synced_end(), Offset{0});
+    EXPECT_TRUE(directory_->failed());
+    EXPECT_FALSE(log_->begin_sync());
+    EXPECT_EQ(log_->close_cleanly().error().code(), Code::io);
+}
+
+TEST_F(DiskFault, a_read_error_fails_the_directory_but_rot_does_not) {
+    ASSERT_TRUE(log_->close_cleanly());
+    log_.reset();
+    const RecoveryInput clean{.recovery_point = Offset{3}, .clean = true, .now = noon};
+    log_ = *recover(clean);
+    ASSERT_TRUE(sim_disk().rot(in_log("00000000000000000000.log"), 100, 3));
+    const ReadRange all{.from = Offset{0}, .upper = Offset{3}, .max_bytes = 1 << 20};
+    EXPECT_EQ(log_->read(all).error().code(), Code::corrupt);
+    EXPECT_FALSE(directory_->failed());
+    sim_disk().fail_next(DiskCall::read, 1);
+    EXPECT_EQ(log_->read(all).error().code(), Code::io);
+    EXPECT_TRUE(directory_->failed());
+}
+
+TEST_F(DiskFault, a_write_that_was_lost_is_found_by_the_next_start) {
+    ASSERT_TRUE(log_->sync_now());
+    log_->set_limits({.segment_bytes = 1_MiB});
+    sim_disk().lose_next_write();
+    // Several pages: what comes next shares none but the last of them.
+    ASSERT_TRUE(append(*log_, make_batch({.base = 3, .value_size = 20'000})));
+    fill(1);
+    ASSERT_TRUE(log_->sync_now());
+    log_.reset();
+    power_cycle();
+    const auto again = recover({.recovery_point = Offset{5}, .now = noon});
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(report_.lost_synced_data);
+    EXPECT_LT((*again)->end(), Offset{5});
+    EXPECT_GE((*again)->end(), Offset{3});
+}
+
+}  // namespace
+}  // namespace millrace::storage::test
