@@ -56,6 +56,14 @@ fuzz: deps ## Run every fuzz target for SECONDS each (30)
 bench: all ## Run the benchmarks
 	@for b in $(BUILD)/bin/bench_*; do echo "== $$b"; $$b --benchmark_min_time=0.2 || exit 1; done
 
+.PHONY: image
+image: build ## The programs as an OCI image: build/image/*.tar, no registry needed
+	@tools/image.sh
+
+.PHONY: nightly
+nightly: deps ## The long runs, resumable; figures go to LEDGER.md
+	@tools/nightly.sh $(SLICE)
+
 .PHONY: schemas
 schemas: ## Import the message definitions of a Kafka release: make schemas KAFKA=4.4.0
 	@python3 broker/protocol/importer/import_schemas.py $(KAFKA)

@@ -62,6 +62,26 @@ function(millrace_test program)
     set_tests_properties(${program} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
+# link_check: every room linked whole, with nothing but the rooms and libraries that it declares. What
+# a room calls without declaring it is an undefined symbol here, even where an include gave it away
+# to nobody.
+function(millrace_link_check)
+    file(WRITE ${CMAKE_BINARY_DIR}/link_check.cc "int main() {}\n")
+    add_custom_target(link_check)
+    get_property(rooms GLOBAL PROPERTY MILLRACE_ROOMS)
+    foreach(room ${rooms})
+        get_target_property(kind room_${room} TYPE)
+        if(kind STREQUAL "STATIC_LIBRARY")
+            add_executable(link_${room} EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/link_check.cc)
+            target_link_libraries(link_${room} PRIVATE
+                                  "$<LINK_LIBRARY:WHOLE_ARCHIVE,room_${room}>")
+            set_target_properties(link_${room} PROPERTIES
+                                  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/link_check)
+            add_dependencies(link_check link_${room})
+        endif()
+    endforeach()
+endfunction()
+
 # Writes the declared rooms for tests/arch, which compares them with the code.
 function(millrace_check_rooms)
     get_property(rooms GLOBAL PROPERTY MILLRACE_ROOMS)
@@ -71,8 +91,6 @@ function(millrace_check_rooms)
         get_property(depends GLOBAL PROPERTY MILLRACE_ROOM_DEPENDS_${room})
         string(REPLACE ";" " " depends "${depends}")
         string(APPEND text "${room} ${folder} ${depends}\n")
-        foreach(dependency ${depends})
-        endforeach()
     endforeach()
     file(WRITE ${CMAKE_BINARY_DIR}/rooms.txt "${text}")
 endfunction()

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# What `make check` runs: rooms against include lines, every door header on its own, and the product with g++.
+# What `make check` runs: the programs with g++, rooms against include lines and against the linker, seams, and every
+# door header on its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset gcc >/dev/null
 python3 tests/arch/check_rooms.py . build/gcc/rooms.txt
+tests/arch/lint_seams
+echo "seams: time, threads, files, sockets and chance only where they may be"
 
 ninja -C build/gcc programs
 echo "g++: the programs build"
+ninja -C build/gcc link_check >build/gcc/link_check.log || { cat build/gcc/link_check.log; exit 1; }
+echo "links: each room needs only the rooms that it declares"
 
 # Door headers compile alone: whoever includes one needs nothing in front of it.
 generated=build/gcc/broker/protocol/generated

@@ -14,6 +14,8 @@ packages=(
   prometheus-cpp-dev
   # tests
   libgtest-dev libgmock-dev libbenchmark-dev python3 curl
+  # the image
+  mmdebstrap
   # what a newcomer tries the product with
   kcat
 )

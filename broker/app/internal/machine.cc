@@ -57,7 +57,11 @@ double count_entries(const char* path) {
 }  // namespace
 
 config::MachineFacts this_machine() {
-    return config::read_machine(read_file, cores(), open_file_limit());
+    config::MachineFacts facts = config::read_machine(read_file, cores(), open_file_limit());
+    if (facts.memory_bytes <= 0) {  // no /proc here: the kernel tells it directly
+        facts.memory_bytes = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+    }
+    return facts;
 }
 
 ProcessUse process_use() {

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Each rule of lint_seams on a file that breaks it and on one that only looks like it."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+LINT = pathlib.Path(__file__).resolve().parent / "lint_seams"
+
+# Path below broker/, text, the rules that must be named.
+CASES = [
+    ("x/a.cc", "auto t = std::chrono::steady_clock::now();", {"clock"}),
+    ("x/a.cc", "auto t = std::time(nullptr);", {"clock"}),
+    ("x/a.cc", "auto t = clock.wall(); last_time(3); // steady_clock", set()),
+    ("x/a.cc", 'log("std::thread, system_clock, ::open(");', set()),
+    ("x/a.cc", "std::this_thread::sleep_for(1s);", {"sleep"}),
+    ("x/a.cc", "std::thread worker([] {});", {"thread"}),
+    ("x/a.cc", "std::ofstream out(path);", {"file"}),
+    ("x/a.cc", "int fd = ::open(path, O_RDONLY);", {"file"}),
+    ("x/a.cc", "auto file = File::open(path); disk_.remove(path);", set()),
+    ("x/a.cc", "std::filesystem::path path;", set()),
+    ("x/a.cc", "#include <sys/socket.h>", {"socket"}),
+    ("x/a.cc", "net->connect(to, limit, done);", set()),
+    ("x/a.cc", "auto n = ::getaddrinfo(h, p, &hints, &found);", {"socket"}),
+    ("x/a.cc", "std::mt19937_64 random(std::random_device{}());", {"random"}),
+    ("x/a.cc", "int n = rand();", {"random"}),
+    ("x/a.cc", "auto n = random.next();", set()),
+    ("x/a.cc", "std::unordered_map<Member*, int> m;", {"pointer_order"}),
+    ("x/a.cc", "std::set<const Member*> m;", {"pointer_order"}),
+    ("x/a.cc", "std::map<int, Member*> m;", set()),
+    ("x/a.cc", "std::mutex mutex_;", set()),
+    ("runtime/real/a.cc", "std::thread t; auto n = std::chrono::steady_clock::now();", set()),
+    ("x/isr_core.cc", "std::mutex mutex_;", {"lock"}),
+    ("x/isr_core.cc", '#include "runtime/executor.h"', {"seam_in_core"}),
+    ("x/isr_core.cc", "explicit Core(const Clock& clock);", {"seam_in_core"}),
+    ("x/isr_core.cc", 'MR_LOG(log_, info, "x");', {"seam_in_core"}),
+    ("x/move_planner.h", "std::unordered_map<int, int> all_;\nint f() {\n    for (auto& [a, b] : all_) {}\n}",
+     {"unordered_loop"}),
+    ("x/move_planner.h",
+     "std::unordered_map<int, int> all_;\nint f() {\n    // unordered: only the sum is used.\n"
+     "    for (auto& [a, b] : all_) {}\n}", set()),
+    ("x/move_planner.h", "std::map<int, int> all_;\nint f() {\n    for (auto& [a, b] : all_) {}\n}", set()),
+]
+
+
+def rules_named(path, text):
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "broker", path)
+        file.parent.mkdir(parents=True)
+        file.write_text(text + "\n")
+        result = subprocess.run([sys.executable, LINT, folder], capture_output=True, text=True)
+        found = {line.split(": ")[1] for line in result.stdout.splitlines()}
+        assert result.returncode == (1 if found else 0), result
+        return found
+
+
+failed = 0
+for path, text, expected in CASES:
+    found = rules_named(path, text)
+    if found != expected:
+        print(f"{path}: {text!r}: expected {expected or 'nothing'}, found {found or 'nothing'}")
+        failed += 1
+sys.exit(1 if failed else 0)
