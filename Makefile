@@ -48,6 +48,10 @@ sim: configure ## Simulate: make sim SEED=7 [SEEDS=1000] [SCENARIO=register] [TR
 	@$(BUILD)/bin/sim_runner --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS) --processes $(JOBS)) \
 	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink)
 
+.PHONY: e2e
+e2e: build ## Run programs that others wrote against it: make e2e S=clients [ONLY=franz-go] [ARGS=--short]
+	@MILLRACE_BROKER=$(CURDIR)/$(BUILD)/bin/millrace-broker ONLY="$(ONLY)" e2e/run.sh $(S) $(ARGS)
+
 .PHONY: fuzz
 fuzz: deps ## Run every fuzz target for SECONDS each (30)
 	@tests/fuzz/run.sh $${SECONDS_EACH:-30}
