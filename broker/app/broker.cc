@@ -191,7 +191,9 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     driver_options.quorum = std::move(quorum);
     driver_options.directory = home->path() + std::string(metadata_directory);
     MR_TRY_VOID(node.disk().create_directories(driver_options.directory));
-    MR_TRY(auto metadata_log, raft::open_storage_log(home, node));
+    MR_TRY(
+        auto metadata_log,
+        raft::open_storage_log(home, node, Bytes{values.get(option::metadata_log_segment_bytes)}));
     channels = raft::make_net_channel({.client_id = fmt::format("millrace-{}", self), .wrap = {}},
                                       node.control_shard(), log);
     MR_TRY(driver, raft::RaftDriver::open(std::move(driver_options), node, std::move(metadata_log),
@@ -206,6 +208,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     metadata_options.controller.min_insync_replicas = values.get(option::min_insync_replicas);
     metadata_options.controller.unclean_leader_election =
         values.get(option::unclean_leader_election_enable);
+    metadata_options.controller.delete_topics = values.get(option::delete_topic_enable);
     metadata_options.controller.synced = values.get(option::millrace_durability) == "synced";
     metadata_options.controller.default_partitions = values.get(option::num_partitions);
     metadata_options.controller.default_replication_factor =
@@ -221,8 +224,9 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         std::chrono::milliseconds{values.get(option::metadata_log_max_snapshot_interval_ms)};
     metadata = std::make_unique<MetadataNode>(std::move(metadata_options), node.control_shard(),
                                               image, *rules, *driver, log);
-    controller = std::make_unique<ControllerLink>(*node.control_shard().executor, *metadata,
-                                                  *driver, *channels);
+    controller = std::make_unique<ControllerLink>(
+        *node.control_shard().executor, *metadata, *driver, *channels,
+        std::chrono::milliseconds{values.get(option::request_timeout_ms)});
     return {};
 }
 
@@ -296,6 +300,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     life.cluster_id = cluster_id;
     life.incarnation = incarnation;
     life.endpoints = endpoints_of(false);
+    life.heartbeat_interval =
+        std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
     if (const std::string& rack = values.get(option::broker_rack); !rack.empty()) {
         life.rack = rack;
     }
@@ -321,6 +327,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     shard_options.self = self;
     shard_options.logs_come_preloaded = !store->clean_start();
     shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
+    shard_options.follower_fetch = follower_fetch(values);
     for (std::size_t i = 0; i < node.data_shards(); ++i) {
         shards.push_back(std::make_unique<replication::ShardReplicas>(
             shard_options, node.data_shard(i), node.disk_pool(), *store, *proposals, *peers, log));
@@ -585,7 +592,7 @@ void Broker::drain(UniqueFunction<void()> done) {
         }
         control.post(arrive);
     };
-    if (inside.lifecycle) {
+    if (inside.lifecycle && inside.config->broker().get(option::controlled_shutdown_enable)) {
         inside.lifecycle->leave(leave_patience, stop_listeners);
     } else {
         stop_listeners();

@@ -35,7 +35,7 @@ enum class Update : std::uint8_t { read_only, per_broker, cluster_wide };
 
 /// What we do with it.
 enum class Support : std::uint8_t {
-    honoured,        ///< It does what its documentation says.
+    honoured,        ///< It does what its documentation says; tests/arch holds that it is read.
     pending,         ///< Accepted; the part that reads it is not built yet.
     without_effect,  ///< Accepted and reported; `why` says why nothing changes.
     refused          ///< Any value but the default is an error; `why` says why.
@@ -70,7 +70,7 @@ struct Option {
     Rule rule;
     Importance importance = Importance::medium;
     Update update = Update::read_only;
-    Support support = Support::pending;
+    Support support = Support::honoured;
     bool internal = false;      ///< Kafka hides it from documentation and DescribeConfigs.
     bool only_dynamic = false;  ///< Never in a file: set while brokers run.
     std::string_view why;       ///< For without_effect and refused.

@@ -61,7 +61,10 @@ public:
         } else if (request.isolation_level == 1) {
             reader_.level = replication::ReadLevel::committed;
         }
-        budget_ = static_cast<std::size_t>(std::clamp(request.max_bytes, 0, max_answer_bytes));
+        const std::int32_t most = replica >= 0 ? max_answer_bytes
+                                               : doors_.topics->current()->config().broker().get(
+                                                     config::broker_option::fetch_max_bytes);
+        budget_ = static_cast<std::size_t>(std::clamp(request.max_bytes, 0, most));
         min_bytes_ = std::min(request.min_bytes, request.max_bytes);
         max_wait_ = std::chrono::milliseconds{std::max(0, request.max_wait_ms)};
     }

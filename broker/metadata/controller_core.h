@@ -107,6 +107,7 @@ struct ControllerOptions {
     std::int16_t default_replication_factor = 1;
     std::int32_t min_insync_replicas = 1;
     bool unclean_leader_election = false;
+    bool delete_topics = true;  ///< delete.topic.enable
     bool synced = true;  ///< millrace.durability of topics that don't say.
     /// A user operation that needs more is refused, as by Kafka.
     std::size_t max_records_per_operation = 10'000;

@@ -229,6 +229,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             fetcher_options.self = options.self;
             fetcher_options.leader = wanted->first;
             fetcher_options.durability = wanted->second;
+            fetcher_options.fetch = options.follower_fetch;
             fetcher = std::make_shared<Fetcher>(fetcher_options, shard, peers, shell.find, log);
         }
         followed.insert_or_assign(id, *wanted);

@@ -51,6 +51,7 @@ public:
     struct Options {
         BrokerId self;
         Duration lag_max = 30s;
+        FollowerFetch follower_fetch;
         Duration tick = 500ms;
         /// Logs on disk come through preload(); assign() does not load them itself.
         bool logs_come_preloaded = false;

@@ -39,6 +39,16 @@ struct PartitionState {
     friend bool operator==(const PartitionState&, const PartitionState&) = default;
 };
 
+/// How a follower asks its leaders.
+struct FollowerFetch {
+    std::int32_t min_bytes = 1;
+    Duration max_wait = 500ms;
+    std::int32_t max_bytes = 10 << 20;
+    std::int32_t max_partition_bytes = 1 << 20;
+    Duration back_off = 100ms;      ///< After a failed fetch.
+    Duration answer_timeout = 10s;  ///< Beyond max_wait.
+};
+
 /// Topic settings that replication acts on.
 struct PartitionSettings {
     storage::LogLimits limits;

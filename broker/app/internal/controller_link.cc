@@ -6,7 +6,6 @@
 namespace millrace::app {
 namespace {
 
-constexpr Duration patience_of_clients = 20s;
 constexpr Duration retry_pause = 20ms;
 constexpr Duration call_timeout = 10s;
 
@@ -22,8 +21,12 @@ struct ControllerLink::Attempt {
 
 struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Inside> {
     Inside(runtime::Executor& control_in, MetadataNode& metadata_in, raft::RaftDriver& driver_in,
-           raft::Channel& channels_in)
-        : control(control_in), metadata(metadata_in), driver(driver_in), channels(channels_in) {}
+           raft::Channel& channels_in, Duration patience_in)
+        : control(control_in),
+          metadata(metadata_in),
+          driver(driver_in),
+          channels(channels_in),
+          patience_of_clients(patience_in) {}
 
     void run(std::shared_ptr<Attempt> attempt) {
         if (stopped) {
@@ -90,13 +93,15 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
     MetadataNode& metadata;
     raft::RaftDriver& driver;
     raft::Channel& channels;
+    Duration patience_of_clients;
     std::atomic<std::int32_t> known{-1};
     bool stopped = false;
 };
 
 ControllerLink::ControllerLink(runtime::Executor& control, MetadataNode& metadata,
-                               raft::RaftDriver& driver, raft::Channel& channels)
-    : inside_(std::make_shared<Inside>(control, metadata, driver, channels)) {}
+                               raft::RaftDriver& driver, raft::Channel& channels,
+                               Duration patience_of_clients)
+    : inside_(std::make_shared<Inside>(control, metadata, driver, channels, patience_of_clients)) {}
 
 ControllerLink::~ControllerLink() {
     inside_->stopped = true;
@@ -111,7 +116,7 @@ void ControllerLink::forward(std::int16_t api_key, std::int16_t version, Buffer 
         attempt->api_key = api_key;
         attempt->version = version;
         attempt->body = std::move(body);
-        attempt->deadline = inside->control.clock().now() + patience_of_clients;
+        attempt->deadline = inside->control.clock().now() + inside->patience_of_clients;
         attempt->done = [&home, done = std::move(done)](Result<Answer> answer) mutable {
             home.post([done = std::move(done), answer = std::move(answer)]() mutable {
                 done(std::move(answer));

@@ -15,7 +15,7 @@ namespace millrace::app {
 class ControllerLink final : public handlers::ControllerDoor {
 public:
     ControllerLink(runtime::Executor& control, MetadataNode& metadata, raft::RaftDriver& driver,
-                   raft::Channel& channels);
+                   raft::Channel& channels, Duration patience_of_clients);
     ~ControllerLink() override;
 
     void forward(std::int16_t api_key, std::int16_t version, Buffer body,

@@ -63,6 +63,17 @@ groups::GroupSettings group_settings(const config::BrokerValues& values) {
     return settings;
 }
 
+replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {
+    replication::FollowerFetch fetch;
+    fetch.min_bytes = values.get(option::replica_fetch_min_bytes);
+    fetch.max_wait = milliseconds(values.get(option::replica_fetch_wait_max_ms));
+    fetch.max_bytes = values.get(option::replica_fetch_response_max_bytes);
+    fetch.max_partition_bytes = values.get(option::replica_fetch_max_bytes);
+    fetch.back_off = milliseconds(values.get(option::replica_fetch_backoff_ms));
+    fetch.answer_timeout = milliseconds(values.get(option::replica_socket_timeout_ms));
+    return fetch;
+}
+
 net::ServerLimits server_limits(const config::BrokerValues& values) {
     net::ServerLimits limits;
     limits.max_request_bytes = values.get(option::socket_request_max_bytes);

@@ -7,9 +7,11 @@
 #include "groups/settings.h"
 #include "net/server.h"
 #include "raft/quorum_config.h"
+#include "replication/types.h"
 
 namespace millrace::app {
 
+replication::FollowerFetch follower_fetch(const config::BrokerValues& values);
 groups::GroupSettings group_settings(const config::BrokerValues& values);
 net::ServerLimits server_limits(const config::BrokerValues& values);
 /// Without identity and listeners, which app knows better.

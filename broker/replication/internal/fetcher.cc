@@ -17,8 +17,6 @@ namespace {
 using protocol::FetchRequest;
 using protocol::FetchResponse;
 
-constexpr Duration back_off = 100ms;
-constexpr Duration timeout_beyond_wait = 10s;
 /// How far we have synced, as a tagged field of FetchPartition that only brokers of ours read.
 constexpr std::uint32_t synced_end_tag = 10'000;
 
@@ -82,7 +80,7 @@ void Fetcher::round() {
     }
     const auto address = peers_.address_of(options_.leader);
     if (!address) {
-        retry_later(back_off);
+        retry_later(options_.fetch.back_off);
         return;
     }
     if (!channel_ || address_ != address) {
@@ -94,11 +92,11 @@ void Fetcher::round() {
     }
     Buffer frame = request();
     if (asked_.empty()) {
-        retry_later(back_off);
+        retry_later(options_.fetch.back_off);
         return;
     }
     in_flight_ = true;
-    channel_->call(std::move(frame), options_.max_wait + timeout_beyond_wait,
+    channel_->call(std::move(frame), options_.fetch.max_wait + options_.fetch.answer_timeout,
                    [weak = weak_from_this()](Result<net::ResponseFrame> answer) {
                        if (auto self = weak.lock()) {
                            self->on_answer(std::move(answer));
@@ -113,9 +111,9 @@ Buffer Fetcher::request() {
     FetchRequest fetch;
     fetch.replica_state = {.replica_id = options_.self.value,
                            .replica_epoch = peers_.own_epoch().value};
-    fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(options_.max_wait));
-    fetch.min_bytes = 1;
-    fetch.max_bytes = options_.max_bytes;
+    fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(options_.fetch.max_wait));
+    fetch.min_bytes = options_.fetch.min_bytes;
+    fetch.max_bytes = options_.fetch.max_bytes;
     for (const TopicIdPartition& id : partitions_) {
         const auto wait = backing_off_.find(id);
         if (wait != backing_off_.end()) {
@@ -139,7 +137,7 @@ Buffer Fetcher::request() {
         to.fetch_offset = position.from.value;
         to.last_fetched_epoch = position.last_fetched_epoch.value;
         to.log_start_offset = position.reader_log_start.value;
-        to.partition_max_bytes = options_.max_partition_bytes;
+        to.partition_max_bytes = options_.fetch.max_partition_bytes;
         if (position.reader_synced_end) {
             std::array<std::byte, sizeof(std::int64_t)> bytes;
             store_big_endian(bytes.data(), position.reader_synced_end->value);
@@ -182,7 +180,7 @@ void Fetcher::on_failure(const Error& why) {
     }
     MR_LOG(log_, debug, "replication.fetch_failed", field("leader", options_.leader),
            field("reason", why.message()));
-    retry_later(back_off);
+    retry_later(options_.fetch.back_off);
 }
 
 Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& frame) {
@@ -226,7 +224,7 @@ Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& fr
                 case Partition::Taken::nothing:
                     break;
                 case Partition::Taken::back_off:
-                    backing_off_[id] = now + back_off;
+                    backing_off_[id] = now + options_.fetch.back_off;
                     break;
             }
         }

@@ -21,9 +21,7 @@ public:
         BrokerId self;
         BrokerId leader;
         Durability durability = Durability::synced;
-        Duration max_wait = 500ms;
-        std::int32_t max_bytes = 10 << 20;
-        std::int32_t max_partition_bytes = 1 << 20;
+        FollowerFetch fetch;
     };
     using Find = std::function<std::shared_ptr<Partition>(const TopicIdPartition&)>;
 
