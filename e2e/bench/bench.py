@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Measures one Millrace broker beside one Apache Kafka broker: the same requests from the same client, turn by turn.
+
+What counts is the broker's CPU time (user and system, of /proc), which does not depend on who is the bottleneck. Each
+cell is measured in the order Kafka, Millrace, Millrace, Kafka after both are warm, and the medians are compared.
+  --short    seconds instead of minutes: shows that the harness works; its figures are noise
+  --out F    also writes the table there
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+LOAD = ROOT / "build/release/bin/millrace-load"
+BROKER = ROOT / "build/release/bin/millrace-broker"
+PEER = ROOT / "e2e/peers/kafka/kafka-peer.sh"
+PARTITIONS = 8
+MODES = {  # What an acknowledgement means there and here.
+    "replicated": (["log.flush.interval.messages=9223372036854775807"], ["millrace.durability=replicated"]),
+    "synced": (["log.flush.interval.messages=1"], ["millrace.durability=synced"]),
+}
+CELLS = {  # name: (load, figure, goal)
+    "produce 1 record, 30 in flight": (["produce", "bytes=100", "records=1", "depth=30"], "cpu_us_per_request", 0.25),
+    "produce 16 KB": (["produce", "bytes=16384", "records=16", "connections=4", "depth=8"], "cpu_us_per_request", 0.35),
+    "produce 128 KB": (["produce", "bytes=131072", "records=128", "connections=4", "depth=4"], "cpu_s_per_gb", 0.30),
+    "fetch 129 KB": (["fetch", "bytes=132096", "records=128", "connections=4", "depth=4"], "cpu_us_per_request", 0.50),
+}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def rss_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+
+
+def answers(port):
+    """One ApiVersions request, version 0, and whether its answer came."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
+            link.sendall(bytes.fromhex("0000000a" "0012" "0000" "00000001" "ffff"))
+            return len(link.recv(16)) > 8
+    except OSError:
+        return False
+
+
+def wait_for(port, seconds):
+    end = time.monotonic() + seconds
+    while not answers(port):
+        if time.monotonic() > end:
+            sys.exit(f"port {port} does not answer")
+        time.sleep(0.002)
+
+
+class Millrace:
+    name = "millrace"
+
+    def __init__(self, work, settings):
+        self.port, self.work = free_port(), work / "millrace"
+        self.work.mkdir()
+        words = [f"log.dirs={self.work}/data", f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:0",
+                 "controller.listener.names=CONTROLLER", f"num.partitions={PARTITIONS}",
+                 "offsets.topic.replication.factor=1", "millrace.metrics.listener=127.0.0.1:0",
+                 "millrace.admin.listener=127.0.0.1:0", *settings]
+        command = [BROKER] + [item for word in words for item in ("--set", word)]
+        self.log = open(self.work / "log", "w")
+        began = time.monotonic()
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        wait_for(self.port, 20)
+        self.start_seconds = time.monotonic() - began
+        self.pid = self.process.pid
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+class Kafka:
+    name = "kafka"
+
+    def __init__(self, work, settings):
+        self.port = free_port()
+        self.env = {**os.environ, "KAFKA_PEER_PORT": str(self.port), "KAFKA_PEER_NAME": f"bench-{os.getpid()}",
+                    "KAFKA_PEER_HEAP": "1g"}
+        self.run("install") if not self.installed() else None
+        self.run("wipe")
+        began = time.monotonic()
+        self.run("start", f"num.partitions={PARTITIONS}", "num.network.threads=2", "num.io.threads=4", *settings)
+        wait_for(self.port, 60)
+        self.start_seconds = time.monotonic() - began
+        self.pid = int(self.run("status").split("pid ")[1].split()[0])
+
+    def installed(self):
+        home = self.env.get("KAFKA_PEER_HOME", os.path.expanduser("~/.cache/millrace/kafka-peer"))
+        return pathlib.Path(home, "libs").is_dir()
+
+    def run(self, *words):
+        return subprocess.run([PEER, *words], env=self.env, check=True, capture_output=True, text=True).stdout
+
+    def stop(self):
+        self.run("wipe")
+
+
+def load(side, topic, words, **keys):
+    command = [LOAD, words[0], str(side.port), topic, f"partitions={PARTITIONS}", f"pids={side.pid}", *words[1:],
+               *(f"{key}={value}" for key, value in keys.items())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{side.name}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def make_topic(side, topic):
+    subprocess.run(["kcat", "-b", f"127.0.0.1:{side.port}", "-L", "-t", topic], check=True, capture_output=True)
+    for _ in range(200):
+        seen = subprocess.run(["kcat", "-b", f"127.0.0.1:{side.port}", "-L", "-J", "-t", topic], check=True,
+                              capture_output=True, text=True)
+        parts = json.loads(seen.stdout)["topics"][0]["partitions"]
+        if len(parts) == PARTITIONS and all(p.get("leader", -1) >= 0 for p in parts):
+            return
+        time.sleep(0.05)
+    sys.exit(f"{side.name}: topic {topic} does not come up")
+
+
+def measure(mode, args, rows):
+    work = pathlib.Path(tempfile.mkdtemp(prefix="millrace-bench-"))
+    theirs, ours = MODES[mode]
+    sides = {"kafka": Kafka(work, theirs), "millrace": Millrace(work, ours)}
+    try:
+        if mode == "replicated":
+            rows.append((mode, "start to ready, s", sides["kafka"].start_seconds, sides["millrace"].start_seconds, None))
+            time.sleep(2)
+            rows.append((mode, "resident, no topics, MiB", rss_mib(sides["kafka"].pid), rss_mib(sides["millrace"].pid), None))
+        for side in sides.values():
+            make_topic(side, "bench")
+            load(side, "bench", CELLS["produce 128 KB"][0], warm=0, seconds=args.warm_seconds)
+        saturation = {}
+        for name, (words, figure, goal) in CELLS.items():
+            if words[0] == "fetch" and mode != "replicated":
+                continue
+            keys = {"warm": args.warm, "seconds": args.seconds}
+            if words[0] == "fetch":
+                keys["offsets"] = 64
+            seen = {"kafka": [], "millrace": []}
+            for who in ("kafka", "millrace", "millrace", "kafka"):
+                seen[who].append(load(sides[who], "bench", words, **keys))
+            median = lambda who, what: statistics.median(run[what] for run in seen[who])
+            rows.append((mode, f"{name}: {figure}", median("kafka", figure), median("millrace", figure), goal))
+            rows.append((mode, f"{name}: p99, us, as fast as it goes", median("kafka", "p99_us"), median("millrace", "p99_us"), None))
+            saturation[name] = median("kafka", "per_second")
+        rate = max(1, int(saturation["produce 16 KB"] / 2))
+        words = CELLS["produce 16 KB"][0][:3] + ["connections=4"]
+        for what, goal in (("p50_us", None), ("p99_us", 0.5), ("p999_us", None)):
+            if what == "p50_us":
+                late = {who: load(sides[who], "bench", words, rate=rate, warm=args.warm, seconds=args.seconds) for who in sides}
+            rows.append((mode, f"produce 16 KB at {rate}/s (half of Kafka's most): {what}", late["kafka"][what],
+                         late["millrace"][what], goal))
+    finally:
+        for side in sides.values():
+            side.stop()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--out")
+    parser.add_argument("--mode", choices=MODES, action="append")
+    args = parser.parse_args()
+    args.warm, args.seconds, args.warm_seconds = (1, 2, 3) if args.short else (3, 10, 60)
+    rows = []
+    for mode in args.mode or MODES:
+        measure(mode, args, rows)
+    lines = ["| durability | what | Apache Kafka 4.3.1 | Millrace | ratio | goal |", "|---|---|---|---|---|---|"]
+    for mode, what, theirs, ours, goal in rows:
+        ratio = ours / theirs if theirs else float("nan")
+        verdict = "" if goal is None else f"{goal:.2f}{'' if ratio <= goal else ' (missed)'}"
+        lines.append(f"| {mode} | {what} | {theirs:.3f} | {ours:.3f} | {ratio:.2f} | {verdict} |")
+    text = "\n".join(lines)
+    print(text)
+    if args.out:
+        pathlib.Path(args.out).write_text(text + "\n")
+
+
+main()
