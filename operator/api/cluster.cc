@@ -48,14 +48,6 @@ const std::vector<std::string>& owned_settings() {
     return names;
 }
 
-std::string owned_settings_rule() {
-    std::string list;
-    for (const std::string& name : owned_settings()) {
-        list += (list.empty() ? "'" : ", '") + name + "'";
-    }
-    return "!has(self.config) || !self.config.exists(name, name in [" + list + "])";
-}
-
 bool names_no_owned_setting(const Json& self, const Json* /*old_self*/) {
     const std::vector<std::string>& names = owned_settings();
     return std::none_of(names.begin(), names.end(),

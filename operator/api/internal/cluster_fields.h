@@ -498,7 +498,6 @@ void describe_brokers(Visitor& v, ClusterSpec& s) {
     v.field("rack", s.rack, {.doc = "How brokers are spread over racks."});
 }
 
-std::string owned_settings_rule();
 bool names_no_owned_setting(const Json& self, const Json* old_self);
 bool listener_ports_differ(const Json& self, const Json* old_self);
 
@@ -529,7 +528,7 @@ void describe_cluster_rules(Visitor& v) {
                    "a.port == b.port))",
             .message = "two listeners have the same port: give each its own",
             .holds = listener_ports_differ});
-    v.rule({.cel = owned_settings_rule(),
+    v.rule({.cel = {},
             .message = "config names a setting that the operator writes itself (addresses, ids, "
                        "roles, quorum, directories): remove it",
             .holds = names_no_owned_setting});

@@ -208,6 +208,9 @@ void Reader::not_one_of(const Json& value, const std::string& at, const std::str
 // ---- SchemaBuilder ---------------------------------------------------------------------------
 
 void SchemaBuilder::rule(DescribedRule rule) {
+    if (rule.cel.empty()) {
+        return;
+    }
     out_["x-kubernetes-validations"].push_back(
         Json::object({{"rule", rule.cel}, {"message", rule.message}}));
     all_rules_.push_back(std::move(rule));
@@ -272,8 +275,8 @@ void SchemaBuilder::describe_list(Json& schema, const About& about) {
     if (!about.key.empty()) {
         schema["x-kubernetes-list-type"] = "map";
         schema["x-kubernetes-list-map-keys"] = Json::array({about.key});
-    } else {
-        schema["x-kubernetes-list-type"] = about.set ? "set" : "atomic";
+    } else if (about.set) {
+        schema["x-kubernetes-list-type"] = "set";
     }
 }
 

@@ -43,7 +43,8 @@ struct About {
     bool loose = false;    ///< Text for which numbers and booleans may be written.
 };
 
-/// A rule of the struct that is being described. `holds` sees the struct with its defaults.
+/// A rule of the struct that is being described. `holds` sees the struct with its defaults. Without
+/// `cel` only the parser judges by it: what CEL can't see is the inside of a map of any scalars.
 struct DescribedRule {
     std::string cel;
     std::string_view message;
