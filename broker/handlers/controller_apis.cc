@@ -80,16 +80,16 @@ void run(metadata::Controller& controller, std::int16_t version, ByteView body,
     held->bytes.assign(body.begin(), body.end());
     protocol::Reader reader(held->bytes);
     held->request.decode(reader, version);
-    if (!reader.ok() || reader.remaining() > 0) {
-        done(reader.ok() ? Error(Code::invalid, "bytes follow the last field") : reader.error());
+    if (!reader.ok()) {
+        done(reader.error());
         return;
     }
     controller.submit<Answer>(
         [held, version, decide](Context& context) {
             return decide(context, held->request, version);
         },
-        [held, version, done = std::move(done)](
-            Result<metadata::Answered<Answer>> decision) mutable {
+        [held, version,
+         done = std::move(done)](Result<metadata::Answered<Answer>> decision) mutable {
             if (!decision) {
                 done(decision.error());
                 return;
