@@ -145,19 +145,22 @@ def measure(mode, args, rows):
             rows.append((mode, "start to ready, s", sides["kafka"].start_seconds, sides["millrace"].start_seconds, None))
             time.sleep(2)
             rows.append((mode, "resident, no topics, MiB", rss_mib(sides["kafka"].pid), rss_mib(sides["millrace"].pid), None))
+        batches = 64
         for side in sides.values():
             make_topic(side, "bench")
-            load(side, "bench", CELLS["produce 128 KB"][0], warm=0, seconds=args.warm_seconds)
+            make_topic(side, "read")
+            warm = load(side, "read", CELLS["produce 128 KB"][0], warm=2, seconds=args.warm_seconds)
+            batches = max(1, min(batches, warm["requests"] // (2 * PARTITIONS)))
         saturation = {}
         for name, (words, figure, goal) in CELLS.items():
             if words[0] == "fetch" and mode != "replicated":
                 continue
             keys = {"warm": args.warm, "seconds": args.seconds}
             if words[0] == "fetch":
-                keys["offsets"] = 64
+                keys["offsets"] = batches
             seen = {"kafka": [], "millrace": []}
             for who in ("kafka", "millrace", "millrace", "kafka"):
-                seen[who].append(load(sides[who], "bench", words, **keys))
+                seen[who].append(load(sides[who], "read" if words[0] == "fetch" else "bench", words, **keys))
             median = lambda who, what: statistics.median(run[what] for run in seen[who])
             rows.append((mode, f"{name}: {figure}", median("kafka", figure), median("millrace", figure), goal))
             rows.append((mode, f"{name}: p99, us, as fast as it goes", median("kafka", "p99_us"), median("millrace", "p99_us"), None))

@@ -3,6 +3,7 @@
 // batch), acks, connections, depth (requests in flight on each), rate (requests a second, due at
 // fixed times; 0: as fast as answers come), warm and seconds, pids (of the brokers, comma
 // separated).
+#include <chrono>
 #include <cstdlib>
 #include <fmt/core.h>
 #include <map>
@@ -28,6 +29,7 @@ namespace {
 // Versions with topic names and compact encodings, which every broker of today serves.
 constexpr std::int16_t produce_version = 9;
 constexpr std::int16_t fetch_version = 12;
+constexpr std::int16_t not_leader = 6;
 
 struct Options {
     bool produce = true;
@@ -119,11 +121,13 @@ Buffer batch_of(const Options& options) {
         state ^= state << 17;
         value.push_back(static_cast<char>(state));
     }
+    // Of today, or retention takes the records away.
+    const std::int64_t today = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count();
     for (std::int32_t i = 0; i < options.records; ++i) {
-        builder.append({.timestamp = 1'700'000'000'000,
-                        .key = std::nullopt,
-                        .value = as_bytes(value),
-                        .headers = {}});
+        builder.append(
+            {.timestamp = today, .key = std::nullopt, .value = as_bytes(value), .headers = {}});
     }
     return builder.finish();
 }
@@ -166,7 +170,7 @@ std::vector<Buffer> fetch_frames(const Options& options) {
 }
 
 /// How many bytes of records the answer stands for; ends the process on an error code.
-std::size_t check_produce(ByteView body, const Options& options) {
+std::size_t check_produce(ByteView body, const Options& options, bool is_warm) {
     protocol::Reader in(body);
     std::vector<protocol::UnknownTag> header_tags;
     in.unknown_tags(header_tags);
@@ -176,6 +180,9 @@ std::size_t check_produce(ByteView body, const Options& options) {
         fail(in.error().message());
     }
     const auto& partition = response.responses.at(0).partition_responses.at(0);
+    if (partition.error_code == not_leader && !is_warm) {
+        return 0;  // A new topic's leaders may still be on their way.
+    }
     if (partition.error_code != 0) {
         fail(fmt::format("produce: error {}", partition.error_code));
     }
@@ -193,7 +200,9 @@ std::size_t check_fetch(ByteView body) {
     }
     const auto& partition = response.responses.at(0).partitions.at(0);
     if (partition.error_code != 0 || !partition.records || partition.records->size() == 0) {
-        fail(fmt::format("fetch: error {}, or nothing at that offset", partition.error_code));
+        fail(fmt::format("fetch: partition {}, error {}, high watermark {}, log start {}",
+                         partition.partition_index, partition.error_code, partition.high_watermark,
+                         partition.log_start_offset));
     }
     return partition.records->size();
 }
@@ -215,6 +224,7 @@ public:
 
     std::string measure() {
         run_until(now() + Micros{options_.warm} * 1'000'000);
+        is_warm_ = true;
         report_.start(options_.pids);
         run_until(now() + Micros{options_.seconds} * 1'000'000);
         return report_.finish(options_.pids);
@@ -262,8 +272,9 @@ private:
         connection.read_some();
         Connection::Answer answer;
         while (connection.next(answer)) {
-            const std::size_t bytes =
-                options_.produce ? check_produce(answer.body, options_) : check_fetch(answer.body);
+            const std::size_t bytes = options_.produce
+                                          ? check_produce(answer.body, options_, is_warm_)
+                                          : check_fetch(answer.body);
             report_.add(now() - answer.began, bytes);
         }
     }
@@ -274,6 +285,7 @@ private:
     Report report_;
     std::size_t sent_ = 0;
     Micros due_ = 0;
+    bool is_warm_ = false;
     int poll_;
 };
 
