@@ -30,12 +30,10 @@ int main(int argc, char** argv) {
     const std::filesystem::path top = argv[1];
     bool written = write(top / "docs/api.md", millrace::api::reference_page());
     for (const millrace::api::Kind& kind : millrace::api::kinds()) {
-        const std::string text =
-            "# Written by api-manifests from operator/api: change it there.\n" +
-            millrace::api::to_yaml(kind.crd);
         const std::string name = kind.plural + ".yaml";
-        written = write(top / "crds" / name, text) && written;
-        written = write(top / "helm/crds" / name, text) && written;
+        written = write(top / "crds" / name, millrace::api::definition_file(kind)) && written;
+        written = write(top / "helm/templates/crds" / name, millrace::api::chart_template(kind)) &&
+                  written;
     }
     return written ? 0 : 1;
 }

@@ -173,4 +173,20 @@ RuleTable rule_table() {
     return table;
 }
 
+namespace {
+constexpr std::string_view origin =
+    "# Written by api-manifests from operator/api: change it there.\n";
+}
+
+std::string definition_file(const Kind& kind) {
+    return std::string(origin) + to_yaml(kind.crd);
+}
+
+std::string chart_template(const Kind& kind) {
+    Json crd = kind.crd;
+    crd["metadata"]["annotations"]["helm.sh/resource-policy"] = "keep";
+    return fmt::format("{}{{{{- if .Values.crds.install }}}}\n{}{{{{- end }}}}\n", origin,
+                       to_yaml(crd));
+}
+
 }  // namespace millrace::api

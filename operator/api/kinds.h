@@ -48,7 +48,11 @@ RuleTable rule_table();
 /// docs/api.md
 std::string reference_page();
 
-/// A definition as a YAML document, with `head` as comment lines above it.
+/// crds/PLURAL.yaml, and the same as a template of the chart, which keeps it on uninstall.
+std::string definition_file(const Kind& kind);
+std::string chart_template(const Kind& kind);
+
+/// Block style, short values on one line.
 std::string to_yaml(const kube::Json& object);
 
 }  // namespace millrace::api

@@ -1,0 +1,34 @@
+{{- define "millrace.name" -}}
+{{ .Release.Name | trunc 50 | trimSuffix "-" }}-operator
+{{- end }}
+{{- define "millrace.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "millrace.name" .) }}
+{{- else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
+{{- end }}
+{{- define "millrace.selector" -}}
+app.kubernetes.io/name: millrace-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+{{- define "millrace.labels" -}}
+{{ include "millrace.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+{{- define "millrace.rules" -}}
+- apiGroups: [millrace.dev]
+  resources: [clusters, topics, mirrorlinks]
+  verbs: [get, list, watch, update, patch]
+- apiGroups: [millrace.dev]
+  resources: [clusters/status, topics/status, mirrorlinks/status, clusters/finalizers, topics/finalizers, mirrorlinks/finalizers]
+  verbs: [get, update, patch]
+- apiGroups: [""]
+  resources: [pods, persistentvolumeclaims, services, configmaps, secrets]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
