@@ -66,6 +66,13 @@ struct ProposeIsr {
 
 using LeaderEffect = std::variant<AdvanceHighWatermark, ProposeIsr>;
 
+/// Whether an append is answered once the high watermark covers it, not at once. A sole replica's
+/// acks=1 waits too: whoever then asks for the end, reads or deletes records finds them, as in
+/// Kafka, where a lone leader's high watermark moves with its append.
+constexpr bool answered_at_high_watermark(std::int16_t acks, std::size_t replicas) {
+    return acks == -1 || (acks == 1 && replicas == 1);
+}
+
 class LeaderCore {
 public:
     struct Start {

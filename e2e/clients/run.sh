@@ -34,6 +34,7 @@ all_clients=$(cd "$here" && ls -d */client.sh | xargs -n1 dirname | tr '\n' ' ')
 clients=$all_clients
 if [ -n "$short" ]; then clients=$(grep -v '^#' "$here/short.txt" | tr '\n' ' '); fi
 if [ -n "$only" ]; then clients=${only//,/ }; fi
+limited=${CHECKS:-}
 checks=${CHECKS:-$all_checks}
 for client in $clients; do
   [ -f "$here/$client/client.sh" ] || { echo "no client called $client; there are: $all_clients" >&2; exit 2; }
@@ -84,7 +85,7 @@ run_client() {
     return
   fi
   asked=$checks
-  if [ -x "$here/$client/checks" ]; then asked=$("$here/$client/checks"); fi
+  if [ -z "$limited" ] && [ -x "$here/$client/checks" ]; then asked=$("$here/$client/checks"); fi
   mkfifo "$dir/answers"
   # timeout passes a signal on to the client and its processes, so nothing outlives this run.
   CHECKS=$asked timeout -k 5 "${CLIENT_SECONDS:-900}" "$here/$client/client.sh" run >"$dir/answers" 2>"$dir/stderr" &

@@ -76,7 +76,7 @@ MaybeRefusal check_name(const Image& image, const NewNames& names, std::string_v
         return refusal;
     }
     if (image.topics.find(name) != nullptr) {
-        return Refusal::make(KafkaError::topic_already_exists, "topic '{}' is there already", name);
+        return Refusal::make(KafkaError::topic_already_exists, "Topic '{}' already exists.", name);
     }
     return names.check(name);
 }

@@ -283,7 +283,8 @@ void Partition::append(Append request) {
             const Offset end = result.base + (batch->last_offset_delta() + std::int64_t{1});
             result.error = KafkaError::none;
             result.log_start = log_->start();
-            if (request.acks == -1 && end > leader_->high_watermark()) {
+            if (answered_at_high_watermark(request.acks, state_.replicas.size()) &&
+                end > leader_->high_watermark()) {
                 waiting_.emplace(end, Waiting{result, std::move(request.done), {}});
             } else {
                 request.done(result);
@@ -413,7 +414,7 @@ void Partition::finish_staged(Staged staged) {
     if (staged.request.stored) {
         staged.request.stored(staged.base, staged.end);
     }
-    if (staged.request.acks != -1) {
+    if (!answered_at_high_watermark(staged.request.acks, state_.replicas.size())) {
         staged.request.done(result);
         return;
     }

@@ -51,6 +51,14 @@ LeaderCore::Start start(std::vector<BrokerId> replicas, std::vector<BrokerId> is
     return s;
 }
 
+// A lone leader tells of a record when it can be read, whatever the producer asked for.
+TEST(LeaderCore, answers_a_sole_replicas_acks_one_at_the_high_watermark) {
+    EXPECT_TRUE(answered_at_high_watermark(-1, 3));
+    EXPECT_TRUE(answered_at_high_watermark(1, 1));
+    EXPECT_FALSE(answered_at_high_watermark(1, 3));
+    EXPECT_FALSE(answered_at_high_watermark(0, 1));
+}
+
 // A leader alone acknowledges what its disk has, not what its page cache has.
 TEST(LeaderCore, alone_the_high_watermark_follows_the_synced_end) {
     LeaderCore core{start({b1}, {b1})};
