@@ -1,0 +1,118 @@
+#include "operator/app/local_mode.h"
+
+#include <fmt/core.h>
+#include <fstream>
+#include <sstream>
+
+#include "operator/api/kinds.h"
+#include "operator/kube/client.h"
+#include "operator/kube/yaml.h"
+
+namespace millrace::op {
+
+namespace {
+
+std::filesystem::path beside_this_program(const char* name) {
+    std::error_code failed;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+    return failed ? std::filesystem::path(name) : self.parent_path() / name;
+}
+
+/// The kinds that a manifest may hold, as far as the API's paths need them.
+Result<kube::Kind> kind_of(const kube::Json& object) {
+    const std::string& kind = object["kind"].text();
+    for (const api::Kind& one : api::kinds()) {
+        if (one.name == kind && object["apiVersion"].text() == api::group_version) {
+            return kube::Kind{api::group_version, one.name, one.plural};
+        }
+    }
+    for (const kube::Kind& one : {kube::config_maps, kube::secrets}) {
+        if (one.kind == kind) {
+            return one;
+        }
+    }
+    return Error::make(Code::invalid,
+                       "{} {}: --manifest takes Cluster, Topic, MirrorLink, ConfigMap and Secret; "
+                       "use kubectl for the rest",
+                       kind, object["metadata"]["name"].text());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<local::LocalCluster>> start_local(const CommandLine& line, Logger log) {
+    local::LocalOptions options;
+    options.dir = line.local;
+    options.crds = api::crds();
+    for (const auto& [cel, holds] : api::rule_table()) {
+        options.rules.emplace(cel, holds);
+    }
+    options.broker_binary =
+        line.broker.empty() ? beside_this_program("millrace-broker") : line.broker;
+    if (!std::filesystem::exists(options.broker_binary)) {
+        return Error::make(Code::not_found, "{}: there is no broker; name one with --broker",
+                           options.broker_binary.string());
+    }
+    options.port = line.port;
+    options.log = std::move(log);
+    return local::LocalCluster::start(std::move(options));
+}
+
+Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesystem::path>& files,
+                                                const std::filesystem::path& kubeconfig,
+                                                Logger log) {
+    MR_TRY(auto credentials, kube::from_kubeconfig(kubeconfig));
+    const std::string space = credentials.space.empty() ? "default" : credentials.space;
+    kube::ClientOptions options;
+    options.field_manager = "manifest";
+    options.log = std::move(log);
+    MR_TRY(const auto api, kube::connect(std::move(credentials), std::move(options)));
+    std::vector<kube::Json> applied;
+    for (const auto& path : files) {
+        std::ifstream file(path, std::ios::binary);
+        if (!file) {
+            return Error::make(Code::not_found, "{}: can't be read", path.string());
+        }
+        std::ostringstream text;
+        text << file.rdbuf();
+        const auto documents = kube::parse_yaml(text.str());
+        if (!documents) {
+            return documents.error().with_context(path.string());
+        }
+        for (kube::Json object : *documents) {
+            if (!object["metadata"].has("namespace")) {
+                object["metadata"]["namespace"] = space;
+            }
+            MR_TRY(const auto kind, kind_of(object));
+            auto result = api->apply(kind, object);
+            if (!result) {
+                return result.error().with_context(path.string());
+            }
+            applied.push_back(*std::move(result));
+        }
+    }
+    return applied;
+}
+
+std::string greeting(const kube::Json& cluster, const std::vector<kube::Json>& applied,
+                     const std::filesystem::path& kubeconfig) {
+    const std::string& bootstrap = cluster["status"]["summary"]["bootstrap"].text();
+    std::string topic = "hello";
+    for (const kube::Json& object : applied) {
+        if (object["kind"].text() == "Topic") {
+            topic = object["spec"]["name"].text_or(object["metadata"]["name"].text());
+            break;
+        }
+    }
+    return fmt::format(
+        "Ready: Cluster {0} with {1} brokers, bootstrap {2}\n"
+        "\n"
+        "  produce   echo hello | kcat -b {2} -t {3} -P\n"
+        "  consume   kcat -b {2} -t {3} -C -o beginning -e\n"
+        "  scale     KUBECONFIG={4} kubectl edit cluster {0}\n"
+        "\n"
+        "Ctrl-C stops everything; the data stays.\n",
+        cluster["metadata"]["name"].text(), cluster["status"]["brokers"].size(), bootstrap, topic,
+        kubeconfig.string());
+}
+
+}  // namespace millrace::op

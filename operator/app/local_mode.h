@@ -1,0 +1,29 @@
+// operator/app/local_mode.h
+//
+// The world that local mode brings along: its API server with our kinds, and the manifests to begin
+// with.
+#pragma once
+
+#include <memory>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "operator/app/options.h"
+#include "operator/kube/api.h"
+#include "operator/kube/json.h"
+#include "operator/local/local_cluster.h"
+
+namespace millrace::op {
+
+Result<std::unique_ptr<local::LocalCluster>> start_local(const CommandLine& line, Logger log);
+
+/// Applies every document, as a person with kubectl would: by a field manager of its own.
+Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesystem::path>& files,
+                                                const std::filesystem::path& kubeconfig,
+                                                Logger log);
+
+/// What to try once a cluster is ready; for a person.
+std::string greeting(const kube::Json& cluster, const std::vector<kube::Json>& applied,
+                     const std::filesystem::path& kubeconfig);
+
+}  // namespace millrace::op

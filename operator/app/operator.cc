@@ -1,0 +1,304 @@
+#include "operator/app/operator.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <fmt/core.h>
+#include <mutex>
+#include <thread>
+
+#include "operator/brokers/client.h"
+#include "operator/kube/informer.h"
+#include "operator/kube/work_queue.h"
+#include "operator/planner/topic_planner.h"
+#include "operator/reconcile/cluster_reconciler.h"
+#include "operator/reconcile/topic_reconciler.h"
+#include "operator/render/names.h"
+#include "runtime/real/system_clock.h"
+
+namespace millrace::op {
+
+namespace {
+
+using kube::Json;
+using kube::ObjectKey;
+using kube::ObjectPtr;
+
+constexpr std::string_view cluster_lane = "cluster/";
+constexpr std::string_view topic_lane = "topics/";
+constexpr Duration not_leading_pause = 500ms;
+constexpr Duration not_synced_pause = 20ms;
+
+ObjectKey parse_key(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    return {std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
+}
+
+std::vector<kube::Informers::Wanted> wanted_kinds(const OperatorOptions& options) {
+    const kube::Selection ours{options.space, render::managed_selector()};
+    std::vector<kube::Informers::Wanted> wanted = {{reconcile::clusters, {options.space, ""}},
+                                                   {reconcile::topics, {options.space, ""}},
+                                                   {kube::pods, ours},
+                                                   {kube::claims, ours},
+                                                   {kube::services, ours},
+                                                   {kube::config_maps, ours},
+                                                   {kube::disruption_budgets, ours}};
+    if (options.around.admin_tls) {
+        wanted.push_back({kube::secrets, ours});
+    }
+    if (options.reads_nodes) {
+        wanted.push_back({kube::nodes, {}});
+    }
+    return wanted;
+}
+
+/// What of an object only we write: a change of that alone is no reason to look again.
+Json without_our_writes(const Json& object) {
+    Json rest = object;
+    rest.erase("status");
+    rest["metadata"].erase("resourceVersion");
+    return rest;
+}
+
+class RealOperator final : public Operator {
+public:
+    RealOperator(std::shared_ptr<kube::Api> api, OperatorOptions options)
+        : api_(std::move(api)), options_(std::move(options)), queue_(clock_) {}
+
+    ~RealOperator() override {
+        queue_.stop();
+        for (std::thread& worker : workers_) {
+            worker.join();
+        }
+        election_.reset();
+        directory_.reset();
+        events_.reset();
+        api_->stop();
+        informers_.reset();
+    }
+
+    void run(bool acts) {
+        brokers::DirectoryOptions reach;
+        reach.log = options_.log;
+        reach.on_news = [this](const std::string& cluster) { add_cluster(parse_key(cluster)); };
+        directory_ = brokers::make_directory(std::move(reach));
+        informers_ = kube::Informers::start(
+            api_, wanted_kinds(options_),
+            [this](const kube::Kind& kind, const kube::ObjectCache::Changed& change) {
+                on_news(kind, change);
+            },
+            options_.log);
+        {
+            const std::lock_guard lock(ready_mutex_);
+            is_built_ = true;
+        }
+        ready_.notify_all();
+        events_ =
+            kube::EventRecorder::start(api_, clock_, options_.election.identity, options_.log);
+        reconcile::Parts parts = make_parts();
+        cluster_reconciler_ = std::make_unique<reconcile::ClusterReconciler>(parts);
+        topic_reconciler_ = std::make_unique<reconcile::TopicReconciler>(std::move(parts));
+        if (!acts) {
+            return;
+        }
+        election_ = kube::Election::start(
+            api_, clock_, options_.election, [] {}, options_.on_lost, options_.log);
+        for (int i = 0; i < options_.workers; ++i) {
+            workers_.emplace_back([this] { work(); });
+        }
+    }
+
+    bool synced() const override { return informers_->synced(); }
+    bool leads() const override { return election_ && election_->leads(); }
+    Duration silence() const override { return informers_->silence(); }
+    std::size_t waiting() const override { return queue_.waiting(); }
+    std::vector<ObjectPtr> clusters() const override {
+        return informers_->cache(reconcile::clusters).all();
+    }
+
+    reconcile::ClusterReconciler& cluster_reconciler() { return *cluster_reconciler_; }
+    brokers::Directory& directory() { return *directory_; }
+    kube::ObjectCache& cache(const kube::Kind& kind) { return informers_->cache(kind); }
+
+private:
+    reconcile::Parts make_parts() {
+        reconcile::Parts parts;
+        parts.api = api_;
+        parts.cache = [this](const kube::Kind& kind) -> kube::ObjectCache& {
+            return informers_->cache(kind);
+        };
+        parts.brokers = directory_;
+        parts.events = events_.get();
+        parts.may_write = [this] { return leads(); };
+        parts.clock = &clock_;
+        parts.around = options_.around;
+        parts.reads_nodes = options_.reads_nodes;
+        parts.log = options_.log;
+        return parts;
+    }
+
+    void add_cluster(const ObjectKey& key) {
+        queue_.add(std::string(cluster_lane) + key.to_string());
+        queue_.add(std::string(topic_lane) + key.to_string());
+    }
+
+    /// On an informer's thread: only notes whose turn it is.
+    void on_news(const kube::Kind& kind, const kube::ObjectCache::Changed& change) {
+        const ObjectPtr& object = change.now ? change.now : change.before;
+        if (!object) {
+            return;
+        }
+        const bool only_ours =
+            change.before && change.now &&
+            without_our_writes(*change.before) == without_our_writes(*change.now);
+        if (kind == reconcile::clusters) {
+            add_cluster(kube::key_of(*object));
+        } else if (kind == reconcile::topics) {
+            const Json& reference = (*object)["spec"]["clusterRef"];
+            const std::string& own = (*object)["metadata"]["namespace"].text();
+            if (!only_ours) {
+                queue_.add(fmt::format("{}{}/{}", topic_lane, reference["namespace"].text_or(own),
+                                       reference["name"].text()));
+            }
+        } else if (kind == kube::nodes) {
+            if (!only_ours) {
+                on_node_change();
+            }
+        } else {
+            queue_.add(fmt::format("{}{}/{}", cluster_lane,
+                                   (*object)["metadata"]["namespace"].text(),
+                                   (*object)["metadata"]["labels"][render::label::cluster].text()));
+        }
+    }
+
+    void on_node_change() {
+        std::unique_lock lock(ready_mutex_);
+        if (!is_built_) {
+            return;  // Every cluster is looked at after the first list anyway.
+        }
+        lock.unlock();
+        for (const ObjectPtr& cluster : informers_->cache(reconcile::clusters).all()) {
+            queue_.add(std::string(cluster_lane) + kube::key_of(*cluster).to_string());
+        }
+    }
+
+    void work() {
+        {
+            std::unique_lock lock(ready_mutex_);
+            ready_.wait(lock, [this] { return is_built_; });
+        }
+        while (const auto key = queue_.take()) {
+            if (!informers_->synced()) {
+                queue_.done(*key, not_synced_pause);
+            } else if (!leads()) {
+                queue_.done(*key, not_leading_pause);
+            } else {
+                reconcile_one(*key);
+            }
+        }
+    }
+
+    void reconcile_one(const std::string& key) {
+        const bool is_cluster = key.starts_with(cluster_lane);
+        const ObjectKey object = parse_key(
+            std::string_view(key).substr((is_cluster ? cluster_lane : topic_lane).size()));
+        const auto outcome = is_cluster ? cluster_reconciler_->reconcile(object)
+                                        : topic_reconciler_->reconcile(object);
+        if (outcome) {
+            queue_.done(key, *outcome);
+            return;
+        }
+        // Somebody else was faster, or the world isn't there yet: the next look will tell.
+        const Code code = outcome.error().code();
+        const bool expected = code == Code::fenced || code == Code::exists ||
+                              code == Code::unavailable || code == Code::not_leader;
+        if (expected) {
+            MR_LOG(options_.log, info, "operator.will_retry", field("key", key),
+                   field("reason", outcome.error().message()));
+        } else {
+            MR_LOG(options_.log, warn, "operator.reconcile_failed", field("key", key),
+                   field("reason", outcome.error().to_string()));
+        }
+        queue_.failed(key);
+    }
+
+    const runtime::SystemClock clock_;
+    const std::shared_ptr<kube::Api> api_;
+    const OperatorOptions options_;
+    kube::WorkQueue queue_;
+    std::mutex ready_mutex_;
+    std::condition_variable ready_;
+    bool is_built_ = false;
+    std::shared_ptr<brokers::Directory> directory_;
+    std::unique_ptr<kube::EventRecorder> events_;
+    std::unique_ptr<kube::Informers> informers_;
+    std::unique_ptr<reconcile::ClusterReconciler> cluster_reconciler_;
+    std::unique_ptr<reconcile::TopicReconciler> topic_reconciler_;
+    std::unique_ptr<kube::Election> election_;
+    std::vector<std::thread> workers_;
+};
+
+/// Waits in small steps; for a program that is going to end anyway.
+template <typename Condition>
+bool wait_for(std::chrono::milliseconds at_most, const Condition& condition) {
+    const auto end = std::chrono::steady_clock::now() + at_most;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() >= end) {
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return true;
+}
+
+void reach_brokers(RealOperator& one, const OperatorOptions& options, const ObjectKey& key) {
+    std::vector<brokers::Endpoint> endpoints;
+    for (const ObjectPtr& pod : one.cache(kube::pods).all(key.space)) {
+        const auto facts = planner::facts_of(pod, "");
+        if ((*pod)["metadata"]["labels"][render::label::cluster].text() == key.name &&
+            facts.ready) {
+            endpoints.push_back(
+                {facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin), ""});
+        }
+    }
+    (void)options;
+    if (const auto admin = one.directory().reach(key.to_string(), endpoints, {})) {
+        wait_for(std::chrono::seconds(3), [&] { return admin->facts() != nullptr; });
+    }
+}
+
+}  // namespace
+
+std::unique_ptr<Operator> Operator::start(std::shared_ptr<kube::Api> api, OperatorOptions options) {
+    auto one = std::make_unique<RealOperator>(std::move(api), std::move(options));
+    one->run(true);
+    return one;
+}
+
+Result<std::vector<std::string>> dry_run(std::shared_ptr<kube::Api> api,
+                                         const OperatorOptions& options) {
+    RealOperator one(std::move(api), options);
+    one.run(false);
+    if (!wait_for(std::chrono::seconds(30), [&] { return one.synced(); })) {
+        return Error(Code::timed_out, "the API server didn't list everything within 30 s");
+    }
+    std::vector<std::string> lines;
+    for (const ObjectPtr& cluster : one.clusters()) {
+        const ObjectKey key = kube::key_of(*cluster);
+        reach_brokers(one, options, key);
+        MR_TRY(const auto plan, one.cluster_reconciler().plan(key));
+        if (!plan) {
+            continue;
+        }
+        lines.push_back(
+            fmt::format("{}: {} {}", key.to_string(), plan->status.phase, plan->status.message));
+        for (const planner::Action& action : plan->actions) {
+            lines.push_back("  " + planner::to_string(action));
+        }
+        if (plan->actions.empty()) {
+            lines.emplace_back("  nothing to do");
+        }
+    }
+    return lines;
+}
+
+}  // namespace millrace::op

@@ -1,0 +1,219 @@
+// millrace-operator: the process around one Operator.
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fmt/core.h>
+#include <memory>
+#include <string>
+#include <unistd.h>
+
+#include "operator/app/local_mode.h"
+#include "operator/app/operator.h"
+#include "operator/app/options.h"
+#include "operator/kube/client.h"
+#include "operator/kube/credentials.h"
+#include "runtime/real/stderr_log.h"
+
+namespace millrace::op {
+namespace {
+
+constexpr int exit_bad_usage = 2;
+constexpr auto longest_silence = std::chrono::minutes(10);
+
+int complain(const Error& error) {
+    fmt::print(stderr, "millrace-operator: {}\n", error.message());
+    return EXIT_FAILURE;
+}
+
+Level level_of(const std::string& text) {
+    for (const Level level : {Level::debug, Level::info, Level::warn, Level::error}) {
+        if (to_string(level) == text) {
+            return level;
+        }
+    }
+    return Level::info;
+}
+
+std::string text_of(const char* variable) {
+    const char* value = std::getenv(variable);
+    return value == nullptr ? "" : value;
+}
+
+std::string host_name() {
+    char name[256] = {};
+    return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+Result<kube::Credentials> find_credentials(const CommandLine& line) {
+    const std::filesystem::path named =
+        line.kubeconfig.empty() ? text_of("KUBECONFIG") : line.kubeconfig.string();
+    if (!named.empty()) {
+        return kube::from_kubeconfig(named, line.context);
+    }
+    return kube::from_pod("/var/run/secrets/kubernetes.io/serviceaccount",
+                          text_of("KUBERNETES_SERVICE_HOST"), text_of("KUBERNETES_SERVICE_PORT"));
+}
+
+OperatorOptions operator_options(const CommandLine& line, const kube::Credentials& credentials,
+                                 Logger log) {
+    const bool is_local = !line.local.empty();
+    OperatorOptions options;
+    const std::string own = credentials.space.empty() ? "default" : credentials.space;
+    const bool all = is_local || line.all_spaces;
+    options.space = all ? "" : (line.space.empty() ? own : line.space);
+    options.reads_nodes = is_local || line.reads_nodes;
+    options.around.image = line.image;
+    options.around.version = MILLRACE_VERSION;
+    options.around.domain = is_local ? "" : line.cluster_domain;
+    // Anywhere but on loopback, brokers let nobody near their admin endpoint without a certificate.
+    options.around.admin_tls = !is_local;
+    options.election.lease = {own, "millrace-operator"};
+    // DIR has one user at a time (its lock says so): after a crash the lease is still ours.
+    options.election.identity = !line.identity.empty() ? line.identity
+                                : is_local             ? "local"
+                                                       : host_name();
+    options.log = std::move(log);
+    return options;
+}
+
+bool is_ready(const kube::Json& cluster) {
+    for (const kube::Json& condition : cluster["status"]["conditions"].items()) {
+        if (condition["type"].text() == "Ready") {
+            return condition["status"].text() == "True" &&
+                   cluster["status"]["observedGeneration"].integer() ==
+                       cluster["metadata"]["generation"].integer();
+        }
+    }
+    return false;
+}
+
+/// Until a signal, or until nothing has been heard from the API server for too long.
+class Vigil {
+public:
+    Vigil(Operator& one, const std::vector<kube::Json>& applied, std::filesystem::path kubeconfig,
+          bool greets)
+        : operator_(one), applied_(applied), kubeconfig_(std::move(kubeconfig)), greets_(greets) {}
+
+    int keep(const sigset_t& stops, const std::atomic<bool>& lost) {
+        for (;;) {
+            // Short steps until there was something to greet with, then long ones.
+            const timespec step = greets_ ? timespec{0, 50'000'000} : timespec{1, 0};
+            if (sigtimedwait(&stops, nullptr, &step) > 0) {
+                return EXIT_SUCCESS;
+            }
+            if (lost) {
+                fmt::print(stderr, "millrace-operator: another operator leads now\n");
+                return EXIT_FAILURE;
+            }
+            if (operator_.silence() > longest_silence) {
+                fmt::print(stderr, "millrace-operator: the API server has been silent for {} min\n",
+                           longest_silence.count());
+                return EXIT_FAILURE;
+            }
+            greet_once();
+        }
+    }
+
+private:
+    void greet_once() {
+        if (!greets_ || !operator_.synced()) {
+            return;
+        }
+        for (const kube::ObjectPtr& cluster : operator_.clusters()) {
+            if (is_ready(*cluster)) {
+                fmt::print("{}", greeting(*cluster, applied_, kubeconfig_));
+                std::fflush(stdout);
+                greets_ = false;
+                return;
+            }
+        }
+    }
+
+    Operator& operator_;
+    const std::vector<kube::Json>& applied_;
+    const std::filesystem::path kubeconfig_;
+    bool greets_;
+};
+
+int run(const CommandLine& line, const sigset_t& stops) {
+    const Logger log(std::make_shared<runtime::DescriptorLogSink>(), level_of(line.log_level));
+    std::unique_ptr<local::LocalCluster> local;
+    CommandLine where = line;
+    if (!line.local.empty()) {
+        auto started = start_local(line, log);
+        if (!started) {
+            return complain(started.error());
+        }
+        local = *std::move(started);
+        where.kubeconfig = local->kubeconfig();
+    }
+    const auto credentials = find_credentials(where);
+    if (!credentials) {
+        return complain(credentials.error());
+    }
+    kube::ClientOptions client;
+    client.log = log;
+    auto api = kube::connect(*credentials, client);
+    if (!api) {
+        return complain(api.error());
+    }
+    OperatorOptions options = operator_options(line, *credentials, log);
+    if (line.dry_run) {
+        const auto lines = dry_run(*api, options);
+        if (!lines) {
+            return complain(lines.error());
+        }
+        for (const std::string& text : *lines) {
+            fmt::print("{}\n", text);
+        }
+        return EXIT_SUCCESS;
+    }
+    std::atomic<bool> lost = false;
+    options.on_lost = [&lost] { lost = true; };
+    auto one = Operator::start(*api, std::move(options));
+    std::vector<kube::Json> applied;
+    if (!line.manifests.empty()) {
+        auto result = apply_manifests(line.manifests, where.kubeconfig, log);
+        if (!result) {
+            return complain(result.error());
+        }
+        applied = *std::move(result);
+    }
+    const int status = Vigil(*one, applied, where.kubeconfig, !applied.empty()).keep(stops, lost);
+    one.reset();
+    if (local) {
+        local->stop(std::chrono::seconds(30));
+    }
+    return status;
+}
+
+}  // namespace
+}  // namespace millrace::op
+
+int main(int argc, char** argv) {
+    const auto line = millrace::op::parse_command_line(argc, argv);
+    if (!line) {
+        fmt::print(stderr, "millrace-operator: {}\n\n{}", line.error().message(),
+                   millrace::op::usage);
+        return millrace::op::exit_bad_usage;
+    }
+    if (line->help) {
+        fmt::print("{}", millrace::op::usage);
+        return EXIT_SUCCESS;
+    }
+    if (line->version) {
+        fmt::print("millrace-operator {}\n", MILLRACE_VERSION);
+        return EXIT_SUCCESS;
+    }
+    // Blocked before any thread exists, so that only sigtimedwait() sees them.
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return millrace::op::run(*line, stops);
+}

@@ -1,0 +1,146 @@
+// operator/brokers/facts.h
+//
+// What brokers say about a cluster and what they are asked to do, as plain values: what the planner
+// reads, and what a test makes up. client.h turns millrace.admin.v1 into these.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::brokers {
+
+enum class BrokerState { unknown, starting, recovering, running, draining, fenced, dead };
+
+struct BrokerFacts {
+    int id = -1;
+    std::string rack;
+    BrokerState state = BrokerState::unknown;
+    bool cordoned = false;
+    std::int64_t epoch = 0;
+    int replicas = 0;
+    int leaders = 0;
+    int lagging_replicas = 0;
+    int recovery_percent = 0;
+    std::string waiting_for;
+    friend bool operator==(const BrokerFacts&, const BrokerFacts&) = default;
+};
+
+struct PartitionFacts {
+    int total = 0;
+    int offline = 0;
+    int under_min_isr = 0;
+    int under_replicated = 0;
+    int rack_violations = 0;
+    int reassigning = 0;
+    friend bool operator==(const PartitionFacts&, const PartitionFacts&) = default;
+};
+
+/// One look at the cluster: all of it holds at the same metadata offset.
+struct ClusterFacts {
+    std::string cluster_id;
+    std::int64_t epoch = 0;
+    std::int64_t metadata_offset = 0;
+    int controller = -1;
+    std::map<int, BrokerFacts> brokers;
+    PartitionFacts partitions;
+    std::vector<int> voters;
+    friend bool operator==(const ClusterFacts&, const ClusterFacts&) = default;
+};
+
+struct RestartVerdict {
+    bool allowed = false;
+    bool partitions = false;  ///< Partitions forbid it: they would be offline or refuse writes.
+    bool quorum = false;      ///< The metadata quorum forbids it.
+    bool other = false;       ///< Something else does: a broker recovers, or isn't known.
+    std::string reason;       ///< The first blocker's sentence, and how many more there are.
+    friend bool operator==(const RestartVerdict&, const RestartVerdict&) = default;
+};
+
+struct RestartProgress {
+    bool caught_up = false;
+    int recovery_percent = 0;
+    int in_sync_percent = 0;
+    std::string waiting_for;
+    friend bool operator==(const RestartProgress&, const RestartProgress&) = default;
+};
+
+enum class PlanMode { repair, drain, scale_out };
+
+struct PlanWish {
+    PlanMode mode = PlanMode::scale_out;
+    std::vector<int> drain;
+    std::vector<int> lost;
+    std::map<std::string, int> replication_factors;
+    std::vector<std::string> exclude_topics;
+    int max_moves_per_broker = 0;
+    std::int64_t throttle_bytes_per_second = 0;
+    friend bool operator==(const PlanWish&, const PlanWish&) = default;
+};
+
+struct PlanFacts {
+    std::string hash;
+    int moves = 0;
+    std::int64_t bytes = 0;
+    int lower_bound = 0;
+    std::vector<std::string> unmet;  ///< A sentence each, with numbers.
+    friend bool operator==(const PlanFacts&, const PlanFacts&) = default;
+};
+
+enum class PlanState { none, planned, running, paused, cancelling, cancelled, done, failed };
+
+struct PlanProgress {
+    std::string hash;
+    PlanState state = PlanState::none;
+    int moves_total = 0;
+    int moves_done = 0;
+    int moves_in_flight = 0;
+    int moves_failed = 0;
+    std::int64_t bytes_total = 0;
+    std::int64_t bytes_done = 0;
+    std::int64_t bytes_per_second = 0;
+    std::int64_t eta_seconds = -1;
+    int lower_bound = 0;
+    std::string blocked_by;
+    friend bool operator==(const PlanProgress&, const PlanProgress&) = default;
+};
+
+// ---- Topics -------------------------------------------------------------------------------------
+
+using Settings = std::map<std::string, std::string, std::less<>>;
+
+struct TopicFacts {
+    std::string name;
+    std::string id;
+    int partitions = 0;
+    int replication_factor = 0;
+    int moving = 0;    ///< Partitions whose replicas are being changed.
+    Settings configs;  ///< Of its own.
+    friend bool operator==(const TopicFacts&, const TopicFacts&) = default;
+};
+
+struct NewTopic {
+    std::string name;
+    int partitions = 0;          ///< 0: the cluster's default.
+    int replication_factor = 0;  ///< 0: the cluster's default.
+    Settings configs;
+};
+
+struct SettingsChange {
+    std::string topic;  ///< Empty: the default of all brokers.
+    Settings set;
+    std::vector<std::string> remove;
+    friend bool operator==(const SettingsChange&, const SettingsChange&) = default;
+};
+
+/// How one of several asked-for things went: 0 is fine, else Kafka's error code.
+struct Outcome {
+    std::string name;
+    std::string id;  ///< Of a topic just created.
+    int kafka_error = 0;
+    std::string message;
+};
+
+}  // namespace millrace::brokers

@@ -1,0 +1,250 @@
+#include "operator/brokers/internal/convert.h"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+namespace millrace::brokers {
+
+namespace {
+
+Code code_of(grpc::StatusCode code) {
+    switch (code) {
+        case grpc::StatusCode::INVALID_ARGUMENT:
+            return Code::invalid;
+        case grpc::StatusCode::NOT_FOUND:
+            return Code::not_found;
+        case grpc::StatusCode::FAILED_PRECONDITION:
+            return Code::fenced;
+        case grpc::StatusCode::ABORTED:
+        case grpc::StatusCode::RESOURCE_EXHAUSTED:
+            return Code::busy;
+        case grpc::StatusCode::UNAVAILABLE:
+            return Code::unavailable;
+        case grpc::StatusCode::DEADLINE_EXCEEDED:
+            return Code::timed_out;
+        case grpc::StatusCode::PERMISSION_DENIED:
+        case grpc::StatusCode::UNAUTHENTICATED:
+            return Code::permission;
+        case grpc::StatusCode::UNIMPLEMENTED:
+            return Code::unsupported;
+        case grpc::StatusCode::CANCELLED:
+            return Code::cancelled;
+        default:
+            return Code::internal;
+    }
+}
+
+BrokerState from_proto(v1::BrokerState state) {
+    switch (state) {
+        case v1::BROKER_STATE_STARTING:
+            return BrokerState::starting;
+        case v1::BROKER_STATE_RECOVERING:
+            return BrokerState::recovering;
+        case v1::BROKER_STATE_RUNNING:
+            return BrokerState::running;
+        case v1::BROKER_STATE_DRAINING:
+            return BrokerState::draining;
+        case v1::BROKER_STATE_FENCED:
+            return BrokerState::fenced;
+        case v1::BROKER_STATE_DEAD:
+            return BrokerState::dead;
+        default:
+            return BrokerState::unknown;
+    }
+}
+
+PlanState from_proto(v1::PlanState state) {
+    switch (state) {
+        case v1::PLAN_STATE_PLANNED:
+            return PlanState::planned;
+        case v1::PLAN_STATE_RUNNING:
+            return PlanState::running;
+        case v1::PLAN_STATE_PAUSED:
+            return PlanState::paused;
+        case v1::PLAN_STATE_CANCELLING:
+        case v1::PLAN_STATE_ROLLING_BACK:
+            return PlanState::cancelling;
+        case v1::PLAN_STATE_CANCELLED:
+        case v1::PLAN_STATE_ROLLED_BACK:
+            return PlanState::cancelled;
+        case v1::PLAN_STATE_DONE:
+            return PlanState::done;
+        case v1::PLAN_STATE_FAILED:
+            return PlanState::failed;
+        default:
+            return PlanState::none;
+    }
+}
+
+v1::PlanMode to_proto(PlanMode mode) {
+    switch (mode) {
+        case PlanMode::repair:
+            return v1::PLAN_MODE_REPAIR;
+        case PlanMode::drain:
+            return v1::PLAN_MODE_DRAIN;
+        case PlanMode::scale_out:
+            return v1::PLAN_MODE_SCALE_OUT;
+    }
+    return v1::PLAN_MODE_UNSPECIFIED;
+}
+
+}  // namespace
+
+Error error_of(const grpc::Status& status, std::string_view call) {
+    return Error::make(code_of(status.error_code()), "{}: {}", call, status.error_message());
+}
+
+ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& cluster_id) {
+    ClusterFacts facts;
+    facts.cluster_id = cluster_id;
+    facts.epoch = health.epoch();
+    facts.metadata_offset = health.metadata_offset();
+    facts.controller = health.controller_id();
+    for (const v1::BrokerHealth& from : health.brokers()) {
+        BrokerFacts& to = facts.brokers[from.id()];
+        to.id = from.id();
+        to.rack = from.rack();
+        to.state = from_proto(from.state());
+        to.cordoned = from.cordoned();
+        to.epoch = from.broker_epoch();
+        to.replicas = from.replicas();
+        to.leaders = from.leaders();
+        to.lagging_replicas = from.lagging_replicas();
+        to.recovery_percent = from.recovery_percent();
+        to.waiting_for = from.waiting_for();
+    }
+    const v1::PartitionHealth& partitions = health.partitions();
+    facts.partitions = {partitions.total(),           partitions.offline(),
+                        partitions.under_min_isr(),   partitions.under_replicated(),
+                        partitions.rack_violations(), partitions.reassigning()};
+    for (const v1::Voter& voter : health.quorum().voters()) {
+        facts.voters.push_back(voter.id());
+    }
+    std::sort(facts.voters.begin(), facts.voters.end());
+    return facts;
+}
+
+RestartVerdict from_proto(const v1::RestartCheckResponse& response) {
+    RestartVerdict verdict;
+    verdict.allowed = response.allowed();
+    for (const v1::RestartBlocker& blocker : response.blockers()) {
+        const auto reason = blocker.reason();
+        const bool partition = reason == v1::RestartBlocker::REASON_OFFLINE ||
+                               reason == v1::RestartBlocker::REASON_UNDER_MIN_ISR;
+        const bool quorum = reason == v1::RestartBlocker::REASON_QUORUM;
+        verdict.partitions |= partition;
+        verdict.quorum |= quorum;
+        verdict.other |= !partition && !quorum;
+    }
+    if (response.blockers_size() > 0) {
+        verdict.reason = response.blockers(0).message();
+        if (response.blocker_count() > 1) {
+            verdict.reason += fmt::format(" (and {} more)", response.blocker_count() - 1);
+        }
+    }
+    return verdict;
+}
+
+RestartProgress from_proto(const v1::RestartProgressResponse& response) {
+    return {response.caught_up(), response.recovery_percent(), response.in_sync_percent(),
+            response.waiting_for()};
+}
+
+PlanFacts from_proto(const v1::Plan& plan) {
+    PlanFacts facts;
+    facts.hash = plan.hash();
+    facts.moves = plan.move_count();
+    facts.bytes = plan.move_bytes();
+    facts.lower_bound = plan.lower_bound_moves();
+    for (const v1::Unmet& unmet : plan.unmet()) {
+        facts.unmet.push_back(unmet.reason());
+    }
+    return facts;
+}
+
+PlanProgress from_proto(const v1::PlanProgress& from) {
+    PlanProgress to;
+    to.hash = from.hash();
+    to.state = from_proto(from.state());
+    to.moves_total = from.moves_total();
+    to.moves_done = from.moves_done();
+    to.moves_in_flight = from.moves_in_flight();
+    to.moves_failed = from.moves_failed();
+    to.bytes_total = from.bytes_total();
+    to.bytes_done = from.bytes_done();
+    to.bytes_per_second = from.bytes_per_second();
+    to.eta_seconds = from.eta_seconds();
+    to.lower_bound = from.lower_bound_moves();
+    if (from.blocked_size() > 0) {
+        to.blocked_by =
+            fmt::format("{}-{}: {}", from.blocked(0).partition().topic(),
+                        from.blocked(0).partition().partition(), from.blocked(0).reason());
+    }
+    return to;
+}
+
+TopicFacts from_proto(const v1::TopicDescription& from) {
+    TopicFacts to;
+    to.name = from.name();
+    to.id = from.id();
+    to.partitions = from.partitions_size();
+    for (const v1::PartitionDescription& partition : from.partitions()) {
+        const bool moving = partition.adding_size() + partition.removing_size() > 0;
+        to.moving += moving ? 1 : 0;
+        // What a moving partition will have: those being removed don't count.
+        const int factor = partition.replicas_size() - partition.removing_size();
+        to.replication_factor =
+            to.replication_factor == 0 ? factor : std::min(to.replication_factor, factor);
+    }
+    to.configs = {from.configs().begin(), from.configs().end()};
+    return to;
+}
+
+v1::PlanRebalanceRequest to_proto(const PlanWish& wish) {
+    v1::PlanRebalanceRequest request;
+    request.set_mode(to_proto(wish.mode));
+    request.mutable_drain()->Add(wish.drain.begin(), wish.drain.end());
+    request.mutable_lost()->Add(wish.lost.begin(), wish.lost.end());
+    for (const auto& [topic, factor] : wish.replication_factors) {
+        (*request.mutable_replication_factors())[topic] = factor;
+    }
+    for (const std::string& topic : wish.exclude_topics) {
+        request.add_exclude_topics(topic);
+    }
+    request.mutable_limits()->set_max_moves_per_broker(wish.max_moves_per_broker);
+    request.mutable_limits()->set_throttle_bytes_per_second(wish.throttle_bytes_per_second);
+    return request;
+}
+
+v1::AlterConfigsRequest to_proto(const std::vector<SettingsChange>& changes) {
+    v1::AlterConfigsRequest request;
+    for (const SettingsChange& change : changes) {
+        v1::ConfigAlterations& one = *request.add_resources();
+        one.mutable_resource()->set_type(change.topic.empty() ? v1::CONFIG_RESOURCE_TYPE_BROKER
+                                                              : v1::CONFIG_RESOURCE_TYPE_TOPIC);
+        one.mutable_resource()->set_name(change.topic);
+        for (const auto& [key, value] : change.set) {
+            v1::ConfigAlteration& alteration = *one.add_alterations();
+            alteration.set_key(key);
+            alteration.set_op(v1::ConfigAlteration::OP_SET);
+            alteration.set_value(value);
+        }
+        for (const std::string& key : change.remove) {
+            v1::ConfigAlteration& alteration = *one.add_alterations();
+            alteration.set_key(key);
+            alteration.set_op(v1::ConfigAlteration::OP_DELETE);
+        }
+    }
+    return request;
+}
+
+std::vector<Outcome> from_proto(const v1::AlterConfigsResponse& response) {
+    std::vector<Outcome> outcomes;
+    for (const v1::AlteredResource& one : response.resources()) {
+        outcomes.push_back(
+            {one.resource().name(), "", one.error().kafka_error(), one.error().message()});
+    }
+    return outcomes;
+}
+
+}  // namespace millrace::brokers

@@ -1,0 +1,182 @@
+#include "operator/certificates/certificates.h"
+
+#include <memory>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+namespace millrace::certificates {
+
+namespace {
+
+template <auto free>
+struct Freed {
+    template <typename T>
+    void operator()(T* object) const {
+        free(object);
+    }
+};
+using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
+using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
+
+/// Clocks differ: a certificate is valid a little before it is made.
+constexpr Duration clock_difference = std::chrono::minutes(5);
+
+Error failed(const char* what) {
+    char reason[256] = "unknown";
+    if (const unsigned long code = ERR_get_error(); code != 0) {
+        ERR_error_string_n(code, reason, sizeof reason);
+    }
+    ERR_clear_error();
+    return Error::make(Code::internal, "{}: {}", what, reason);
+}
+
+std::string text_of(BIO* bio) {
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio, &data);
+    return std::string(data, static_cast<std::size_t>(size));
+}
+
+Bio bio_of(const std::string& text) {
+    return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+Certificate read_certificate(const std::string& pem) {
+    return Certificate(PEM_read_bio_X509(bio_of(pem).get(), nullptr, nullptr, nullptr));
+}
+
+Key read_key(const Secret& pem) {
+    return Key(PEM_read_bio_PrivateKey(bio_of(pem.reveal()).get(), nullptr, nullptr, nullptr));
+}
+
+bool add_extension(X509* certificate, X509* issuer, int kind, const std::string& value) {
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str());
+    if (extension == nullptr) {
+        return false;
+    }
+    const bool added = X509_add_ext(certificate, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return added;
+}
+
+bool set_serial(X509* certificate) {
+    unsigned char bytes[16];
+    if (RAND_bytes(bytes, sizeof bytes) != 1) {
+        return false;
+    }
+    bytes[0] &= 0x7fU;  // Positive.
+    std::unique_ptr<BIGNUM, Freed<BN_free>> number(BN_bin2bn(bytes, sizeof bytes, nullptr));
+    return number &&
+           BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
+}
+
+bool set_time(ASN1_TIME* to, Timestamp at) {
+    return ASN1_TIME_set(to, static_cast<std::time_t>(at.milliseconds / 1000)) != nullptr;
+}
+
+/// Everything but extensions and signature.
+Certificate begin_certificate(const std::string& name, Validity validity, EVP_PKEY* key) {
+    Certificate made(X509_new());
+    const Timestamp from{validity.from.milliseconds - to_milliseconds(clock_difference)};
+    if (!made || X509_set_version(made.get(), 2) != 1 || !set_serial(made.get()) ||
+        !set_time(X509_getm_notBefore(made.get()), from) ||
+        !set_time(X509_getm_notAfter(made.get()), validity.from + validity.length) ||
+        X509_set_pubkey(made.get(), key) != 1) {
+        return nullptr;
+    }
+    // A common name has at most 64 characters; names that matter are in the extension.
+    const std::string common = name.substr(0, 64);
+    X509_NAME* subject = X509_get_subject_name(made.get());
+    const auto* bytes = reinterpret_cast<const unsigned char*>(common.data());
+    if (X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, bytes,
+                                   static_cast<int>(common.size()), -1, 0) != 1) {
+        return nullptr;
+    }
+    return made;
+}
+
+Result<KeyPair> to_pem(X509* certificate, EVP_PKEY* key) {
+    const Bio first(BIO_new(BIO_s_mem()));
+    const Bio second(BIO_new(BIO_s_mem()));
+    if (PEM_write_bio_X509(first.get(), certificate) != 1 ||
+        PEM_write_bio_PrivateKey(second.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+        return failed("writing a certificate");
+    }
+    return KeyPair{text_of(first.get()), Secret(text_of(second.get()))};
+}
+
+std::string joined_names(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) {
+        text += (text.empty() ? "DNS:" : ",DNS:") + name;
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<KeyPair> make_authority(const std::string& name, Validity validity) {
+    const Key key(EVP_EC_gen("P-256"));
+    const Certificate made = key ? begin_certificate(name, validity, key.get()) : nullptr;
+    if (!made || X509_set_issuer_name(made.get(), X509_get_subject_name(made.get())) != 1 ||
+        !add_extension(made.get(), made.get(), NID_basic_constraints,
+                       "critical,CA:TRUE,pathlen:0") ||
+        !add_extension(made.get(), made.get(), NID_key_usage, "critical,keyCertSign,cRLSign") ||
+        !add_extension(made.get(), made.get(), NID_subject_key_identifier, "hash") ||
+        X509_sign(made.get(), key.get(), EVP_sha256()) == 0) {
+        return failed("making an authority");
+    }
+    return to_pem(made.get(), key.get());
+}
+
+Result<KeyPair> issue(const KeyPair& authority, const Wanted& wanted) {
+    const Certificate issuer = read_certificate(authority.certificate_pem);
+    const Key issuer_key = read_key(authority.key_pem);
+    if (!issuer || !issuer_key) {
+        return failed("reading the authority");
+    }
+    const Key key(EVP_EC_gen("P-256"));
+    const Certificate made =
+        key ? begin_certificate(wanted.name, wanted.validity, key.get()) : nullptr;
+    const char* uses = wanted.serves ? "serverAuth,clientAuth" : "clientAuth";
+    if (!made || X509_set_issuer_name(made.get(), X509_get_subject_name(issuer.get())) != 1 ||
+        !add_extension(made.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") ||
+        !add_extension(made.get(), issuer.get(), NID_key_usage, "critical,digitalSignature") ||
+        !add_extension(made.get(), issuer.get(), NID_ext_key_usage, uses) ||
+        !add_extension(made.get(), issuer.get(), NID_authority_key_identifier, "keyid") ||
+        (!wanted.dns_names.empty() && !add_extension(made.get(), issuer.get(), NID_subject_alt_name,
+                                                     joined_names(wanted.dns_names))) ||
+        X509_sign(made.get(), issuer_key.get(), EVP_sha256()) == 0) {
+        return failed("issuing a certificate");
+    }
+    return to_pem(made.get(), key.get());
+}
+
+bool belongs_together(const KeyPair& pair, const std::string& authority_pem) {
+    const Certificate certificate = read_certificate(pair.certificate_pem);
+    const Certificate authority = read_certificate(authority_pem);
+    const Key key = read_key(pair.key_pem);
+    const bool fine = certificate && authority && key &&
+                      X509_check_private_key(certificate.get(), key.get()) == 1 &&
+                      X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) == 1;
+    ERR_clear_error();
+    return fine;
+}
+
+Result<Timestamp> end_of_validity(const std::string& certificate_pem) {
+    const Certificate certificate = read_certificate(certificate_pem);
+    std::tm parts{};
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &parts) != 1) {
+        return failed("reading a certificate");
+    }
+    return Timestamp{static_cast<std::int64_t>(timegm(&parts)) * 1000};
+}
+
+}  // namespace millrace::certificates

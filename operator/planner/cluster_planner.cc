@@ -1,0 +1,91 @@
+#include "operator/planner/cluster_planner.h"
+
+#include <fmt/core.h>
+
+#include "base/overloaded.h"
+#include "operator/planner/internal/draft.h"
+#include "operator/render/broker_config.h"
+
+namespace millrace::planner {
+
+void check_spec(Draft& draft) {
+    const api::ClusterSpec& spec = draft.world.cluster.spec;
+    for (const render::Problem& problem : render::check_config(spec.config)) {
+        draft.problems.push_back(problem.field + ": " + problem.message);
+    }
+    for (const api::ListenerSpec& listener : spec.listeners) {
+        if (listener.tls || listener.auth != api::ListenerAuth::none) {
+            draft.problems.push_back(
+                fmt::format("spec.listeners[{}]: TLS and authentication of clients come with the "
+                            "brokers' security; set tls: false and auth: None",
+                            listener.name));
+        }
+    }
+    if (spec.controllers) {
+        draft.problems.emplace_back(
+            "spec.controllers: a quorum of its own isn't offered yet; remove it and the first "
+            "brokers carry the quorum");
+    }
+    if (spec.rolling.revision &&
+        (*spec.rolling.revision < 1 || *spec.rolling.revision > render::newest_template)) {
+        draft.problems.push_back(fmt::format("spec.rolling.revision: this operator knows 1 to {}",
+                                             render::newest_template));
+    }
+}
+
+Plan plan_cluster(const World& world) {
+    Draft draft(world);
+    check_spec(draft);
+    const bool act = draft.problems.empty() && !world.cluster.spec.paused &&
+                     world.cluster.metadata.deletion_timestamp.empty();
+    if (act) {
+        plan_services(draft);
+        plan_certificates(draft);
+        plan_volumes(draft);
+        plan_pods(draft);
+        plan_configs(draft);
+        plan_scale(draft);
+        // A roll and a step of leaving would be two disruptions: one waits.
+        bool disrupts = false;
+        for (const Action& action : draft.plan.actions) {
+            disrupts |= action.needs_fresh_look;
+        }
+        if (!disrupts) {
+            plan_roll(draft);
+        }
+        plan_garbage(draft);
+    }
+    fill_status(draft);
+    return std::move(draft.plan);
+}
+
+std::string to_string(const Action& action) {
+    const auto name = [](const Json& object) {
+        return fmt::format("{} {}", object["kind"].text(), object["metadata"]["name"].text());
+    };
+    const std::string what = std::visit(
+        Overloaded{
+            [&](const Apply& act) { return "apply " + name(act.object); },
+            [&](const Create& act) { return "create " + name(act.object); },
+            [](const Remove& act) {
+                return fmt::format("delete {} {}", act.kind.kind, act.key.name);
+            },
+            [](const Cordon& act) {
+                return fmt::format("{} {} brokers", act.cordoned ? "cordon" : "uncordon",
+                                   act.brokers.size());
+            },
+            [](const Unregister& act) { return fmt::format("unregister broker {}", act.broker); },
+            [](const StartPlan& act) { return "start plan " + act.hash; },
+            [](const CancelPlan& act) { return "cancel plan " + act.hash; },
+            [](const IssueAuthority&) -> std::string { return "make a certificate authority"; },
+            [](const IssueCertificate& act) { return "issue certificate " + act.secret; },
+            [](const AlterDefaults& act) {
+                return fmt::format("alter {} settings of running brokers",
+                                   act.change.set.size() + act.change.remove.size());
+            },
+        },
+        action.act);
+    return what + ": " + action.why;
+}
+
+}  // namespace millrace::planner

@@ -1,0 +1,83 @@
+// operator/planner/cluster_planner.h
+//
+// From the world to what is to be done about one cluster, and what its status says. Pure: the same
+// world gives the same plan, and a world that is as wanted gives no action, so that a settled
+// cluster is never written to. Lanes are independent; within one, actions are done in order and
+// stop at the first that fails.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "operator/planner/world.h"
+
+namespace millrace::planner {
+
+enum class Lane { services, certificates, volumes, configs, pods, roll, scale, garbage };
+
+struct Apply {
+    kube::Kind kind;
+    Json object;
+};
+struct Create {
+    kube::Kind kind;
+    Json object;
+};
+/// Only this very object.
+struct Remove {
+    kube::Kind kind;
+    kube::ObjectKey key;
+    std::string uid;
+};
+struct Cordon {
+    std::vector<int> brokers;
+    bool cordoned = true;
+};
+struct Unregister {
+    int broker = -1;
+};
+struct StartPlan {
+    std::string hash;
+};
+struct CancelPlan {
+    std::string hash;
+};
+struct AlterDefaults {
+    brokers::SettingsChange change;
+};
+struct IssueAuthority {};
+struct IssueCertificate {
+    std::string secret;
+    std::string common_name;
+    std::vector<std::string> dns_names;
+    int broker = -1;  ///< -1: the operator's own.
+};
+using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
+                         AlterDefaults, IssueAuthority, IssueCertificate>;
+
+struct Action {
+    Lane lane;
+    Act act;
+    std::string event;  ///< "BrokerRestarted": what kubectl describe shows; empty: not worth it.
+    std::string why;    ///< One sentence for a person.
+    /// Takes something down or away: only after everything was read again and the plan, drawn anew,
+    /// still says so.
+    bool needs_fresh_look = false;
+};
+
+struct Plan {
+    std::vector<Action> actions;
+    std::vector<Question> questions;  ///< Ask, add the answers to the world, plan again.
+    api::ClusterStatus status;
+    /// When to look again though nothing tells us to; none: only when there is news.
+    std::optional<Duration> again;
+};
+
+Plan plan_cluster(const World& world);
+
+/// "create Pod main-0: broker 0 is wanted and has no pod"
+std::string to_string(const Action& action);
+
+}  // namespace millrace::planner

@@ -1,0 +1,63 @@
+// operator/planner/internal/draft.h
+//
+// A plan in the making: what the lanes share. Each lane is a function that reads the draft's view
+// of the world and adds actions, questions and what the status should say.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "operator/planner/cluster_planner.h"
+#include "operator/planner/ledger.h"
+#include "operator/planner/members.h"
+#include "operator/render/names.h"
+
+namespace millrace::planner {
+
+struct Draft {
+    explicit Draft(const World& the_world);
+
+    const World& world;
+    render::Subject subject;
+    std::string cluster_id;
+    Membership membership;
+    std::map<int, PodFacts> pods;          ///< By broker.
+    std::map<int, std::string> revisions;  ///< That each wanted member's pod should have.
+    Ledger ledger;
+    Plan plan;
+
+    // Said by lanes, for the status.
+    std::vector<std::string> problems;  ///< Of the spec.
+    std::map<int, std::string> waits;   ///< What a broker waits for.
+    std::string roll_waits;
+    std::string scale_waits;
+    bool scale_refused = false;
+    std::string racks_problem;
+    std::string balance_problem;  ///< Why replicas can't be moved by us.
+    std::optional<api::RebalanceStatus> rebalance;
+    int missing_certificates = 0;
+
+    const std::string& name() const { return world.cluster.metadata.name; }
+    const std::string& space() const { return world.cluster.metadata.space; }
+    const brokers::BrokerFacts* broker(int id) const;
+    std::string rack_of(int id) const;
+    ObjectPtr find(const std::vector<ObjectPtr>& objects, const std::string& name) const;
+    bool is_outdated(int id) const;
+    void act(Lane lane, Act what, std::string event, std::string why, bool fresh_look = false);
+    Remove removal(const kube::Kind& kind, const Json& object) const;
+};
+
+void check_spec(Draft& draft);  ///< Fills problems.
+void plan_services(Draft& draft);
+void plan_certificates(Draft& draft);
+void plan_volumes(Draft& draft);
+void plan_pods(Draft& draft);
+void plan_configs(Draft& draft);
+void plan_roll(Draft& draft);
+void plan_scale(Draft& draft);
+void plan_garbage(Draft& draft);
+void fill_status(Draft& draft);
+
+}  // namespace millrace::planner

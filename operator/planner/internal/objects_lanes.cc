@@ -1,0 +1,272 @@
+// Services, disks, pods, settings and what is left over: the lanes that take nothing down.
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "operator/planner/internal/draft.h"
+#include "operator/render/broker_config.h"
+
+namespace millrace::planner {
+
+namespace {
+
+/// Adds an Apply if the stored object doesn't say all of this already.
+void keep(Draft& draft, Lane lane, const kube::Kind& kind, const std::vector<ObjectPtr>& stored,
+          Json wanted, std::string why) {
+    const ObjectPtr found = draft.find(stored, std::as_const(wanted)["metadata"]["name"].text());
+    if (found && render::is_applied(wanted, *found)) {
+        return;
+    }
+    draft.act(lane, Apply{kind, std::move(wanted)}, "", std::move(why));
+}
+
+bool has_service_per_broker(const api::ListenerSpec& listener) {
+    return listener.type != api::ListenerType::internal;
+}
+
+void keep_claim(Draft& draft, const render::Member& member, const api::VolumeSpec& volume,
+                const std::string& voters) {
+    Json wanted = render::claim(draft.subject, member, volume, draft.cluster_id, voters);
+    const ObjectPtr found =
+        draft.find(draft.world.claims, std::as_const(wanted)["metadata"]["name"].text());
+    if (found) {
+        const Json& stored = *found;
+        const auto size =
+            api::Quantity::parse(stored["spec"]["resources"]["requests"]["storage"].text());
+        if (size && *size >= volume.size) {
+            wanted["spec"]["resources"]["requests"]["storage"] =
+                stored["spec"]["resources"]["requests"]["storage"];  // Disks only grow.
+        }
+        const bool must_lose_owner = stored["metadata"].has("ownerReferences") &&
+                                     !std::as_const(wanted)["metadata"].has("ownerReferences");
+        const bool is_back = stored["metadata"]["labels"].has(render::label::retired);
+        if (!must_lose_owner && !is_back && render::is_applied(wanted, stored)) {
+            return;
+        }
+    }
+    draft.act(Lane::volumes, Apply{kube::claims, std::move(wanted)}, "",
+              fmt::format("broker {} keeps its data in volume {}", member.id, volume.id));
+}
+
+std::string voters_text(const std::vector<int>& voters) {
+    std::string text;
+    for (const int id : voters) {
+        text += (text.empty() ? "" : ",") + std::to_string(id);
+    }
+    return text;
+}
+
+/// "host:port" of one broker's own service or node; empty until it is known.
+std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener) {
+    const ObjectPtr service = draft.find(
+        draft.world.services, render::broker_service_name(draft.name(), id, listener.name));
+    std::string host;
+    std::int64_t port = listener.port;
+    if (service && listener.type == api::ListenerType::cluster_ip) {
+        host = (*service)["spec"]["clusterIP"].text();
+    } else if (service && listener.type == api::ListenerType::load_balancer) {
+        const Json& ingress = (*service)["status"]["loadBalancer"]["ingress"][0];
+        host = ingress["hostname"].text_or(ingress["ip"].text());
+    } else if (service && listener.type == api::ListenerType::node_port) {
+        port = (*service)["spec"]["ports"][0]["nodePort"].integer();
+        const auto pod = draft.pods.find(id);
+        const auto node = pod == draft.pods.end() ? draft.world.nodes.end()
+                                                  : draft.world.nodes.find(pod->second.node);
+        host = node == draft.world.nodes.end() ? "" : node->second.address;
+    }
+    if (listener.advertised) {
+        host = listener.advertised->host;
+        if (const std::size_t at = host.find("{id}"); at != std::string::npos) {
+            host.replace(at, 4, std::to_string(id));
+        }
+        port = listener.advertised->port.value_or(static_cast<std::int32_t>(port));
+    }
+    return host.empty() || port == 0 ? "" : fmt::format("{}:{}", host, port);
+}
+
+std::string host_of(const Draft& draft, int id) {
+    const auto pod = draft.pods.find(id);
+    return render::host_of(draft.subject, id, pod == draft.pods.end() ? "" : pod->second.ip);
+}
+
+/// What the settings of a broker still wait for; empty: all is known.
+std::string fill_addresses(Draft& draft, int id, render::BrokerSettings& settings) {
+    settings.host = host_of(draft, id);
+    if (settings.host.empty()) {
+        return "its pod has no address yet";
+    }
+    for (const int voter : draft.membership.voters) {
+        std::string host = host_of(draft, voter);
+        if (host.empty()) {
+            return fmt::format("the pod of voter {} has no address yet", voter);
+        }
+        settings.voters.push_back({voter, std::move(host)});
+    }
+    for (const api::ListenerSpec& listener : settings.listeners) {
+        if (!has_service_per_broker(listener) && !listener.advertised) {
+            continue;
+        }
+        std::string address = outside_address(draft, id, listener);
+        if (address.empty()) {
+            return fmt::format("listener {} has no address yet", listener.name);
+        }
+        settings.advertised[listener.name] = std::move(address);
+    }
+    return "";
+}
+
+/// Settings that running brokers take are changed in them, once the files that they started with
+/// say something else: the files follow only after that, so a crash in between loses nothing.
+/// False: they must first, and nobody answers.
+bool alter_running(Draft& draft) {
+    const api::Texts& wanted = draft.world.cluster.spec.config;
+    brokers::SettingsChange change;
+    for (const auto& [id, pod] : draft.pods) {
+        for (const Json& volume : (*pod.object)["spec"]["volumes"].items()) {
+            const ObjectPtr file =
+                draft.find(draft.world.config_maps, volume["configMap"]["name"].text());
+            if (!file || broker_of(*file) != id) {
+                continue;
+            }
+            const api::Texts had = render::settings_in((*file)["data"]["server.properties"].text());
+            for (const auto& [key, value] : wanted) {
+                const auto before = had.find(key);
+                if (render::is_dynamic(key) && (before == had.end() || before->second != value)) {
+                    change.set[key] = value;
+                }
+            }
+            for (const auto& [key, value] : had) {
+                if (render::is_dynamic(key) && !wanted.contains(key)) {
+                    change.remove.push_back(key);
+                }
+            }
+        }
+    }
+    if (change.set.empty() && change.remove.empty()) {
+        return true;
+    }
+    std::sort(change.remove.begin(), change.remove.end());
+    change.remove.erase(std::unique(change.remove.begin(), change.remove.end()),
+                        change.remove.end());
+    if (!draft.world.brokers) {
+        return false;
+    }
+    draft.act(Lane::configs, AlterDefaults{std::move(change)}, "SettingsChanged",
+              "these settings need no restart");
+    return true;
+}
+
+}  // namespace
+
+void plan_services(Draft& draft) {
+    const auto& services = draft.world.services;
+    keep(draft, Lane::services, kube::services, services, render::headless_service(draft.subject),
+         "brokers find each other by it");
+    keep(draft, Lane::services, kube::services, services, render::bootstrap_service(draft.subject),
+         "clients find brokers by it");
+    for (const api::ListenerSpec& listener : api::all_listeners(draft.world.cluster.spec)) {
+        if (!has_service_per_broker(listener)) {
+            continue;
+        }
+        for (const auto& [id, member] : draft.membership.wanted) {
+            keep(draft, Lane::services, kube::services, services,
+                 render::broker_service(draft.subject, id, listener),
+                 fmt::format("broker {} is reached by listener {}", id, listener.name));
+        }
+    }
+    keep(draft, Lane::services, kube::disruption_budgets, draft.world.budgets,
+         render::disruption_budget(draft.subject, draft.ledger.budget()),
+         draft.ledger.budget() > 0 ? "one broker may be evicted" : "no broker may be evicted now");
+}
+
+void plan_volumes(Draft& draft) {
+    const std::string voters = voters_text(draft.membership.voters);
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (member.pool.storage.ephemeral) {
+            continue;
+        }
+        for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
+            keep_claim(draft, member, volume, voters);
+        }
+    }
+}
+
+void plan_pods(Draft& draft) {
+    for (const auto& [id, member] : draft.membership.wanted) {
+        const auto pod = draft.pods.find(id);
+        if (pod == draft.pods.end()) {
+            draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, member)},
+                      "BrokerCreated", fmt::format("broker {} has no pod", id));
+            draft.waits[id] = "its pod is being created";
+        } else if (pod->second.ended && !pod->second.going) {
+            draft.act(Lane::pods, draft.removal(kube::pods, *pod->second.object), "BrokerReplaced",
+                      fmt::format("the pod of broker {} has ended and is made anew", id));
+        } else if (pod->second.going) {
+            draft.waits[id] = "its old pod is ending";
+        }
+    }
+}
+
+void plan_configs(Draft& draft) {
+    const bool files_may_change = alter_running(draft);
+    for (const auto& [id, member] : draft.membership.wanted) {
+        const bool has_file =
+            draft.find(draft.world.config_maps,
+                       render::config_name(draft.name(), id, draft.revisions.at(id))) != nullptr;
+        if (draft.is_outdated(id) || (has_file && !files_may_change)) {
+            continue;  // It keeps the settings that it runs with until its turn comes.
+        }
+        render::BrokerSettings settings;
+        settings.cluster_id = draft.cluster_id;
+        settings.id = id;
+        settings.controller = member.controller;
+        settings.listeners = api::all_listeners(draft.world.cluster.spec);
+        settings.config = draft.world.cluster.spec.config;
+        settings.admin_tls = draft.world.around.admin_tls;
+        for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
+            settings.volumes.push_back(volume.id);
+        }
+        if (std::string wait = fill_addresses(draft, id, settings); !wait.empty()) {
+            draft.waits.emplace(id, std::move(wait));
+            continue;
+        }
+        keep(draft, Lane::configs, kube::config_maps, draft.world.config_maps,
+             render::config_map(draft.subject, member, render::properties_text(settings)),
+             fmt::format("settings of broker {}", id));
+    }
+}
+
+void plan_garbage(Draft& draft) {
+    std::set<std::string> needed;
+    for (const auto& [id, pod] : draft.pods) {
+        for (const Json& volume : (*pod.object)["spec"]["volumes"].items()) {
+            needed.insert(volume["configMap"]["name"].text());
+        }
+    }
+    for (const auto& [id, member] : draft.membership.wanted) {
+        needed.insert(render::config_name(draft.name(), id, draft.revisions.at(id)));
+        needed.insert(render::certificate_name(draft.name(), id));
+        for (const api::ListenerSpec& listener : api::all_listeners(draft.world.cluster.spec)) {
+            if (has_service_per_broker(listener)) {
+                needed.insert(render::broker_service_name(draft.name(), id, listener.name));
+            }
+        }
+    }
+    const auto sweep = [&](const kube::Kind& kind, const std::vector<ObjectPtr>& objects) {
+        for (const ObjectPtr& object : objects) {
+            const auto id = broker_of(*object);
+            const std::string& name = (*object)["metadata"]["name"].text();
+            // Only what is one broker's own; and a leaving broker still needs it.
+            if (!id || needed.contains(name) || draft.membership.leaving.contains(*id) ||
+                (*object)["metadata"].has("deletionTimestamp")) {
+                continue;
+            }
+            draft.act(Lane::garbage, draft.removal(kind, *object), "",
+                      fmt::format("nothing uses it any more (broker {})", *id));
+        }
+    };
+    sweep(kube::config_maps, draft.world.config_maps);
+    sweep(kube::services, draft.world.services);
+    sweep(kube::secrets, draft.world.secrets);
+}
+
+}  // namespace millrace::planner

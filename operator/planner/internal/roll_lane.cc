@@ -1,0 +1,116 @@
+// Bringing brokers to what the spec says now, one step at a time.
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "operator/planner/internal/draft.h"
+
+namespace millrace::planner {
+
+namespace {
+
+/// Unready ones first, then by id, the active controller last.
+std::vector<int> in_turn(const Draft& draft) {
+    std::vector<int> ids;
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (draft.is_outdated(id) && !draft.pods.at(id).going) {
+            ids.push_back(id);
+        }
+    }
+    const int controller = draft.world.brokers ? draft.world.brokers->controller : -1;
+    const auto rank = [&](int id) {
+        if (!draft.pods.at(id).ready) {
+            return 0;
+        }
+        return id == controller ? 2 : 1;
+    };
+    std::sort(ids.begin(), ids.end(),
+              [&](int a, int b) { return std::pair(rank(a), a) < std::pair(rank(b), b); });
+    return ids;
+}
+
+bool is_held(const Draft& draft, int id) {
+    const auto& hold = draft.world.cluster.spec.rolling.hold;
+    return std::find(hold.begin(), hold.end(), id) != hold.end();
+}
+
+/// It doesn't serve and won't with what it was made with: replacing it takes nothing from anybody.
+bool is_hopeless(const Draft& draft, int id) {
+    const PodFacts& pod = draft.pods.at(id);
+    const brokers::BrokerFacts* facts = draft.broker(id);
+    const bool serves = facts != nullptr && (facts->state == brokers::BrokerState::running ||
+                                             facts->state == brokers::BrokerState::recovering);
+    return !pod.ready && !pod.trouble.empty() && !serves;
+}
+
+/// Partitions that can't survive any restart (one replica, or min ISR equal to it) don't hold up a
+/// roll for ever, unless the spec says so. Only asked while everybody is in sync.
+bool may_go_on(const Draft& draft, const brokers::RestartVerdict& verdict) {
+    if (verdict.allowed) {
+        return true;
+    }
+    const bool allow =
+        draft.world.cluster.spec.rolling.unsafe_partitions == api::UnsafePartitions::allow;
+    const bool lone_voter = draft.membership.voters.size() <= 1;
+    return allow && !verdict.other && (!verdict.quorum || lone_voter) &&
+           (verdict.partitions || verdict.quorum);
+}
+
+void restart(Draft& draft, int id, const std::string& why) {
+    draft.act(Lane::roll, draft.removal(kube::pods, *draft.pods.at(id).object), "BrokerRestarted",
+              why, true);
+}
+
+/// True if a step was planned or asked about.
+bool try_restart(Draft& draft, int id) {
+    if (std::string refusal = draft.ledger.refusal(id); !refusal.empty()) {
+        draft.roll_waits = std::move(refusal);
+        return false;
+    }
+    if (!draft.world.brokers) {
+        draft.roll_waits = "no broker answers";
+        return false;
+    }
+    const AskRestart question{{id}};
+    const auto answer = draft.world.answers.restart.find(question);
+    if (answer == draft.world.answers.restart.end()) {
+        draft.plan.questions.emplace_back(question);
+        return true;
+    }
+    if (!answer->second.value) {
+        draft.roll_waits = answer->second.error;
+        draft.plan.again = 2s;
+        return false;
+    }
+    if (!may_go_on(draft, *answer->second.value)) {
+        draft.roll_waits = answer->second.value->reason;
+        draft.plan.again = 5s;  // The health stream tells sooner, if it is about partitions.
+        return false;
+    }
+    restart(draft, id, fmt::format("broker {} gets the revision that the spec wants", id));
+    return true;
+}
+
+}  // namespace
+
+void plan_roll(Draft& draft) {
+    std::vector<int> held;
+    for (const int id : in_turn(draft)) {
+        if (is_held(draft, id)) {
+            held.push_back(id);
+            continue;
+        }
+        if (is_hopeless(draft, id)) {
+            restart(
+                draft, id,
+                fmt::format("broker {} doesn't start as it is: {}", id, draft.pods.at(id).trouble));
+            return;
+        }
+        try_restart(draft, id);
+        return;  // One at a time: the next one waits for this one, whatever it waits for.
+    }
+    if (!held.empty()) {
+        draft.roll_waits = fmt::format("spec.rolling.hold keeps broker {}", held.front());
+    }
+}
+
+}  // namespace millrace::planner

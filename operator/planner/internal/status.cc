@@ -1,0 +1,352 @@
+// What the status says: drawn from the same draft as the actions, so that it can't disagree.
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "operator/kube/time_text.h"
+#include "operator/planner/internal/draft.h"
+
+namespace millrace::planner {
+
+namespace {
+
+api::BrokerState state_of(const Draft& draft, int id) {
+    const brokers::BrokerFacts* facts = draft.broker(id);
+    if (facts == nullptr) {
+        return api::BrokerState::starting;
+    }
+    if (draft.membership.leaving.contains(id)) {
+        return api::BrokerState::draining;
+    }
+    switch (facts->state) {
+        case brokers::BrokerState::recovering:
+            return api::BrokerState::recovering;
+        case brokers::BrokerState::running:
+            return api::BrokerState::running;
+        case brokers::BrokerState::draining:
+            return api::BrokerState::draining;
+        case brokers::BrokerState::fenced:
+            return api::BrokerState::fenced;
+        case brokers::BrokerState::dead:
+            return api::BrokerState::dead;
+        default:
+            return api::BrokerState::starting;
+    }
+}
+
+api::BrokerStatus broker_status(const Draft& draft, int id, const std::string& pool) {
+    api::BrokerStatus status;
+    status.id = id;
+    status.pool = pool;
+    status.rack = draft.rack_of(id);
+    status.state = state_of(draft, id);
+    const auto pod = draft.pods.find(id);
+    if (pod != draft.pods.end()) {
+        status.pod = pod->second.name;
+        status.ready = pod->second.ready;
+        status.updated = draft.membership.wanted.contains(id) && !draft.is_outdated(id);
+    }
+    const brokers::BrokerFacts* facts = draft.broker(id);
+    if (status.state == api::BrokerState::recovering && facts != nullptr) {
+        status.recovery_percent = facts->recovery_percent;
+    }
+    if (const auto wait = draft.waits.find(id); wait != draft.waits.end()) {
+        status.waiting_for = wait->second;
+    }
+    const Standing* standing = draft.ledger.find(id);
+    const bool troubled = pod != draft.pods.end() && !pod->second.trouble.empty();
+    if (standing != nullptr && !standing->why.empty() && (status.waiting_for.empty() || troubled)) {
+        status.waiting_for = standing->why;
+    }
+    return status;
+}
+
+std::vector<api::ListenerStatus> listener_status(const Draft& draft) {
+    std::vector<api::ListenerStatus> all;
+    const ObjectPtr service =
+        draft.find(draft.world.services, render::bootstrap_name(draft.name()));
+    for (const api::ListenerSpec& listener : api::all_listeners(draft.world.cluster.spec)) {
+        api::ListenerStatus status;
+        status.name = listener.name;
+        status.type = listener.type;
+        std::string host;
+        if (service && listener.type != api::ListenerType::node_port &&
+            listener.type != api::ListenerType::load_balancer) {
+            host = draft.world.around.domain.empty()
+                       ? (*service)["spec"]["clusterIP"].text()
+                       : fmt::format("{}.{}.svc.{}", render::bootstrap_name(draft.name()),
+                                     draft.space(), draft.world.around.domain);
+        }
+        if (!host.empty()) {
+            status.bootstrap = fmt::format("{}:{}", host, listener.port);
+        }
+        for (const auto& [id, member] : draft.membership.wanted) {
+            const auto pod = draft.pods.find(id);
+            const std::string broker_host =
+                render::host_of(draft.subject, id, pod == draft.pods.end() ? "" : pod->second.ip);
+            if (listener.type == api::ListenerType::internal && !broker_host.empty()) {
+                status.addresses.push_back(fmt::format("{}:{}", broker_host, listener.port));
+            }
+        }
+        all.push_back(std::move(status));
+    }
+    return all;
+}
+
+struct Counts {
+    int wanted = 0;
+    int up = 0;
+    int updated = 0;
+};
+
+Counts counts_of(const Draft& draft) {
+    Counts counts;
+    counts.wanted = static_cast<int>(draft.membership.wanted.size());
+    for (const auto& [id, member] : draft.membership.wanted) {
+        const Standing* standing = draft.ledger.find(id);
+        counts.up += standing != nullptr && standing->up && draft.world.brokers ? 1 : 0;
+        counts.updated += draft.pods.contains(id) && !draft.is_outdated(id) ? 1 : 0;
+    }
+    return counts;
+}
+
+/// The first broker that waits, with what for.
+std::string first_wait(const api::ClusterStatus& status) {
+    for (const api::BrokerStatus& broker : status.brokers) {
+        if (!broker.waiting_for.empty()) {
+            return fmt::format("broker {}: {}", broker.id, broker.waiting_for);
+        }
+    }
+    return "";
+}
+
+class Conditions {
+public:
+    Conditions(Draft& draft, api::ClusterStatus& status)
+        : generation_(draft.world.cluster.metadata.generation),
+          now_(kube::time_text(draft.world.now)),
+          status_(status) {}
+
+    void set(std::string_view type, bool holds, std::string reason, std::string message) {
+        put(type, holds ? "True" : "False", std::move(reason), std::move(message));
+    }
+    void unknown(std::string_view type, std::string reason, std::string message) {
+        put(type, "Unknown", std::move(reason), std::move(message));
+    }
+
+private:
+    void put(std::string_view type, const char* value, std::string reason, std::string message) {
+        api::Condition condition;
+        condition.type = type;
+        condition.status = value;
+        condition.reason = std::move(reason);
+        condition.message = std::move(message);
+        condition.observed_generation = generation_;
+        api::set_condition(status_.conditions, std::move(condition), now_);
+    }
+    const std::int64_t generation_;
+    const std::string now_;
+    api::ClusterStatus& status_;
+};
+
+void set_health(Draft& draft, api::ClusterStatus& status, Conditions& conditions) {
+    if (!draft.world.brokers) {
+        conditions.unknown("Healthy", "NoAnswer", "no broker answers");
+        return;
+    }
+    const brokers::PartitionFacts& partitions = draft.world.brokers->partitions;
+    status.health = api::HealthStatus{partitions.offline, partitions.under_min_isr,
+                                      partitions.under_replicated, partitions.rack_violations};
+    const bool well = partitions.offline == 0 && partitions.under_min_isr == 0;
+    conditions.set("Healthy", well && partitions.under_replicated == 0,
+                   well ? (partitions.under_replicated == 0 ? "InSync" : "UnderReplicated")
+                        : "PartitionsUnavailable",
+                   well && partitions.under_replicated == 0
+                       ? ""
+                       : fmt::format("{} partitions offline, {} refuse writes, {} not in sync",
+                                     partitions.offline, partitions.under_min_isr,
+                                     partitions.under_replicated));
+    conditions.set("Available", partitions.offline == 0,
+                   partitions.offline == 0 ? "Serving" : "PartitionsOffline",
+                   partitions.offline == 0
+                       ? ""
+                       : fmt::format("{} partitions have no leader", partitions.offline));
+}
+
+void set_racks(const Draft& draft, Conditions& conditions) {
+    if (draft.world.cluster.spec.rack.spread == api::RackSpread::off) {
+        conditions.set("RackPlacement", true, "Off", "spec.rack.spread is Off");
+        return;
+    }
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (draft.rack_of(id).empty()) {
+            conditions.set("RackPlacement", false, "RackUnknown",
+                           fmt::format("broker {} has no rack: its node has no label {}", id,
+                                       draft.world.cluster.spec.rack.topology_key));
+            return;
+        }
+    }
+    const int violations =
+        draft.world.brokers ? draft.world.brokers->partitions.rack_violations : 0;
+    conditions.set("RackPlacement", violations == 0, violations == 0 ? "Spread" : "Violations",
+                   violations == 0
+                       ? ""
+                       : fmt::format("{} partitions have two replicas in one rack", violations));
+}
+
+void set_balance(const Draft& draft, Conditions& conditions) {
+    if (!draft.balance_problem.empty()) {
+        conditions.unknown("Balanced", "CantPlan", draft.balance_problem);
+    } else if (draft.rebalance && draft.rebalance->state != api::RebalanceState::idle) {
+        conditions.set("Balanced", false, std::string(api::to_string(draft.rebalance->state)),
+                       draft.rebalance->trigger);
+    } else {
+        conditions.set("Balanced", true, "Settled", "");
+    }
+}
+
+void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
+                 Conditions& conditions) {
+    const bool updated = counts.updated == counts.wanted;
+    conditions.set("UpToDate", updated, updated ? "Updated" : "Rolling", draft.roll_waits);
+    bool rolls = false;
+    for (const auto& [id, member] : draft.membership.wanted) {
+        rolls |= draft.is_outdated(id);
+    }
+    const auto& before = draft.world.cluster.status.rolling;
+    const bool last_returns = before && updated && !draft.ledger.down().empty();
+    if (!rolls && !last_returns) {
+        status.rolling.reset();
+        return;
+    }
+    api::RollingStatus rolling;
+    rolling.reason = "the spec has changed";
+    rolling.total = counts.wanted;
+    rolling.waiting_for = draft.roll_waits;
+    for (const int id : draft.ledger.down()) {
+        if (draft.membership.wanted.contains(id) && !draft.is_outdated(id)) {
+            rolling.current.push_back(id);
+        }
+    }
+    rolling.done = counts.updated - static_cast<int>(rolling.current.size());
+    if (rolling.waiting_for.empty() && !rolling.current.empty()) {
+        const Standing* standing = draft.ledger.find(rolling.current.front());
+        rolling.waiting_for = fmt::format("broker {}: {}", rolling.current.front(), standing->why);
+    }
+    status.rolling = std::move(rolling);
+}
+
+std::string phase_of(const Draft& draft, const Counts& counts, const api::ClusterStatus& status) {
+    const std::string& before = draft.world.cluster.status.phase;
+    if (!draft.problems.empty()) {
+        return "Invalid";
+    }
+    if (draft.world.cluster.spec.paused) {
+        return "Paused";
+    }
+    const bool all_up = counts.up == counts.wanted;
+    if (!all_up && (before.empty() || before == "Creating" || before == "Invalid")) {
+        return "Creating";
+    }
+    if (status.rolling) {
+        return "Rolling";
+    }
+    if (!draft.membership.leaving.empty() || !draft.membership.joining.empty() || draft.rebalance) {
+        return "Scaling";
+    }
+    if (!all_up) {
+        return before == "Scaling" ? "Scaling" : "Degraded";
+    }
+    const bool well = status.health && status.health->offline_partitions == 0 &&
+                      status.health->under_min_isr == 0;
+    return well ? "Running" : "Degraded";
+}
+
+std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
+    if (!draft.problems.empty()) {
+        return draft.problems.front();
+    }
+    if (draft.world.cluster.spec.paused) {
+        return "spec.paused is set: nothing is changed";
+    }
+    if (!draft.scale_waits.empty()) {
+        return draft.scale_waits;
+    }
+    if (const std::string wait = first_wait(status); !wait.empty()) {
+        return wait;
+    }
+    return draft.roll_waits;
+}
+
+}  // namespace
+
+void fill_status(Draft& draft) {
+    const World& world = draft.world;
+    api::ClusterStatus& status = draft.plan.status;
+    status = world.cluster.status;
+    status.observed_generation = world.cluster.metadata.generation;
+    status.cluster_id = draft.cluster_id;
+    status.version = render::version_of(draft.subject);
+    status.revision = {render::newest_template, render::newest_template};
+    status.selector = fmt::format("{}={}", render::label::cluster, draft.name());
+    const Counts counts = counts_of(draft);
+    status.replicas = static_cast<std::int32_t>(draft.pods.size());
+    status.ready_replicas = counts.up;
+    status.updated_replicas = counts.updated;
+    status.draining_replicas = static_cast<std::int32_t>(draft.membership.leaving.size());
+    status.brokers.clear();
+    for (const auto& [id, member] : draft.membership.wanted) {
+        status.brokers.push_back(broker_status(draft, id, member.pool.name));
+    }
+    for (const auto& [id, pool] : draft.membership.leaving) {
+        if (draft.pods.contains(id) || draft.broker(id) != nullptr) {
+            status.brokers.push_back(broker_status(draft, id, pool));
+        }
+    }
+    api::ControllersStatus controllers;
+    controllers.voters.assign(draft.membership.voters.begin(), draft.membership.voters.end());
+    if (world.brokers && world.brokers->controller >= 0) {
+        controllers.leader = world.brokers->controller;
+    }
+    status.controllers = std::move(controllers);
+    status.listeners = listener_status(draft);
+    status.rebalance = draft.rebalance;
+
+    Conditions conditions(draft, status);
+    conditions.set("SpecValid", draft.problems.empty(),
+                   draft.problems.empty() ? "Valid" : "Invalid",
+                   draft.problems.empty() ? "" : draft.problems.front());
+    conditions.set("Paused", world.cluster.spec.paused,
+                   world.cluster.spec.paused ? "Paused" : "Working", "");
+    set_health(draft, status, conditions);
+    if (!world.brokers) {
+        conditions.set("Available", false, "NoAnswer", "no broker answers");
+    }
+    conditions.set("BrokersReady", counts.up == counts.wanted,
+                   counts.up == counts.wanted ? "AllReady" : "Waiting", first_wait(status));
+    if (world.around.admin_tls) {
+        const bool all = draft.missing_certificates == 0;
+        conditions.set(
+            "CertificatesValid", all, all ? "Issued" : "Issuing",
+            all ? "" : fmt::format("{} certificates are missing", draft.missing_certificates));
+    }
+    set_rolling(draft, counts, status, conditions);
+    set_racks(draft, conditions);
+    set_balance(draft, conditions);
+
+    status.phase = phase_of(draft, counts, status);
+    status.message = message_of(draft, status);
+    const bool clients_can_use_it = world.brokers && world.brokers->partitions.offline == 0 &&
+                                    world.brokers->partitions.under_min_isr == 0;
+    const bool ready = draft.problems.empty() && counts.up == counts.wanted &&
+                       counts.updated == counts.wanted && draft.membership.leaving.empty() &&
+                       clients_can_use_it;
+    conditions.set("Ready", ready, ready ? "Ready" : status.phase, ready ? "" : status.message);
+    conditions.set("Progressing", !ready || draft.rebalance.has_value(), status.phase,
+                   ready ? "" : status.message);
+    if (counts.updated == counts.wanted) {
+        status.restarted = world.cluster.spec.rolling.restart.value_or("");
+    }
+    api::fill_summary(status);
+}
+
+}  // namespace millrace::planner

@@ -1,0 +1,59 @@
+// operator/planner/topic_planner.h
+//
+// All Topic objects of one cluster at once: what to ask of the brokers, in batches, and what each
+// object's status says. Pure. Called again after the asked-for was tried, with the outcomes, so
+// that the status tells why something failed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "operator/api/topic.h"
+#include "operator/brokers/facts.h"
+#include "operator/kube/api.h"
+
+namespace millrace::planner {
+
+struct TopicWorld {
+    std::shared_ptr<const api::Cluster> cluster;  ///< Null: there is none of that name.
+    std::vector<api::Topic> topics;               ///< That name this cluster.
+    /// By name, those of them that exist; none: the brokers couldn't be asked.
+    std::optional<std::map<std::string, brokers::TopicFacts>> found;
+    std::string unreachable;                           ///< Why they couldn't be asked.
+    std::map<std::string, brokers::Outcome> outcomes;  ///< Of this round's changes that failed.
+    std::string placement_problem;  ///< Why replication factors can't be changed.
+    Timestamp now;
+};
+
+struct FinalizerChange {
+    kube::ObjectKey topic;
+    std::string version;  ///< resourceVersion that it was decided on.
+    std::vector<std::string> finalizers;
+};
+
+struct TopicPlan {
+    std::vector<brokers::NewTopic> create;
+    std::map<std::string, int> grow;
+    std::vector<brokers::SettingsChange> alter;
+    std::map<std::string, int> replication_factors;
+    std::vector<std::string> remove;
+    std::vector<FinalizerChange> finalizers;
+    std::map<kube::ObjectKey, api::TopicStatus> statuses;  ///< That differ from what is stored.
+
+    bool changes_brokers() const {
+        return !create.empty() || !grow.empty() || !alter.empty() || !remove.empty();
+    }
+};
+
+inline constexpr std::string_view topic_finalizer = "millrace.dev/topic";
+
+TopicPlan plan_topics(const TopicWorld& world);
+
+/// The cluster that a Topic names.
+kube::ObjectKey cluster_of(const api::Topic& topic);
+
+}  // namespace millrace::planner

@@ -1,0 +1,487 @@
+#include "operator/reconcile/cluster_reconciler.h"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "base/overloaded.h"
+#include "operator/certificates/certificates.h"
+#include "operator/kube/base64.h"
+#include "operator/kube/time_text.h"
+#include "operator/render/names.h"
+
+namespace millrace::reconcile {
+
+namespace {
+
+using kube::Json;
+using kube::ObjectKey;
+using kube::ObjectPtr;
+using planner::Action;
+using planner::Plan;
+using planner::World;
+
+constexpr Duration ask_again_after = 60s;
+/// Authorities are made to outlive what they sign by far.
+constexpr Duration authority_lasts = std::chrono::hours(24 * 3650);
+constexpr int most_questions = 4;  ///< Rounds of asking within one reconcile.
+
+std::map<std::string, planner::NodeFacts> node_facts(const std::vector<ObjectPtr>& nodes,
+                                                     const std::string& topology_key) {
+    std::map<std::string, planner::NodeFacts> facts;
+    for (const ObjectPtr& node : nodes) {
+        planner::NodeFacts& one = facts[(*node)["metadata"]["name"].text()];
+        one.zone = (*node)["metadata"]["labels"][topology_key].text();
+        for (const Json& address : (*node)["status"]["addresses"].items()) {
+            const std::string& type = address["type"].text();
+            if (type == "ExternalIP" || (type == "InternalIP" && one.address.empty())) {
+                one.address = address["address"].text();
+            }
+        }
+    }
+    return facts;
+}
+
+template <typename T>
+planner::Answer<T> to_answer(const Result<T>& result) {
+    planner::Answer<T> answer;
+    if (result) {
+        answer.value = *result;
+    } else {
+        answer.error = result.error().message();
+        answer.unsupported = result.error().code() == Code::unsupported;
+    }
+    return answer;
+}
+
+Result<void> dropped(Result<Json> result) {
+    if (!result) {
+        return result.error();
+    }
+    return {};
+}
+
+std::string call_of(const planner::Act& act) {
+    return std::visit(
+        Overloaded{
+            [](const planner::Cordon& one) -> std::string {
+                return one.cordoned ? "Cordon" : "Uncordon";
+            },
+            [](const planner::Unregister&) -> std::string { return "UnregisterBroker"; },
+            [](const planner::StartPlan&) -> std::string { return "ApplyPlan"; },
+            [](const planner::CancelPlan&) -> std::string { return "CancelPlan"; },
+            [](const auto&) -> std::string { return ""; },
+        },
+        act);
+}
+
+}  // namespace
+
+Result<std::vector<ObjectPtr>> ClusterReconciler::objects(const kube::Kind& kind,
+                                                          const ObjectKey& key, Look look) {
+    std::vector<ObjectPtr> result;
+    if (look == Look::fresh) {
+        MR_TRY(auto listed,
+               parts_.api->list(
+                   kind, {key.space, fmt::format("{}={}", render::label::cluster, key.name)}));
+        for (Json& item : listed.items) {
+            item["metadata"].erase("managedFields");
+            result.push_back(std::make_shared<const Json>(std::move(item)));
+        }
+        return result;
+    }
+    for (ObjectPtr& object : parts_.cache(kind).all(key.space)) {
+        if ((*object)["metadata"]["labels"][render::label::cluster].text() == key.name) {
+            result.push_back(std::move(object));
+        }
+    }
+    return result;
+}
+
+Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Look look) {
+    ObjectPtr object = parts_.cache(clusters).get(key);
+    if (look == Look::fresh) {
+        auto fresh = parts_.api->get(clusters, key);
+        if (!fresh && fresh.error().code() != Code::not_found) {
+            return fresh.error();
+        }
+        object = fresh ? std::make_shared<const Json>(*std::move(fresh)) : nullptr;
+    }
+    if (!object) {
+        return std::optional<World>{};
+    }
+    World world;
+    MR_TRY(world.cluster, api::parse_cluster(*object));
+    world.around = parts_.around;
+    MR_TRY(world.pods, objects(kube::pods, key, look));
+    MR_TRY(world.claims, objects(kube::claims, key, look));
+    MR_TRY(world.services, objects(kube::services, key, Look::cached));
+    MR_TRY(world.config_maps, objects(kube::config_maps, key, Look::cached));
+    if (parts_.around.admin_tls) {
+        MR_TRY(world.secrets, objects(kube::secrets, key, Look::cached));
+    }
+    MR_TRY(world.budgets, objects(kube::disruption_budgets, key, Look::cached));
+    if (parts_.reads_nodes) {
+        world.nodes =
+            node_facts(parts_.cache(kube::nodes).all(), world.cluster.spec.rack.topology_key);
+    }
+    const auto admin = parts_.brokers->find(key.to_string());
+    if (admin && look == Look::fresh) {
+        MR_TRY(auto facts, admin->ask_facts());
+        world.brokers = std::make_shared<const brokers::ClusterFacts>(std::move(facts));
+    } else if (admin) {
+        world.brokers = admin->facts();
+    }
+    const std::lock_guard lock(mutex_);
+    auto& missing = unsupported_[key.to_string()];
+    const Instant now = parts_.clock->now();
+    std::erase_if(missing, [&](const auto& one) { return now - one.second.at > ask_again_after; });
+    for (const auto& [call, one] : missing) {
+        world.answers.unsupported[call] = one.why;
+    }
+    world.now = parts_.clock->wall();
+    return std::optional<World>{std::move(world)};
+}
+
+std::shared_ptr<brokers::Admin> ClusterReconciler::admin_of(const World& world) const {
+    return parts_.brokers->find(
+        ObjectKey{world.cluster.metadata.space, world.cluster.metadata.name}.to_string());
+}
+
+/// Where brokers are asked: every pod with an address that runs.
+void ClusterReconciler::follow_brokers(const World& world) {
+    std::vector<brokers::Endpoint> endpoints;
+    for (const ObjectPtr& pod : world.pods) {
+        const auto facts = planner::facts_of(pod, world.cluster.spec.rack.topology_key);
+        if (facts.id >= 0 && !facts.ip.empty() && !facts.ended && !facts.going) {
+            const bool tls = parts_.around.admin_tls;
+            endpoints.push_back(
+                {facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin),
+                 tls ? render::server_names({world.cluster, parts_.around}, facts.id).front()
+                     : ""});
+        }
+    }
+    const brokers::Identity identity = identity_of(world);
+    if (parts_.around.admin_tls && identity.ca_pem.empty()) {
+        return;  // Its own certificate comes first.
+    }
+    parts_.brokers->reach(
+        ObjectKey{world.cluster.metadata.space, world.cluster.metadata.name}.to_string(), endpoints,
+        identity);
+}
+
+brokers::Identity ClusterReconciler::identity_of(const World& world) const {
+    const std::string name = render::operator_certificate_name(world.cluster.metadata.name);
+    for (const ObjectPtr& secret : world.secrets) {
+        if ((*secret)["metadata"]["name"].text() != name) {
+            continue;
+        }
+        const Json& data = (*secret)["data"];
+        const auto ca = kube::from_base64(data["ca.crt"].text());
+        const auto certificate = kube::from_base64(data["tls.crt"].text());
+        const auto key = kube::from_base64(data["tls.key"].text());
+        if (ca && certificate && key) {
+            return {*ca, *certificate, Secret(*key)};
+        }
+    }
+    return {};
+}
+
+Result<void> ClusterReconciler::apply(const kube::Kind& kind, const Json& object) {
+    auto result = parts_.api->apply(kind, object);
+    if (result) {
+        parts_.cache(kind).note_written(*result);
+    }
+    return counted(kind, "apply", dropped(std::move(result)));
+}
+
+Result<void> ClusterReconciler::issue_authority(const World& world) {
+    const Timestamp now = world.now;
+    MR_TRY(const auto made, certificates::make_authority(world.cluster.metadata.name + " authority",
+                                                         {now, authority_lasts}));
+    const Timestamp end = now + authority_lasts;
+    // Created, never overwritten: a second operator's must not replace the first one's.
+    auto result = parts_.api->create(
+        kube::secrets,
+        render::secret(
+            {world.cluster, parts_.around}, render::authority_name(world.cluster.metadata.name), -1,
+            {{"ca.crt", made.certificate_pem}, {"ca.key", made.key_pem.reveal()}},
+            {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
+             {std::string(render::annotation::serial),
+              render::content_hash(made.certificate_pem)}}));
+    if (result) {
+        parts_.cache(kube::secrets).note_written(*result);
+    }
+    return counted(kube::secrets, "create", dropped(std::move(result)));
+}
+
+Result<void> ClusterReconciler::issue(const World& world, const planner::IssueCertificate& wanted) {
+    const std::string authority = render::authority_name(world.cluster.metadata.name);
+    const ObjectPtr secret =
+        parts_.cache(kube::secrets).get({world.cluster.metadata.space, authority});
+    if (!secret) {
+        return Error::make(Code::fenced, "Secret {} is gone", authority);
+    }
+    MR_TRY(const auto certificate, kube::from_base64((*secret)["data"]["ca.crt"].text()));
+    MR_TRY(const auto key, kube::from_base64((*secret)["data"]["ca.key"].text()));
+    const api::TlsSpec tls = world.cluster.spec.tls.value_or(api::TlsSpec{});
+    MR_TRY(const auto issued, certificates::issue({certificate, Secret(key)},
+                                                  {wanted.common_name,
+                                                   wanted.dns_names,
+                                                   wanted.broker >= 0,
+                                                   {world.now, Duration(tls.validity.length)}}));
+    MR_TRY(const Timestamp end, certificates::end_of_validity(issued.certificate_pem));
+    return apply(
+        kube::secrets,
+        render::secret(
+            {world.cluster, parts_.around}, wanted.secret, wanted.broker,
+            {{"ca.crt", certificate},
+             {"tls.crt", issued.certificate_pem},
+             {"tls.key", issued.key_pem.reveal()}},
+            {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
+             {std::string(render::annotation::issuer),
+              (*secret)["metadata"]["annotations"][render::annotation::serial].text()}}));
+}
+
+void ClusterReconciler::answer(const planner::Question& question, World& world) {
+    const auto admin = admin_of(world);
+    const Error nobody(Code::unavailable, "no broker answers");
+    const auto note = [&](const char* call, const auto& answer) {
+        if (parts_.meter != nullptr) {
+            parts_.meter->asked_brokers(call, answer.value.has_value());
+        }
+    };
+    std::visit(
+        Overloaded{
+            [&](const planner::AskRestart& ask) {
+                auto answer = to_answer(admin ? admin->restart_check(ask.brokers)
+                                              : Result<brokers::RestartVerdict>(nobody));
+                note("RestartCheck", answer);
+                world.answers.restart[ask] = std::move(answer);
+            },
+            [&](const planner::AskPlan& ask) {
+                world.answers.plan =
+                    to_answer(admin ? admin->plan(ask.wish) : Result<brokers::PlanFacts>(nobody));
+                note("PlanRebalance", *world.answers.plan);
+            },
+            [&](const planner::AskProgress&) {
+                world.answers.progress = to_answer(admin ? admin->plan_progress("")
+                                                         : Result<brokers::PlanProgress>(nobody));
+                note("GetPlan", *world.answers.progress);
+            },
+        },
+        question);
+}
+
+Plan ClusterReconciler::plan_with_answers(World& world) {
+    Plan plan = planner::plan_cluster(world);
+    for (int round = 0; !plan.questions.empty() && round < most_questions; ++round) {
+        for (const planner::Question& question : plan.questions) {
+            answer(question, world);
+        }
+        plan = planner::plan_cluster(world);
+    }
+    return plan;
+}
+
+Result<std::optional<Plan>> ClusterReconciler::plan(const ObjectKey& key) {
+    MR_TRY(auto world, observe(key, Look::cached));
+    if (!world) {
+        return std::optional<Plan>{};
+    }
+    return std::optional<Plan>{plan_with_answers(*world)};
+}
+
+/// What our parser can't take is told where its author looks. The API server refuses it at the
+/// door, unless it knows an older definition of the kind.
+Result<void> ClusterReconciler::refuse(const ObjectKey& key, const Error& why) {
+    const ObjectPtr object = parts_.cache(clusters).get(key);
+    const auto before =
+        object ? api::parse_cluster_status((*object)["status"]) : Result<api::ClusterStatus>(why);
+    if (!object) {
+        return {};
+    }
+    World world;
+    world.cluster.metadata = api::parse_metadata(*object);
+    world.cluster.status = before ? *before : api::ClusterStatus{};
+    api::ClusterStatus status = world.cluster.status;
+    status.observed_generation = world.cluster.metadata.generation;
+    status.phase = "Invalid";
+    status.message = why.message();
+    for (const char* type : {"SpecValid", "Ready"}) {
+        api::Condition condition;
+        condition.type = type;
+        condition.status = "False";
+        condition.reason = "Invalid";
+        condition.message = why.message();
+        condition.observed_generation = status.observed_generation;
+        api::set_condition(status.conditions, std::move(condition),
+                           kube::time_text(parts_.clock->wall()));
+    }
+    return write_status(world, status);
+}
+
+Result<std::optional<Duration>> ClusterReconciler::reconcile(const ObjectKey& key) {
+    auto observed = observe(key, Look::cached);
+    if (!observed && observed.error().code() == Code::invalid) {
+        MR_TRY_VOID(refuse(key, observed.error()));
+        return std::optional<Duration>{};  // Until its author changes it.
+    }
+    MR_TRY(auto world, std::move(observed));
+    if (!world) {
+        parts_.brokers->forget(key.to_string());
+        return std::optional<Duration>{};  // Deleted: owner references clean up.
+    }
+    follow_brokers(*world);
+    Plan plan = plan_with_answers(*world);
+    const bool look_again = std::any_of(plan.actions.begin(), plan.actions.end(),
+                                        [](const Action& one) { return one.needs_fresh_look; });
+    if (look_again) {
+        MR_TRY(world, observe(key, Look::fresh));
+        if (!world) {
+            return std::optional<Duration>{};
+        }
+        plan = plan_with_answers(*world);
+    }
+    const Result<void> acted = act(*world, plan.actions);
+    MR_TRY_VOID(write_status(*world, plan.status));
+    MR_TRY_VOID(acted);
+    return plan.again;
+}
+
+Result<void> ClusterReconciler::act(const World& world, const std::vector<Action>& actions) {
+    Result<void> first_failure;
+    std::optional<planner::Lane> failed;
+    for (const Action& action : actions) {
+        if (failed == action.lane) {
+            continue;  // The rest of this lane builds on what failed; other lanes go on.
+        }
+        if (!parts_.may_write()) {
+            return Error(Code::not_leader, "another operator leads now");
+        }
+        const Result<void> outcome = act(world, action);
+        if (!outcome) {
+            failed = action.lane;
+            if (first_failure) {
+                first_failure = outcome.error().with_context(planner::to_string(action));
+            }
+            continue;
+        }
+        MR_LOG(parts_.log, info, "operator.acted",
+               field("cluster", world.cluster.metadata.space + "/" + world.cluster.metadata.name),
+               field("action", planner::to_string(action)));
+        if (parts_.events != nullptr && !action.event.empty()) {
+            Json about = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Cluster"}});
+            about["metadata"] = Json::object({{"name", world.cluster.metadata.name},
+                                              {"namespace", world.cluster.metadata.space},
+                                              {"uid", world.cluster.metadata.uid}});
+            parts_.events->note(about, kube::EventType::normal, action.event, action.why);
+        }
+    }
+    return first_failure;
+}
+
+Result<void> ClusterReconciler::counted(const kube::Kind& kind, std::string_view verb,
+                                        Result<void> outcome) {
+    if (parts_.meter != nullptr) {
+        parts_.meter->wrote(kind, verb, outcome.has_value());
+    }
+    return outcome;
+}
+
+Result<void> ClusterReconciler::act(const World& world, const Action& action) {
+    const auto admin = admin_of(world);
+    const auto noted = [&](const kube::Kind& kind, Result<Json> result) -> Result<void> {
+        if (result) {
+            parts_.cache(kind).note_written(*result);
+        }
+        return dropped(std::move(result));
+    };
+    const auto asked = [&](const auto& call) -> Result<void> {
+        if (!admin) {
+            return Error(Code::unavailable, "no broker answers");
+        }
+        Result<void> outcome = call(*admin);
+        const std::string name = call_of(action.act);
+        if (parts_.meter != nullptr) {
+            parts_.meter->asked_brokers(name, outcome.has_value());
+        }
+        if (!outcome && outcome.error().code() == Code::unsupported) {
+            note_unsupported(world, name, outcome.error().message());
+        }
+        return outcome;
+    };
+    return std::visit(
+        Overloaded{
+            [&](const planner::Apply& one) { return apply(one.kind, one.object); },
+            [&](const planner::Create& one) {
+                return counted(one.kind, "create",
+                               noted(one.kind, parts_.api->create(one.kind, one.object)));
+            },
+            [&](const planner::Remove& one) -> Result<void> {
+                auto removed = parts_.api->remove(one.kind, one.key, {one.uid, ""});
+                if (!removed && removed.error().code() == Code::not_found) {
+                    return {};  // It is gone: that is what was wanted.
+                }
+                const bool is_there = removed && (*removed)["metadata"]["uid"].text() == one.uid &&
+                                      (*removed)["metadata"].has("deletionTimestamp");
+                if (removed && !is_there) {
+                    parts_.cache(one.kind).forget(one.key, one.uid);
+                    return counted(one.kind, "delete", {});
+                }
+                return counted(one.kind, "delete", noted(one.kind, std::move(removed)));
+            },
+            [&](const planner::Cordon& one) {
+                return asked(
+                    [&](brokers::Admin& to) { return to.cordon(one.brokers, one.cordoned); });
+            },
+            [&](const planner::Unregister& one) {
+                return asked([&](brokers::Admin& to) { return to.unregister(one.broker); });
+            },
+            [&](const planner::StartPlan& one) {
+                return asked([&](brokers::Admin& to) -> Result<void> {
+                    MR_TRY(const auto progress, to.apply_plan(one.hash));
+                    (void)progress;
+                    return {};
+                });
+            },
+            [&](const planner::CancelPlan& one) {
+                return asked([&](brokers::Admin& to) { return to.cancel_plan(one.hash); });
+            },
+            [&](const planner::IssueAuthority&) { return issue_authority(world); },
+            [&](const planner::IssueCertificate& one) { return issue(world, one); },
+            [&](const planner::AlterDefaults& one) {
+                return asked([&](brokers::Admin& to) { return to.alter_defaults(one.change); });
+            },
+        },
+        action.act);
+}
+
+void ClusterReconciler::note_unsupported(const World& world, const std::string& call,
+                                         const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    const ObjectKey key{world.cluster.metadata.space, world.cluster.metadata.name};
+    unsupported_[key.to_string()][call] = {why, parts_.clock->now()};
+}
+
+Result<void> ClusterReconciler::write_status(const World& world, const api::ClusterStatus& status) {
+    if (status == world.cluster.status || !world.cluster.metadata.deletion_timestamp.empty()) {
+        return {};
+    }
+    if (!parts_.may_write()) {
+        return Error(Code::not_leader, "another operator leads now");
+    }
+    Json object = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Cluster"}});
+    object["metadata"] = Json::object(
+        {{"name", world.cluster.metadata.name}, {"namespace", world.cluster.metadata.space}});
+    object["status"] = api::to_json(status);
+    auto written = parts_.api->apply_status(clusters, object);
+    if (!written && written.error().code() == Code::not_found) {
+        return {};  // Deleted meanwhile.
+    }
+    if (written) {
+        parts_.cache(clusters).note_written(*written);
+    }
+    return counted(clusters, "status", dropped(std::move(written)));
+}
+
+}  // namespace millrace::reconcile

@@ -1,0 +1,33 @@
+// operator/reconcile/topic_reconciler.h
+//
+// One round for all Topics of one cluster together, so that a thousand of them are a few calls.
+#pragma once
+
+#include <optional>
+
+#include "operator/planner/topic_planner.h"
+#include "operator/reconcile/parts.h"
+
+namespace millrace::reconcile {
+
+class TopicReconciler {
+public:
+    explicit TopicReconciler(Parts parts) : parts_(std::move(parts)) {}
+
+    /// `key` names the Cluster, which need not exist.
+    Result<std::optional<Duration>> reconcile(const kube::ObjectKey& key);
+
+private:
+    Result<planner::TopicWorld> observe(const kube::ObjectKey& key);
+    Result<void> look_up(planner::TopicWorld& world, brokers::Admin* admin);
+    void change_brokers(const planner::TopicPlan& plan, planner::TopicWorld& world,
+                        brokers::Admin& admin);
+    void change_replicas(const planner::TopicPlan& plan, planner::TopicWorld& world,
+                         brokers::Admin& admin);
+    Result<void> write(const planner::TopicPlan& plan);
+    Result<void> write_status(const kube::ObjectKey& key, const api::TopicStatus& status);
+
+    const Parts parts_;
+};
+
+}  // namespace millrace::reconcile

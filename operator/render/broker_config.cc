@@ -1,0 +1,256 @@
+#include "operator/render/broker_config.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/core.h>
+
+#include "config/config.h"
+#include "config/option.h"
+
+namespace millrace::render {
+
+namespace {
+
+constexpr std::string_view replication_listener = "REPLICATION";
+constexpr std::string_view controller_listener = "CONTROLLER";
+
+/// Set by the operator from the rest of the spec; a prefix ends in '*'.
+constexpr std::array owned = {
+    std::string_view{"advertised.listeners"},
+    std::string_view{"broker.id"},
+    std::string_view{"broker.rack"},
+    std::string_view{"cluster.id"},
+    std::string_view{"controller.listener.names"},
+    std::string_view{"controller.quorum.auto.join.enable"},
+    std::string_view{"controller.quorum.bootstrap.servers"},
+    std::string_view{"controller.quorum.voters"},
+    std::string_view{"early.start.listeners"},
+    std::string_view{"inter.broker.listener.name"},
+    std::string_view{"listener.security.protocol.map"},
+    std::string_view{"listeners"},
+    std::string_view{"log.dir"},
+    std::string_view{"log.dirs"},
+    std::string_view{"metadata.log.dir"},
+    std::string_view{"millrace.admin.*"},
+    std::string_view{"millrace.config.ignore"},
+    std::string_view{"millrace.cordoned"},
+    std::string_view{"millrace.log.file"},
+    std::string_view{"millrace.metrics.listener"},
+    std::string_view{"node.id"},
+    std::string_view{"process.roles"},
+    std::string_view{"security.inter.broker.protocol"},
+    std::string_view{"ssl.*"},
+};
+
+bool is_owned(std::string_view key) {
+    return std::any_of(owned.begin(), owned.end(), [&](std::string_view one) {
+        return one.ends_with('*') ? key.starts_with(one.substr(0, one.size() - 1)) : key == one;
+    });
+}
+
+/// A value on one line, as a properties file wants it.
+std::string escaped(std::string_view value) {
+    std::string out;
+    for (const char c : value) {
+        switch (c) {
+            case '\\':
+                out += "\\\\";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            default:
+                out += c;
+        }
+    }
+    return out;
+}
+
+std::string unescaped(std::string_view text) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] != '\\' || at + 1 == text.size()) {
+            out += text[at];
+            continue;
+        }
+        const char c = text[++at];
+        out += c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c;
+    }
+    return out;
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+    std::string text;
+    for (const std::string& part : parts) {
+        text += (text.empty() ? "" : ",") + part;
+    }
+    return text;
+}
+
+std::string protocol_map(const std::vector<api::ListenerSpec>& listeners) {
+    std::vector<std::string> parts = {fmt::format("{}:PLAINTEXT", replication_listener),
+                                      fmt::format("{}:PLAINTEXT", controller_listener)};
+    for (const api::ListenerSpec& listener : listeners) {
+        parts.push_back(
+            fmt::format("{}:{}", listener_word(listener.name), listener.tls ? "SSL" : "PLAINTEXT"));
+    }
+    return joined(parts);
+}
+
+std::string advertised_listeners(const BrokerSettings& settings) {
+    std::vector<std::string> parts = {fmt::format("{}://{}:{}", replication_listener, settings.host,
+                                                  api::owned_port::replication)};
+    if (settings.controller) {
+        parts.push_back(fmt::format("{}://{}:{}", controller_listener, settings.host,
+                                    api::owned_port::controller));
+    }
+    for (const api::ListenerSpec& listener : settings.listeners) {
+        const auto found = settings.advertised.find(listener.name);
+        parts.push_back(fmt::format("{}://{}", listener_word(listener.name),
+                                    found != settings.advertised.end()
+                                        ? found->second
+                                        : fmt::format("{}:{}", settings.host, listener.port)));
+    }
+    return joined(parts);
+}
+
+std::string voter_list(const std::vector<Place>& voters) {
+    std::vector<std::string> parts;
+    for (const Place& voter : voters) {
+        parts.push_back(fmt::format("{}@{}:{}", voter.id, voter.host, api::owned_port::controller));
+    }
+    return joined(parts);
+}
+
+Problem problem_of(const config::Problem& from) {
+    std::string message = from.what;
+    if (!from.remedy.empty()) {
+        message += "; " + from.remedy;
+    }
+    return {fmt::format("spec.config[{}]", from.key), std::move(message)};
+}
+
+}  // namespace
+
+std::string listener_word(const std::string& name) {
+    std::string word = name;
+    std::transform(word.begin(), word.end(), word.begin(), [](char c) {
+        if (c >= 'a' && c <= 'z') {
+            return static_cast<char>(c - 32);
+        }
+        return c == '-' ? '_' : c;
+    });
+    return word;
+}
+
+std::string volume_directory(std::int32_t volume) {
+    return fmt::format("/var/lib/millrace/{}", volume);
+}
+
+bool is_dynamic(std::string_view key) {
+    const config::Option* option = config::find_option(config::Scope::broker, key);
+    return option != nullptr && option->update == config::Update::cluster_wide;
+}
+
+api::Texts needing_restart(const api::Texts& config) {
+    api::Texts rest;
+    for (const auto& [key, value] : config) {
+        if (!is_dynamic(key)) {
+            rest.emplace(key, value);
+        }
+    }
+    return rest;
+}
+
+std::vector<Problem> check_config(const api::Texts& config) {
+    std::vector<Problem> problems;
+    if (config.empty()) {
+        return problems;
+    }
+    config::Source source;
+    for (const auto& [key, value] : config) {
+        if (is_owned(key)) {
+            problems.push_back({fmt::format("spec.config[{}]", key),
+                                "the operator sets it from the rest of the spec; remove it"});
+            continue;
+        }
+        source.text += fmt::format("{}={}\n", key, escaped(value));
+    }
+    source.file_name = "spec.config";
+    for (const config::Problem& error : config::load(source).errors) {
+        problems.push_back(problem_of(error));
+    }
+    return problems;
+}
+
+std::string properties_text(const BrokerSettings& settings) {
+    std::map<std::string, std::string> lines;
+    for (const auto& [key, value] : settings.config) {
+        lines[key] = escaped(value);
+    }
+    std::vector<std::string> directories;
+    for (const std::int32_t volume : settings.volumes) {
+        directories.push_back(volume_directory(volume) + "/log");
+    }
+    lines["cluster.id"] = settings.cluster_id;
+    lines["node.id"] = std::to_string(settings.id);
+    lines["process.roles"] = settings.controller ? "broker,controller" : "broker";
+    lines["controller.quorum.voters"] = voter_list(settings.voters);
+    lines["controller.listener.names"] = controller_listener;
+    lines["inter.broker.listener.name"] = replication_listener;
+    lines["listener.security.protocol.map"] = protocol_map(settings.listeners);
+    lines["advertised.listeners"] = advertised_listeners(settings);
+    lines["log.dirs"] = joined(directories);
+    if (settings.admin_tls) {
+        lines["millrace.admin.tls.certificate"] = fmt::format("{}/tls.crt", certificate_directory);
+        lines["millrace.admin.tls.key"] = fmt::format("{}/tls.key", certificate_directory);
+        lines["millrace.admin.tls.client.ca"] = fmt::format("{}/ca.crt", certificate_directory);
+    }
+    std::string text = "# Written by the operator: change the Cluster, not this.\n";
+    for (const auto& [key, value] : lines) {
+        text += fmt::format("{}={}\n", key, value);
+    }
+    return text;
+}
+
+api::Texts settings_in(const std::string& properties) {
+    api::Texts settings;
+    for (std::size_t at = 0; at < properties.size();) {
+        const std::size_t end = std::min(properties.find('\n', at), properties.size());
+        const std::string line = properties.substr(at, end - at);
+        const std::size_t equals = line.find('=');
+        if (equals != std::string::npos && !line.starts_with('#')) {
+            settings[line.substr(0, equals)] = unescaped(line.substr(equals + 1));
+        }
+        at = end + 1;
+    }
+    return settings;
+}
+
+std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, bool controller,
+                                   const std::string& rack) {
+    std::vector<std::string> sockets = {
+        fmt::format("{}://$(POD_IP):{}", replication_listener, api::owned_port::replication)};
+    if (controller) {
+        sockets.push_back(
+            fmt::format("{}://$(POD_IP):{}", controller_listener, api::owned_port::controller));
+    }
+    for (const api::ListenerSpec& listener : listeners) {
+        sockets.push_back(
+            fmt::format("{}://$(POD_IP):{}", listener_word(listener.name), listener.port));
+    }
+    return {
+        "--config", fmt::format("{}/server.properties", config_directory),
+        "--set",    "listeners=" + joined(sockets),
+        "--set",    fmt::format("millrace.admin.listener=$(POD_IP):{}", api::owned_port::admin),
+        "--set",    fmt::format("millrace.metrics.listener=$(POD_IP):{}", api::owned_port::metrics),
+        "--set",    "broker.rack=" + rack};
+}
+
+}  // namespace millrace::render

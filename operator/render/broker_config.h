@@ -1,0 +1,67 @@
+// operator/render/broker_config.h
+//
+// A broker's settings: the file that its pod mounts, the arguments that only its pod can fill in
+// (its own address and rack), and what is wrong with a `spec.config`. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "operator/api/cluster.h"
+
+namespace millrace::render {
+
+struct Problem {
+    std::string field;    ///< "spec.config[log.segment.bytes]"
+    std::string message;  ///< What is wrong, and what to write instead.
+};
+
+/// Keys that nobody but the operator sets, values that the broker would refuse, settings that
+/// contradict each other.
+std::vector<Problem> check_config(const api::Texts& config);
+
+/// Takes effect in running brokers; anything else needs a restart.
+bool is_dynamic(std::string_view key);
+/// What of it only a restart brings into effect.
+api::Texts needing_restart(const api::Texts& config);
+
+/// Where one member is reached by others.
+struct Place {
+    std::int32_t id = 0;
+    std::string host;  ///< A name, or an address where there are no names.
+};
+
+struct BrokerSettings {
+    std::string cluster_id;
+    std::int32_t id = 0;
+    bool controller = false;
+    std::vector<Place> voters;
+    std::string host;                               ///< Advertised among brokers.
+    std::map<std::string, std::string> advertised;  ///< "host:port" by listener's name.
+    std::vector<api::ListenerSpec> listeners;
+    std::vector<std::int32_t> volumes;  ///< Ids.
+    api::Texts config;
+    bool admin_tls = false;
+};
+
+/// server.properties
+std::string properties_text(const BrokerSettings& settings);
+
+/// The settings that a text of properties_text() holds.
+api::Texts settings_in(const std::string& properties);
+
+/// Arguments of the broker program in its pod, in terms of $(POD_IP) and $(RACK).
+/// `rack` is a text or "$(RACK)".
+std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, bool controller,
+                                   const std::string& rack);
+
+/// "PLAIN" for "plain": Kafka writes listener names in capitals.
+std::string listener_word(const std::string& name);
+
+inline constexpr const char* config_directory = "/etc/millrace";
+inline constexpr const char* certificate_directory = "/etc/millrace-tls";
+std::string volume_directory(std::int32_t volume);
+
+}  // namespace millrace::render

@@ -1,0 +1,72 @@
+// operator/render/objects.h
+//
+// The Kubernetes objects of a cluster, whole, as server-side apply takes them. Pure: equal inputs
+// give equal objects, so what is applied twice changes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/api/cluster.h"
+#include "operator/kube/json.h"
+
+namespace millrace::render {
+
+using kube::Json;
+
+/// Pods of revision 1 look as pod() makes them. What a later operator makes differently gets the
+/// next number, and this one goes on being made as it was: an upgrade of the operator restarts
+/// nothing until `spec.rolling.revision` says so.
+inline constexpr std::int64_t newest_template = 1;
+
+struct Surroundings {
+    std::string image = "millrace/broker:{version}";
+    std::string version = "dev";  ///< Of clusters that name none and have none yet.
+    std::string image_pull_policy = "IfNotPresent";
+    /// Kubernetes' DNS domain ("cluster.local"); empty where nobody resolves names: addresses are
+    /// used, which then must stay with their pods.
+    std::string domain;
+    /// Brokers demand a certificate from who calls their admin endpoint, and show one.
+    bool admin_tls = false;
+};
+
+/// One broker that should exist.
+struct Member {
+    std::int32_t id = 0;
+    api::PoolSpec pool;
+    bool controller = false;
+};
+
+struct Subject {
+    const api::Cluster& cluster;
+    const Surroundings& around;
+};
+
+/// The cluster's own, else the one it was made with: a newer operator doesn't change it.
+std::string version_of(const Subject& subject);
+std::string image_of(const Subject& subject);
+
+std::string host_of(const Subject& subject, std::int32_t broker, const std::string& pod_ip);
+
+Json claim(const Subject& subject, const Member& member, const api::VolumeSpec& volume,
+           const std::string& cluster_id, const std::string& voters);
+Json pod(const Subject& subject, const Member& member);
+/// What a pod of this member must be annotated with to be up to date.
+std::string revision_of(const Subject& subject, const Member& member);
+Json config_map(const Subject& subject, const Member& member, const std::string& properties);
+/// Names that a broker's certificate carries; the first is the one that the operator asks for.
+std::vector<std::string> server_names(const Subject& subject, std::int32_t broker);
+/// `broker` is -1 for what belongs to the whole cluster. Values are bytes, not base64.
+Json secret(const Subject& subject, const std::string& name, std::int32_t broker,
+            const api::Texts& data, const api::Texts& annotations);
+Json headless_service(const Subject& subject);
+Json bootstrap_service(const Subject& subject);
+/// Of one broker and one listener that is reached from outside by an address of its own.
+Json broker_service(const Subject& subject, std::int32_t broker, const api::ListenerSpec& listener);
+Json disruption_budget(const Subject& subject, std::int32_t max_unavailable);
+
+/// True if everything that `wanted` says is in `stored`: nothing is to be applied.
+bool is_applied(const Json& wanted, const Json& stored);
+
+}  // namespace millrace::render

@@ -1,0 +1,489 @@
+#include "tests/sim_kube/sim_kube.h"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "operator/kube/time_text.h"
+
+namespace millrace::sim_kube {
+
+namespace {
+
+constexpr Kind all_kinds[] = {kube::pods,
+                              kube::claims,
+                              kube::services,
+                              kube::config_maps,
+                              kube::secrets,
+                              kube::disruption_budgets,
+                              {"millrace.dev/v1", "Topic", "topics"}};
+
+void merge_into(Json& to, const Json& from) {
+    if (!from.is_object() || !to.is_object()) {
+        to = from;
+        return;
+    }
+    for (const auto& [name, value] : from.members()) {
+        if (value.is_null()) {
+            to.erase(name);
+        } else if (Json* found = to.find(name)) {
+            merge_into(*found, value);
+        } else {
+            to[name] = value;
+        }
+    }
+}
+
+/// What was applied before and isn't any more goes.
+void drop_unwanted(Json& stored, const Json& before, const Json& now) {
+    for (const auto& [name, value] : before.members()) {
+        Json* found = stored.find(name);
+        if (found == nullptr) {
+            continue;
+        }
+        if (!now.has(name)) {
+            stored.erase(name);
+        } else if (value.is_object()) {
+            drop_unwanted(*found, value, now[name]);
+        }
+    }
+}
+
+bool selected(const Json& object, const std::string& labels) {
+    const std::size_t equals = labels.find('=');
+    return labels.empty() || object["metadata"]["labels"][labels.substr(0, equals)].text() ==
+                                 labels.substr(equals + 1);
+}
+
+void set_ready(Json& pod, bool ready) {
+    Json condition = Json::object({{"type", "Ready"}, {"status", ready ? "True" : "False"}});
+    pod["status"]["conditions"] = Json::array({std::move(condition)});
+}
+
+int broker_of(const Json& pod) {
+    const std::string& id = pod["metadata"]["labels"]["millrace.dev/broker"].text();
+    return id.empty() ? -1 : std::stoi(id);
+}
+
+}  // namespace
+
+SimKube::SimKube(std::vector<std::string> zones)
+    : zones_(std::move(zones)), brokers_(std::make_shared<sim_admin::SimCluster>()) {
+    brokers_->knobs().recovery_ticks = 1;
+    brokers_->knobs().catch_up_ticks = 1;
+}
+
+// ---- The world
+// ------------------------------------------------------------------------------------
+
+Json& SimKube::store(const Kind& kind, Json object) {
+    const ObjectKey key = kube::key_of(object);
+    object["metadata"]["resourceVersion"] = std::to_string(++version_);
+    Json& slot = of(kind)[key];
+    slot = std::move(object);
+    return slot;
+}
+
+void SimKube::put(const Kind& kind, Json object) {
+    const ObjectKey key = kube::key_of(object);
+    const auto found = of(kind).find(key);
+    if (found != of(kind).end()) {
+        Json next = found->second;
+        next["spec"] = object["spec"];
+        next["metadata"]["generation"] =
+            std::as_const(next)["metadata"]["generation"].integer() + 1;
+        store(kind, std::move(next));
+        return;
+    }
+    object["apiVersion"] = std::string(kind.api_version);
+    object["kind"] = std::string(kind.kind);
+    object["metadata"]["uid"] = fmt::format("uid-{}", next_uid_++);
+    object["metadata"]["generation"] = 1;
+    object["metadata"]["creationTimestamp"] = kube::time_text(now_);
+    now_ = now_ + 1s;
+    store(kind, std::move(object));
+}
+
+void SimKube::take_away(const Kind& kind, const ObjectKey& key) {
+    const auto found = of(kind).find(key);
+    if (found == of(kind).end()) {
+        return;
+    }
+    if (!std::as_const(found->second)["metadata"]["finalizers"].empty()) {
+        Json next = found->second;
+        next["metadata"]["deletionTimestamp"] = kube::time_text(now_);
+        store(kind, std::move(next));
+        return;
+    }
+    of(kind).erase(found);
+    collect_garbage();
+}
+
+std::optional<Json> SimKube::find(const Kind& kind, const ObjectKey& key) const {
+    const auto objects = objects_.find(std::string(kind.plural));
+    if (objects == objects_.end()) {
+        return std::nullopt;
+    }
+    const auto found = objects->second.find(key);
+    return found == objects->second.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<Json> SimKube::all(const Kind& kind) const {
+    std::vector<Json> result;
+    if (const auto objects = objects_.find(std::string(kind.plural)); objects != objects_.end()) {
+        for (const auto& [key, object] : objects->second) {
+            result.push_back(object);
+        }
+    }
+    return result;
+}
+
+/// What belongs to a Cluster that is gone goes too.
+void SimKube::collect_garbage() {
+    std::set<std::string> owners;
+    for (const auto& [key, cluster] : objects_["clusters"]) {
+        owners.insert(cluster["metadata"]["uid"].text());
+    }
+    for (const Kind& kind : all_kinds) {
+        std::vector<ObjectKey> orphans;
+        for (const auto& [key, object] : of(kind)) {
+            const Json& owner = object["metadata"]["ownerReferences"][0];
+            if (!owner.is_null() && !owners.contains(owner["uid"].text())) {
+                orphans.push_back(key);
+            }
+        }
+        for (const ObjectKey& key : orphans) {
+            if (kind == kube::pods) {
+                erase_pod(key);
+            } else {
+                of(kind).erase(key);
+            }
+        }
+    }
+}
+
+void SimKube::erase_pod(const ObjectKey& key) {
+    const auto found = of(kube::pods).find(key);
+    const int id = broker_of(found->second);
+    if (running_brokers_.erase(id) > 0) {
+        brokers_->stop_broker(id);
+    }
+    of(kube::pods).erase(found);
+}
+
+bool SimKube::mounts_exist(const Json& pod) {
+    const std::string& space = pod["metadata"]["namespace"].text();
+    for (const Json& volume : pod["spec"]["volumes"].items()) {
+        const std::string& config = volume["configMap"]["name"].text();
+        const std::string& claim = volume["persistentVolumeClaim"]["claimName"].text();
+        const std::string& secret = volume["secret"]["secretName"].text();
+        if ((!config.empty() && !of(kube::config_maps).contains({space, config})) ||
+            (!secret.empty() && !of(kube::secrets).contains({space, secret})) ||
+            (!claim.empty() && !of(kube::claims).contains({space, claim}))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool SimKube::is_poisoned(const Json& pod) {
+    if (poison.empty()) {
+        return false;
+    }
+    const std::string& space = pod["metadata"]["namespace"].text();
+    for (const Json& volume : pod["spec"]["volumes"].items()) {
+        const auto found = find(kube::config_maps, {space, volume["configMap"]["name"].text()});
+        if (found && found->dump().find(poison) != std::string::npos) {
+            return true;
+        }
+    }
+    return pod["spec"].dump().find(poison) != std::string::npos;
+}
+
+void SimKube::start_broker(const Json& pod, int id) {
+    if (!running_brokers_.insert(id).second) {
+        return;
+    }
+    if (known_brokers_.insert(id).second) {
+        brokers_->add_broker(id, pod["metadata"]["labels"]["topology.kubernetes.io/zone"].text());
+    } else {
+        brokers_->start_broker(id);
+    }
+}
+
+void SimKube::run_pod(Json& pod) {
+    const std::string& name = std::as_const(pod)["metadata"]["name"].text();
+    const int id = broker_of(pod);
+    const Json before = pod;
+    if (!std::as_const(pod)["spec"].has("nodeName")) {
+        const std::string& zone = zones_[static_cast<std::size_t>(id) % zones_.size()];
+        pod["spec"]["nodeName"] = "node-" + zone;
+        pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone;
+        auto& address = address_by_pod_[name];
+        if (address.empty()) {
+            address = fmt::format("127.1.1.{}", address_by_pod_.size());
+        }
+        pod["status"]["podIP"] = address;
+        pod["status"]["phase"] = "Pending";
+        set_ready(pod, false);
+    } else if (const auto broken = broken_pods.find(name); broken != broken_pods.end()) {
+        Json status = Json(Json::Object{});
+        status["state"]["waiting"]["reason"] = "ImagePullBackOff";
+        status["state"]["waiting"]["message"] = broken->second;
+        pod["status"]["containerStatuses"] = Json::array({std::move(status)});
+        set_ready(pod, false);
+    } else if (is_poisoned(pod)) {
+        if (running_brokers_.erase(id) > 0) {
+            brokers_->stop_broker(id);
+        }
+        Json status = Json(Json::Object{});
+        status["state"]["waiting"]["reason"] = "CrashLoopBackOff";
+        status["lastState"]["terminated"]["exitCode"] = 2;
+        status["lastState"]["terminated"]["message"] = "error: poison is not a setting\n";
+        pod["status"]["containerStatuses"] = Json::array({std::move(status)});
+        set_ready(pod, false);
+    } else if (mounts_exist(pod)) {
+        start_broker(pod, id);
+        pod["status"].erase("containerStatuses");
+        pod["status"]["phase"] = "Running";
+        bool ready = false;
+        const auto health = brokers_->health();
+        for (const auto& broker : health.brokers()) {
+            ready |=
+                broker.id() == id && broker.state() == millrace::admin::v1::BROKER_STATE_RUNNING;
+        }
+        set_ready(pod, ready);
+    }
+    if (!(pod == before)) {
+        pod["metadata"]["resourceVersion"] = std::to_string(++version_);
+    }
+}
+
+void SimKube::step() {
+    std::vector<ObjectKey> gone;
+    for (auto& [key, pod] : of(kube::pods)) {
+        if (std::as_const(pod)["metadata"].has("deletionTimestamp")) {
+            gone.push_back(key);
+        }
+    }
+    for (const ObjectKey& key : gone) {
+        erase_pod(key);
+    }
+    brokers_->tick();
+    for (auto& [key, pod] : of(kube::pods)) {
+        run_pod(pod);
+    }
+    for (auto& [key, claim] : of(kube::claims)) {
+        if (std::as_const(claim)["status"]["phase"].text() != "Bound") {
+            claim["status"]["phase"] = "Bound";
+            claim["metadata"]["resourceVersion"] = std::to_string(++version_);
+        }
+    }
+    for (auto& [key, service] : of(kube::services)) {
+        if (std::as_const(service)["spec"]["clusterIP"].text().empty()) {
+            service["spec"]["clusterIP"] = fmt::format("127.2.0.{}", of(kube::services).size());
+            service["metadata"]["resourceVersion"] = std::to_string(++version_);
+        }
+    }
+    now_ = now_ + 1s;
+}
+
+// ---- kube::Api
+// --------------------------------------------------------------------------------------
+
+void SimKube::refuse(const std::string& verb, Code code, int times) {
+    refusals_[verb] = {code, times};
+}
+
+Result<void> SimKube::enter(const std::string& verb) {
+    if (writes_left_ == 0) {
+        return Error(Code::cancelled, "this operator is dead");
+    }
+    if (const auto refusal = refusals_.find(verb); refusal != refusals_.end()) {
+        const Code code = refusal->second.first;
+        if (--refusal->second.second == 0) {
+            refusals_.erase(refusal);
+        }
+        return Error(code, "refused by the test");
+    }
+    return {};
+}
+
+void SimKube::wrote(const std::string& verb, const Kind& kind, const ObjectKey& key) {
+    ++writes_;
+    journal_.push_back(fmt::format("{} {} {}", verb, kind.plural, key.name));
+    if (writes_left_ > 0) {
+        --writes_left_;
+    }
+}
+
+Result<Json> SimKube::get(const Kind& kind, const ObjectKey& key) {
+    MR_TRY_VOID(enter("get"));
+    auto found = find(kind, key);
+    if (!found) {
+        return Error(Code::not_found, key.to_string());
+    }
+    return *std::move(found);
+}
+
+Result<kube::Listed> SimKube::list(const Kind& kind, const kube::Selection& selection) {
+    MR_TRY_VOID(enter("list"));
+    kube::Listed listed;
+    listed.version = std::to_string(version_);
+    for (const auto& [key, object] : of(kind)) {
+        if ((selection.space.empty() || selection.space == key.space) &&
+            selected(object, selection.labels)) {
+            listed.items.push_back(object);
+        }
+    }
+    return listed;
+}
+
+Result<Json> SimKube::create(const Kind& kind, const Json& object) {
+    MR_TRY_VOID(enter("create"));
+    const ObjectKey key = kube::key_of(object);
+    if (of(kind).contains(key)) {
+        return Error(Code::exists, key.to_string());
+    }
+    Json made = object;
+    made["metadata"]["uid"] = fmt::format("uid-{}", next_uid_++);
+    made["metadata"]["creationTimestamp"] = kube::time_text(now_);
+    const Json stored = store(kind, std::move(made));
+    wrote("create", kind, key);
+    return stored;
+}
+
+Result<Json> SimKube::replace(const Kind& kind, const Json& object) {
+    MR_TRY_VOID(enter("replace"));
+    const ObjectKey key = kube::key_of(object);
+    const auto found = of(kind).find(key);
+    if (found == of(kind).end()) {
+        return Error(Code::not_found, key.to_string());
+    }
+    if (std::as_const(found->second)["metadata"]["resourceVersion"] !=
+        object["metadata"]["resourceVersion"]) {
+        return Error(Code::fenced, "the object has been modified");
+    }
+    const Json stored = store(kind, object);
+    wrote("replace", kind, key);
+    return stored;
+}
+
+Result<Json> SimKube::apply(const Kind& kind, const Json& object) {
+    MR_TRY_VOID(enter("apply"));
+    const ObjectKey key = kube::key_of(object);
+    Json next = Json(Json::Object{});
+    if (const auto found = of(kind).find(key); found != of(kind).end()) {
+        next = found->second;
+        drop_unwanted(next, applied_[std::string(kind.plural)][key], object);
+    } else {
+        next["metadata"]["uid"] = fmt::format("uid-{}", next_uid_++);
+        next["metadata"]["creationTimestamp"] = kube::time_text(now_);
+    }
+    merge_into(next, object);
+    applied_[std::string(kind.plural)][key] = object;
+    const Json stored = store(kind, std::move(next));
+    wrote("apply", kind, key);
+    return stored;
+}
+
+Result<Json> SimKube::apply_status(const Kind& kind, const Json& object) {
+    MR_TRY_VOID(enter("status"));
+    const ObjectKey key = kube::key_of(object);
+    const auto found = of(kind).find(key);
+    if (found == of(kind).end()) {
+        return Error(Code::not_found, key.to_string());
+    }
+    Json next = found->second;
+    next["status"] = object["status"];
+    const Json stored = store(kind, std::move(next));
+    wrote("status", kind, key);
+    return stored;
+}
+
+Result<Json> SimKube::merge(const Kind& kind, const ObjectKey& key, const Json& patch) {
+    MR_TRY_VOID(enter("merge"));
+    const auto found = of(kind).find(key);
+    if (found == of(kind).end()) {
+        return Error(Code::not_found, key.to_string());
+    }
+    const std::string& wanted = patch["metadata"]["resourceVersion"].text();
+    if (!wanted.empty() &&
+        wanted != std::as_const(found->second)["metadata"]["resourceVersion"].text()) {
+        return Error(Code::fenced, "the object has been modified");
+    }
+    Json next = found->second;
+    merge_into(next, patch);
+    Json stored = store(kind, std::move(next));
+    wrote("merge", kind, key);
+    const Json& metadata = std::as_const(stored)["metadata"];
+    if (metadata.has("deletionTimestamp") && metadata["finalizers"].empty()) {
+        of(kind).erase(key);
+    }
+    return stored;
+}
+
+Result<Json> SimKube::remove(const Kind& kind, const ObjectKey& key,
+                             const kube::Preconditions& preconditions) {
+    MR_TRY_VOID(enter("remove"));
+    const auto found = of(kind).find(key);
+    if (found == of(kind).end()) {
+        return Error(Code::not_found, key.to_string());
+    }
+    if (!preconditions.uid.empty() &&
+        std::as_const(found->second)["metadata"]["uid"].text() != preconditions.uid) {
+        return Error(Code::fenced, "the uid is another");
+    }
+    if (kind == kube::pods) {
+        const int id = broker_of(found->second);
+        const auto health = brokers_->health();
+        for (const auto& broker : health.brokers()) {
+            const bool well = broker.state() == millrace::admin::v1::BROKER_STATE_RUNNING &&
+                              broker.lagging_replicas() == 0;
+            // A registered broker without a pod left on purpose.
+            second_disruptions_ +=
+                broker.id() != id && !well && running_brokers_.contains(id) ? 1 : 0;
+        }
+        Json next = found->second;
+        next["metadata"]["deletionTimestamp"] = kube::time_text(now_);
+        const Json stored = store(kind, std::move(next));
+        wrote("remove", kind, key);
+        return stored;
+    }
+    const Json last = found->second;
+    of(kind).erase(found);
+    wrote("remove", kind, key);
+    return Json::object({{"kind", "Status"}, {"status", "Success"}});
+}
+
+Result<void> SimKube::watch(const Kind&, const kube::Selection&, const std::string&,
+                            const kube::OnChange&) {
+    return Error(Code::unsupported, "the simulation brings caches up to date itself");
+}
+
+kube::ObjectCache& SimKube::cache(const Kind& kind) {
+    auto& slot = caches_[std::string(kind.plural)];
+    if (!slot) {
+        slot = std::make_unique<kube::ObjectCache>();
+        fill(*slot, kind.plural);
+    }
+    return *slot;
+}
+
+void SimKube::fill(kube::ObjectCache& cache, std::string_view plural) {
+    kube::Listed listed;
+    listed.version = std::to_string(version_);
+    for (const auto& [key, object] : objects_[std::string(plural)]) {
+        listed.items.push_back(object);
+    }
+    cache.replace_all(std::move(listed));
+}
+
+void SimKube::bring_caches_up_to_date() {
+    for (const auto& [plural, cache] : caches_) {
+        if (!frozen_.contains(plural)) {
+            fill(*cache, plural);
+        }
+    }
+}
+
+}  // namespace millrace::sim_kube

@@ -1,0 +1,257 @@
+// The pure parts of the API client: caches, the work queue, leadership, lines of a watch.
+#include <gmock/gmock.h>
+
+#include "operator/kube/base64.h"
+#include "operator/kube/cache.h"
+#include "operator/kube/election.h"
+#include "operator/kube/informer.h"
+#include "operator/kube/internal/wire.h"
+#include "operator/kube/work_queue.h"
+
+namespace millrace::kube {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+Json object(const std::string& name, int version, const std::string& uid = "u") {
+    Json json = Json(Json::Object{});
+    json["metadata"] = Json::object({{"name", name},
+                                     {"namespace", "default"},
+                                     {"uid", uid},
+                                     {"resourceVersion", std::to_string(version)},
+                                     {"managedFields", Json::array({1, 2})}});
+    return json;
+}
+const ObjectKey a{"default", "a"};
+
+Instant at(Duration since_start) {
+    return Instant{1} + since_start;
+}
+
+TEST(ObjectCache, older_news_never_replaces_newer) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    EXPECT_THAT(cache.take(Change::modified, object("a", 4)), IsEmpty());
+    EXPECT_EQ((*cache.get(a))["metadata"]["resourceVersion"].text(), "5");
+}
+
+TEST(ObjectCache, a_writer_reads_what_it_wrote_and_the_watch_tells_nothing_new) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    EXPECT_THAT(cache.note_written(object("a", 7)), SizeIs(1));
+    EXPECT_THAT(cache.take(Change::modified, object("a", 7)), IsEmpty());
+}
+
+TEST(ObjectCache, an_answer_that_arrives_after_the_deletion_brings_nothing_back) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    cache.take(Change::deleted, object("a", 9));
+    EXPECT_THAT(cache.note_written(object("a", 7)), IsEmpty());
+    EXPECT_EQ(cache.get(a), nullptr);
+}
+
+TEST(ObjectCache, the_deletion_of_an_earlier_object_leaves_its_successor) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 9, "new"));
+    EXPECT_THAT(cache.take(Change::deleted, object("a", 10, "old")), IsEmpty());
+    EXPECT_NE(cache.get(a), nullptr);
+}
+
+TEST(ObjectCache, a_list_tells_what_came_changed_and_went) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    cache.take(Change::added, object("b", 6));
+    const auto changes = cache.replace_all({{object("b", 8), object("c", 9)}, "10"});
+    ASSERT_THAT(changes, SizeIs(3));
+    EXPECT_EQ(cache.get(a), nullptr);
+    EXPECT_EQ(cache.version(), "10");
+}
+
+TEST(ObjectCache, a_list_older_than_our_write_keeps_what_we_wrote) {
+    ObjectCache cache;
+    cache.replace_all({{}, "10"});
+    cache.note_written(object("a", 12));
+    cache.replace_all({{}, "11"});
+    EXPECT_NE(cache.get(a), nullptr);
+}
+
+TEST(ObjectCache, what_nobody_reads_is_not_kept) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    EXPECT_FALSE((*cache.get(a))["metadata"].has("managedFields"));
+}
+
+TEST(WorkQueueCore, a_key_waits_once_however_often_it_is_added) {
+    WorkQueueCore queue;
+    queue.add("x", at(0s));
+    queue.add("x", at(0s));
+    EXPECT_EQ(queue.take(at(0s)), "x");
+    EXPECT_EQ(queue.take(at(0s)), std::nullopt);
+}
+
+TEST(WorkQueueCore, a_key_that_is_worked_on_comes_again_afterwards) {
+    WorkQueueCore queue;
+    queue.add("x", at(0s));
+    queue.take(at(0s));
+    queue.add("x", at(0s));
+    EXPECT_EQ(queue.take(at(0s)), std::nullopt);
+    queue.done("x", at(0s), std::nullopt);
+    EXPECT_EQ(queue.take(at(0s)), "x");
+}
+
+TEST(WorkQueueCore, a_failing_key_waits_longer_each_time_and_news_end_the_wait) {
+    WorkQueueCore queue;
+    queue.add("x", at(0s));
+    Duration wait{0};
+    Instant now = at(0s);
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_EQ(queue.take(now), "x");
+        queue.failed("x", now);
+        ASSERT_GT(queue.next_due() - now, wait);
+        wait = queue.next_due() - now;
+        now = queue.next_due();
+    }
+    ASSERT_EQ(queue.take(now), "x");
+    queue.failed("x", now);
+    EXPECT_EQ(queue.take(now), std::nullopt);
+    queue.add("x", now);
+    EXPECT_EQ(queue.take(now), "x");
+}
+
+TEST(WorkQueueCore, no_wait_is_longer_than_half_a_minute) {
+    WorkQueueCore queue;
+    for (int i = 0; i < 40; ++i) {
+        queue.add("x", at(0s));
+        queue.take(at(0s));
+        queue.failed("x", at(0s));
+    }
+    EXPECT_LE(queue.next_due() - at(0s), 30s);
+}
+
+TEST(WorkQueueCore, a_later_look_happens_when_it_is_due) {
+    WorkQueueCore queue;
+    queue.add("x", at(0s));
+    queue.take(at(0s));
+    queue.done("x", at(0s), Duration(5s));
+    EXPECT_EQ(queue.take(at(4s)), std::nullopt);
+    EXPECT_EQ(queue.take(at(5s)), "x");
+}
+
+ElectionOptions me(const char* identity) {
+    ElectionOptions options;
+    options.lease = {"default", "operator"};
+    options.identity = identity;
+    return options;
+}
+
+TEST(ElectionCore, a_lease_that_nobody_has_is_taken) {
+    ElectionCore core(me("one"));
+    const auto lease = core.step(nullptr, at(0s), {});
+    ASSERT_TRUE(lease);
+    EXPECT_EQ((*lease)["spec"]["holderIdentity"].text(), "one");
+}
+
+TEST(ElectionCore, a_renewed_lease_is_anothers_and_one_that_stood_still_is_free) {
+    ElectionCore one(me("one"));
+    ElectionCore two(me("two"));
+    Json lease = *one.step(nullptr, at(0s), {0});
+    EXPECT_FALSE(two.step(&lease, at(0s), {0}));
+    lease = *one.step(&lease, at(10s), {10'000});
+    EXPECT_FALSE(two.step(&lease, at(16s), {16'000}));
+    EXPECT_FALSE(two.step(&lease, at(30s), {30'000}));
+    EXPECT_TRUE(two.step(&lease, at(31s), {31'000})) << "15 s after it was seen to change";
+}
+
+TEST(ElectionCore, a_wrong_clock_of_the_holder_takes_nothing_from_it) {
+    ElectionCore one(me("one"));
+    ElectionCore two(me("two"));
+    Json lease = *one.step(nullptr, at(0s), {0});  // Its wall clock says 1970.
+    EXPECT_FALSE(two.step(&lease, at(0s), {1'700'000'000'000}));
+}
+
+TEST(ElectionCore, who_cant_renew_stops_leading_before_another_may_begin) {
+    const ElectionOptions options = me("one");
+    ElectionCore core(options);
+    core.written(at(0s));
+    EXPECT_TRUE(core.leads(at(9s)));
+    EXPECT_FALSE(core.leads(at(10s)));
+    EXPECT_LT(options.renew_within, options.length);
+}
+
+TEST(InformerCore, a_forgotten_version_makes_it_list_anew_at_once) {
+    InformerCore core;
+    core.listed({});
+    EXPECT_EQ(core.next(), InformerCore::Next::watch);
+    core.watched(Error(Code::closed, "too old"));
+    EXPECT_EQ(core.next(), InformerCore::Next::list);
+    EXPECT_EQ(core.pause(), Duration{0});
+}
+
+TEST(InformerCore, an_unreachable_server_is_asked_less_and_less_often) {
+    InformerCore core;
+    core.listed(Error(Code::unavailable, "down"));
+    const Duration first = core.pause();
+    core.listed(Error(Code::unavailable, "down"));
+    EXPECT_GT(core.pause(), first);
+    for (int i = 0; i < 30; ++i) {
+        core.listed(Error(Code::unavailable, "down"));
+    }
+    EXPECT_LE(core.pause(), 15s);
+}
+
+TEST(Wire, kinds_have_the_paths_that_kubernetes_gives_them) {
+    EXPECT_EQ(object_path(pods, {"x", "y"}), "/api/v1/namespaces/x/pods/y");
+    EXPECT_EQ(collection_path(leases, "x"), "/apis/coordination.k8s.io/v1/namespaces/x/leases");
+    EXPECT_EQ(collection_path(pods, ""), "/api/v1/pods");
+    EXPECT_EQ(object_path(nodes, {"", "n"}), "/api/v1/nodes/n");
+}
+
+TEST(Wire, refusals_become_codes_to_act_on) {
+    const auto status = [](const char* reason) {
+        return Json::object({{"kind", "Status"}, {"reason", reason}, {"message", "m"}}).dump();
+    };
+    EXPECT_EQ(error_of("POST", "/x", 409, status("AlreadyExists")).code(), Code::exists);
+    EXPECT_EQ(error_of("PUT", "/x", 409, status("Conflict")).code(), Code::fenced);
+    EXPECT_EQ(error_of("GET", "/x", 410, status("Expired")).code(), Code::closed);
+    EXPECT_EQ(error_of("GET", "/x", 429, status("TooManyRequests")).code(), Code::busy);
+    EXPECT_EQ(error_of("GET", "/x?a=b", 503, "<html>").message(), "GET /x: HTTP 503");
+}
+
+TEST(Wire, a_watch_that_ends_with_an_error_object_says_which) {
+    const auto line = parse_watch_line(
+        R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}})");
+    ASSERT_FALSE(line);
+    EXPECT_EQ(line.error().code(), Code::closed);
+    EXPECT_THAT(line.error().message(), HasSubstr("too old"));
+}
+
+TEST(Wire, lines_are_found_wherever_the_stream_was_cut) {
+    const std::string stream = "{\"a\":1}\n{\"b\":2}\n";
+    for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+        LineSplitter lines;
+        std::vector<std::string> found;
+        for (const std::string& part : {stream.substr(0, cut), stream.substr(cut)}) {
+            lines.add(part);
+            while (auto line = lines.next()) {
+                found.push_back(*line);
+            }
+        }
+        ASSERT_THAT(found, ElementsAre("{\"a\":1}", "{\"b\":2}")) << cut;
+    }
+}
+
+TEST(Base64, what_is_written_reads_back) {
+    const std::vector<std::string> texts = {"", "a", "ab", "abc", "abcd", {"\0\xff\x10", 3}};
+    for (const std::string& bytes : texts) {
+        EXPECT_EQ(*from_base64(to_base64(bytes)), bytes);
+    }
+    EXPECT_EQ(to_base64("millrace"), "bWlsbHJhY2U=");
+    EXPECT_FALSE(from_base64("abc"));
+    EXPECT_FALSE(from_base64("!!!!"));
+}
+
+}  // namespace
+}  // namespace millrace::kube

@@ -1,0 +1,262 @@
+// The life of a cluster against a simulated Kubernetes and simulated brokers.
+#include <gmock/gmock.h>
+
+#include "tests/unit/reconcile/fixture.h"
+
+namespace millrace::reconcile {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(ClusterLife, ten_lines_become_a_ready_cluster) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_EQ(world.cluster()["status"]["phase"].text(), "Running");
+    EXPECT_EQ(world.cluster()["status"]["summary"]["racks"].text(), "a,b,c");
+}
+
+TEST(ClusterLife, a_settled_cluster_is_not_written_to) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const int before = world.kube->writes();
+    for (int i = 0; i < 60; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    EXPECT_EQ(world.kube->writes(), before) << world.journal_tail();
+}
+
+TEST(ClusterLife, a_new_operator_restarts_nothing) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.new_operator();
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids);
+}
+
+TEST(ClusterLife, a_changed_setting_restarts_every_broker_and_never_two_at_a_time) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    const auto before = world.pod_uids();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    for (const auto& [name, uid] : world.pod_uids()) {
+        EXPECT_NE(uid, before.at(name)) << name;
+    }
+    EXPECT_EQ(world.kube->second_disruptions(), 0);
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, the_active_controller_is_restarted_last) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().elect_controller(1);
+    world.kube->forget_journal();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    std::vector<std::string> removed;
+    for (const std::string& line : world.kube->journal()) {
+        if (line.starts_with("remove pods")) {
+            removed.push_back(line);
+        }
+    }
+    ASSERT_EQ(removed.size(), 3U);
+    EXPECT_EQ(removed.back(), "remove pods main-1");
+}
+
+TEST(ClusterLife, a_verdict_against_a_restart_is_waited_for_and_told) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().forbid_restart(0, "broker 0 holds the last copy of orders-3");
+    const auto before = world.pod_uids();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"unsafePartitions": "Block"}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids().at("main-0"), before.at("main-0"));
+    EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(),
+                HasSubstr("holds the last copy"));
+    world.kube->brokers().allow_restart(0);
+    world.settle();
+    EXPECT_NE(world.pod_uids().at("main-0"), before.at("main-0"));
+}
+
+TEST(ClusterLife, a_setting_that_breaks_brokers_reaches_one_and_its_fix_all) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    world.kube->poison = "background.threads=77";
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.index.size.max.bytes": "1048577", "background.threads": "77", "auto.create.topics.enable": "false"}})");
+    world.settle();
+    int touched = 0;
+    for (const auto& [name, uid] : world.pod_uids()) {
+        touched += uid != before.at(name) ? 1 : 0;
+    }
+    EXPECT_EQ(touched, 1);
+    EXPECT_THAT(world.cluster()["status"]["message"].text(), HasSubstr("poison is not a setting"));
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_EQ(world.kube->second_disruptions(), 0);
+}
+
+TEST(ClusterLife, a_wrong_setting_is_refused_with_what_to_write_and_touches_nothing) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.segment.bytez": "1"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), before);
+    EXPECT_EQ(world.cluster()["status"]["phase"].text(), "Invalid");
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                AllOf(HasSubstr("log.segment.bytez"), HasSubstr("log.segment.bytes")));
+}
+
+TEST(ClusterLife, a_setting_of_the_operators_own_is_refused) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"node.id": "7"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "");
+    EXPECT_THAT(world.cluster()["status"]["message"].text(), HasSubstr("operator"));
+    EXPECT_EQ(World::condition(world.cluster(), "SpecValid"), "False");
+}
+
+TEST(ClusterLife, an_image_that_cant_be_pulled_is_told_with_its_reason) {
+    World world;
+    world.kube->broken_pods["main-1"] = "no such image";
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "False");
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("broker 1: ImagePullBackOff: no such image"));
+    world.kube->broken_pods.clear();
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, more_brokers_get_replicas) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(R"({"replicas": 6, "storage": {"size": "1Gi"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3 main-4 main-5");
+    for (int id = 3; id < 6; ++id) {
+        EXPECT_TRUE(world.kube->brokers().has_replicas(id)) << id;
+    }
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+}
+
+TEST(ClusterLife, fewer_brokers_are_emptied_before_they_go) {
+    World world;
+    world.apply_cluster(R"({"replicas": 6, "storage": {"size": "1Gi"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.kube->forget_journal();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    const auto calls = world.kube->brokers().journal();
+    EXPECT_THAT(calls, Contains(HasSubstr("Cordon 3 4 5")));
+    EXPECT_EQ(world.kube->all(kube::claims).size(), 6U) << "disks are kept";
+}
+
+TEST(ClusterLife, too_few_brokers_for_the_replicas_are_refused_and_nothing_goes) {
+    World world;
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 4, 2);
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3");
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("no broker is left for orders"));
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("Uncordon 3")));
+}
+
+TEST(ClusterLife, a_named_broker_leaves_instead_of_the_highest) {
+    World world;
+    world.apply_cluster(R"({"replicas": 5, "storage": {"size": "1Gi"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 10, 3, 2);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}, "remove": [3]})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-4");
+}
+
+TEST(ClusterLife, disks_that_outlived_their_cluster_are_adopted) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const std::string id = world.cluster()["status"]["clusterId"].text();
+    world.kube->take_away(clusters, {"default", "main"});
+    EXPECT_EQ(world.pod_names(), "");
+    EXPECT_EQ(world.kube->all(kube::claims).size(), 3U);
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["clusterId"].text(), id);
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, a_paused_cluster_is_left_alone) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.apply_cluster(R"({"replicas": 5, "storage": {"size": "1Gi"}, "paused": true})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    EXPECT_EQ(world.cluster()["status"]["phase"].text(), "Paused");
+}
+
+TEST(ClusterLife, a_held_broker_keeps_what_it_runs) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"hold": [2]}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids().at("main-2"), before.at("main-2"));
+    EXPECT_NE(world.pod_uids().at("main-0"), before.at("main-0"));
+    EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(), HasSubstr("hold"));
+}
+
+TEST(ClusterLife, brokers_that_cant_move_replicas_make_the_status_say_so) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.kube->brokers().fail_next("PlanRebalance", Code::unsupported, "not yet", 1000);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "Unknown");
+}
+
+}  // namespace
+}  // namespace millrace::reconcile

@@ -1,0 +1,159 @@
+// Topics as declared, against simulated brokers.
+#include <gmock/gmock.h>
+
+#include "tests/unit/reconcile/fixture.h"
+
+namespace millrace::reconcile {
+namespace {
+
+using testing::HasSubstr;
+
+namespace v1 = millrace::admin::v1;
+
+class Topics : public testing::Test {
+protected:
+    Topics() {
+        world.apply_cluster(three_brokers);
+        world.settle();
+    }
+    v1::TopicDescription described(const std::string& name) {
+        v1::DescribeTopicsRequest request;
+        request.add_topics()->set_name(name);
+        return world.kube->brokers().DescribeTopics(request)->topics(0);
+    }
+    bool exists(const std::string& name) { return described(name).error().kafka_error() == 0; }
+    void set(const std::string& topic, const std::string& key, const std::string& value) {
+        v1::AlterConfigsRequest request;
+        auto& one = *request.add_resources();
+        one.mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_TOPIC);
+        one.mutable_resource()->set_name(topic);
+        auto& alteration = *one.add_alterations();
+        alteration.set_key(key);
+        alteration.set_op(v1::ConfigAlteration::OP_SET);
+        alteration.set_value(value);
+        ASSERT_TRUE(world.kube->brokers().AlterConfigs(request));
+    }
+    World world;
+};
+
+TEST_F(Topics, is_made_as_declared) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 6, "replicas": 3,
+                                    "minInSyncReplicas": 2, "config": {"retention.ms": "1000"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True");
+    EXPECT_EQ(described("orders").partitions_size(), 6);
+    EXPECT_EQ(described("orders").configs().at("retention.ms"), "1000");
+    EXPECT_EQ(described("orders").configs().at("min.insync.replicas"), "2");
+}
+
+TEST_F(Topics, a_changed_setting_is_set_back) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
+                                    "config": {"retention.ms": "1000"}})");
+    world.settle();
+    set("orders", "retention.ms", "5");
+    set("orders", "cleanup.policy", "compact");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().at("retention.ms"), "1000");
+    EXPECT_EQ(described("orders").configs().count("cleanup.policy"), 0U);
+}
+
+TEST_F(Topics, grows_and_never_shrinks) {
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 2, "replicas": 3})");
+    world.settle();
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 5, "replicas": 3})");
+    world.settle();
+    EXPECT_EQ(described("orders").partitions_size(), 5);
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 3, "replicas": 3})");
+    world.settle();
+    EXPECT_EQ(described("orders").partitions_size(), 5);
+    EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "False");
+    EXPECT_THAT(world.topic("orders")["status"]["message"].text(),
+                HasSubstr("can't be taken away"));
+}
+
+TEST_F(Topics, the_older_of_two_objects_owns_the_topic_and_the_other_says_who) {
+    world.apply_topic(
+        "first",
+        R"({"clusterRef": {"name": "main"}, "name": "orders", "partitions": 1, "replicas": 3})");
+    world.apply_topic(
+        "second",
+        R"({"clusterRef": {"name": "main"}, "name": "orders", "partitions": 1, "replicas": 3})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("first"), "Owned"), "True");
+    EXPECT_EQ(World::condition(world.topic("second"), "Owned"), "False");
+    EXPECT_THAT(world.topic("second")["status"]["message"].text(), HasSubstr("default/first"));
+    world.kube->take_away(topics, {"default", "first"});
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("second"), "Ready"), "True");
+}
+
+TEST_F(Topics, stays_when_its_object_goes_unless_the_policy_says_delete) {
+    world.apply_topic("kept",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3})");
+    world.apply_topic(
+        "gone",
+        R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3, "deletionPolicy": "Delete"})");
+    world.settle();
+    world.kube->take_away(topics, {"default", "kept"});
+    world.kube->take_away(topics, {"default", "gone"});
+    world.settle();
+    EXPECT_TRUE(exists("kept"));
+    EXPECT_FALSE(exists("gone"));
+    EXPECT_FALSE(world.kube->find(topics, {"default", "gone"}));
+}
+
+TEST_F(Topics, a_deleted_cluster_holds_no_topic_object_back) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "deletionPolicy": "Delete"})");
+    world.settle();
+    world.kube->take_away(clusters, {"default", "main"});
+    world.kube->take_away(topics, {"default", "orders"});
+    world.settle();
+    EXPECT_FALSE(world.kube->find(topics, {"default", "orders"}));
+}
+
+TEST_F(Topics, an_existing_topic_is_adopted_or_left_as_the_policy_says) {
+    world.kube->brokers().add_topic("old", 4, 3, 1);
+    world.kube->brokers().add_topic("older", 4, 3, 1);
+    world.apply_topic("old", R"({"clusterRef": {"name": "main"}})");
+    world.apply_topic("older", R"({"clusterRef": {"name": "main"}, "adoption": "CreateOnly"})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("old"), "Ready"), "True");
+    EXPECT_EQ(world.topic("old")["status"]["partitions"].integer(), 4);
+    EXPECT_EQ(World::condition(world.topic("older"), "Ready"), "False");
+}
+
+TEST_F(Topics, a_topic_for_no_cluster_says_so) {
+    world.apply_topic("lost", R"({"clusterRef": {"name": "main"}})");
+    world.kube->take_away(clusters, {"default", "main"});
+    world.settle();
+    EXPECT_THAT(world.topic("lost")["status"]["message"].text(),
+                HasSubstr("there is no Cluster default/main"));
+}
+
+TEST_F(Topics, what_brokers_refuse_is_told_as_they_say_it) {
+    world.kube->brokers().fail_next("CreateTopics", Code::invalid, "no such compression", 1000);
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    EXPECT_THAT(world.topic("orders")["status"]["message"].text(),
+                HasSubstr("no such compression"));
+}
+
+TEST_F(Topics, a_thousand_are_a_few_calls) {
+    for (int i = 0; i < 1000; ++i) {
+        world.apply_topic(fmt::format("t{:04}", i),
+                          R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3})");
+    }
+    const auto before = world.kube->brokers().journal().size();
+    world.settle();
+    EXPECT_LE(world.kube->brokers().journal().size() - before, 1000U);
+    EXPECT_EQ(World::condition(world.topic("t0999"), "Ready"), "True");
+    const int writes = world.kube->writes();
+    ASSERT_TRUE(world.round());
+    EXPECT_EQ(world.kube->writes(), writes);
+}
+
+}  // namespace
+}  // namespace millrace::reconcile
