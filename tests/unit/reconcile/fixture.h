@@ -74,7 +74,7 @@ public:
     /// replaced.
     void settle(int most_rounds = 200) {
         int quiet = 0;
-        for (int i = 0; i < most_rounds && quiet < 5; ++i) {
+        for (int i = 0; i < most_rounds && quiet < 3; ++i) {
             const int before = kube->writes();
             last = round();
             if (kube->is_dead()) {
@@ -85,7 +85,7 @@ public:
             kube->step();
             quiet = last && kube->writes() == before ? quiet + 1 : 0;
         }
-        ASSERT_GE(quiet, 5) << "it never came to rest: "
+        ASSERT_GE(quiet, 3) << "it never came to rest: "
                             << (last ? "writes go on" : last.error().message()) << "\n"
                             << journal_tail();
     }
