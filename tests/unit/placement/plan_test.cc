@@ -1,0 +1,291 @@
+// The planner on clusters made by hand: what each mode does, and what it says when it can't.
+#include "placement/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/placement/clusters.h"
+
+namespace millrace::placement::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+Desired in_mode(Mode mode) {
+    Desired desired;
+    desired.mode = mode;
+    return desired;
+}
+
+TEST(Plan, of_an_even_cluster_is_empty) {
+    Snapshot snapshot = brokers(6, 3);
+    fill_evenly(snapshot, 4, 30, 3);
+    const Plan found = plan(snapshot, in_mode(Mode::full), {});
+    EXPECT_THAT(found.moves, IsEmpty());
+    EXPECT_THAT(found.unmet, IsEmpty());
+    EXPECT_EQ(found.lower_bound, 0);
+}
+
+TEST(Plan, fills_a_new_broker_with_exactly_the_fewest_copies) {
+    Snapshot snapshot = brokers(3, 0);
+    fill_evenly(snapshot, 3, 40, 2);  // 80 each
+    snapshot.brokers.push_back(brokers(1, 0, 4).brokers.front());
+    const Plan found = plan(snapshot, in_mode(Mode::scale_out), {});
+    EXPECT_EQ(found.lower_bound, 60);
+    EXPECT_EQ(found.replica_moves, 60);
+    const View now(after(snapshot, found));
+    for (const auto& [id, count] : now.counts) {
+        EXPECT_EQ(count, 60) << "broker " << id.value;
+    }
+    for (const Forecast& broker : found.brokers) {
+        EXPECT_NEAR(static_cast<double>(broker.leaders_after), 30, 1);
+    }
+}
+
+TEST(Plan, moves_only_within_the_rack_that_grew_when_every_rack_has_a_replica_of_all) {
+    Snapshot snapshot = brokers(3, 3);
+    fill_evenly(snapshot, 2, 60, 3);  // 120 each, one rack each
+    BrokerState fourth = brokers(1, 0, 4).brokers.front();
+    fourth.rack = "rack-0";
+    snapshot.brokers.push_back(fourth);
+    const Plan found = plan(snapshot, in_mode(Mode::scale_out), {});
+    EXPECT_EQ(found.lower_bound, 60);
+    EXPECT_EQ(found.replica_moves, 60);
+    const View now(after(snapshot, found));
+    EXPECT_THAT(now.counts, ElementsAre(std::pair(BrokerId{1}, 60), std::pair(BrokerId{2}, 120),
+                                        std::pair(BrokerId{3}, 120), std::pair(BrokerId{4}, 60)));
+}
+
+TEST(Plan, empties_a_draining_broker_and_touches_nothing_else) {
+    Snapshot snapshot = brokers(6, 3);
+    fill_evenly(snapshot, 4, 30, 3);
+    snapshot.brokers[5].standing = Standing::draining;
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    EXPECT_EQ(found.replica_moves, 60);
+    EXPECT_EQ(found.lower_bound, 60);
+    const View now(after(snapshot, found));
+    EXPECT_EQ(now.counts.at(BrokerId{6}), 0);
+    // Its rack's other broker must take it all: the racks leave no choice.
+    EXPECT_EQ(now.counts.at(BrokerId{3}), 120);
+}
+
+TEST(Plan, says_why_a_broker_cannot_be_emptied) {
+    Snapshot snapshot = brokers(3, 0);
+    fill_evenly(snapshot, 1, 6, 3);
+    snapshot.brokers[2].standing = Standing::draining;
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    EXPECT_THAT(found.moves, IsEmpty());
+    ASSERT_THAT(found.unmet, SizeIs(1));
+    EXPECT_EQ(found.unmet[0].constraint, "drain");
+    EXPECT_EQ(found.unmet[0].count, 6);
+    EXPECT_THAT(found.unmet[0].reason,
+                HasSubstr("topic-0-0 can't leave broker 3: of 2 brokers that take replicas, 2 have "
+                          "one of it"));
+}
+
+TEST(Plan, makes_lost_replicas_anew_before_anything_else) {
+    Snapshot snapshot = brokers(4, 0);
+    fill_evenly(snapshot, 1, 40, 2);
+    snapshot.brokers[0].standing = Standing::lost;
+    snapshot.brokers[1].standing = Standing::draining;
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    ASSERT_THAT(found.moves, Not(IsEmpty()));
+    EXPECT_EQ(found.moves.front().reason, Reason::lost);
+    EXPECT_EQ(View(after(snapshot, found)).counts.at(BrokerId{1}), 0);
+}
+
+TEST(Plan, takes_two_replicas_of_one_rack_apart) {
+    Snapshot snapshot = brokers(6, 3);  // 1,4 | 2,5 | 3,6
+    snapshot.topics.push_back(topic("t", {{1, 4, 2}}));
+    const Plan found = plan(snapshot, in_mode(Mode::repair), {});
+    ASSERT_THAT(found.moves, SizeIs(1));
+    EXPECT_EQ(found.moves[0].reason, Reason::rack);
+    const Snapshot now = after(snapshot, found);
+    EXPECT_EQ(View(now).rack_excess(now.topics[0].partitions[0]), 0U);
+    EXPECT_EQ(found.moves[0].arrivals(), 1);
+}
+
+TEST(Plan, doubles_up_when_a_rack_is_gone_and_says_so) {
+    Snapshot snapshot = brokers(6, 3);
+    fill_evenly(snapshot, 1, 6, 3);
+    for (const std::size_t i : {2U, 5U}) {
+        snapshot.brokers[i].standing = Standing::lost;
+    }
+    const Plan found = plan(snapshot, in_mode(Mode::repair), {});
+    const Snapshot now = after(snapshot, found);
+    const View view(now);
+    for (const PartitionState& state : now.topics[0].partitions) {
+        EXPECT_EQ(state.replicas.size(), 3U);
+        EXPECT_EQ(view.on_leaving(state), 0U);
+    }
+    // And apart again when the rack is back.
+    Snapshot back = now;
+    for (BrokerState& broker : back.brokers) {
+        broker.standing = Standing::active;
+    }
+    const Snapshot healed = after(back, plan(back, in_mode(Mode::repair), {}));
+    for (const PartitionState& state : healed.topics[0].partitions) {
+        EXPECT_EQ(View(healed).rack_excess(state), 0U);
+    }
+}
+
+TEST(Plan, keeps_the_copies_when_the_racks_that_are_left_take_nothing) {
+    Snapshot snapshot = brokers(4, 2);  // 1,3 | 2,4
+    snapshot.topics.push_back(topic("t", {{1, 2}}));
+    snapshot.brokers[1].standing = Standing::lost;
+    snapshot.brokers[3].standing = Standing::cordoned;
+    const Plan found = plan(snapshot, in_mode(Mode::repair), {});
+    ASSERT_THAT(found.moves, SizeIs(1));
+    EXPECT_THAT(found.moves[0].to, ElementsAre(BrokerId{1}, BrokerId{3}));
+    EXPECT_THAT(found.unmet, Contains(Field(&Unmet::constraint, "rack")));
+}
+
+TEST(Plan, changes_a_replication_factor_up_and_down) {
+    Snapshot snapshot = brokers(4, 0);
+    fill_evenly(snapshot, 1, 8, 2);
+    Desired desired = in_mode(Mode::repair);
+    desired.replication_factors = {{"topic-0", 3}};
+    const Plan up = plan(snapshot, desired, {});
+    EXPECT_EQ(up.replica_moves, 8);
+    EXPECT_EQ(up.lower_bound, 8);
+    const Snapshot three = after(snapshot, up);
+    desired.replication_factors = {{"topic-0", 1}};
+    const Plan down = plan(three, desired, {});
+    EXPECT_EQ(down.replica_moves, 0);
+    const Snapshot one = after(three, down);
+    for (const PartitionState& state : one.topics[0].partitions) {
+        EXPECT_EQ(state.replicas.size(), 1U);
+    }
+    desired.replication_factors = {{"topic-0", 5}};
+    const Plan more_than_there_are = plan(snapshot, desired, {});
+    EXPECT_THAT(more_than_there_are.unmet,
+                Contains(Field(&Unmet::reason, HasSubstr("has 4 of 5 replicas"))));
+}
+
+TEST(Plan, of_leaders_moves_no_data) {
+    Snapshot snapshot = brokers(3, 0);
+    std::vector<std::vector<int>> lists(30, {1, 2, 3});
+    snapshot.topics.push_back(topic("t", lists));
+    const Plan found = plan(snapshot, in_mode(Mode::leaders_only), {});
+    EXPECT_EQ(found.replica_moves, 0);
+    EXPECT_EQ(found.move_bytes, 0);
+    EXPECT_EQ(found.leader_changes, 20);
+    for (const Forecast& broker : found.brokers) {
+        EXPECT_EQ(broker.leaders_after, 10);
+    }
+}
+
+TEST(Plan, of_leaders_hands_on_through_others_where_no_direct_way_is) {
+    Snapshot snapshot = brokers(3, 0);
+    // 1 leads four and shares them only with 2; 3 shares only with 2.
+    snapshot.topics.push_back(
+        topic("t", {{1, 2}, {1, 2}, {1, 2}, {1, 2}, {2, 3}, {2, 3}, {2, 1}, {2, 1}, {2, 3}}));
+    const Plan found = plan(snapshot, in_mode(Mode::leaders_only), {});
+    for (const Forecast& broker : found.brokers) {
+        EXPECT_EQ(broker.leaders_after, 3) << "broker " << broker.id.value;
+    }
+}
+
+TEST(Plan, lets_nobody_lead_who_is_in_maintenance) {
+    Snapshot snapshot = brokers(3, 0);
+    fill_evenly(snapshot, 1, 9, 3);
+    snapshot.brokers[0].standing = Standing::maintenance;
+    const Plan found = plan(snapshot, in_mode(Mode::leaders_only), {});
+    EXPECT_EQ(found.replica_moves, 0);
+    EXPECT_EQ(found.brokers[0].leaders_after, 0);
+}
+
+TEST(Plan, relieves_a_full_disk_with_few_large_replicas) {
+    Snapshot snapshot = brokers(3, 0);
+    for (BrokerState& broker : snapshot.brokers) {
+        broker.disks.push_back(
+            {Uuid{1, static_cast<std::uint64_t>(broker.id.value)}, 1000, 100, false});
+    }
+    snapshot.brokers[0].disks[0].used = 900;
+    TopicState state = topic("t", {{1}, {1}, {1}, {1}});
+    state.partitions[0].bytes = 300;
+    state.partitions[1].bytes = 200;
+    state.partitions[2].bytes = 200;
+    state.partitions[3].bytes = 200;
+    snapshot.topics.push_back(state);
+    Desired desired = in_mode(Mode::relieve);
+    desired.relieve.push_back({BrokerId{1}, std::nullopt, 50});
+    const Plan found = plan(snapshot, desired, {});
+    EXPECT_EQ(found.replica_moves, 2);
+    EXPECT_EQ(found.move_bytes, 500);
+    EXPECT_THAT(found.unmet, IsEmpty());
+}
+
+TEST(Plan, puts_nothing_on_a_disk_that_could_not_hold_it) {
+    Snapshot snapshot = brokers(3, 0);
+    snapshot.topics.push_back(topic("t", {{1, 2}}, 500));
+    snapshot.brokers[0].standing = Standing::draining;
+    snapshot.brokers[2].disks.push_back({Uuid{1, 3}, 1000, 600, false});
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    EXPECT_THAT(found.moves, IsEmpty());
+    EXPECT_THAT(found.unmet, Contains(Field(&Unmet::reason, HasSubstr("1 lack the 500 bytes"))));
+}
+
+TEST(Plan, takes_a_topic_that_piles_up_on_one_broker_apart_in_full_mode_only) {
+    Snapshot snapshot = brokers(2, 0);
+    snapshot.topics.push_back(topic("a", {{1}, {1}, {1}, {1}}));
+    snapshot.topics.push_back(topic("b", {{2}, {2}, {2}, {2}}));
+    EXPECT_EQ(plan(snapshot, in_mode(Mode::scale_out), {}).replica_moves, 0);
+    const Plan found = plan(snapshot, in_mode(Mode::full), {});
+    EXPECT_EQ(found.replica_moves, 2);
+    const Snapshot now = after(snapshot, found);
+    int of_a = 0;
+    for (const PartitionState& state : now.topics[0].partitions) {
+        of_a += state.replicas[0].broker == BrokerId{1} ? 1 : 0;
+    }
+    EXPECT_EQ(of_a, 3);  // one more than its share is not worth two copies
+}
+
+TEST(Plan, evens_bytes_by_exchanges_where_counts_are_right) {
+    Snapshot snapshot = brokers(2, 0);
+    snapshot.topics.push_back(topic("a", {{1}, {2}, {1}, {2}}, 10));
+    snapshot.topics.push_back(topic("b", {{1}, {2}, {1}, {2}}, 10));
+    for (TopicState& one : snapshot.topics) {
+        one.partitions[0].bytes = one.partitions[2].bytes = 1000;
+    }
+    const Plan found = plan(snapshot, in_mode(Mode::full), {});
+    EXPECT_NEAR(static_cast<double>(found.brokers[0].bytes_after),
+                static_cast<double>(found.brokers[1].bytes_after), 150);
+    EXPECT_EQ(found.brokers[0].replicas_after, found.brokers[1].replicas_after);
+}
+
+TEST(Plan, gives_brokers_their_share_by_weight) {
+    Snapshot snapshot = brokers(2, 0);
+    fill_evenly(snapshot, 1, 40, 1);
+    BrokerState big = brokers(1, 0, 3).brokers.front();
+    big.weight = 2;
+    snapshot.brokers.push_back(big);
+    const View now(after(snapshot, plan(snapshot, in_mode(Mode::scale_out), {})));
+    EXPECT_EQ(now.counts.at(BrokerId{3}), 20);
+}
+
+TEST(Plan, gives_waves_that_respect_the_cap_of_each_broker) {
+    Snapshot snapshot = brokers(3, 0);
+    fill_evenly(snapshot, 3, 40, 2);
+    snapshot.brokers.push_back(brokers(1, 0, 4).brokers.front());
+    Limits limits;
+    limits.max_moves_per_broker = 5;
+    const Plan found = plan(snapshot, in_mode(Mode::scale_out), limits);
+    std::map<std::pair<int, BrokerId>, int> in;
+    for (const Move& move : found.moves) {
+        for (const BrokerId id : move.to) {
+            if (std::find(move.from.begin(), move.from.end(), id) == move.from.end()) {
+                EXPECT_LE((++in[{move.wave, id}]), 5);
+            }
+        }
+    }
+    EXPECT_EQ(found.waves, 12);
+}
+
+}  // namespace
+}  // namespace millrace::placement::testing
