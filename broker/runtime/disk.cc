@@ -39,6 +39,22 @@ Result<void> Disk::replace_whole(const std::string& path, std::string_view conte
     return sync_directory(parent_of(path));
 }
 
+Result<void> Disk::create_directories_durably(const std::string& path) {
+    std::vector<std::string> parents;  // of what is not there yet, the lowest first
+    for (std::string at = path; at != "/" && at != "."; at = parent_of(at)) {
+        MR_TRY(const bool there, exists(at));
+        parents.push_back(parent_of(at));
+        if (there) {
+            break;  // and its own name: whoever made it may have died before he synced it
+        }
+    }
+    MR_TRY_VOID(create_directories(path));
+    for (auto parent = parents.rbegin(); parent != parents.rend(); ++parent) {
+        MR_TRY_VOID(sync_directory(*parent));
+    }
+    return {};
+}
+
 Result<void> Disk::remove_tree(const std::string& path) {
     MR_TRY(const auto entries, list(path));
     for (const DirectoryEntry& entry : entries) {

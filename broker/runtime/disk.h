@@ -93,6 +93,8 @@ public:
     /// Write beside, sync, rename over, sync the directory: a reader sees the old or the new.
     Result<void> replace_whole(const std::string& path, std::string_view contents);
     Result<void> remove_tree(const std::string& path);
+    /// create_directories(), and no name on the way is lost at a power cut.
+    Result<void> create_directories_durably(const std::string& path);
 };
 
 /// Threads for what may wait. `job` runs off the loop, `done` back on it; in the simulator both run

@@ -90,7 +90,7 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
 
 Result<void> LogStore::open_one(const std::string& path, const StoreOptions& options) {
     if (options.format_if_empty) {
-        MR_TRY_VOID(disk_.create_directories(path));
+        MR_TRY_VOID(disk_.create_directories_durably(path));
     }
     MR_TRY(auto lock, disk_.lock(path));
     MR_TRY(const Uuid id, identify(path, options));

@@ -134,11 +134,7 @@ private:
 Result<std::unique_ptr<ReplicatedLog>> open_storage_log(
     std::shared_ptr<storage::LogDirectory> directory, runtime::Node& node, Bytes segment_bytes) {
     const std::string path = directory->path() + "/" + metadata_folder;
-    MR_TRY(const bool exists, directory->disk().exists(path));
-    if (!exists) {
-        MR_TRY_VOID(directory->disk().create_directories(path));
-        MR_TRY_VOID(directory->disk().sync_directory(directory->path()));
-    }
+    MR_TRY_VOID(directory->disk().create_directories_durably(path));
     storage::LogLimits limits;
     limits.segment_bytes = segment_bytes;
     limits.cleanup = {.remove = false, .compact = false};

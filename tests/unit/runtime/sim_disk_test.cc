@@ -220,6 +220,16 @@ TEST_F(SimDiskTest, directories_move_with_what_they_hold) {
     EXPECT_TRUE(disk().list("/")->empty());
 }
 
+// A broker whose data directory has vanished with the power would come back as an empty one.
+TEST_F(SimDiskTest, directories_made_durably_keep_their_names_over_a_power_cut) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        begin(seed);
+        ASSERT_TRUE(disk().create_directories_durably("/data/logs").has_value());
+        power_cycle();
+        EXPECT_TRUE(*disk().exists("/data/logs")) << "seed " << seed;
+    }
+}
+
 TEST_F(SimDiskTest, a_lock_ends_with_its_process) {
     begin(1);
     const auto take = [](Node& machine) {
