@@ -90,6 +90,11 @@ Result<void> PartitionLog::truncate_to(Offset end) {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
     if (end >= s.end) {
+        // An epoch that began at our end and brought no record may be one that the leader never
+        // knew; as long as we name it, the leader will tell us to cut (case 8).
+        if (s.epochs.truncate_from_end(end)) {
+            s.epochs_dirty = true;
+        }
         return {};
     }
     MR_TRY_VOID(s.free_to_cut());

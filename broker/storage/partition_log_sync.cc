@@ -108,6 +108,10 @@ Result<void> PartitionLog::sync_now() {
 Result<void> PartitionLog::close_cleanly() {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
+    if (s.syncing_to) {
+        // Its failure would have been told once, to a job that nobody asks any more.
+        return Error::make(Code::busy, "{}: closed while a sync was under way", s.partition);
+    }
     if (!s.segments.empty()) {
         MR_TRY(auto files, s.or_fail(s.active().seal()));
         std::move(files.begin(), files.end(), std::back_inserter(s.unsynced_files));

@@ -259,6 +259,18 @@ TEST_F(PartitionLogTest, truncates_within_a_segment_and_goes_on) {
     EXPECT_THAT(batches_in(*log, 0, 10), ElementsAre(0, 1, 2, 3, 4, 7));
 }
 
+// Case 8: an epoch in which we led and wrote nothing, and that the next leader never knew. If the
+// log's end were all that a truncation looked at, leader and follower would talk about it for ever.
+TEST_F(PartitionLogTest, a_truncation_to_the_end_forgets_an_epoch_without_records) {
+    const auto log = create();
+    fill(*log, 3);
+    ASSERT_TRUE(log->assign_epoch(LeaderEpoch{9}));
+    ASSERT_EQ(log->epochs().latest()->epoch, LeaderEpoch{9});
+    ASSERT_TRUE(log->truncate_to(Offset{3}));
+    EXPECT_EQ(log->end(), Offset{3});
+    EXPECT_LT(log->epochs().latest()->epoch, LeaderEpoch{9});
+}
+
 TEST_F(PartitionLogTest, truncates_away_whole_segments) {
     const auto log = create({.segment_bytes = 300_B});
     fill(*log, 20);
