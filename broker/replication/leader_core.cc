@@ -36,7 +36,7 @@ std::vector<LeaderEffect> LeaderCore::step(const LeaderEvent& event) {
         high_watermark_ = to;
         effects.emplace_back(AdvanceHighWatermark{to});
     }
-    if (proposed_.empty()) {
+    if (proposed_.empty() && !held_back_) {
         if (std::set<BrokerId> wanted = wanted_isr(); wanted != isr_) {
             proposed_ = std::move(wanted);
             effects.emplace_back(
@@ -78,10 +78,12 @@ void LeaderCore::note(const FollowerFetched& event) {
     }
     follower.leader_end_at_fetch = end_;
     follower.last_fetch_at = event.at;
+    follower.epoch = event.replica_epoch;
 }
 
 void LeaderCore::note(const Tick& event) {
     now_ = std::max(now_, event.at);
+    held_back_ = false;
 }
 
 void LeaderCore::note(const IsrDecided& event) {
@@ -91,10 +93,14 @@ void LeaderCore::note(const IsrDecided& event) {
     isr_ = {event.isr.begin(), event.isr.end()};
     partition_epoch_ = event.partition_epoch;
     proposed_.clear();
+    held_back_ = false;
 }
 
-void LeaderCore::note(const ProposalRefused&) {
-    proposed_.clear();
+void LeaderCore::note(const ProposalRefused& event) {
+    if (event.partition_epoch == partition_epoch_) {
+        proposed_.clear();
+        held_back_ = true;
+    }
 }
 
 void LeaderCore::note(const Ineligible& event) {

@@ -31,6 +31,7 @@ struct FollowerFetched {
     Offset log_end;
     std::optional<Offset> synced_end;  ///< None: it does not report (a foreign broker).
     Instant at;
+    BrokerEpoch replica_epoch{-1};  ///< Of the life that asked; -1: it does not say.
 };
 struct Tick {
     Instant at;
@@ -40,8 +41,10 @@ struct IsrDecided {
     std::vector<BrokerId> isr;
     PartitionEpoch partition_epoch;
 };
-/// Our proposal was refused for good; go back to what is committed.
-struct ProposalRefused {};
+/// Our proposal was refused and certainly had no effect: go back to what is committed.
+struct ProposalRefused {
+    PartitionEpoch partition_epoch;  ///< The one it was built on.
+};
 /// A broker that the controller fences may not be proposed.
 struct Ineligible {
     std::set<BrokerId> brokers;
@@ -103,6 +106,7 @@ public:
         std::optional<Offset> synced_end;
         Instant caught_up_at;  ///< Last time it had everything the leader had then.
         Instant last_fetch_at;
+        BrokerEpoch epoch{-1};  ///< Of the life that the rest is known of.
         Offset leader_end_at_fetch = no_offset;
     };
     const std::map<BrokerId, Follower>& followers() const { return followers_; }
@@ -126,6 +130,7 @@ private:
     std::set<BrokerId> isr_;
     std::set<BrokerId> proposed_;  ///< Empty: no proposal is under way.
     std::set<BrokerId> ineligible_;
+    bool held_back_ = false;  ///< After a refusal: the same would be refused again right now.
     PartitionEpoch partition_epoch_;
     Offset epoch_start_;  ///< Our end when we became leader: who joins must hold all below it.
     Offset end_;

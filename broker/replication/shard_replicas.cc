@@ -148,9 +148,15 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
                        candidate.partition.partition == state.id.partition;
             });
         if (found == store.found().end() || loaded.contains(state.id)) {
-            partition->give_log(storage::PartitionLog::create(
-                choose_directory(state), {state.topic, state.id.partition}, state.id.topic_id,
-                partition->settings().limits));
+            const auto directory = choose_directory(state);
+            if (!directory) {
+                MR_LOG(log, warn, "replication.no_directory", field("topic", state.topic),
+                       field("partition", state.id.partition));
+                return;  // every directory has failed; the broker is about to end
+            }
+            partition->give_log(
+                storage::PartitionLog::create(directory, {state.topic, state.id.partition},
+                                              state.id.topic_id, partition->settings().limits));
             follow(partition);
             return;
         }
@@ -183,6 +189,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             });
     }
 
+    /// Null if every directory has failed.
     std::shared_ptr<storage::LogDirectory> choose_directory(const PartitionState& state) {
         if (auto assigned = store.directory(state.directory); assigned && !assigned->failed()) {
             return assigned;
@@ -201,7 +208,6 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
                 best = directory;
             }
         }
-        MR_ASSERT(best != nullptr);
         return best;
     }
 
@@ -248,6 +254,24 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             fetchers.erase(fetcher);
         }
         followed.erase(at);
+    }
+
+    void when_quiet(UniqueFunction<void()> done) {
+        const bool quiet =
+            std::none_of(partitions.begin(), partitions.end(), [](const auto& entry) {
+                return entry.second->has_log() && entry.second->log().sync_under_way();
+            });
+        if (quiet) {
+            done();
+            return;
+        }
+        constexpr Duration look_again = 5ms;
+        shard.executor->after(look_again,
+                              [weak = weak_from_this(), done = std::move(done)]() mutable {
+                                  if (auto self = weak.lock()) {
+                                      self->when_quiet(std::move(done));
+                                  }
+                              });
     }
 
     void arm_tick() {
@@ -394,10 +418,13 @@ std::vector<FetchResult> ShardReplicas::fetch(const std::vector<FetchPosition>& 
             results.push_back(std::move(missing));
             continue;
         }
-        if (reader.level == ReadLevel::replica) {
-            partition->follower_fetched(position, reader);
-        }
         FetchResult result = partition->read(position, reader, budget_bytes, !any);
+        if (reader.level == ReadLevel::replica && result.error == KafkaError::none &&
+            !result.diverging) {
+            // Only now is it known that what the follower has is what we have (case 6).
+            partition->follower_fetched(position, reader);
+            result.high_watermark = partition->high_watermark();
+        }
         any = any || result.slice.length > 0;
         budget_bytes -= std::min(budget_bytes, result.slice.length);
         results.push_back(std::move(result));
@@ -481,6 +508,11 @@ std::vector<ShardReplicas::View> ShardReplicas::views() const {
     return views;
 }
 
+const storage::LeaderEpochCache* ShardReplicas::epochs(const TopicIdPartition& id) const {
+    auto partition = inside_->find(id);
+    return partition && partition->has_log() ? &partition->log().epochs() : nullptr;
+}
+
 const storage::ProducerState* ShardReplicas::producers(const TopicIdPartition& id) const {
     auto partition = inside_->find(id);
     return partition && partition->leads() ? &partition->log().producers() : nullptr;
@@ -491,6 +523,14 @@ void ShardReplicas::watch_high_watermark(const TopicIdPartition& id,
     if (auto partition = inside_->find(id)) {
         partition->watch_high_watermark(std::move(listener));
     }
+}
+
+void ShardReplicas::quiesce(UniqueFunction<void()> done) {
+    inside_->shell.closing = true;
+    for (const auto& [key, fetcher] : inside_->fetchers) {
+        fetcher->stop();
+    }
+    inside_->when_quiet(std::move(done));
 }
 
 Result<void> ShardReplicas::close_cleanly() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,9 +34,12 @@ public:
         LeaderEpoch leader_epoch;
         PartitionEpoch partition_epoch;
         std::vector<BrokerId> isr;
+        /// Of the lives that were seen to be in sync, where they said so (KIP-903).
+        std::map<BrokerId, BrokerEpoch> epochs;
     };
     virtual ~IsrProposer() = default;
-    /// The answer comes as a new PartitionState, or `refused` runs on the shard.
+    /// The answer comes as a new PartitionState, or `refused` runs on the shard: with what the
+    /// controller said, or request_timed_out when nobody knows what came of it.
     virtual void propose(Proposal proposal, UniqueFunction<void(KafkaError)> refused) = 0;
 };
 
@@ -122,12 +126,17 @@ public:
     };
     std::optional<View> view(const TopicIdPartition& id) const;
     std::vector<View> views() const;
+    /// At which offset each leader epoch begins in our log; null without a log.
+    const storage::LeaderEpochCache* epochs(const TopicIdPartition& id) const;
     /// For DescribeProducers; null if the partition is not led here.
     const storage::ProducerState* producers(const TopicIdPartition& id) const;
     /// Every advance of a led partition's high watermark; one listener per partition.
     void watch_high_watermark(const TopicIdPartition& id, std::function<void(Offset)> listener);
 
-    /// Writes what a clean start needs for every log. Blocking: the loops are about to stop.
+    /// Stops fetching and begins no further sync; `done` runs once none is under way, whose outcome
+    /// a clean close must know.
+    void quiesce(UniqueFunction<void()> done);
+    /// Writes what a clean start needs for every log. Blocking: the loops have stopped.
     Result<void> close_cleanly();
 
 private:

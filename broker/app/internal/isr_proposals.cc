@@ -26,9 +26,8 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
         UniqueFunction<void(KafkaError)> refused;
     };
 
-    Inside(BrokerId self_in, runtime::Executor& control_in, const metadata::ImageHandle& image_in,
-           const Logger& log_in)
-        : self(self_in), control(control_in), image(image_in), log(log_in) {}
+    Inside(BrokerId self_in, runtime::Executor& control_in, const Logger& log_in)
+        : self(self_in), control(control_in), log(log_in) {}
 
     void send() {
         if (controller == nullptr || !in_flight.empty() || waiting.empty()) {
@@ -39,7 +38,6 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
         request.broker_id = self.value;
         request.broker_epoch = lifecycle->epoch().value;
         std::map<Uuid, std::size_t> topics;
-        const metadata::ImagePtr now = image.current();
         for (const auto& [id, entry] : in_flight) {
             auto [at, fresh] = topics.try_emplace(id.topic_id, request.topics.size());
             if (fresh) {
@@ -50,10 +48,12 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
             partition.leader_epoch = entry.proposal.leader_epoch.value;
             partition.partition_epoch = entry.proposal.partition_epoch.value;
             for (const BrokerId member : entry.proposal.isr) {
-                const metadata::Broker* broker = now->cluster.broker(member);
+                const auto seen = entry.proposal.epochs.find(member);
                 partition.new_isr_with_epochs.push_back(
                     {.broker_id = member.value,
-                     .broker_epoch = broker == nullptr ? -1 : broker->epoch.value});
+                     .broker_epoch = member == self ? lifecycle->epoch().value
+                                     : seen == entry.proposal.epochs.end() ? -1
+                                                                           : seen->second.value});
             }
         }
         Buffer body;
@@ -112,7 +112,6 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
 
     BrokerId self;
     runtime::Executor& control;
-    const metadata::ImageHandle& image;
     const Logger& log;
     ControllerLink* controller = nullptr;
     const Lifecycle* lifecycle = nullptr;
@@ -121,9 +120,8 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
     std::map<TopicIdPartition, Entry> in_flight;
 };
 
-IsrProposals::IsrProposals(BrokerId self, runtime::Executor& control,
-                           const metadata::ImageHandle& image, const Logger& log)
-    : inside_(std::make_shared<Inside>(self, control, image, log)) {}
+IsrProposals::IsrProposals(BrokerId self, runtime::Executor& control, const Logger& log)
+    : inside_(std::make_shared<Inside>(self, control, log)) {}
 
 IsrProposals::~IsrProposals() = default;
 

@@ -14,8 +14,7 @@ namespace millrace::app {
 
 class IsrProposals final : public replication::IsrProposer {
 public:
-    IsrProposals(BrokerId self, runtime::Executor& control, const metadata::ImageHandle& image,
-                 const Logger& log);
+    IsrProposals(BrokerId self, runtime::Executor& control, const Logger& log);
     ~IsrProposals() override;
 
     /// Before it there is no way to the controller: proposals wait.

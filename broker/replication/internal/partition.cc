@@ -11,6 +11,7 @@ namespace {
 
 /// Batches below this size are gathered in memory and written together at the end of the turn.
 constexpr std::size_t gather_below = 32U << 10;
+constexpr Duration ask_again_after = 100ms;
 
 storage::ProducerBatch producer_batch(const record::BatchView& batch) {
     return {.producer = batch.producer_id(),
@@ -450,7 +451,7 @@ void Partition::flush() {
 }
 
 void Partition::start_sync() {
-    if (settings_.durability == Durability::replicated || !log_) {
+    if (settings_.durability == Durability::replicated || !log_ || shell_.closing) {
         return;
     }
     auto job = log_->begin_sync();
@@ -485,19 +486,54 @@ void Partition::start_sync() {
 
 void Partition::run(const std::vector<LeaderEffect>& effects) {
     for (const LeaderEffect& effect : effects) {
-        std::visit(
-            Overloaded{[this](const AdvanceHighWatermark& e) { on_high_watermark(e.to); },
-                       [this](const ProposeIsr& e) {
-                           shell_.proposer->propose(
-                               {state_.id, state_.leader_epoch, e.partition_epoch, e.isr},
-                               [find = shell_.find, id = state_.id](KafkaError) {
-                                   auto partition = find(id);
-                                   if (partition && partition->leader_) {
-                                       partition->run(partition->leader_->step(ProposalRefused{}));
-                                   }
-                               });
-                       }},
-            effect);
+        std::visit(Overloaded{[this](const AdvanceHighWatermark& e) { on_high_watermark(e.to); },
+                              [this](const ProposeIsr& e) { propose(e); }},
+                   effect);
+    }
+}
+
+void Partition::propose(const ProposeIsr& wanted) {
+    IsrProposer::Proposal proposal{
+        state_.id, state_.leader_epoch, wanted.partition_epoch, wanted.isr, {}};
+    for (const auto& [replica, follower] : leader_->followers()) {
+        proposal.epochs.emplace(replica, follower.epoch);
+    }
+    shell_.proposer->propose(std::move(proposal), [find = shell_.find, id = state_.id, wanted,
+                                                   epoch = state_.leader_epoch](KafkaError error) {
+        if (auto partition = find(id)) {
+            partition->on_proposal_refused(wanted, epoch, error);
+        }
+    });
+}
+
+void Partition::on_proposal_refused(const ProposeIsr& wanted, LeaderEpoch epoch, KafkaError error) {
+    if (!leader_ || state_.leader_epoch != epoch ||
+        state_.partition_epoch > wanted.partition_epoch) {
+        return;  // the metadata has moved on by itself
+    }
+    switch (error) {
+        case KafkaError::ineligible_replica:
+        case KafkaError::operation_not_attempted:
+            run(leader_->step(ProposalRefused{wanted.partition_epoch}));
+            return;
+        case KafkaError::invalid_update_version:
+        case KafkaError::fenced_leader_epoch:
+        case KafkaError::new_leader_elected:
+        case KafkaError::unknown_topic_id:
+        case KafkaError::unknown_topic_or_partition:
+            // The metadata is ahead of us and on its way. Until it is here, the proposal may be
+            // what was decided, so its members go on counting.
+            return;
+        default:
+            // Nobody knows whether it had an effect: ask again until somebody does.
+            shell_.loop->after(ask_again_after, [find = shell_.find, id = state_.id, wanted,
+                                                 epoch] {
+                auto partition = find(id);
+                if (partition && partition->leader_ && partition->state_.leader_epoch == epoch &&
+                    partition->state_.partition_epoch == wanted.partition_epoch) {
+                    partition->propose(wanted);
+                }
+            });
     }
 }
 
@@ -615,7 +651,7 @@ std::int64_t Partition::readable_bytes(const FetchPosition& position, const Read
 void Partition::follower_fetched(const FetchPosition& position, const Reader& reader) {
     if (leader_ && check_leader(position.current_epoch) == KafkaError::none) {
         run(leader_->step(FollowerFetched{reader.replica, position.from, position.reader_synced_end,
-                                          shell_.loop->clock().now()}));
+                                          shell_.loop->clock().now(), reader.replica_epoch}));
     }
 }
 

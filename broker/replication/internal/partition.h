@@ -26,6 +26,7 @@ public:
         runtime::DiskPool* pool = nullptr;
         IsrProposer* proposer = nullptr;
         const Logger* log = nullptr;
+        bool closing = false;  ///< No further syncs: the last one is close_cleanly()'s.
         std::function<void(Partition&)> flush_soon;  ///< Call flush() at the end of this turn.
         std::function<void(Partition&)> readable;    ///< Data or leadership changed: wake readers.
         std::function<std::shared_ptr<Partition>(const TopicIdPartition&)> find;
@@ -95,6 +96,8 @@ private:
     void fail_staged(KafkaError error);
     void start_sync();
     void run(const std::vector<LeaderEffect>& effects);
+    void propose(const ProposeIsr& wanted);
+    void on_proposal_refused(const ProposeIsr& wanted, LeaderEpoch epoch, KafkaError error);
     void on_high_watermark(Offset to);
     void become_leader();
     void become_follower();

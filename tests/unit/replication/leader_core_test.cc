@@ -196,10 +196,31 @@ TEST(LeaderCore, an_old_decision_is_ignored) {
     EXPECT_EQ(core.isr().size(), 2U);
 }
 
-TEST(LeaderCore, after_a_refusal_it_may_propose_again) {
+TEST(LeaderCore, after_a_refusal_it_proposes_again_with_the_next_tick_not_at_once) {
     LeaderCore core{start({b1, b2}, {b1, b2})};
-    ASSERT_TRUE(has_any<ProposeIsr>(core.step(Tick{at(131s)})));
-    EXPECT_TRUE(has_any<ProposeIsr>(core.step(ProposalRefused{})));
+    const auto effects = core.step(Tick{at(131s)});
+    ASSERT_TRUE(has_any<ProposeIsr>(effects));
+    const PartitionEpoch built_on = std::get<ProposeIsr>(effects.back()).partition_epoch;
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(ProposalRefused{built_on})));
+    EXPECT_TRUE(has_any<ProposeIsr>(core.step(Tick{at(132s)})));
+}
+
+// What was proposed before the metadata moved on is over: its refusal says nothing of the proposal
+// that is under way now, whose members go on counting.
+TEST(LeaderCore, a_late_refusal_does_not_end_a_later_proposal) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    const auto effects = core.step(Tick{at(131s)});
+    ASSERT_TRUE(has_any<ProposeIsr>(effects));
+    const PartitionEpoch built_on = std::get<ProposeIsr>(effects.back()).partition_epoch;
+    core.step(ProposalRefused{PartitionEpoch{built_on.value - 1}});
+    EXPECT_TRUE(core.proposal_pending());
+}
+
+// KIP-903: the leader tells of which life of a follower its knowledge is.
+TEST(LeaderCore, it_remembers_which_life_of_a_follower_fetched) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s), BrokerEpoch{7}});
+    EXPECT_EQ(core.followers().at(b2).epoch, BrokerEpoch{7});
 }
 
 // A follower that forgets what it had synced (a restart) never takes the high watermark back.
