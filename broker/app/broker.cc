@@ -6,6 +6,7 @@
 
 #include "app/internal/broker_peers.h"
 #include "app/internal/broker_view.h"
+#include "app/internal/broker_watch.h"
 #include "app/internal/controller_link.h"
 #include "app/internal/group_log.h"
 #include "app/internal/identity.h"
@@ -62,10 +63,15 @@ struct Broker::Inside {
     Result<void> open_store(const config::BrokerValues& values);
     Result<void> open_quorum(const config::BrokerValues& values);
     Result<void> listen(const config::BrokerValues& values);
+    std::string inter_broker_listener(const config::BrokerValues& values) const;
+    void watch_brokers(const config::BrokerValues& values);
     void make_broker_side(const config::BrokerValues& values);
     void subscribe();
     void on_configs(const metadata::Delta& delta, const metadata::ImagePtr& image);
+    void on_partitions(const metadata::Delta& delta, const metadata::ImagePtr& image);
     void on_groups(const metadata::Delta& delta, const metadata::ImagePtr& image);
+    std::vector<Uuid> failed_directories();
+    void halt(Error why);
     void start_on_control();
     /// After an unclean stop: reads every log, then tells which directories have all they synced.
     void recover_logs(UniqueFunction<void(std::vector<Uuid>)> done);
@@ -92,9 +98,13 @@ struct Broker::Inside {
     std::unique_ptr<storage::LogStore> store;
     Uuid metadata_directory_id;
     std::unique_ptr<raft::Channel> channels;
+    /// The controller has connections of its own: a request that it drops must not look to the
+    /// quorum like a peer that is gone.
+    std::unique_ptr<raft::Channel> controller_channels;
     std::unique_ptr<raft::RaftDriver> driver;
     std::unique_ptr<MetadataNode> metadata;
     std::unique_ptr<ControllerLink> controller;
+    std::unique_ptr<BrokerWatch> broker_watch;  ///< With the controller role.
     std::unique_ptr<Lifecycle> lifecycle;
     std::unique_ptr<BlockProducerIds> producer_ids;
     std::unique_ptr<IsrProposals> proposals;
@@ -114,7 +124,9 @@ struct Broker::Inside {
     };
     std::vector<Listening> servers;
     std::atomic<bool> ready{false};
-    bool draining = false;  ///< On the control loop.
+    // On the control loop.
+    bool draining = false;
+    bool enrolled = false;  ///< This run's registration has been seen in the metadata.
 };
 
 // --- Opening
@@ -145,6 +157,7 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
         make_broker_side(values);
     }
     subscribe();
+    watch_brokers(values);
     return {};
 }
 
@@ -190,7 +203,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     raft::DriverOptions driver_options;
     driver_options.quorum = std::move(quorum);
     driver_options.directory = home->path() + std::string(metadata_directory);
-    MR_TRY_VOID(node.disk().create_directories(driver_options.directory));
+    MR_TRY_VOID(node.disk().create_directories_durably(driver_options.directory));
     MR_TRY(
         auto metadata_log,
         raft::open_storage_log(home, node, Bytes{values.get(option::metadata_log_segment_bytes)}));
@@ -224,8 +237,11 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         std::chrono::milliseconds{values.get(option::metadata_log_max_snapshot_interval_ms)};
     metadata = std::make_unique<MetadataNode>(std::move(metadata_options), node.control_shard(),
                                               image, *rules, *driver, log);
+    controller_channels =
+        raft::make_net_channel({.client_id = fmt::format("millrace-broker-{}", self), .wrap = {}},
+                               node.control_shard(), log);
     controller = std::make_unique<ControllerLink>(
-        *node.control_shard().executor, *metadata, *driver, *channels,
+        *node.control_shard().executor, *metadata, *driver, *controller_channels,
         std::chrono::milliseconds{values.get(option::request_timeout_ms)});
     return {};
 }
@@ -293,6 +309,34 @@ std::vector<metadata::Endpoint> Broker::Inside::endpoints_of(bool controller_sid
     return endpoints;
 }
 
+std::string Broker::Inside::inter_broker_listener(const config::BrokerValues& values) const {
+    for (const config::ListenerSpec& spec : listeners) {
+        if (spec.inter_broker) {
+            return spec.name;
+        }
+    }
+    // A controller alone does not listen there, but is told how brokers do.
+    const std::string& name = values.get(option::inter_broker_listener_name);
+    return name.empty() ? values.get(option::security_inter_broker_protocol) : name;
+}
+
+void Broker::Inside::watch_brokers(const config::BrokerValues& values) {
+    if (metadata->controller() == nullptr) {
+        return;
+    }
+    broker_watch = std::make_unique<BrokerWatch>(
+        BrokerWatch::Options{.self = self,
+                             .listener = inter_broker_listener(values),
+                             .heartbeat_interval = std::chrono::milliseconds{values.get(
+                                 option::broker_heartbeat_interval_ms)},
+                             .wrap = {}},
+        node.control_shard(), *metadata->controller(), log);
+    const auto look = [this] { broker_watch->look(image.current()); };
+    metadata->on_leadership(look);
+    metadata->publisher().subscribe(
+        [look](const metadata::Delta&, const metadata::ImagePtr&) { look(); });
+}
+
 void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     const runtime::Shard control = node.control_shard();
     Lifecycle::Options life;
@@ -308,6 +352,9 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     for (const auto& directory : store->directories()) {
         life.directories.push_back(directory->id());
     }
+    life.heartbeat_interval =
+        std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
+    life.failed_directories = [this] { return failed_directories(); };
     if (store->clean_start()) {
         life.previous_epoch = store->last_broker_epoch();
     }
@@ -315,14 +362,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
         std::make_unique<Lifecycle>(std::move(life), *control.executor, *controller, image, log);
     producer_ids =
         std::make_unique<BlockProducerIds>(self, *control.executor, *controller, *lifecycle);
-    proposals = std::make_unique<IsrProposals>(self, *control.executor, image, log);
-    std::string inter_broker;
-    for (const config::ListenerSpec& spec : listeners) {
-        if (spec.inter_broker) {
-            inter_broker = spec.name;
-        }
-    }
-    peers = std::make_unique<BrokerPeers>(inter_broker, image);
+    proposals = std::make_unique<IsrProposals>(self, *control.executor, log);
+    peers = std::make_unique<BrokerPeers>(inter_broker_listener(values), image);
     replication::ShardReplicas::Options shard_options;
     shard_options.self = self;
     shard_options.logs_come_preloaded = !store->clean_start();
@@ -383,10 +424,7 @@ void Broker::Inside::subscribe() {
         return;
     }
     publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
-        applier->on_publish(delta, next);
-    });
-    publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
-        on_groups(delta, next);
+        on_partitions(delta, next);
     });
     publisher.subscribe([this](const metadata::Delta&, const metadata::ImagePtr& next) {
         lifecycle->on_publish(next);
@@ -419,6 +457,21 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     if (roles.broker) {
         applier->on_settings_changed(*next);
         groups->settings_changed(group_settings(config->broker()));
+    }
+}
+
+/// What the log says before it comes to this very process speaks of its predecessor: to lead
+/// because of it would be to go on in an epoch whose tail may be lost here and known elsewhere.
+void Broker::Inside::on_partitions(const metadata::Delta& delta, const metadata::ImagePtr& next) {
+    if (enrolled) {
+        applier->on_publish(delta, next);
+        on_groups(delta, next);
+        return;
+    }
+    const metadata::Broker* us = next->cluster.broker(self);
+    if (us != nullptr && us->incarnation == incarnation) {
+        enrolled = true;
+        on_partitions(metadata::Delta::between(metadata::Image{}, *next), next);
     }
 }
 
@@ -460,17 +513,32 @@ void Broker::Inside::on_groups(const metadata::Delta& delta, const metadata::Ima
 // ------------------------------------------------------------------------
 
 void Broker::Inside::start_on_control() {
-    metadata->start([this](Error why) {
-        MR_LOG(log, error, "broker.halted", field("reason", why.message()));
-        if (on_halt) {
-            on_halt(std::move(why));
-        }
-    });
+    metadata->start([this](Error why) { halt(std::move(why)); });
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);
         recover_logs(
             [this](std::vector<Uuid> recovered) { lifecycle->start(std::move(recovered)); });
     }
+}
+
+void Broker::Inside::halt(Error why) {
+    MR_LOG(log, error, "broker.halted", field("reason", why.message()));
+    if (on_halt) {
+        on_halt(std::move(why));
+    }
+}
+
+std::vector<Uuid> Broker::Inside::failed_directories() {
+    std::vector<Uuid> failed;
+    for (const auto& directory : store->directories()) {
+        if (directory->failed()) {
+            failed.push_back(directory->id());
+        }
+    }
+    if (failed.size() == store->directories().size()) {
+        halt(Error(Code::io, "every log directory has failed"));
+    }
+    return failed;
 }
 
 void Broker::Inside::recover_logs(UniqueFunction<void(std::vector<Uuid>)> done) {
@@ -573,12 +641,28 @@ void Broker::drain(UniqueFunction<void()> done) {
     const auto stop_quorum = [&inside, shared] {
         inside.driver->shutdown(2s, [shared] { (*shared)(); });
     };
-    const auto stop_listeners = [&inside, stop_quorum] {
+    const auto quiet_logs = [&inside, stop_quorum] {
         runtime::Executor& control = *inside.node.control_shard().executor;
         auto left = std::make_shared<std::size_t>(1);
         const auto arrive = [left, stop_quorum] {
             if (--*left == 0) {
                 stop_quorum();
+            }
+        };
+        for (std::size_t i = 0; i < inside.replicas.size(); ++i) {
+            ++*left;
+            inside.replicas.on_shard(i, [&control, arrive](replication::ShardReplicas& shard) {
+                shard.quiesce([&control, arrive] { control.post(arrive); });
+            });
+        }
+        control.post(arrive);
+    };
+    const auto stop_listeners = [&inside, quiet_logs] {
+        runtime::Executor& control = *inside.node.control_shard().executor;
+        auto left = std::make_shared<std::size_t>(1);
+        const auto arrive = [left, quiet_logs] {
+            if (--*left == 0) {
+                quiet_logs();
             }
         };
         for (Inside::Listening& one : inside.servers) {
@@ -628,6 +712,7 @@ BrokerView Broker::view() const {
     view.dispatch = inside.broker_dispatch.get();
     view.dispatch_loop = inside.node.data_shard(0).executor;
     view.publisher = &inside.metadata->publisher();
+    view.quorum = inside.driver.get();
     view.ledger = inside.ledger.get();
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());

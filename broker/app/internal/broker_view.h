@@ -15,6 +15,7 @@
 #include "metadata/publisher.h"
 #include "net/ledger.h"
 #include "net/server.h"
+#include "raft/raft_driver.h"
 
 namespace millrace::app {
 
@@ -25,6 +26,8 @@ struct BrokerView {
     runtime::Executor* dispatch_loop = nullptr;
     /// Only before the loops start, and on the control loop.
     metadata::Publisher* publisher = nullptr;
+    /// Only on the control loop.
+    const raft::RaftDriver* quorum = nullptr;
     const net::Ledger* ledger = nullptr;
     std::vector<std::pair<std::string, const net::ServerCounters*>> listeners;
     std::vector<admin::LogDirectory> directories;

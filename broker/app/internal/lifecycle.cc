@@ -141,6 +141,9 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         request.current_metadata_offset = image.current()->provenance.end.value - 1;
         request.want_fence = !is_current();
         request.want_shut_down = state == State::leaving;
+        if (options.failed_directories) {
+            request.offline_log_dirs = options.failed_directories();
+        }
         said_current = !request.want_fence;
         controller.call(BrokerHeartbeatRequest::api_key, BrokerHeartbeatRequest::max_version,
                         encode(request), call_patience,

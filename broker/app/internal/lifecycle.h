@@ -4,6 +4,7 @@
 // metadata is current, and at the end asks to leave. On the control loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,8 @@ public:
         std::vector<Uuid> directories;
         std::optional<BrokerEpoch> previous_epoch;  ///< From a clean shutdown.
         Duration heartbeat_interval = 500ms;
+        /// Asked with every heartbeat: those of `directories` that are lost for this run.
+        std::function<std::vector<Uuid>()> failed_directories;
     };
 
     Lifecycle(Options options, runtime::Executor& control, ControllerLink& controller,

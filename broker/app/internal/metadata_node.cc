@@ -22,6 +22,9 @@ MetadataNode::MetadataNode(Options options, runtime::Shard control, metadata::Im
         if (controller_) {
             controller_->on_leadership(leadership);
         }
+        if (tell_) {
+            tell_();
+        }
     });
 }
 

@@ -35,6 +35,8 @@ public:
     /// this node's own shards told already.
     metadata::Publisher& publisher() { return publisher_; }
     void start(UniqueFunction<void(Error)> on_halt);
+    /// Hears of every change after the controller has.
+    void on_leadership(UniqueFunction<void()> listener) { tell_ = std::move(listener); }
 
     /// Null on a node without the controller role.
     metadata::Controller* controller() { return controller_.get(); }
@@ -54,6 +56,7 @@ private:
     std::unique_ptr<metadata::Controller> controller_;
     std::unique_ptr<handlers::ControllerApis> apis_;
     raft::Leadership leadership_;
+    UniqueFunction<void()> tell_;
 };
 
 }  // namespace millrace::app

@@ -161,6 +161,11 @@ Decision<protocol::BrokerRegistrationResponse> register_broker(
         broker.in_controlled_shutdown = existing->in_controlled_shutdown;
     } else {
         if (existing) {
+            if (!existing->fenced) {
+                // It is gone, though nobody has said so yet. What it led gets another leader epoch:
+                // its log may have lost a tail that others have in the old one.
+                take_out_of_isrs(draft, context, {id});
+            }
             end_last_incarnation(draft, context, request,
                                  request.previous_broker_epoch == existing->epoch.value);
         }
