@@ -90,6 +90,7 @@ void Simulation::run_event(const EventHeap::Entry& entry) {
     world_.trace.fold((std::uint64_t{owner.life} << 32) |
                       (owner.executor != nullptr ? owner.executor->number() : 0));
     ++events_run_;
+    last_node_ = owner.node;
     world_.executor = owner.executor;
     {
         Task task = world_.events.take(entry);

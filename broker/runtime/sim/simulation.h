@@ -74,6 +74,9 @@ public:
 
     std::uint64_t trace_hash() const { return world_.trace.value(); }
     std::uint64_t events_run() const { return events_run_; }
+    /// Whose event ran last, for an invariant that looks only where something can have changed;
+    /// null after a step of the script.
+    SimNode* last_node() const { return last_node_; }
     const FaultCounts& counts() const { return world_.counts; }
 
     // For the simulation's own parts.
@@ -103,6 +106,7 @@ private:
     std::vector<std::string> expected_errors_;
     std::optional<Violation> violation_;
     std::uint64_t events_run_ = 0;
+    SimNode* last_node_ = nullptr;
     std::uint64_t fault_epoch_ = 0;  ///< heal() starts a new one: older faults do nothing more.
 
     friend class SimNode;

@@ -1,0 +1,279 @@
+// Three whole brokers, producers and a reader: nothing acknowledged is lost, doubled or reordered,
+// whatever happens to processes, wires, disks and clocks.
+#include <algorithm>
+#include <deque>
+#include <vector>
+
+#include "tests/sim/harness/scenario.h"
+#include "tests/sim/systems/cluster_broker.h"
+#include "tests/sim/systems/cluster_history.h"
+#include "tests/sim/systems/cluster_producer.h"
+#include "tests/sim/systems/cluster_reader.h"
+#include "tests/sim/systems/cluster_watch.h"
+
+namespace millrace::simtest {
+
+namespace {
+
+constexpr std::uint32_t brokers = 3;
+constexpr std::uint32_t most_producers = 2;
+constexpr std::uint32_t sends = 200;
+constexpr Duration bad_time = 20s;
+constexpr Duration good_time = 180s;
+constexpr Duration restart_after = 300ms;
+constexpr std::string_view topic = "t";
+
+/// What all machines of a run report to.
+struct Run {
+    explicit Run(const RunPlan& the_plan)
+        : plan(the_plan),
+          simulation({.seed = plan.seed, .plan = plan.faults, .trace = plan.trace}) {
+        SeededRandom random(sim::derive_seed(plan.seed, "shape"));
+        producers = static_cast<std::uint32_t>(random.between(1, most_producers));
+        partitions = static_cast<std::int32_t>(random.between(1, 3));
+        data_shards = static_cast<std::size_t>(random.between(1, 2));
+        window = static_cast<std::size_t>(random.between(1, 5));
+        longest_thought = std::chrono::milliseconds{random.between(20, 250)};
+        filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
+        watch = std::make_unique<ClusterWatch>(
+            ClusterWatch::Options{
+                .brokers = brokers, .topic = std::string(topic), .partitions = partitions},
+            simulation);
+        simulation.add_invariant("cluster", [this] { return watch->check(); });
+    }
+
+    const RunPlan& plan;
+    ClusterHistory history;
+    std::uint32_t producers = 0;
+    std::int32_t partitions = 0;
+    std::size_t data_shards = 1;
+    std::size_t window = 1;
+    Duration longest_thought{};
+    std::uint64_t filler_one_in = 1;
+    std::size_t next[most_producers] = {};  ///< Into plan.operations.
+    std::uint64_t next_sender = 1;
+    std::unique_ptr<ClusterWatch> watch;
+    sim::Simulation simulation;  // Last: programs refer to the rest until they are destroyed.
+
+    std::vector<runtime::Address> addresses() const {
+        std::vector<runtime::Address> all;
+        for (std::uint32_t i = 0; i < brokers; ++i) {
+            all.push_back({fmt::format("n{}", i), 9092});
+        }
+        return all;
+    }
+    ClusterMap::Topic the_topic() const { return {std::string(topic), partitions, brokers}; }
+    bool all_sent() const {
+        std::size_t sent = 0;
+        for (const std::size_t count : next) {
+            sent += count;
+        }
+        return sent >= plan.operations.size();
+    }
+};
+
+std::string settings_of(std::uint32_t node) {
+    std::string voters;
+    for (std::uint32_t i = 0; i < brokers; ++i) {
+        voters += fmt::format("{}{}@n{}:9093", i == 0 ? "" : ",", i + 1, i);
+    }
+    return fmt::format(
+        "node.id={0}\nprocess.roles=broker,controller\n"
+        "listeners=PLAINTEXT://n{1}:9092,CONTROLLER://n{1}:9093\n"
+        "controller.listener.names=CONTROLLER\ncontroller.quorum.voters={2}\n"
+        "cluster.id=SimulatedClusterOfThree\nlog.dirs=/data\nbroker.rack=r{1}\n"
+        "default.replication.factor=3\nmin.insync.replicas=2\nreplica.lag.time.max.ms=5000\n"
+        "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n",
+        node + 1, node, voters);
+}
+
+class ProducerProgram final : public sim::Program {
+public:
+    ProducerProgram(Run& run, runtime::Node& node, std::uint32_t number)
+        : run_(run),
+          shard_(node.control_shard()),
+          number_(number),
+          map_(node, run.addresses(), run.the_topic()),
+          producer_(
+              {run.next_sender++, run.window, run.partitions}, map_, run.history,
+              [this](std::string why) { run_.simulation.fail(std::move(why)); },
+              [this](std::int32_t partition, Offset at) { on_ack(partition, at); }) {
+        think();
+    }
+    std::size_t open() const { return producer_.open(); }
+
+private:
+    void think() {
+        shard_.executor->after(Duration{shard_.random->between(0, run_.longest_thought.count())},
+                               [this] {
+                                   send_next();
+                                   think();
+                               });
+    }
+
+    void send_next() {
+        const std::size_t index = run_.next[number_] * run_.producers + number_;
+        if (index >= run_.plan.operations.size() || producer_.open() > 20) {
+            return;
+        }
+        ++run_.next[number_];
+        const std::uint32_t operation = run_.plan.operations[index];
+        SeededRandom random(sim::derive_seed(run_.plan.seed, "send", operation));
+        const auto partition =
+            static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(run_.partitions)));
+        // Long values now and then: batches that cross pages and are written alone.
+        const std::size_t filler = random.one_in(run_.filler_one_in) ? random.below(40'000) : 5;
+        producer_.send(operation, partition, filler);
+    }
+
+    void on_ack(std::int32_t partition, Offset at) {
+        if (at >= run_.watch->committed(partition)) {
+            run_.simulation.fail(fmt::format("{} of partition {} was acknowledged, {} is committed",
+                                             at, partition, run_.watch->committed(partition)));
+        }
+        if (run_.history.broken()) {
+            run_.simulation.fail(*run_.history.broken());
+        }
+    }
+
+    Run& run_;
+    const runtime::Shard shard_;
+    const std::uint32_t number_;
+    ClusterMap map_;
+    ClusterProducer producer_;
+};
+
+class ReaderProgram final : public sim::Program {
+public:
+    ReaderProgram(Run& run, runtime::Node& node)
+        : map(node, run.addresses(), run.the_topic()),
+          reader(run.partitions, map, run.history,
+                 [&run](std::string why) { run.simulation.fail(std::move(why)); }) {}
+    ClusterMap map;
+    ClusterReader reader;
+};
+
+/// As an operator would: a broker that ended by itself is started anew.
+void end_and_restart(Run& run, std::uint32_t number, const std::string& why) {
+    run.simulation.note(&run.simulation.node(number), "ends by itself: " + why);
+    run.simulation.in(Duration{}, [&run, number] {
+        sim::SimNode& node = run.simulation.node(number);
+        if (node.is_running()) {
+            node.kill();
+        }
+        run.simulation.in(restart_after, [&node] {
+            if (!node.is_running() && node.has_power()) {
+                node.restart();
+            }
+        });
+    });
+}
+
+/// Errors that a broker may log in this run: those of a disk that was made to fail.
+void expect_errors(Run& run) {
+    const auto disk_kinds = sim::disk_faults();
+    const bool disks_fail = std::any_of(
+        run.plan.faults.faults.begin(), run.plan.faults.faults.end(), [&](const sim::Fault& fault) {
+            return fault.kind == sim::FaultKind::kill_in_write ||
+                   fault.kind == sim::FaultKind::power_cut_in_write ||
+                   std::find(disk_kinds.begin(), disk_kinds.end(), fault.kind) != disk_kinds.end();
+        });
+    if (disks_fail) {
+        for (const char* event : {"raft.halted", "broker.halted", "storage.directory_failed",
+                                  "storage.directory_offline", "replication.sync_failed",
+                                  "replication.epoch_not_written", "replication.log_not_loaded",
+                                  "broker.log_not_recovered"}) {
+            run.simulation.expect_error(event);
+        }
+    }
+}
+
+void add_machines(Run& run) {
+    for (std::uint32_t i = 0; i < brokers; ++i) {
+        run.simulation.add_node({.name = fmt::format("n{}", i), .data_shards = run.data_shards})
+            .start([&run, i](runtime::Node& node) {
+                return std::make_unique<BrokerProgram>(
+                    node, settings_of(i),
+                    [&run, i](const std::string& why) { end_and_restart(run, i, why); });
+            });
+    }
+    for (std::uint32_t i = 0; i < run.producers; ++i) {
+        run.simulation.add_node({.name = fmt::format("producer{}", i)})
+            .start([&run, i](runtime::Node& node) {
+                return std::make_unique<ProducerProgram>(run, node, i);
+            });
+    }
+    run.simulation.add_node({.name = "reader"}).start([&run](runtime::Node& node) {
+        return std::make_unique<ReaderProgram>(run, node);
+    });
+}
+
+bool is_done(Run& run) {
+    if (!run.all_sent() || !run.watch->is_whole()) {
+        return false;
+    }
+    for (std::uint32_t i = 0; i < run.producers; ++i) {
+        const auto* program =
+            static_cast<ProducerProgram*>(run.simulation.node(brokers + i).program());
+        if (program == nullptr || program->open() > 0) {
+            return false;
+        }
+    }
+    const auto* reader =
+        static_cast<ReaderProgram*>(run.simulation.node(brokers + run.producers).program());
+    for (std::int32_t partition = 0; partition < run.partitions; ++partition) {
+        if (reader == nullptr ||
+            reader->reader.position(partition) < run.watch->committed(partition)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+class ClusterScenario final : public Scenario {
+public:
+    std::string_view name() const override { return "cluster"; }
+    std::string_view about() const override {
+        return "three whole brokers, idempotent producers, a reader; nothing acknowledged is lost";
+    }
+    std::uint32_t operations() const override { return sends; }
+
+    sim::FaultProfile faults() const override {
+        sim::FaultProfile profile;
+        for (const auto& kinds : {sim::process_faults(), sim::network_faults(), sim::disk_faults(),
+                                  sim::clock_faults()}) {
+            profile.kinds.insert(profile.kinds.end(), kinds.begin(), kinds.end());
+        }
+        profile.nodes = {0, 1, 2};
+        profile.from = 1s;
+        profile.until = bad_time - 2s;
+        profile.longest = 6s;
+        profile.most = 10;
+        return profile;
+    }
+
+    Outcome run(const RunPlan& plan) const override {
+        Run run(plan);
+        expect_errors(run);
+        add_machines(run);
+        run.simulation.run_for(bad_time);
+        run.simulation.heal();
+        std::uint64_t asked = 0;
+        const auto done = [&] { return ++asked % 64 == 0 && is_done(run); };
+        if (!run.simulation.violation() && !run.simulation.run_until(done, good_time)) {
+            run.simulation.fail("not whole in a healthy world: " + run.watch->state());
+        }
+        if (auto violation = run.history.violation(); violation && !run.simulation.violation()) {
+            run.simulation.fail(*violation);
+        }
+        Outcome outcome = Outcome::of(run.simulation);
+        outcome.operations = run.history.acknowledged();
+        return outcome;
+    }
+};
+
+MR_SCENARIO(ClusterScenario);
+
+}  // namespace
+
+}  // namespace millrace::simtest

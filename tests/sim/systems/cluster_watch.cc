@@ -1,0 +1,293 @@
+#include "tests/sim/systems/cluster_watch.h"
+
+#include <algorithm>
+#include <fmt/ranges.h>
+#include <utility>
+
+namespace millrace::simtest {
+
+namespace {
+
+std::vector<std::int32_t> ids(const metadata::BrokerList& list) {
+    std::vector<std::int32_t> ids;
+    for (const BrokerId id : list) {
+        ids.push_back(id.value);
+    }
+    return ids;
+}
+
+}  // namespace
+
+BrokerProgram* ClusterWatch::program(std::size_t node) const {
+    return static_cast<BrokerProgram*>(simulation_.node(node).program());
+}
+
+std::optional<std::string> ClusterWatch::check() {
+    runtime::sim::SimNode* const node = simulation_.last_node();
+    if (node == nullptr || node->index() >= options_.brokers || !node->is_running()) {
+        return std::nullopt;
+    }
+    const std::size_t index = node->index();
+    const app::BrokerView* const view = program(index)->view();
+    if (view == nullptr) {
+        return std::nullopt;
+    }
+    Node& seen = nodes_[index];
+    if (seen.life != node->life()) {
+        seen.life = node->life();
+        seen.image = nullptr;
+        seen.quorum_epoch = QuorumEpoch{-1};
+        for (auto& [partition, replica] : seen.replicas) {
+            replica.high_watermark = no_offset;
+            replica.leads_in = no_leader_epoch;
+        }
+    }
+    if (auto broken = check_quorum(index, *view)) {
+        return broken;
+    }
+    if (auto broken = check_image(seen, *view)) {
+        return broken;
+    }
+    for (std::int32_t partition = 0; partition < options_.partitions; ++partition) {
+        if (auto broken = check_partition(index, partition, *view)) {
+            return fmt::format("{} partition {}: {}", node->name(), partition, *broken);
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> ClusterWatch::check_quorum(std::size_t index,
+                                                      const app::BrokerView& view) {
+    const raft::Leadership now = view.quorum->leadership();
+    if (!now.is_self || now.epoch == nodes_[index].quorum_epoch) {
+        return std::nullopt;
+    }
+    nodes_[index].quorum_epoch = now.epoch;
+    const auto [known, is_new] = controllers_.try_emplace(now.epoch, index);
+    if (!is_new) {
+        return fmt::format("one leader: nodes {} and {} both lead the quorum's epoch {}",
+                           known->second, index, now.epoch);
+    }
+    return std::nullopt;
+}
+
+std::string ClusterWatch::digest(const metadata::Image& image) const {
+    std::string text;
+    for (const auto& entry : image.cluster.brokers) {
+        text +=
+            fmt::format("b{}@{}{} ", entry.key, entry.value->epoch, entry.value->fenced ? "f" : "");
+    }
+    const metadata::Topic* topic = image.topics.find(options_.topic);
+    if (topic != nullptr) {
+        for (const auto& entry : topic->partitions) {
+            const metadata::Partition& partition = *entry.value;
+            text += fmt::format("p{} {}@{}.{} r{} i{} e{} ", entry.key, partition.leader,
+                                partition.leader_epoch, partition.epoch, ids(partition.replicas),
+                                ids(partition.isr), ids(partition.elr));
+        }
+    }
+    return text;
+}
+
+std::optional<std::string> ClusterWatch::check_image(Node& node, const app::BrokerView& view) {
+    const metadata::ImagePtr image = view.doors->image->current();
+    if (image.get() == node.image) {
+        return std::nullopt;
+    }
+    node.image = image.get();
+    node.keep = image;
+    const auto [known, is_new] = images_.try_emplace(image->provenance.end.value, digest(*image));
+    if (!is_new && known->second != digest(*image)) {
+        return fmt::format("metadata: at offset {} both [{}] and [{}]", image->provenance.end,
+                           known->second, digest(*image));
+    }
+    const metadata::Topic* topic = image->topics.find(options_.topic);
+    if (topic == nullptr) {
+        return std::nullopt;
+    }
+    topic_id_ = topic->id;
+    for (const auto& entry : topic->partitions) {
+        const metadata::Partition& partition = *entry.value;
+        const bool led = partition.leader == no_broker || partition.isr.contains(partition.leader);
+        const bool apart =
+            std::none_of(partition.isr.begin(), partition.isr.end(),
+                         [&](BrokerId member) { return partition.elr.contains(member); });
+        const bool needless = partition.isr.size() >= options_.min_insync && !partition.elr.empty();
+        if (!led || !apart || needless ||
+            (partition.isr.empty() && partition.elr.empty() && partition.last_known_elr.empty())) {
+            return fmt::format("metadata: partition {} leader {} isr {} elr {}", entry.key,
+                               partition.leader, ids(partition.isr), ids(partition.elr));
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std::int32_t partition,
+                                                         const app::BrokerView& view) {
+    if (topic_id_.is_zero()) {
+        return std::nullopt;
+    }
+    const TopicIdPartition id{topic_id_, PartitionIndex{partition}};
+    const replication::ShardReplicas& shard =
+        view.doors->replicas->here(view.doors->replicas->shard_of(id));
+    const storage::LeaderEpochCache* const epochs = shard.epochs(id);
+    if (epochs == nullptr) {
+        return std::nullopt;
+    }
+    const auto now = *shard.view(id);
+    Partition& model = partitions_[static_cast<std::size_t>(partition)];
+    Replica& seen = nodes_[index].replicas[partition];
+    seen.end = now.end;
+    seen.synced_end = now.synced_end;
+    if (now.is_leader) {
+        if (auto broken = check_leader(index, model, seen, now, *epochs)) {
+            return broken;
+        }
+    } else {
+        seen.leads_in = no_leader_epoch;
+    }
+    if (now.high_watermark == seen.high_watermark) {
+        return std::nullopt;
+    }
+    if (now.high_watermark < seen.high_watermark) {
+        return fmt::format("monotone: the high watermark went from {} to {}", seen.high_watermark,
+                           now.high_watermark);
+    }
+    seen.high_watermark = now.high_watermark;
+    if (now.high_watermark <= now.start) {
+        return std::nullopt;
+    }
+    if (now.high_watermark > model.committed) {
+        if (!now.is_leader) {
+            return fmt::format("committed prefix: it follows, and says {} where leaders said {}",
+                               now.high_watermark, model.committed);
+        }
+        return commit(index, partition, now.high_watermark, *epochs, now.leader_epoch);
+    }
+    const auto ours = epochs->epoch_of(now.high_watermark - 1);
+    const auto theirs = model.epochs.epoch_of(now.high_watermark - 1);
+    if (ours != theirs) {
+        return fmt::format("committed prefix: offset {} is of epoch {}, and of epoch {} elsewhere",
+                           now.high_watermark - 1, ours.value_or(no_leader_epoch),
+                           theirs.value_or(no_leader_epoch));
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> ClusterWatch::check_leader(std::size_t index, Partition& model,
+                                                      Replica& seen,
+                                                      const replication::ShardReplicas::View& now,
+                                                      const storage::LeaderEpochCache& epochs) {
+    if (seen.leads_in == now.leader_epoch) {
+        return std::nullopt;
+    }
+    seen.leads_in = now.leader_epoch;
+    const auto [claim, is_new] = model.leaders.try_emplace(now.leader_epoch, index);
+    if (claim->second != index) {
+        return fmt::format("one leader: nodes {} and {} both lead in epoch {}", claim->second,
+                           index, now.leader_epoch);
+    }
+    // Who learns late that it led in an epoch that is over need not have what came after.
+    if (!is_new || now.leader_epoch < model.committed_in || model.committed == Offset{0}) {
+        return std::nullopt;
+    }
+    const auto ours = epochs.epoch_of(model.committed - 1);
+    const auto theirs = model.epochs.epoch_of(model.committed - 1);
+    if (now.end < model.committed || ours != theirs) {
+        return fmt::format(
+            "leader completeness: in epoch {} it has {} to {} with {} in epoch {}, but {} is "
+            "committed, in epoch {}",
+            now.leader_epoch, now.start, now.end, model.committed - 1,
+            ours.value_or(no_leader_epoch), model.committed, theirs.value_or(no_leader_epoch));
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> ClusterWatch::commit(std::size_t index, std::int32_t partition,
+                                                Offset to, const storage::LeaderEpochCache& epochs,
+                                                LeaderEpoch in) {
+    Partition& model = partitions_[static_cast<std::size_t>(partition)];
+    if (model.committed > Offset{0} &&
+        epochs.epoch_of(model.committed - 1) != model.epochs.epoch_of(model.committed - 1)) {
+        return fmt::format("committed prefix: node {} leads past {} with another log", index,
+                           model.committed);
+    }
+    for (Offset at = model.committed; at < to; at = at + 1) {
+        if (const auto epoch = epochs.epoch_of(at)) {
+            model.epochs.assign(*epoch, at);
+        }
+    }
+    model.committed = to;
+    model.committed_in = std::max(model.committed_in, in);
+    const auto holders = std::count_if(nodes_.begin(), nodes_.end(), [&](const Node& node) {
+        const auto replica = node.replicas.find(partition);
+        return replica != node.replicas.end() &&
+               (options_.synced ? replica->second.synced_end : replica->second.end) >= to;
+    });
+    if (static_cast<std::size_t>(holders) < options_.min_insync) {
+        return fmt::format("synced before acked: {} is called committed and {} disks have it", to,
+                           holders);
+    }
+    return std::nullopt;
+}
+
+bool ClusterWatch::is_whole() const {
+    if (topic_id_.is_zero()) {
+        return false;
+    }
+    for (std::size_t index = 0; index < options_.brokers; ++index) {
+        if (!simulation_.node(index).is_running() || !program(index)->is_ready()) {
+            return false;
+        }
+        const app::BrokerView& view = *program(index)->view();
+        const metadata::ImagePtr image = view.doors->image->current();
+        const metadata::Topic* topic = image->topics.find(topic_id_);
+        for (std::int32_t partition = 0; partition < options_.partitions; ++partition) {
+            const auto* state =
+                topic == nullptr ? nullptr : topic->partition(PartitionIndex{partition});
+            if (state == nullptr || state->leader == no_broker ||
+                state->isr.size() != state->replicas.size()) {
+                return false;
+            }
+            const TopicIdPartition id{topic_id_, PartitionIndex{partition}};
+            const auto& shard = view.doors->replicas->here(view.doors->replicas->shard_of(id));
+            const auto now = shard.view(id);
+            if (!now || now->end != committed(partition) || now->high_watermark != now->end) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+std::string ClusterWatch::state() const {
+    std::string text;
+    for (std::size_t index = 0; index < options_.brokers; ++index) {
+        text += fmt::format("| node {}: ", index);
+        if (!simulation_.node(index).is_running()) {
+            text += "not running ";
+            continue;
+        }
+        const app::BrokerView* view = program(index)->view();
+        if (view == nullptr) {
+            text += "could not start ";
+            continue;
+        }
+        text += fmt::format("{}quorum {}@{} ", program(index)->is_ready() ? "" : "not ready ",
+                            view->quorum->leadership().leader, view->quorum->leadership().epoch);
+        const metadata::ImagePtr image = view->doors->image->current();
+        text += fmt::format("image {}: {}", image->provenance.end, digest(*image));
+        for (std::int32_t partition = 0; partition < options_.partitions; ++partition) {
+            const TopicIdPartition id{topic_id_, PartitionIndex{partition}};
+            const auto& shard = view->doors->replicas->here(view->doors->replicas->shard_of(id));
+            if (const auto now = shard.view(id)) {
+                text += fmt::format("log {}: {}..{} synced {} high watermark {}{} ", partition,
+                                    now->start, now->end, now->synced_end, now->high_watermark,
+                                    now->failure ? " FAILED" : "");
+            }
+        }
+    }
+    return text;
+}
+
+}  // namespace millrace::simtest

@@ -1,0 +1,93 @@
+// tests/sim/systems/cluster_watch.h
+//
+// Looks into whole brokers after every event and holds them against what a cluster promises:
+//
+//   one leader            a partition's leader epoch has one leader, a quorum epoch has one too
+//   committed prefix      what lies below a high watermark is the same on whoever says so
+//   leader completeness   who leads in a new epoch has all that was committed
+//   synced before acked   min.insync.replicas disks have what a leader calls committed
+//   monotone              a high watermark never goes back during a broker's life
+//   metadata              the same at the same offset everywhere; ISR and ELR by their rules
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "metadata/image.h"
+#include "runtime/sim/simulation.h"
+#include "tests/sim/systems/cluster_broker.h"
+
+namespace millrace::simtest {
+
+class ClusterWatch {
+public:
+    struct Options {
+        std::size_t brokers = 3;  ///< The first so many nodes of the simulation.
+        std::string topic;
+        std::int32_t partitions = 1;
+        std::size_t min_insync = 2;
+        bool synced = true;
+    };
+
+    ClusterWatch(Options options, runtime::sim::Simulation& simulation)
+        : options_(std::move(options)),
+          simulation_(simulation),
+          nodes_(options_.brokers),
+          partitions_(static_cast<std::size_t>(options_.partitions)) {}
+
+    /// The invariant: what the last event broke.
+    std::optional<std::string> check();
+    /// One past the last offset that some leader called committed.
+    Offset committed(std::int32_t partition) const {
+        return partitions_[static_cast<std::size_t>(partition)].committed;
+    }
+    /// Everybody serves, every replica is in its ISR and has the whole log.
+    bool is_whole() const;
+    std::string state() const;  ///< For a person, when it does not become whole.
+
+private:
+    struct Replica {  ///< As last seen, also after its broker's death.
+        Offset high_watermark = no_offset;
+        Offset synced_end = no_offset;
+        Offset end = no_offset;
+        LeaderEpoch leads_in = no_leader_epoch;
+    };
+    struct Node {
+        runtime::sim::LifeId life = 0;
+        const metadata::Image* image = nullptr;
+        metadata::ImagePtr keep;
+        QuorumEpoch quorum_epoch{-1};
+        std::map<std::int32_t, Replica> replicas;
+    };
+    struct Partition {
+        Offset committed{0};
+        LeaderEpoch committed_in = no_leader_epoch;
+        storage::LeaderEpochCache epochs;  ///< Of what is committed.
+        std::map<LeaderEpoch, std::size_t> leaders;
+    };
+    using Broken = std::optional<std::string>;
+
+    BrokerProgram* program(std::size_t node) const;
+    Broken check_quorum(std::size_t index, const app::BrokerView& view);
+    Broken check_image(Node& node, const app::BrokerView& view);
+    Broken check_partition(std::size_t index, std::int32_t partition, const app::BrokerView& view);
+    Broken check_leader(std::size_t index, Partition& model, Replica& seen,
+                        const replication::ShardReplicas::View& now,
+                        const storage::LeaderEpochCache& epochs);
+    Broken commit(std::size_t index, std::int32_t partition, Offset to,
+                  const storage::LeaderEpochCache& epochs, LeaderEpoch in);
+    std::string digest(const metadata::Image& image) const;
+
+    const Options options_;
+    runtime::sim::Simulation& simulation_;
+    Uuid topic_id_;
+    std::vector<Node> nodes_;
+    std::vector<Partition> partitions_;
+    std::map<std::int64_t, std::string> images_;  ///< Digest by end offset.
+    std::map<QuorumEpoch, std::size_t> controllers_;
+};
+
+}  // namespace millrace::simtest
