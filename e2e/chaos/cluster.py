@@ -1,0 +1,147 @@
+"""Three real broker processes, Millrace's or Apache Kafka's, each broker and controller, on loopback ports or in
+network namespaces of their own. Everything a node did is in DIR/<node>.log."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+KAFKA_LIBS = os.environ.get("KAFKA_PEER_LIBS", os.path.expanduser("~/.cache/millrace/kafka-peer/libs"))
+NODES = (1, 2, 3)
+
+
+def wait_until(what, condition, patience=60):
+    end = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"in {patience} s: {what}")
+        time.sleep(0.05)
+
+
+class Cluster:
+    """`place(node)`: (address, command prefix) of a node; default: loopback and ports from `port` on."""
+
+    def __init__(self, kind, directory, port, broker="", settings=(), place=None, data=None):
+        self.kind, self.directory, self.port, self.broker = kind, directory, port, broker
+        self.settings, self.place = settings, place or (lambda node: ("127.0.0.1", []))
+        self.data = data or (lambda node: f"{directory}/{node}.data")
+        self.processes = {}
+        os.makedirs(directory, exist_ok=True)
+
+    def address(self, node):
+        return f"{self.place(node)[0]}:{self.port + 10 * node}"
+
+    @property
+    def bootstrap(self):
+        return ",".join(self.address(n) for n in NODES)
+
+    def _properties(self, node):
+        voters = ",".join(f"{n}@{self.place(n)[0]}:{self.port + 10 * n + 1}" for n in NODES)
+        lines = [
+            f"node.id={node}", "process.roles=broker,controller", f"log.dirs={self.data(node)}",
+            f"listeners=PLAINTEXT://{self.address(node)},CONTROLLER://{self.place(node)[0]}:{self.port + 10 * node + 1}",
+            "controller.listener.names=CONTROLLER", "inter.broker.listener.name=PLAINTEXT",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            f"controller.quorum.voters={voters}", "default.replication.factor=3", "min.insync.replicas=2",
+            "offsets.topic.replication.factor=3", "offsets.topic.num.partitions=2", "auto.create.topics.enable=false",
+            *self.settings]
+        if self.kind == "millrace":
+            lines += ["cluster.id=cGVlcmthZmthcGVlcmthZg", "millrace.metrics.listener=", "millrace.admin.listener="]
+        path = f"{self.directory}/{node}.properties"
+        with open(path, "w") as file:
+            file.write("\n".join(lines) + "\n")
+        return path
+
+    def _java(self, heap, *arguments):
+        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-Djava.awt.headless=true", "-cp", f"{KAFKA_LIBS}/*", *arguments]
+
+    def start(self, node):
+        properties, prefix = self._properties(node), self.place(node)[1]
+        if self.kind == "millrace":
+            command = [self.broker, "--config", properties]
+        else:
+            if not os.path.exists(f"{self.data(node)}/meta.properties"):
+                subprocess.run(self._java("256m", "kafka.tools.StorageTool", "format", "-t", "cGVlcmthZmthcGVlcmthZg",
+                                          "-c", properties), check=True, capture_output=True)
+            command = self._java("384m", "kafka.Kafka", properties)
+        log = open(f"{self.directory}/{node}.log", "ab")
+        self.processes[node] = subprocess.Popen(prefix + command, stdout=log, stderr=log, start_new_session=True)
+
+    def start_all(self):
+        for node in NODES:
+            self.start(node)
+        wait_until("three brokers", lambda: len(self.metadata().get("brokers", [])) == 3, 120)
+
+    def signal(self, node, number):
+        self.processes[node].send_signal(number)
+
+    def kill(self, node):
+        self.signal(node, signal.SIGKILL)
+        self.processes.pop(node).wait()
+
+    def stop(self, node, patience=60):
+        self.signal(node, signal.SIGTERM)
+        status = self.processes.pop(node).wait(patience)
+        if status not in (0, 143):
+            raise RuntimeError(f"node {node} ended with {status}")
+
+    def close(self):
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+
+    def metadata(self, topic="", ask=None):
+        servers = ask or ",".join(self.address(n) for n in NODES if n in self.processes) or self.bootstrap
+        command = ["kcat", "-b", servers, "-L", "-J", "-m", "3"] + (["-t", topic] if topic else [])
+        try:
+            return json.loads(subprocess.run(command, capture_output=True, timeout=8).stdout or b"{}")
+        except (subprocess.TimeoutExpired, json.JSONDecodeError):
+            return {}
+
+    def partitions(self, topic):
+        """{partition: (leader, isr)}"""
+        topics = self.metadata(topic).get("topics", [])
+        return {p["partition"]: (p["leader"], sorted(r["id"] for r in p["isrs"]))
+                for t in topics if t["topic"] == topic for p in t.get("partitions", [])}
+
+    def create_topic(self, topic, partitions):
+        tool = ["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.bootstrap, "--create", "--topic", topic,
+                "--partitions", str(partitions), "--replication-factor", "3"]
+        subprocess.run(self._java("128m", *tool), check=True, capture_output=True, timeout=120)
+        self.wait_whole(topic)
+
+    def wait_whole(self, topic, patience=120):
+        def whole():
+            found = self.partitions(topic)
+            return found and all(len(isr) == 3 and leader > 0 for leader, isr in found.values())
+        wait_until(f"{topic} with all replicas in sync", whole, patience)
+
+    def controller(self):
+        """Who became the active controller last, as the logs tell."""
+        mark = re.compile(rb"metadata\.controller_active epoch=(\d+)" if self.kind == "millrace"
+                          else rb"Becoming the active controller at epoch (\d+)")
+        claims = []
+        for node in NODES:
+            with open(f"{self.directory}/{node}.log", "rb") as log:
+                claims += [(int(epoch), node) for epoch in mark.findall(log.read())]
+        return max(claims)[1]
+
+
+def scratch(name):
+    directory = f"{os.environ.get('TMPDIR', '/tmp')}/millrace-{name}-{os.getpid()}"
+    shutil.rmtree(directory, ignore_errors=True)
+    return directory
+
+
+def find_broker():
+    broker = os.environ.get("MILLRACE_BROKER", "")
+    if not os.access(broker, os.X_OK):
+        sys.exit("MILLRACE_BROKER does not name a broker program (make build makes one)")
+    return broker

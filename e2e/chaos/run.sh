@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# make e2e S=chaos: real faults on real brokers (chaos.py) and, with FAILOVER=1, the table of gaps beside Apache Kafka
+# (failover.py). Needs root (loop devices, namespaces), kcat, java and Kafka's jars (e2e/peers/kafka/kafka-peer.sh install).
+#   ROUNDS=1  SCENARIOS=kill,freeze,isolate,disk_full,power_one,power_all  CONTROL=1  FAILOVER=  RUNS=5
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+export MILLRACE_BROKER=${MILLRACE_BROKER:-$root/build/${PRESET:-release}/bin/millrace-broker}
+command -v kcat >/dev/null || { echo "kcat is not installed (make deps brings it)"; exit 77; }
+[ "$(id -u)" = 0 ] || { echo "chaos needs root: loop devices and network namespaces"; exit 77; }
+cd "$here"
+python3 chaos.py --rounds "${ROUNDS:-1}" ${SCENARIOS:+--scenarios "$SCENARIOS"} ${CONTROL:+--control}
+[ -z "${FAILOVER:-}" ] || python3 failover.py --runs "${RUNS:-5}"
