@@ -344,8 +344,6 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     life.cluster_id = cluster_id;
     life.incarnation = incarnation;
     life.endpoints = endpoints_of(false);
-    life.heartbeat_interval =
-        std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
     if (const std::string& rack = values.get(option::broker_rack); !rack.empty()) {
         life.rack = rack;
     }
