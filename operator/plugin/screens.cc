@@ -1,0 +1,306 @@
+#include "operator/plugin/screens.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/core.h>
+#include <map>
+
+namespace millrace::plugin {
+
+namespace {
+
+constexpr std::string_view margin = "  ";
+
+std::string line(std::string_view name, const std::string& text) {
+    return fmt::format("{}{:<10}{}\n", margin, name, text);
+}
+
+std::string ids(const std::vector<std::int32_t>& brokers) {
+    std::string text;
+    for (const std::int32_t id : brokers) {
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", id);
+    }
+    return text;
+}
+
+/// Conditions whose good answer is False.
+bool is_good_when_false(std::string_view type) {
+    constexpr std::array<std::string_view, 6> types{"Paused",
+                                                    "Progressing",
+                                                    "DataGap",
+                                                    "Diverged",
+                                                    "OperatorUpdateAvailable",
+                                                    "TombstoneHorizonExceeded"};
+    return std::find(types.begin(), types.end(), type) != types.end();
+}
+
+std::string attention(const std::vector<api::Condition>& conditions) {
+    std::vector<std::vector<std::string>> rows;
+    for (const api::Condition& condition : conditions) {
+        const bool good =
+            condition.status == (is_good_when_false(condition.type) ? "False" : "True");
+        if (!good) {
+            rows.push_back({fmt::format("{}={}", condition.type, condition.status),
+                            condition.reason, condition.message});
+        }
+    }
+    if (rows.empty()) {
+        return {};
+    }
+    return "\n  Needs attention\n" + table(rows, "    ");
+}
+
+std::string head(const api::Cluster& cluster) {
+    const api::ClusterStatus& status = cluster.status;
+    std::string text = fmt::format(
+        "Cluster {}/{}   {}   {}/{} brokers ready", cluster.metadata.space, cluster.metadata.name,
+        status.phase.empty() ? "not seen by an operator yet" : status.phase, status.ready_replicas,
+        api::total_replicas(cluster.spec));
+    if (!status.version.empty()) {
+        text += "   version " + status.version;
+    }
+    if (status.observed_generation != cluster.metadata.generation) {
+        text += "   (the last edit is not taken up yet)";
+    }
+    text += '\n';
+    return status.message.empty() ? text : text + line("now", status.message);
+}
+
+std::string brokers(const api::ClusterStatus& status) {
+    if (status.brokers.empty()) {
+        return {};
+    }
+    std::vector<std::vector<std::string>> rows{
+        {"BROKER", "POOL", "RACK", "STATE", "READY", "UPDATED", "WAITING FOR"}};
+    for (const api::BrokerStatus& broker : status.brokers) {
+        std::string state(api::to_string(broker.state));
+        if (broker.recovery_percent) {
+            state += fmt::format(" {}%", *broker.recovery_percent);
+        }
+        rows.push_back({std::to_string(broker.id), broker.pool,
+                        broker.rack.empty() ? "?" : broker.rack, state, broker.ready ? "yes" : "no",
+                        broker.updated ? "yes" : "no", broker.waiting_for});
+    }
+    return "\n" + table(rows, margin);
+}
+
+std::string rolling(const api::RollingStatus& status) {
+    std::string text = fmt::format("{} {} of {}, {}", progress_bar(status.done, status.total),
+                                   status.done, status.total, status.reason);
+    if (!status.current.empty()) {
+        text += "; down now: " + ids(status.current);
+    }
+    if (!status.waiting_for.empty()) {
+        text += "; waits for " + status.waiting_for;
+    }
+    return line("rolling", text);
+}
+
+std::string moving(const api::RebalanceStatus& status) {
+    if (status.state == api::RebalanceState::idle) {
+        return {};
+    }
+    const bool by_bytes = status.bytes.total > 0;
+    std::string text = fmt::format("{} {}",
+                                   progress_bar(by_bytes ? status.bytes.done : status.moves.done,
+                                                by_bytes ? status.bytes.total : status.moves.total),
+                                   api::to_string(status.state));
+    text += fmt::format(", {} of {} replicas", status.moves.done, status.moves.total);
+    if (by_bytes) {
+        text += fmt::format(", {} of {}", readable_bytes(status.bytes.done),
+                            readable_bytes(status.bytes.total));
+    }
+    if (status.rate > 0) {
+        text += fmt::format(", {}/s", readable_bytes(status.rate));
+    }
+    if (status.eta) {
+        text += fmt::format(", {} left", status.eta->to_string());
+    }
+    if (!status.blocked_by.empty()) {
+        text += "; blocked by " + status.blocked_by;
+    }
+    return line("moving", text);
+}
+
+std::string topics(const std::vector<api::Topic>& all) {
+    if (all.empty()) {
+        return {};
+    }
+    std::string text;
+    std::size_t unready = 0;
+    std::string which;
+    for (const api::Topic& topic : all) {
+        const api::Condition* ready = api::find_condition(topic.status.conditions, "Ready");
+        if (ready == nullptr || ready->status != "True") {
+            ++unready;
+            which += fmt::format("    {}: {}\n", topic.metadata.name,
+                                 ready == nullptr         ? "not seen by an operator yet"
+                                 : ready->message.empty() ? ready->reason
+                                                          : ready->message);
+        }
+    }
+    return line("topics", unready == 0 ? fmt::format("{}, all ready", all.size())
+                                       : fmt::format("{}, {} not ready", all.size(), unready)) +
+           which;
+}
+
+std::string links(const std::vector<api::MirrorLink>& all) {
+    std::string text;
+    for (const api::MirrorLink& link : all) {
+        text +=
+            line("mirror",
+                 fmt::format(
+                     "{}: {}, {} topics, {} behind", link.metadata.name,
+                     link.status.state.empty() ? "not seen by an operator yet" : link.status.state,
+                     link.status.summary.topics.empty() ? "no" : link.status.summary.topics,
+                     link.status.summary.lag.empty() ? "unknown time" : link.status.summary.lag));
+    }
+    return text;
+}
+
+std::string seconds(double value) {
+    return fmt::format("{:.1f} s", value);
+}
+
+}  // namespace
+
+std::string progress_bar(std::int64_t done, std::int64_t total, std::size_t width) {
+    const std::int64_t capped = std::clamp(done, std::int64_t{0}, std::max(total, std::int64_t{0}));
+    const auto filled = total <= 0 ? std::size_t{0}
+                                   : static_cast<std::size_t>(static_cast<double>(capped) /
+                                                              static_cast<double>(total) *
+                                                              static_cast<double>(width));
+    return "[" + std::string(filled, '#') + std::string(width - filled, '-') + "]";
+}
+
+std::string readable_bytes(std::int64_t bytes) {
+    constexpr std::array<std::string_view, 6> units{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    auto value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    while (value >= 1024 && unit + 1 < units.size()) {
+        value /= 1024;
+        ++unit;
+    }
+    return value < 10 && unit > 0 ? fmt::format("{:.1f} {}", value, units[unit])
+                                  : fmt::format("{:.0f} {}", value, units[unit]);
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows, std::string_view left) {
+    std::map<std::size_t, std::size_t> widths;
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            widths[i] = std::max(widths[i], row[i].size());
+        }
+    }
+    std::string text;
+    for (const auto& row : rows) {
+        std::string out(left);
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            out += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+        }
+        out.erase(out.find_last_not_of(' ') + 1);
+        text += out + '\n';
+    }
+    return text;
+}
+
+std::string status_screen(const ClusterView& view) {
+    const api::ClusterStatus& status = view.cluster.status;
+    std::string text = head(view.cluster);
+    for (const api::ListenerStatus& listener : status.listeners) {
+        text += line("clients",
+                     fmt::format("{} ({}, {})",
+                                 listener.bootstrap.empty() ? "no address yet" : listener.bootstrap,
+                                 listener.name, api::to_string(listener.type)));
+    }
+    if (status.health) {
+        text += line("health",
+                     fmt::format("{} partitions offline, {} under min ISR, {} under-replicated, {} "
+                                 "crowd a rack",
+                                 status.health->offline_partitions, status.health->under_min_isr,
+                                 status.health->under_replicated, status.health->rack_violations));
+    }
+    text += topics(view.topics) + links(view.links);
+    if (status.rolling) {
+        text += rolling(*status.rolling);
+    }
+    if (status.rebalance) {
+        text += moving(*status.rebalance);
+    }
+    return text + brokers(status) + attention(status.conditions);
+}
+
+std::string plan_screen(const api::Cluster& cluster) {
+    const std::string name = cluster.metadata.space + "/" + cluster.metadata.name;
+    if (!cluster.status.rebalance || cluster.status.rebalance->state == api::RebalanceState::idle) {
+        const api::Condition* balanced = api::find_condition(cluster.status.conditions, "Balanced");
+        return fmt::format(
+            "Cluster {}: nothing moves and nothing is planned.{}\n", name,
+            balanced == nullptr || balanced->message.empty() ? "" : "\n  " + balanced->message);
+    }
+    const api::RebalanceStatus& plan = *cluster.status.rebalance;
+    std::string text = fmt::format("Cluster {}: {}\n", name, api::to_string(plan.state));
+    if (!plan.trigger.empty()) {
+        text += line("because", plan.trigger);
+    }
+    text += line("moves",
+                 fmt::format("{} replicas, {}; no plan can do with fewer than {}", plan.moves.total,
+                             readable_bytes(plan.bytes.total), plan.lower_bound));
+    text += moving(plan);
+    if (plan.state == api::RebalanceState::awaiting_approval) {
+        text += line("plan", plan.plan_hash);
+        text += fmt::format("\n  kubectl millrace plan -n {} {} --approve {}\n",
+                            cluster.metadata.space, cluster.metadata.name, plan.plan_hash);
+    }
+    return text;
+}
+
+std::string mirror_screen(const api::MirrorLink& link) {
+    const api::MirrorLinkStatus& status = link.status;
+    std::string text = fmt::format(
+        "MirrorLink {}/{}   {} -> {}   {}\n", link.metadata.space, link.metadata.name,
+        status.summary.source.empty() ? "?" : status.summary.source, link.spec.cluster_ref.name,
+        status.state.empty() ? "not seen by an operator yet" : status.state);
+    if (!status.message.empty()) {
+        text += line("now", status.message);
+    }
+    std::string states;
+    for (const auto& [state, count] : status.topics_by_state) {
+        states += fmt::format("{}{} {}", states.empty() ? "" : ", ", count, state);
+    }
+    text += line("topics",
+                 fmt::format("{}{}", status.topics, states.empty() ? "" : " (" + states + ")"));
+    text += line("behind",
+                 fmt::format("{} and {} records; the target is {}", seconds(status.lag_seconds),
+                             status.lag_records, link.spec.max_lag.to_string()));
+    text += line("failover", fmt::format("forced now, it would lose the last {}; planned, nothing",
+                                         seconds(status.rpo_seconds)));
+    if (!status.worst_topics.empty()) {
+        std::vector<std::vector<std::string>> rows{{"TOPIC", "STATE", "BEHIND", "RECORDS", "WHY"}};
+        for (const api::TopicLag& topic : status.worst_topics) {
+            rows.push_back({topic.name, topic.state, seconds(topic.lag_seconds),
+                            std::to_string(topic.lag_records), topic.reason});
+        }
+        text += "\n" + table(rows, margin);
+    }
+    if (!status.gaps.empty()) {
+        std::vector<std::vector<std::string>> rows{{"LOST AT THE SOURCE", "FROM", "TO", "NOTICED"}};
+        for (const api::LinkGap& gap : status.gaps) {
+            rows.push_back({fmt::format("{}-{}", gap.topic, gap.partition),
+                            std::to_string(gap.from), std::to_string(gap.to), gap.at});
+        }
+        text += "\n" + table(rows, margin);
+    }
+    if (status.failover_report) {
+        const api::FailoverReport& report = *status.failover_report;
+        text += fmt::format(
+            "\n  Promoted {}: {} topics, {} partitions; {} records ({}) lost, {} group offsets set "
+            "back, {} transactions aborted\n",
+            report.at, report.topics, report.partitions, report.lost_records,
+            seconds(report.lost_seconds), report.clamped_group_offsets,
+            report.aborted_transactions);
+    }
+    return text + attention(status.conditions);
+}
+
+}  // namespace millrace::plugin

@@ -1,0 +1,36 @@
+// operator/plugin/screens.h
+//
+// What `kubectl millrace` prints, from what the API server has. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/api/cluster.h"
+#include "operator/api/mirror_link.h"
+#include "operator/api/topic.h"
+
+namespace millrace::plugin {
+
+struct ClusterView {
+    api::Cluster cluster;
+    std::vector<api::Topic> topics;      ///< Those that name it.
+    std::vector<api::MirrorLink> links;  ///< Those it is the destination of.
+};
+
+std::string status_screen(const ClusterView& view);
+std::string plan_screen(const api::Cluster& cluster);
+std::string mirror_screen(const api::MirrorLink& link);
+
+/// "[#####---------------]"
+std::string progress_bar(std::int64_t done, std::int64_t total, std::size_t width = 20);
+
+/// "1.5 GiB", "820 KiB", "12 B"
+std::string readable_bytes(std::int64_t bytes);
+
+/// Columns padded to their widest cell; the first row is the head.
+std::string table(const std::vector<std::vector<std::string>>& rows, std::string_view margin);
+
+}  // namespace millrace::plugin

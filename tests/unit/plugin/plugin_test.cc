@@ -1,0 +1,166 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operator/plugin/commands.h"
+#include "operator/plugin/screens.h"
+
+namespace millrace::plugin {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+api::Cluster a_cluster() {
+    api::Cluster cluster;
+    cluster.metadata.name = "main";
+    cluster.metadata.space = "default";
+    cluster.metadata.generation = 2;
+    cluster.spec.replicas = 3;
+    cluster.status.observed_generation = 2;
+    cluster.status.phase = "Rolling";
+    cluster.status.version = "0.1.0";
+    cluster.status.ready_replicas = 2;
+    cluster.status.brokers = {{.id = 0,
+                               .pool = "brokers",
+                               .rack = "a",
+                               .pod = "main-0",
+                               .ready = true,
+                               .updated = true,
+                               .state = api::BrokerState::running},
+                              {.id = 12,
+                               .pool = "brokers",
+                               .rack = "b",
+                               .pod = "main-12",
+                               .ready = false,
+                               .updated = true,
+                               .state = api::BrokerState::recovering,
+                               .recovery_percent = 40,
+                               .waiting_for = "its log"}};
+    return cluster;
+}
+
+TEST(StatusScreen, shows_brokers_under_their_columns) {
+    EXPECT_EQ(status_screen({a_cluster(), {}, {}}),
+              "Cluster default/main   Rolling   2/3 brokers ready   version 0.1.0\n"
+              "\n"
+              "  BROKER  POOL     RACK  STATE           READY  UPDATED  WAITING FOR\n"
+              "  0       brokers  a     Running         yes    yes\n"
+              "  12      brokers  b     Recovering 40%  no     yes      its log\n");
+}
+
+TEST(StatusScreen, shows_a_roll_and_moves_with_bars) {
+    api::Cluster cluster = a_cluster();
+    cluster.status.rolling = api::RollingStatus{
+        .reason = "config", .done = 1, .total = 4, .current = {12}, .waiting_for = "broker 12"};
+    cluster.status.rebalance = api::RebalanceStatus{};
+    cluster.status.rebalance->state = api::RebalanceState::moving;
+    cluster.status.rebalance->moves = {.total = 10, .done = 4, .in_flight = 2};
+    cluster.status.rebalance->bytes = {.total = std::int64_t{4} << 30,
+                                       .done = std::int64_t{1} << 30};
+    cluster.status.rebalance->rate = 10 << 20;
+    cluster.status.rebalance->eta = api::Span(90s);
+    const std::string screen = status_screen({cluster, {}, {}});
+    EXPECT_THAT(screen, HasSubstr("rolling   [#####---------------] 1 of 4, config; down now: 12; "
+                                  "waits for broker 12\n"));
+    EXPECT_THAT(screen, HasSubstr("moving    [#####---------------] Moving, 4 of 10 replicas, 1.0 "
+                                  "GiB of 4.0 GiB, 10 MiB/s, 1m30s left\n"));
+}
+
+TEST(StatusScreen, names_what_needs_attention_and_nothing_else) {
+    api::Cluster cluster = a_cluster();
+    cluster.status.conditions = {{.type = "Ready", .status = "True"},
+                                 {.type = "Paused", .status = "False"},
+                                 {.type = "RackPlacement",
+                                  .status = "False",
+                                  .reason = "Crowded",
+                                  .message = "two of three in a"}};
+    const std::string screen = status_screen({cluster, {}, {}});
+    EXPECT_THAT(screen, HasSubstr("RackPlacement=False  Crowded  two of three in a"));
+    EXPECT_THAT(screen, Not(HasSubstr("Paused")));
+    EXPECT_THAT(screen, Not(HasSubstr("Ready=")));
+}
+
+TEST(StatusScreen, says_which_topics_are_not_ready) {
+    api::Topic fine;
+    fine.status.conditions = {{.type = "Ready", .status = "True"}};
+    api::Topic stuck;
+    stuck.metadata.name = "orders";
+    stuck.status.conditions = {
+        {.type = "Ready", .status = "False", .reason = "X", .message = "no room"}};
+    EXPECT_THAT(status_screen({a_cluster(), {fine, stuck}, {}}),
+                HasSubstr("topics    2, 1 not ready\n    orders: no room\n"));
+}
+
+TEST(PlanScreen, says_how_to_approve_a_plan) {
+    api::Cluster cluster = a_cluster();
+    EXPECT_THAT(plan_screen(cluster), HasSubstr("nothing moves and nothing is planned"));
+    cluster.status.rebalance = api::RebalanceStatus{};
+    cluster.status.rebalance->state = api::RebalanceState::awaiting_approval;
+    cluster.status.rebalance->plan_hash = "abc";
+    cluster.status.rebalance->trigger = "broker 3 joined";
+    cluster.status.rebalance->moves.total = 7;
+    cluster.status.rebalance->lower_bound = 6;
+    EXPECT_THAT(plan_screen(cluster), HasSubstr("broker 3 joined"));
+    EXPECT_THAT(plan_screen(cluster),
+                HasSubstr("7 replicas, 0 B; no plan can do with fewer than 6"));
+    EXPECT_THAT(plan_screen(cluster),
+                HasSubstr("kubectl millrace plan -n default main --approve abc"));
+}
+
+TEST(MirrorScreen, says_what_a_failover_now_would_lose) {
+    api::MirrorLink link;
+    link.metadata.name = "east-to-west";
+    link.metadata.space = "default";
+    link.spec.cluster_ref.name = "west";
+    link.status.state = "Active";
+    link.status.summary.source = "east";
+    link.status.topics = 2;
+    link.status.topics_by_state = {{"CatchingUp", 1}, {"Mirroring", 1}};
+    link.status.rpo_seconds = 2.25;
+    link.status.worst_topics = {{.name = "orders",
+                                 .state = "CatchingUp",
+                                 .lag_records = 5,
+                                 .lag_seconds = 2.25,
+                                 .reason = ""}};
+    const std::string screen = mirror_screen(link);
+    EXPECT_THAT(screen, HasSubstr("east -> west   Active"));
+    EXPECT_THAT(screen, HasSubstr("2 (1 CatchingUp, 1 Mirroring)"));
+    EXPECT_THAT(screen, HasSubstr("forced now, it would lose the last 2.2 s; planned, nothing"));
+    EXPECT_THAT(screen, HasSubstr("orders  CatchingUp  2.2 s   5"));
+}
+
+TEST(Screens, bars_and_bytes_stay_in_their_bounds) {
+    EXPECT_EQ(progress_bar(0, 0, 4), "[----]");
+    EXPECT_EQ(progress_bar(9, 3, 4), "[####]");
+    EXPECT_EQ(progress_bar(-1, 3, 4), "[----]");
+    EXPECT_EQ(readable_bytes(12), "12 B");
+    EXPECT_EQ(readable_bytes(1536), "1.5 KiB");
+    EXPECT_EQ(readable_bytes(std::int64_t{820} << 20), "820 MiB");
+}
+
+TEST(Commands, are_read_with_options_anywhere) {
+    const auto command = parse_command({"-n", "prod", "status", "main", "--context=eu"});
+    ASSERT_TRUE(command) << command.error().message();
+    EXPECT_EQ(command->verb, Verb::status);
+    EXPECT_EQ(command->name, "main");
+    EXPECT_EQ(command->space, "prod");
+    EXPECT_EQ(command->context, "eu");
+}
+
+TEST(Commands, that_make_no_sense_are_refused_with_a_reason) {
+    const auto refusal = [](const std::vector<std::string>& words) {
+        const auto command = parse_command(words);
+        return command ? std::string() : command.error().message();
+    };
+    EXPECT_THAT(refusal({"restart"}), HasSubstr("restart needs the name"));
+    EXPECT_THAT(refusal({"statsu"}), HasSubstr("say status, plan, restart or mirror"));
+    EXPECT_THAT(refusal({"plan", "--approve", "x"}), HasSubstr("with the name of a Cluster"));
+    EXPECT_THAT(refusal({"status", "a", "b"}), HasSubstr("one name is enough"));
+    EXPECT_THAT(refusal({"status", "--nope", "b"}), HasSubstr("unknown option"));
+    EXPECT_THAT(refusal({"status", "-n"}), HasSubstr("its value is missing"));
+    EXPECT_THAT(refusal({"status", "-A", "-n", "a"}), HasSubstr("goes with neither"));
+}
+
+}  // namespace
+}  // namespace millrace::plugin
