@@ -1,30 +1,27 @@
 #!/usr/bin/env bash
-# Starts a broker on this machine, waits until it serves, and says what to try. Ctrl-C stops it; the data stays.
-#   MILLRACE_RUN_DIR   where its data lies  (build/run)
-#   MILLRACE_RUN_PORT  where clients connect (9092)
+# Starts a cluster of three brokers on this machine: millrace-operator in local mode with a manifest. It says what to try once the
+# cluster is ready. Ctrl-C stops everything; the data stays, and so does what was changed with kubectl.
+#   MILLRACE_RUN_DIR       where everything lies   (build/run)
+#   MILLRACE_RUN_MANIFEST  what to begin with      (deploy/local/cluster.yaml)
+#   MILLRACE_RUN_BIN       where the programs are  (build/release/bin)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${MILLRACE_RUN_DIR:-build/run}
-port=${MILLRACE_RUN_PORT:-9092}
 mkdir -p "$dir"
-build/release/bin/millrace-broker \
-  --set "log.dirs=$PWD/$dir/data" --set "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:0" \
-  --set controller.listener.names=CONTROLLER --set offsets.topic.replication.factor=1 \
-  --set group.initial.rebalance.delay.ms=0 >"$dir/broker.log" 2>&1 &
-broker=$!
-stop() { kill "$broker" 2>/dev/null || true; wait "$broker" 2>/dev/null || true; }
-trap 'stop; exit 0' INT TERM
-for _ in $(seq 300); do
-  kill -0 "$broker" 2>/dev/null || { cat "$dir/broker.log" >&2; exit 1; }
-  timeout 2 kcat -b "127.0.0.1:$port" -L >/dev/null 2>&1 && break
-done
-cat <<TEXT
-Millrace serves on 127.0.0.1:$port (data in $dir/data, log in $dir/broker.log). Try:
-
-  echo hello | kcat -b 127.0.0.1:$port -P -t greetings
-  kcat -b 127.0.0.1:$port -C -t greetings -o beginning -e
-  kcat -b 127.0.0.1:$port -L
-
-Ctrl-C stops it; the data stays.
-TEXT
-wait "$broker"
+dir=$(cd "$dir" && pwd)
+log=$dir/operator.log
+echo "Starting ${MILLRACE_RUN_MANIFEST:-deploy/local/cluster.yaml} below $dir (log in $log) ..."
+"${MILLRACE_RUN_BIN:-build/release/bin}/millrace-operator" --local "$dir" \
+  --manifest "${MILLRACE_RUN_MANIFEST:-deploy/local/cluster.yaml}" 2>>"$log" &
+operator=$!
+trap 'kill "$operator" 2>/dev/null || true' INT TERM
+status=0
+# A signal ends the first wait early; the second one collects how the operator ended.
+wait "$operator" || status=$?
+if kill -0 "$operator" 2>/dev/null; then
+  echo "Stopping ..."
+  status=0
+  wait "$operator" || status=$?
+fi
+[ "$status" = 0 ] || tail -n 20 "$log" >&2
+exit "$status"

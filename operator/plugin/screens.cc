@@ -39,7 +39,7 @@ std::string attention(const std::vector<api::Condition>& conditions) {
     for (const api::Condition& condition : conditions) {
         const bool good =
             condition.status == (is_good_when_false(condition.type) ? "False" : "True");
-        if (!good) {
+        if (!good && condition.type != "Progressing") {
             rows.push_back({fmt::format("{}={}", condition.type, condition.status),
                             condition.reason, condition.message});
         }
