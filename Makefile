@@ -31,7 +31,7 @@ test: all ## Build and run the tests
 	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
 
 .PHONY: run
-run: build ## Build and start a broker, and say how to try it
+run: build ## Build and start a cluster of three brokers, and say how to try it
 	@tools/run.sh
 
 .PHONY: check

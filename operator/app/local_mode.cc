@@ -37,6 +37,15 @@ Result<kube::Kind> kind_of(const kube::Json& object) {
                        kind, object["metadata"]["name"].text());
 }
 
+/// What is there already was perhaps edited since: it stays as it is.
+Result<kube::Json> begin_with(kube::Api& api, const kube::Kind& kind, const kube::Json& object) {
+    auto stored = api.get(kind, kube::key_of(object));
+    if (stored || stored.error().code() != Code::not_found) {
+        return stored;
+    }
+    return api.apply(kind, object);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<local::LocalCluster>> start_local(const CommandLine& line, Logger log) {
@@ -83,7 +92,7 @@ Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesyste
                 object["metadata"]["namespace"] = space;
             }
             MR_TRY(const auto kind, kind_of(object));
-            auto result = api->apply(kind, object);
+            auto result = begin_with(*api, kind, object);
             if (!result) {
                 return result.error().with_context(path.string());
             }

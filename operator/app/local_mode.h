@@ -17,7 +17,9 @@ namespace millrace::op {
 
 Result<std::unique_ptr<local::LocalCluster>> start_local(const CommandLine& line, Logger log);
 
-/// Applies every document, as a person with kubectl would: by a field manager of its own.
+/// Every document that isn't stored yet, as a person with kubectl would: by a field manager of its
+/// own. What was edited since an earlier start stays edited. Answers the objects as they are
+/// stored.
 Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesystem::path>& files,
                                                 const std::filesystem::path& kubeconfig,
                                                 Logger log);

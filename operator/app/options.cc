@@ -11,7 +11,7 @@ const char* const usage =
     "\n"
     "  --local DIR          run without Kubernetes: a small API server and the brokers as\n"
     "                       processes on this machine, everything kept below DIR\n"
-    "  --manifest FILE      in local mode: apply it at the start (may be repeated)\n"
+    "  --manifest FILE      in local mode: begin with it; what is stored already stays (may be repeated)\n"
     "  --broker PROGRAM     in local mode: the broker (millrace-broker beside this program)\n"
     "  --port N             in local mode: the API server's port (that of the last run)\n"
     "  --kubeconfig FILE    how to reach Kubernetes ($KUBECONFIG; inside a pod: nothing needed)\n"
