@@ -156,6 +156,13 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
 
     void on_beat(Result<handlers::ControllerDoor::Answer> answer) {
         in_flight = false;
+        if (!answer && state == State::leaving) {
+            // Nobody leads the quorum: when a whole cluster stops, the last brokers see this. Nobody
+            // can hand our leadership over either.
+            MR_LOG(log, info, "broker.leaves_unheard", field("reason", answer.error().message()));
+            gone();
+            return;
+        }
         auto response = answer ? decode<BrokerHeartbeatResponse>(*answer)
                                : Result<BrokerHeartbeatResponse>(answer.error());
         const auto error = response ? static_cast<KafkaError>(response->error_code)
