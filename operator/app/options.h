@@ -23,7 +23,7 @@ struct CommandLine {
     bool dry_run = false;
     bool help = false;
     bool version = false;
-    std::string image = "millrace/broker:{version}";
+    std::string image = "millrace/millrace:{version}";
     std::string cluster_domain = "cluster.local";
     std::string space;
     bool all_spaces = false;

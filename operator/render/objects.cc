@@ -139,7 +139,7 @@ Json container(const Subject& subject, const Member& member, const api::PodTempl
                               {"image", image_of(subject)},
                               {"imagePullPolicy", subject.around.image_pull_policy},
                               {"terminationMessagePolicy", "FallbackToLogsOnError"}});
-    json["command"] = Json::array({"/usr/local/bin/millrace-broker"});
+    json["command"] = Json::array({"/usr/bin/millrace-broker"});
     const auto listeners = api::all_listeners(subject.cluster.spec);
     for (const std::string& argument :
          arguments(listeners, member.controller, rack_argument(subject, member))) {

@@ -21,7 +21,7 @@ using kube::Json;
 inline constexpr std::int64_t newest_template = 1;
 
 struct Surroundings {
-    std::string image = "millrace/broker:{version}";
+    std::string image = "millrace/millrace:{version}";
     std::string version = "dev";  ///< Of clusters that name none and have none yet.
     std::string image_pull_policy = "IfNotPresent";
     /// Kubernetes' DNS domain ("cluster.local"); empty where nobody resolves names: addresses are
