@@ -91,7 +91,9 @@ func produce(topic string, records []check.Record, change func(*sarama.Config)) 
 	return producer.SendMessages(messages)
 }
 
-func mustProduce(topic string, records []check.Record) { check.Must("produce", produce(topic, records, nil)) }
+func mustProduce(topic string, records []check.Record) {
+	check.Must("produce", produce(topic, records, nil))
+}
 
 // readAll reads every partition from `from` until `want` records came, then makes sure that nothing more does.
 func readAll(ctx context.Context, topic string, parts int32, want int, from int64, change func(*sarama.Config)) []check.Record {
