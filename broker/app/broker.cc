@@ -8,6 +8,7 @@
 #include "app/internal/broker_view.h"
 #include "app/internal/broker_watch.h"
 #include "app/internal/controller_link.h"
+#include "app/internal/directory_reports.h"
 #include "app/internal/group_log.h"
 #include "app/internal/identity.h"
 #include "app/internal/isr_proposals.h"
@@ -16,6 +17,7 @@
 #include "app/internal/producer_ids.h"
 #include "app/internal/replica_applier.h"
 #include "app/internal/settings.h"
+#include "app/internal/storage_keeper.h"
 #include "app/internal/topics_of_image.h"
 #include "config/listeners.h"
 #include "handlers/dispatch.h"
@@ -24,6 +26,7 @@
 #include "net/server.h"
 #include "raft/net_channel.h"
 #include "raft/storage_log.h"
+#include "replication/housekeeping.h"
 #include "storage/log_store.h"
 
 namespace millrace::app {
@@ -112,6 +115,8 @@ struct Broker::Inside {
     std::vector<std::unique_ptr<replication::ShardReplicas>> shards;
     replication::Replicas replicas;
     std::unique_ptr<ReplicaApplier> applier;
+    std::unique_ptr<StorageKeeper> keeper;
+    std::unique_ptr<DirectoryReports> reports;
     std::unique_ptr<GroupLog> group_log;
     std::unique_ptr<groups::GroupCoordinator> groups;
     handlers::Doors doors;
@@ -178,6 +183,7 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
     storage::StoreOptions store_options;
     store_options.paths = paths;
     store_options.identity = {cluster_id, self};
+    store_options.not_ours = {{std::string(metadata_topic), PartitionIndex{0}}};
     MR_TRY(store, storage::LogStore::open(node.disk(), std::move(store_options),
                                           *node.control_shard().random,
                                           node.control_shard().executor->clock().wall(), log));
@@ -186,11 +192,20 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
 
 Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     const std::string& asked = values.get(option::metadata_log_dir);
-    std::shared_ptr<storage::LogDirectory> home = store->directories().front();
+    const std::string path = asked.empty() ? log_directories(values).front() : asked;
+    std::shared_ptr<storage::LogDirectory> home;
     for (const auto& directory : store->directories()) {
-        if (directory->path() == asked) {
+        if (directory->path() == path) {
             home = directory;
         }
+    }
+    const std::vector<std::string> paths = log_directories(values);
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) {
+        return Error::make(Code::invalid, "metadata.log.dir {} has to be one of log.dirs", path);
+    }
+    if (!home) {
+        // An empty metadata log elsewhere would be a cluster that has forgotten everything.
+        return Error::make(Code::io, "{} holds the metadata log and can't be used", path);
     }
     MR_TRY(raft::QuorumConfig quorum, quorum_config(values));
     quorum.node_id = self;
@@ -358,6 +373,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     }
     lifecycle =
         std::make_unique<Lifecycle>(std::move(life), *control.executor, *controller, image, log);
+    reports =
+        std::make_unique<DirectoryReports>(self, *control.executor, *controller, *lifecycle, log);
     producer_ids =
         std::make_unique<BlockProducerIds>(self, *control.executor, *controller, *lifecycle);
     proposals = std::make_unique<IsrProposals>(self, *control.executor, log);
@@ -367,12 +384,24 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     shard_options.logs_come_preloaded = !store->clean_start();
     shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
     shard_options.follower_fetch = follower_fetch(values);
+    shard_options.placed = [this](const TopicIdPartition& id, Uuid directory) {
+        reports->report(id, directory);
+    };
+    std::vector<std::vector<const storage::FoundLog*>> found(node.data_shards());
+    for (const storage::FoundLog& one : store->found()) {
+        if (one.kind == storage::FoundLog::Kind::current) {
+            const TopicIdPartition id{one.topic_id, one.partition.partition};
+            found[std::hash<TopicIdPartition>{}(id) % found.size()].push_back(&one);
+        }
+    }
     for (std::size_t i = 0; i < node.data_shards(); ++i) {
+        shard_options.found = std::move(found[i]);
         shards.push_back(std::make_unique<replication::ShardReplicas>(
             shard_options, node.data_shard(i), node.disk_pool(), *store, *proposals, *peers, log));
         replicas.add(node.data_shard(i), shards.back().get());
     }
     applier = std::make_unique<ReplicaApplier>(self, replicas, topics);
+    keeper = std::make_unique<StorageKeeper>(node, *store, replicas, log);
     group_log = std::make_unique<GroupLog>(std::string(handlers::offsets_topic), *control.executor,
                                            node.disk_pool(), replicas, image, topics);
     groups = std::make_unique<groups::GroupCoordinator>(
@@ -430,6 +459,7 @@ void Broker::Inside::subscribe() {
         const bool serving = us != nullptr && !us->fenced && us->epoch == lifecycle->epoch();
         if (serving && !draining && !ready.exchange(true)) {
             MR_LOG(log, info, "broker.ready", field("broker", self), field("cluster", cluster_id));
+            keeper->on_metadata_current();
             for (Listening& one : servers) {
                 if (!one.controller) {
                     node.data_shard(0).executor->post(
@@ -455,6 +485,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     if (roles.broker) {
         applier->on_settings_changed(*next);
         groups->settings_changed(group_settings(config->broker()));
+        keeper->set(config->broker());
     }
 }
 
@@ -514,6 +545,12 @@ void Broker::Inside::start_on_control() {
     metadata->start([this](Error why) { halt(std::move(why)); });
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);
+        keeper->set(config->broker());
+        keeper->on_all_failed([this](Error why) {
+            if (on_halt) {
+                on_halt(std::move(why));
+            }
+        });
         recover_logs(
             [this](std::vector<Uuid> recovered) { lifecycle->start(std::move(recovered)); });
     }
@@ -565,9 +602,7 @@ void Broker::Inside::recover_logs(UniqueFunction<void(std::vector<Uuid>)> done) 
         // the broker claims no place in any ISR.
         const auto book = topics.current();
         for (const storage::FoundLog& found : store->found()) {
-            // The quorum's own log is raft's alone.
-            if (found.kind != storage::FoundLog::Kind::current || found.topic_id.is_zero() ||
-                found.partition.topic == metadata_topic) {
+            if (found.kind != storage::FoundLog::Kind::current || found.topic_id.is_zero()) {
                 continue;
             }
             ++recovery->left;
@@ -596,7 +631,7 @@ void Broker::Inside::recover_log(const storage::FoundLog& found, const storage::
     node.disk_pool().run(
         0, *node.control_shard().executor,
         [this, job, &found, limits] { job->log.emplace(store->load(found, limits, &job->report)); },
-        [this, job, id, name = found.name] {
+        [this, job, id, &found, name = found.name] {
             if (!*job->log) {
                 MR_LOG(log, error, "broker.log_not_recovered", field("log", name),
                        field("reason", job->log->error().message()));
@@ -611,8 +646,8 @@ void Broker::Inside::recover_log(const storage::FoundLog& found, const storage::
             }
             replicas.on_shard(
                 replicas.shard_of(id),
-                [id, ready = std::move(**job->log)](replication::ShardReplicas& shard) mutable {
-                    shard.preload(id, std::move(ready));
+                [&found, ready = std::move(**job->log)](replication::ShardReplicas& shard) mutable {
+                    shard.preload(found, std::move(ready));
                 });
             job->done(!job->report.lost_synced_data);
         });
@@ -655,12 +690,15 @@ void Broker::drain(UniqueFunction<void()> done) {
         }
         control.post(arrive);
     };
-    const auto stop_listeners = [&inside, quiet_logs] {
+    const auto stop_keeping = [&inside, quiet_logs] {
+        inside.keeper ? inside.keeper->stop(quiet_logs) : quiet_logs();
+    };
+    const auto stop_listeners = [&inside, stop_keeping] {
         runtime::Executor& control = *inside.node.control_shard().executor;
         auto left = std::make_shared<std::size_t>(1);
-        const auto arrive = [left, quiet_logs] {
+        const auto arrive = [left, stop_keeping] {
             if (--*left == 0) {
-                quiet_logs();
+                stop_keeping();
             }
         };
         for (Inside::Listening& one : inside.servers) {
@@ -686,10 +724,17 @@ Result<void> Broker::close() {
     inside.servers.clear();
     inside.groups.reset();
     Result<void> outcome;
+    std::vector<replication::LogMark> marks;
     for (auto& shard : inside.shards) {
-        if (auto closed = shard->close_cleanly(); !closed) {
-            outcome = closed;
+        auto closed = shard->close_cleanly();
+        if (!closed) {
+            outcome = closed.error();
+            continue;
         }
+        std::move(closed->begin(), closed->end(), std::back_inserter(marks));
+    }
+    if (outcome && inside.keeper) {
+        outcome = inside.keeper->close(marks);
     }
     inside.driver.reset();
     if (outcome) {

@@ -1,5 +1,6 @@
 // DescribeLogDirs: the log directories of this broker and what lies in them.
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,6 +18,8 @@ namespace {
 using protocol::DescribeLogDirsRequest;
 using protocol::DescribeLogDirsResponse;
 using View = replication::ShardReplicas::View;
+
+using Held = std::map<std::string, std::map<std::string, std::vector<const View*>>>;
 
 struct Progress {
     Call<DescribeLogDirsRequest, DescribeLogDirsResponse> call;
@@ -36,11 +39,33 @@ bool is_asked(const DescribeLogDirsRequest& request, const View& view) {
     return false;
 }
 
+/// Copies on their way into a directory.
+void add_coming(DescribeLogDirsResponse::DescribeLogDirsResult& to,
+                const std::map<std::string, std::vector<const View*>>& topics) {
+    for (const auto& [topic, views] : topics) {
+        const auto known = std::find_if(to.topics.begin(), to.topics.end(),
+                                        [&](const auto& one) { return one.name == topic; });
+        auto& answer = known == to.topics.end() ? to.topics.emplace_back() : *known;
+        answer.name = topic;
+        for (const View* view : views) {
+            answer.partitions.push_back(
+                {.partition_index = view->id.partition.value,
+                 .partition_size = static_cast<std::int64_t>(view->future->size_bytes),
+                 .offset_lag = std::max<std::int64_t>(0, view->end - view->future->end),
+                 .is_future_key = true});
+        }
+    }
+}
+
 void answer(const Doors& doors, Progress& progress) {
-    std::map<std::string, std::map<std::string, std::vector<const View*>>> by_directory;
+    Held by_directory;
+    Held coming;
     for (const View& view : progress.views) {
         if (!view.directory_path.empty() && is_asked(progress.call.request(), view)) {
             by_directory[view.directory_path][view.topic].push_back(&view);
+            if (view.future) {
+                coming[view.future->directory_path][view.topic].push_back(&view);
+            }
         }
     }
     const std::vector<LogDirectoryView> directories = doors.log_directories();
@@ -65,6 +90,7 @@ void answer(const Doors& doors, Progress& progress) {
                      .is_future_key = false});
             }
         }
+        add_coming(to, coming[directory.path]);
     }
     progress.call.answer(response);
 }

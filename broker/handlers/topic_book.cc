@@ -4,6 +4,8 @@
 #include <chrono>
 #include <limits>
 
+#include "handlers/topic_names.h"
+
 namespace millrace::handlers {
 namespace {
 
@@ -85,6 +87,10 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
     const config::TopicValues values = config_->topic(overrides(topic));
     TopicRules rules;
     rules.replication.limits = log_limits(values);
+    rules.replication.limits.producer_expiry =
+        milliseconds(config_->broker().get(config::broker_option::producer_id_expiration_ms));
+    // Committed offsets and transactions end what waits for them, also while a disk fills up.
+    rules.replication.limits.may_use_reserve = is_internal_topic(topic);
     rules.replication.min_isr = values.get(option::min_insync_replicas);
     rules.replication.durability = values.get(option::millrace_durability) == "replicated"
                                        ? replication::Durability::replicated

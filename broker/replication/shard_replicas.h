@@ -20,11 +20,23 @@
 #include "replication/peers.h"
 #include "replication/types.h"
 #include "runtime/node.h"
-#include "storage/log_store.h"
+
+namespace millrace::storage {
+class LogStore;
+class PartitionLog;
+struct FoundLog;
+struct CompactionBudget;
+}  // namespace millrace::storage
 
 namespace millrace::replication {
 
 class Partition;
+struct UpkeepTimes;
+struct LogMark;
+struct CompactionCandidate;
+struct CompactionPace;
+struct CompactionOutcome;
+struct ShardCounts;
 
 /// What leaders of this shard ask of the controller.
 class IsrProposer {
@@ -59,6 +71,10 @@ public:
         Duration tick = 500ms;
         /// Logs on disk come through preload(); assign() does not load them itself.
         bool logs_come_preloaded = false;
+        /// Of what the store found, the current logs of this shard's partitions.
+        std::vector<const storage::FoundLog*> found;
+        /// A replica has its place, or another one than the metadata says. On the shard's loop.
+        std::function<void(const TopicIdPartition&, Uuid directory)> placed;
     };
 
     ShardReplicas(Options options, runtime::Shard shard, runtime::DiskPool& pool,
@@ -71,12 +87,20 @@ public:
     // --- From the metadata, in order -------------------------------------------------------------
 
     /// A log that was recovered before the metadata named it; assign() takes it from here.
-    void preload(const TopicIdPartition& id, std::unique_ptr<storage::PartitionLog> log);
+    void preload(const storage::FoundLog& found, std::unique_ptr<storage::PartitionLog> log);
+    /// Once the metadata is current: what was found and no partition of ours claims is renamed and
+    /// kept for a person to look at.
+    void set_aside_unclaimed();
     /// This broker has (or keeps) a replica. Creates, loads, leads or follows as `state` says.
     void assign(const PartitionState& state, const PartitionSettings& settings);
     void change_settings(const TopicIdPartition& id, const PartitionSettings& settings);
     /// This broker has no replica of it any more; its log is retired.
     void unassign(const TopicIdPartition& id);
+    /// Copies the log to another directory, beside serving it, and goes on there. Where it lies
+    /// already, a copy under way is given up. The answer says whether that began.
+    KafkaError move_log(const TopicIdPartition& id, const std::string& directory_path);
+    /// One of the store's directories has failed: what lies in it says so to who waits.
+    void directory_failed();
 
     // --- Data -----------------------------------------------------------------------------------
 
@@ -123,8 +147,16 @@ public:
         std::string directory_path;
         bool under_min_isr = false;
         std::optional<Error> failure;
+        /// A copy that is on its way to another directory.
+        struct Future {
+            std::string directory_path;
+            Offset end;
+            std::uint64_t size_bytes = 0;
+        };
+        std::optional<Future> future;
     };
     std::optional<View> view(const TopicIdPartition& id) const;
+    const ShardCounts& counts() const;
     std::vector<View> views() const;
     /// At which offset each leader epoch begins in our log; null without a log.
     const storage::LeaderEpochCache* epochs(const TopicIdPartition& id) const;
@@ -133,11 +165,25 @@ public:
     /// Every advance of a led partition's high watermark; one listener per partition.
     void watch_high_watermark(const TopicIdPartition& id, std::function<void(Offset)> listener);
 
+    // --- Upkeep ---------------------------------------------------------------------------------
+
+    /// Retention, rolling by age, expiry of producers: begins with the first call.
+    void set_upkeep(const UpkeepTimes& times);
+    /// Every log with files, for the checkpoints: also one that is not open yet.
+    std::vector<LogMark> marks() const;
+    /// These recovery points have reached their checkpoint: compaction may go as far.
+    void note_recorded(const std::vector<std::pair<TopicIdPartition, Offset>>& points);
+    std::optional<CompactionCandidate> neediest_log() const;
+    /// One round. `done` runs on this loop, maybe inside the call.
+    void compact(const TopicIdPartition& id, const storage::CompactionBudget& budget,
+                 const CompactionPace& pace, UniqueFunction<void(CompactionOutcome)> done);
+
     /// Stops fetching and begins no further sync; `done` runs once none is under way, whose outcome
     /// a clean close must know.
     void quiesce(UniqueFunction<void()> done);
-    /// Writes what a clean start needs for every log. Blocking: the loops have stopped.
-    Result<void> close_cleanly();
+    /// Writes what a clean start needs for every log; what is left to write is in the marks.
+    /// Blocking: the loops have stopped.
+    Result<std::vector<LogMark>> close_cleanly();
 
 private:
     struct Inside;

@@ -14,7 +14,8 @@
 #include "model/ids.h"
 #include "model/kafka_error.h"
 #include "storage/limits.h"
-#include "storage/partition_log.h"
+#include "storage/producer_state.h"
+#include "storage/read_slice.h"
 
 namespace millrace::replication {
 

@@ -393,6 +393,10 @@ Result<void> exchange(LogState& s, std::span<const OldSegment> group, const Segm
 
 }  // namespace
 
+bool PartitionLog::is_renaming() const {
+    return state_->renaming;
+}
+
 Result<bool> PartitionLog::continue_compaction(CompactionRound& round) {
     LogState& s = *state_;
     using Stage = CompactionRound::Inside::Stage;

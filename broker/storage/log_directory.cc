@@ -87,7 +87,7 @@ Result<OffsetMap> LogDirectory::read_checkpoint(Checkpoint which) const {
     return offsets ? std::move(offsets) : Result<OffsetMap>(offsets.error().with_context(path));
 }
 
-Result<void> LogDirectory::write_checkpoint(Checkpoint which, const OffsetMap& offsets) {
+Result<void> LogDirectory::replace_checkpoint(Checkpoint which, const OffsetMap& offsets) {
     if (failed()) {
         return *failure();
     }
@@ -96,11 +96,49 @@ Result<void> LogDirectory::write_checkpoint(Checkpoint which, const OffsetMap& o
     return written ? written : Result<void>(note(written.error()));
 }
 
+std::uint64_t LogDirectory::begin_checkpoint() {
+    const std::lock_guard lock(points_mutex_);
+    return ++points_begun_;
+}
+
+Result<void> LogDirectory::write_checkpoint(Checkpoint which, std::uint64_t begun,
+                                            OffsetMap offsets) {
+    const std::lock_guard lock(points_mutex_);
+    if (which == Checkpoint::recovery_point) {
+        for (auto at = ceilings_.begin(); at != ceilings_.end();) {
+            if (at->second.lifted <= begun) {
+                at = ceilings_.erase(at);
+                continue;
+            }
+            if (const auto found = offsets.find(at->first); found != offsets.end()) {
+                found->second = std::min(found->second, at->second.point);
+            }
+            ++at;
+        }
+    }
+    const auto file = static_cast<std::size_t>(which);
+    for (const auto& [partition, gone] : gone_) {
+        if (gone.since[file] > begun) {
+            offsets.erase(partition);  // It may have been gathered before it went.
+        }
+    }
+    MR_TRY_VOID(replace_checkpoint(which, offsets));
+    // One writer at a time: no older answer is on its way any more.
+    for (auto at = gone_.begin(); at != gone_.end();) {
+        auto& since = at->second.since;
+        since[file] = 0;
+        const bool over = std::all_of(since.begin(), since.end(), [](auto at) { return at == 0; });
+        at = over ? gone_.erase(at) : std::next(at);
+    }
+    return {};
+}
+
 Result<runtime::DiskUsage> LogDirectory::check_space(std::uint64_t reserve) {
     auto usage = disk_.usage(path_);
     if (!usage) {
         return note(usage.error());
     }
+    free_bytes_.store(usage->free_bytes, std::memory_order_relaxed);
     // A little more has to be free again than was missing, or appends would go on and off.
     const std::uint64_t enough = is_short_of_space() ? reserve + reserve / 8 : reserve;
     const bool too_little = usage->free_bytes < enough;
@@ -111,24 +149,36 @@ Result<runtime::DiskUsage> LogDirectory::check_space(std::uint64_t reserve) {
     return usage;
 }
 
-std::uint64_t LogDirectory::begin_recovery_points() {
+void LogDirectory::note_gone(const TopicPartition& partition) {
     const std::lock_guard lock(points_mutex_);
-    return ++points_begun_;
+    Gone& gone = gone_[partition];
+    gone.since.fill(points_begun_ + 1);
+    gone.in_files = true;
 }
 
-Result<void> LogDirectory::write_recovery_points(std::uint64_t begun, OffsetMap offsets) {
-    const std::lock_guard lock(points_mutex_);
-    for (auto at = ceilings_.begin(); at != ceilings_.end();) {
-        if (at->second.lifted <= begun) {
-            at = ceilings_.erase(at);
-            continue;
-        }
-        if (const auto found = offsets.find(at->first); found != offsets.end()) {
-            found->second = std::min(found->second, at->second.point);
-        }
-        ++at;
+Result<void> LogDirectory::drop_line(Checkpoint which, const TopicPartition& partition) {
+    auto offsets = read_checkpoint(which);
+    if (!offsets) {
+        // One that can't be read says nothing about any log.
+        return offsets.error().code() == Code::corrupt ? Result<void>{}
+                                                       : Result<void>(note(offsets.error()));
     }
-    return write_checkpoint(Checkpoint::recovery_point, offsets);
+    return offsets->erase(partition) > 0 ? replace_checkpoint(which, *offsets) : Result<void>{};
+}
+
+Result<void> LogDirectory::forget_gone(const TopicPartition& partition) {
+    const std::lock_guard lock(points_mutex_);
+    const auto found = gone_.find(partition);
+    if (found == gone_.end() || !found->second.in_files) {
+        return {};
+    }
+    for (const Checkpoint which : {Checkpoint::recovery_point, Checkpoint::high_watermark,
+                                   Checkpoint::log_start, Checkpoint::cleaner}) {
+        MR_TRY_VOID(drop_line(which, partition));
+    }
+    found->second.in_files = false;
+    ceilings_.erase(partition);
+    return {};
 }
 
 Result<void> LogDirectory::lower_recovery_point(const TopicPartition& partition, Offset point) {
@@ -146,7 +196,7 @@ Result<void> LogDirectory::lower_recovery_point(const TopicPartition& partition,
         return {};
     }
     found->second = point;
-    return write_checkpoint(Checkpoint::recovery_point, *offsets);
+    return replace_checkpoint(Checkpoint::recovery_point, *offsets);
 }
 
 void LogDirectory::lift_recovery_point(const TopicPartition& partition) {

@@ -5,6 +5,7 @@
 // then on; other directories go on.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -58,19 +59,26 @@ public:
 
     /// Empty if the file is absent; Code::corrupt if it can't be read as one.
     Result<OffsetMap> read_checkpoint(Checkpoint which) const;
-    /// Blocking. Not for recovery points, which have a door of their own:
-    Result<void> write_checkpoint(Checkpoint which, const OffsetMap& offsets);
+    /// Call before gathering what the checkpoints will say, and give its answer to the writes.
+    std::uint64_t begin_checkpoint();
+    /// Blocking, one writer at a time for each file. Of recovery points: a log that was truncated
+    /// since `begun` keeps the lower point: a recovery must not trust what was written over the
+    /// truncated part.
+    Result<void> write_checkpoint(Checkpoint which, std::uint64_t begun, OffsetMap offsets);
+
+    /// A log of this name has gone: what the checkpoints say of it is not true of the next one.
+    void note_gone(const TopicPartition& partition);
+    /// Before a log of this name makes its first file: takes stale lines out of the checkpoints, if
+    /// there may be any. Blocking then, which is only if a name is used again at once.
+    Result<void> forget_gone(const TopicPartition& partition);
 
     /// Blocking; every few seconds. While less than `reserve` is free, appends of records answer
     /// Code::no_space, so that deletion, metadata and checkpoints still find room.
     Result<runtime::DiskUsage> check_space(std::uint64_t reserve);
+    /// As check_space() saw it last.
+    std::uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
     bool is_short_of_space() const { return short_of_space_.load(std::memory_order_acquire); }
 
-    /// Call before gathering the logs' synced ends, ...
-    std::uint64_t begin_recovery_points();
-    /// ... and this with what was gathered. A log that was truncated in between keeps the lower
-    /// point: a recovery must not trust what was written over the truncated part. Blocking.
-    Result<void> write_recovery_points(std::uint64_t begun, OffsetMap offsets);
     /// By a log, before it cuts itself below what may be recorded: the file says no more than
     /// `point` when this returns, and until lift_recovery_point(). Blocking.
     Result<void> lower_recovery_point(const TopicPartition& partition, Offset point);
@@ -78,6 +86,9 @@ public:
     void lift_recovery_point(const TopicPartition& partition);
 
 private:
+    Result<void> replace_checkpoint(Checkpoint which, const OffsetMap& offsets);
+    Result<void> drop_line(Checkpoint which, const TopicPartition& partition);
+
     runtime::Disk& disk_;
     const std::string path_;
     const Uuid id_;
@@ -85,6 +96,7 @@ private:
     std::unique_ptr<FileCache> files_;
     std::atomic<bool> failed_{false};
     std::atomic<bool> short_of_space_{false};
+    std::atomic<std::uint64_t> free_bytes_{0};
     std::atomic<std::uint64_t> names_given_{0};
     mutable std::mutex mutex_;
     std::optional<Error> failure_;
@@ -93,9 +105,16 @@ private:
         Offset point;
         std::uint64_t lifted = UINT64_MAX;  // Writes begun from then on may say more.
     };
-    std::mutex points_mutex_;  // Also held while the file is written.
+    struct Gone {
+        /// By checkpoint: what was gathered before this number may still name the log; 0: its line
+        /// is gone from the file for good.
+        std::array<std::uint64_t, 4> since{};
+        bool in_files = true;
+    };
+    std::mutex points_mutex_;  // Also held while a file is written.
     std::uint64_t points_begun_ = 0;
     std::map<TopicPartition, Ceiling> ceilings_;
+    std::map<TopicPartition, Gone> gone_;
 };
 
 }  // namespace millrace::storage

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 #include "storage/internal/log_names.h"
 #include "storage/internal/text_files.h"
@@ -75,15 +76,14 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
             directory->fail(listed.error());
         }
     }
-    std::map<TopicPartition, FoundLog*> seen;
-    for (FoundLog& log : found_) {
-        if (log.kind != FoundLog::Kind::current) {
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+        if (found_[i].kind != FoundLog::Kind::current) {
             continue;
         }
-        const auto [other, first] = seen.emplace(log.partition, &log);
-        if (!first) {
-            other->second->duplicate = log.duplicate = true;
+        if (const auto other = by_name_.find(found_[i].partition); other != by_name_.end()) {
+            found_[other->second].duplicate = found_[i].duplicate = true;
         }
+        by_name_.emplace(found_[i].partition, i);
     }
     return {};
 }
@@ -188,6 +188,15 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
     const OffsetMap recovery_points =
         checkpoint_or_nothing(*directory, Checkpoint::recovery_point, clean);
     const OffsetMap starts = checkpoint_or_nothing(*directory, Checkpoint::log_start, clean);
+    bool ignored = clean;  // The two below cost at most some work or a wait.
+    const OffsetMap marks = checkpoint_or_nothing(*directory, Checkpoint::high_watermark, ignored);
+    const OffsetMap cleaned = checkpoint_or_nothing(*directory, Checkpoint::cleaner, ignored);
+    std::set<TopicPartition> gone;
+    for (const OffsetMap* offsets : {&recovery_points, &starts, &marks, &cleaned}) {
+        for (const auto& [partition, offset] : *offsets) {
+            gone.insert(partition);
+        }
+    }
     const auto offset_in = [](const OffsetMap& offsets, const TopicPartition& partition) {
         const auto found = offsets.find(partition);
         return found == offsets.end() ? Offset{0} : found->second;
@@ -212,7 +221,10 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
                        .recovery = {.recovery_point = offset_in(recovery_points, name->partition),
                                     .log_start = offset_in(starts, name->partition),
                                     .clean = clean,
-                                    .now = now}};
+                                    .now = now},
+                       .high_watermark = offset_in(marks, name->partition),
+                       .cleaned_end = offset_in(cleaned, name->partition)};
+        gone.erase(name->partition);
         const auto id = topic_id_of(disk_, folder);
         if (id) {
             found.topic_id = *id;
@@ -224,7 +236,19 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
         ++placed_[directory->id()];
         found_.push_back(std::move(found));
     }
+    for (const TopicPartition& partition : gone) {
+        directory->note_gone(partition);
+    }
     return {};
+}
+
+std::vector<const FoundLog*> LogStore::named(const TopicPartition& name) const {
+    std::vector<const FoundLog*> logs;
+    const auto [from, to] = by_name_.equal_range(name);
+    for (auto at = from; at != to; ++at) {
+        logs.push_back(&found_[at->second]);
+    }
+    return logs;
 }
 
 std::shared_ptr<LogDirectory> LogStore::directory(Uuid id) const {
@@ -266,6 +290,7 @@ Result<std::unique_ptr<PartitionLog>> LogStore::load(const FoundLog& found, cons
 Result<std::string> LogStore::retire(PartitionLog& log) {
     const std::string name = log_folder_name(log.partition(), LogFolderKind::deleted, unique());
     MR_TRY(std::string path, log.retire_folder(name));
+    log.directory()->note_gone(log.partition());
     const std::lock_guard lock(mutex_);
     if (std::size_t& count = placed_[log.directory()->id()]; count > 0) {
         --count;
@@ -273,11 +298,18 @@ Result<std::string> LogStore::retire(PartitionLog& log) {
     return path;
 }
 
+std::string LogStore::future_folder_name(const TopicPartition& partition) {
+    return log_folder_name(partition, LogFolderKind::future, unique());
+}
+
 Result<std::string> LogStore::set_aside(const FoundLog& found) {
     const std::string from = join_path(found.directory->path(), found.name);
     std::string to = join_path(found.directory->path(),
                                log_folder_name(found.partition, LogFolderKind::stray, unique()));
     MR_TRY_VOID(disk_.rename(from, to));
+    if (found.kind == FoundLog::Kind::current) {
+        found.directory->note_gone(found.partition);
+    }
     MR_TRY_VOID(disk_.sync_directory(found.directory->path()));
     return to;
 }

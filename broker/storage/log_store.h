@@ -52,6 +52,8 @@ struct FoundLog {
     bool duplicate = false;
     std::optional<Error> unreadable;  ///< Its identity is damaged; it exists all the same.
     RecoveryInput recovery;           ///< What checkpoints and the clean-shutdown mark say.
+    Offset high_watermark{0};         ///< From the checkpoint.
+    Offset cleaned_end{0};            ///< From the cleaner's.
 };
 
 /// A directory that could not be used at start; the broker goes on with the others.
@@ -79,6 +81,9 @@ public:
 
     /// What lies in the directories. Leftovers of deletions are listed by leftovers().
     const std::vector<FoundLog>& found() const { return found_; }
+    /// The current ones of this name: of one topic in two directories, of a topic that had the name
+    /// before.
+    std::vector<const FoundLog*> named(const TopicPartition& name) const;
     /// Directories that a crash kept from being removed; remove_tree() them in the pool.
     const std::vector<std::string>& leftovers() const { return leftovers_; }
 
@@ -94,6 +99,8 @@ public:
     /// Renames a log's directory so that no start finds it again; remove_tree() what it returns, in
     /// the pool, after the delay. The log is unusable afterwards.
     Result<std::string> retire(PartitionLog& log);
+    /// For a copy of a log that is on its way to another directory.
+    std::string future_folder_name(const TopicPartition& partition);
     /// Sets aside a log that the metadata does not know; kept for a person to look at.
     Result<std::string> set_aside(const FoundLog& found);
 
@@ -121,6 +128,7 @@ private:
     std::vector<OfflineDirectory> offline_;
     std::vector<std::unique_ptr<runtime::DirectoryLock>> locks_;
     std::vector<FoundLog> found_;
+    std::multimap<TopicPartition, std::size_t> by_name_;  // Current ones.
     std::vector<std::string> leftovers_;
     bool clean_start_ = false;
     std::optional<BrokerEpoch> last_broker_epoch_;

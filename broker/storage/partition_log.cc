@@ -50,6 +50,14 @@ Result<void> check_offsets(std::span<const record::BatchView> batches, Offset en
     return {};
 }
 
+Duration age_limit(const LogLimits& limits) {
+    // What is compacted has to leave the active segment before its lag has passed.
+    const Duration limit = limits.cleanup.compact
+                               ? std::min(limits.segment_age, limits.max_compaction_lag)
+                               : limits.segment_age;
+    return limit - limits.segment_jitter;
+}
+
 /// Too old to take `batch`: measured by the batches' own time where they have one.
 Result<bool> is_aged(Segment& segment, const record::BatchView& batch, const LogLimits& limits,
                      Timestamp now) {
@@ -60,11 +68,7 @@ Result<bool> is_aged(Segment& segment, const record::BatchView& batch, const Log
     const bool timed = first.value_or(-1) >= 0 && batch.max_timestamp() >= 0;
     const Duration age =
         timed ? Timestamp{batch.max_timestamp()} - Timestamp{*first} : now - segment.touched();
-    // What is compacted has to leave the active segment before its lag has passed.
-    const Duration limit = limits.cleanup.compact
-                               ? std::min(limits.segment_age, limits.max_compaction_lag)
-                               : limits.segment_age;
-    return age > limit - limits.segment_jitter;
+    return age > age_limit(limits);
 }
 
 /// How many of `batches` go into the active segment before it is full.
@@ -196,8 +200,20 @@ Result<void> PartitionLog::roll(Timestamp now) {
     return s.or_fail(s.start_segment(now));
 }
 
+Result<void> PartitionLog::roll_if_aged(Timestamp now) {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    if (s.segments.empty() || s.active().empty()) {
+        return {};
+    }
+    return now - s.active().touched() > age_limit(s.limits) ? roll(now) : Result<void>{};
+}
+
 Offset PartitionLog::start() const {
     return state_->start;
+}
+Offset PartitionLog::first_base() const {
+    return state_->segments.empty() ? state_->start : state_->segments.front()->base();
 }
 Offset PartitionLog::end() const {
     return state_->end;
@@ -216,6 +232,9 @@ std::uint64_t PartitionLog::size_bytes() const {
 
 std::size_t PartitionLog::segment_count() const {
     return state_->segments.size();
+}
+bool PartitionLog::has_files() const {
+    return state_->folder_exists;
 }
 const TopicPartition& PartitionLog::partition() const {
     return state_->partition;
@@ -254,6 +273,10 @@ const ProducerState& PartitionLog::producers() const {
 
 void PartitionLog::tidy_producers(Timestamp now, Offset decided_end) {
     state_->producers.expire(now, state_->limits.producer_expiry);
+    state_->producers.forget_decided_below(decided_end);
+}
+
+void PartitionLog::forget_decided_below(Offset decided_end) {
     state_->producers.forget_decided_below(decided_end);
 }
 

@@ -27,6 +27,7 @@
 #include "storage/leader_epoch_cache.h"
 #include "storage/limits.h"
 #include "storage/producer_state.h"
+#include "storage/read_slice.h"
 
 namespace millrace::record {
 class BatchView;
@@ -36,19 +37,6 @@ namespace millrace::storage {
 
 class LogDirectory;
 class LogState;
-
-/// A range of stored bytes: whole batches. Holding it pins the file, even if the segment is
-/// deleted.
-struct ReadSlice {
-    runtime::FilePtr file;  ///< Null if the range is empty.
-    std::uint64_t position = 0;
-    std::size_t length = 0;
-    Offset first = no_offset;  ///< Base offset of the first batch; may lie below what was asked.
-    Offset segment_base = no_offset;
-    bool checked = false;  ///< Every checksum was verified since the process started.
-
-    bool empty() const { return length == 0; }
-};
 
 struct ReadRange {
     Offset from;
@@ -174,6 +162,8 @@ public:
     Result<void> append(std::span<const record::BatchView> batches, Timestamp now);
     /// Starts a new segment at end(), if the active one holds anything.
     Result<void> roll(Timestamp now);
+    /// The same once the active one has outlived its age, for a log that nobody appends to.
+    Result<void> roll_if_aged(Timestamp now);
 
     // --- Read -----------------------------------------------------------------------------------
 
@@ -203,6 +193,9 @@ public:
     Result<std::size_t> apply_retention(Timestamp now, Offset upper);
     /// Files of deleted segments, once: remove them after limits().file_delete_delay.
     RetiredFiles take_retired();
+    bool has_retired() const;
+    /// Segments below start() whose files wait for a sync before they may go.
+    bool has_files_to_retire() const;
 
     /// Renames the log's folder so that no start finds it; the log answers Code::closed from then
     /// on. Returns the folder's path, empty if there never was one.
@@ -222,6 +215,8 @@ public:
                                                               Timestamp now);
     /// Takes over what the last piece did. False once the round is over, for good or ill.
     Result<bool> continue_compaction(CompactionRound& round);
+    /// Files are being exchanged: the round must be continued, not dropped.
+    bool is_renaming() const;
 
     // --- Sync -----------------------------------------------------------------------------------
 
@@ -232,6 +227,8 @@ public:
     void complete_sync(const SyncJob& job, const Result<void>& outcome);
     bool sync_under_way() const;
     bool has_unsynced() const;
+    /// Segments were made, sealed or retired since the last sync began.
+    bool has_unsynced_names() const;
     /// Something to write back in the background, every few megabytes.
     std::optional<WritebackJob> take_writeback();
     /// Everything appended so far, in place. For shutdown and tools.
@@ -242,10 +239,12 @@ public:
     // --- What it knows --------------------------------------------------------------------------
 
     Offset start() const;       ///< First offset still served.
+    Offset first_base() const;  ///< Of the first segment; at most start().
     Offset end() const;         ///< One past the last appended.
     Offset synced_end() const;  ///< Everything below survives a power cut; also the recovery point.
     std::uint64_t size_bytes() const;
     std::size_t segment_count() const;
+    bool has_files() const;
     const TopicPartition& partition() const;
     Uuid topic_id() const;
     Result<void> set_topic_id(Uuid topic_id);
@@ -255,6 +254,7 @@ public:
     const ProducerState& producers() const;
     /// Housekeeping on producers: expiry, and forgetting what `decided_end` has settled.
     void tidy_producers(Timestamp now, Offset decided_end);
+    void forget_decided_below(Offset decided_end);
     const LogLimits& limits() const;
     void set_limits(const LogLimits& limits);
     /// Why the log takes no more calls; nothing while it works.

@@ -174,6 +174,15 @@ RetiredFiles PartitionLog::take_retired() {
     return files;
 }
 
+bool PartitionLog::has_retired() const {
+    return !state_->retired.empty() || !state_->retired_folders.empty();
+}
+
+bool PartitionLog::has_files_to_retire() const {
+    const LogState& s = *state_;
+    return s.segments.size() > 1 && s.segments[1]->base() <= s.start;
+}
+
 Result<void> PartitionLog::rename_folder(const std::string& name) {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());

@@ -95,6 +95,10 @@ bool PartitionLog::has_unsynced() const {
            (s.epochs_dirty && s.folder_exists);
 }
 
+bool PartitionLog::has_unsynced_names() const {
+    return !state_->unsynced_directories.empty();
+}
+
 Result<void> PartitionLog::sync_now() {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());

@@ -125,9 +125,10 @@ Result<void> close_all(LogStore& store, const std::vector<std::unique_ptr<Partit
         starts[log->partition()] = log->start();
     }
     const auto& directory = store.directories().front();
-    MR_TRY_VOID(directory->write_recovery_points(directory->begin_recovery_points(), ends));
-    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::high_watermark, ends));
-    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::log_start, starts));
+    const std::uint64_t begun = directory->begin_checkpoint();
+    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::recovery_point, begun, ends));
+    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::high_watermark, begun, ends));
+    MR_TRY_VOID(directory->write_checkpoint(Checkpoint::log_start, begun, starts));
     return store.mark_clean_shutdown(BrokerEpoch{5});
 }
 

@@ -136,6 +136,7 @@ Result<std::unique_ptr<ReplicatedLog>> open_storage_log(
     const std::string path = directory->path() + "/" + metadata_folder;
     MR_TRY_VOID(directory->disk().create_directories_durably(path));
     storage::LogLimits limits;
+    limits.may_use_reserve = true;
     limits.segment_bytes = segment_bytes;
     limits.cleanup = {.remove = false, .compact = false};
     const auto now = node.control_shard().executor->clock().wall();

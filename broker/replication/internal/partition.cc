@@ -35,18 +35,22 @@ KafkaError error_of(const Error& error) {
 Partition::Partition(Shell& shell, PartitionState state, PartitionSettings settings)
     : shell_(shell), state_(std::move(state)), settings_(std::move(settings)) {}
 
-void Partition::give_log(std::unique_ptr<storage::PartitionLog> log) {
+void Partition::give_log(std::unique_ptr<storage::PartitionLog> log, const LogHistory& history) {
     MR_ASSERT(log_ == nullptr);
     log_ = std::move(log);
-    known_high_watermark_ = log_->start();
+    history_ = history;
+    known_high_watermark_ = std::clamp(history.high_watermark, log_->start(), log_->end());
     if (state_.leader == shell_.self) {
         become_leader();
     } else {
         become_follower();
     }
+    check_place();
 }
 
 std::unique_ptr<storage::PartitionLog> Partition::take_log() {
+    give_up_move();
+    holding_ = false;
     release_all(KafkaError::not_leader_or_follower);
     leader_.reset();
     follower_.reset();
@@ -64,6 +68,7 @@ void Partition::change_state(PartitionState state) {
     if (!log_) {
         return;
     }
+    check_place();
     if (state_.leader != shell_.self) {
         if (leader_) {
             known_high_watermark_ = leader_->high_watermark();
@@ -103,6 +108,9 @@ FetchPosition Partition::follower_position() const {
 }
 
 Partition::Taken Partition::take_fetched(const Fetched& fetched, ByteView bytes) {
+    if (holding_) {
+        return Taken::back_off;  // it comes again once the log has its new place
+    }
     const Taken taken = run(follower_->on_fetched(fetched, facts()), fetched, bytes);
     if (log_->failure()) {
         return Taken::back_off;
@@ -163,7 +171,9 @@ Result<void> Partition::append_fetched(ByteView bytes) {
     if (batches.empty()) {
         return {};
     }
-    return log_->append(batches, shell_.loop->clock().wall());
+    MR_TRY_VOID(log_->append(batches, shell_.loop->clock().wall()));
+    tidy_log();
+    return {};
 }
 
 void Partition::when_synced(UniqueFunction<void()> then) {
@@ -193,6 +203,10 @@ void Partition::become_leader() {
     }
     follower_.reset();
     write_staged();
+    for (Staged& staged : std::exchange(staged_, {})) {
+        refuse(std::move(staged.request), KafkaError::not_leader_or_follower);  // of the old epoch
+    }
+    staging_.clear();
     if (const auto assigned = log_->assign_epoch(state_.leader_epoch); !assigned) {
         MR_LOG(*shell_.log, error, "replication.epoch_not_written",
                field("partition", state_.topic), field("index", state_.id.partition),
@@ -271,6 +285,11 @@ void Partition::append(Append request) {
         refuse(std::move(request), KafkaError::kafka_storage_error);
         return;
     }
+    constexpr std::size_t held_most = std::size_t{16} << 20;
+    if (holding_ && staging_.size() + request.batch.size() > held_most) {
+        refuse(std::move(request), KafkaError::not_leader_or_follower);
+        return;
+    }
     if (request.acks == -1 && leader_->under_min_isr()) {
         refuse(std::move(request), KafkaError::not_enough_replicas);
         return;
@@ -307,6 +326,9 @@ KafkaError Partition::check_producer(Append& request, AppendResult& result) {
         return KafkaError::none;
     }
     write_staged();  // so that the log's memory of this producer is complete
+    if (!staged_.empty()) {
+        return KafkaError::not_leader_or_follower;  // for a moment, while the log is moved
+    }
     const storage::ProducerVerdict verdict = log_->producers().check(producer_batch(*batch));
     switch (verdict.kind) {
         case storage::ProducerVerdictKind::accept:
@@ -331,7 +353,7 @@ KafkaError Partition::check_producer(Append& request, AppendResult& result) {
 
 void Partition::stage(Append request) {
     const MutableBytes bytes = request.batch;
-    const bool large = bytes.size() >= gather_below;
+    const bool large = bytes.size() >= gather_below && !holding_;
     if (large || staging_.size() + bytes.size() > (1U << 20)) {
         write_staged();
     }
@@ -372,7 +394,7 @@ void Partition::stage(Append request) {
 }
 
 void Partition::write_staged() {
-    if (staged_.empty()) {
+    if (staged_.empty() || holding_) {
         return;
     }
     std::vector<Staged> staged = std::exchange(staged_, {});
@@ -445,27 +467,30 @@ void Partition::flush() {
     }
     write_staged();
     start_sync();
+    tidy_log();
     if (leader_) {
         shell_.readable(*this);
     }
 }
 
 void Partition::start_sync() {
-    if (settings_.durability == Durability::replicated || !log_ || shell_.closing) {
+    if (!log_ || shell_.closing ||
+        (settings_.durability == Durability::replicated && !background_sync_)) {
         return;
     }
     auto job = log_->begin_sync();
     if (!job) {
         return;
     }
+    background_sync_ = false;
     auto shared = std::make_shared<std::pair<storage::SyncJob, Result<void>>>(std::move(*job),
                                                                               Result<void>{});
     shell_.pool->run(
         0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
-        [shared, find = shell_.find, id = state_.id] {
+        [shared, find = shell_.find, id = state_.id, log = log_.get()] {
             auto partition = find(id);
-            if (!partition || !partition->log_) {
-                return;
+            if (!partition || partition->log_.get() != log) {
+                return;  // it was deleted, or goes on in another directory
             }
             partition->log_->complete_sync(shared->first, shared->second);
             if (!shared->second) {
@@ -481,6 +506,7 @@ void Partition::start_sync() {
             }
             partition->on_synced();
             partition->start_sync();
+            partition->tidy_log();
         });
 }
 
@@ -623,6 +649,12 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
                         max_bytes, static_cast<std::size_t>(std::max(0, position.max_bytes))),
                     .min_one_batch = min_one_batch});
     if (!slice) {
+        if (slice.error().code() == Code::corrupt) {
+            shell_.counts->corrupt_reads.fetch_add(1, std::memory_order_relaxed);
+            MR_LOG(*shell_.log, error, "replication.corrupt_read", field("topic", state_.topic),
+                   field("partition", state_.id.partition), field("offset", position.from),
+                   field("reason", slice.error().message()));
+        }
         result.error = slice.error().code() == Code::not_found ? KafkaError::offset_out_of_range
                        : slice.error().code() == Code::corrupt ? KafkaError::corrupt_message
                                                                : KafkaError::kafka_storage_error;
@@ -656,6 +688,9 @@ void Partition::follower_fetched(const FetchPosition& position, const Reader& re
 }
 
 void Partition::tick(Instant now) {
+    if (log_) {
+        log_->forget_decided_below(high_watermark());
+    }
     if (leader_ && state_.replicas.size() > 1) {
         run(leader_->step(Tick{now}));
     }
@@ -759,6 +794,7 @@ ShardReplicas::View Partition::view() const {
         view.directory = log_->directory()->id();
         view.directory_path = log_->directory()->path();
         view.failure = log_->failure();
+        view.future = future_view();
     }
     return view;
 }

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "replication/follower_core.h"
+#include "replication/housekeeping.h"
 #include "replication/leader_core.h"
 #include "replication/shard_replicas.h"
 #include "replication/types.h"
+#include "storage/log_store.h"
 
 namespace millrace::replication {
 
@@ -30,6 +32,11 @@ public:
         std::function<void(Partition&)> flush_soon;  ///< Call flush() at the end of this turn.
         std::function<void(Partition&)> readable;    ///< Data or leadership changed: wake readers.
         std::function<std::shared_ptr<Partition>(const TopicIdPartition&)> find;
+        ShardCounts* counts = nullptr;
+        /// Takes a log's folder out of sight; its files go after the delay.
+        std::function<void(storage::PartitionLog&, Duration delay)> retire;
+        /// Its log lies somewhere else than the metadata says.
+        std::function<void(Partition&)> placed;
     };
 
     Partition(Shell& shell, PartitionState state, PartitionSettings settings);
@@ -41,7 +48,7 @@ public:
     storage::PartitionLog& log() { return *log_; }
     const storage::PartitionLog& log() const { return *log_; }
 
-    void give_log(std::unique_ptr<storage::PartitionLog> log);
+    void give_log(std::unique_ptr<storage::PartitionLog> log, const LogHistory& history = {});
     std::unique_ptr<storage::PartitionLog> take_log();
     void change_state(PartitionState state);
     void change_settings(const PartitionSettings& settings);
@@ -74,6 +81,22 @@ public:
     /// Everyone who waits is told that leadership is gone.
     void release_all(KafkaError error);
 
+    // --- Upkeep (partition_upkeep.cc) ---
+    void apply_retention(Timestamp now);
+    void expire_producers(Timestamp now);
+    LogMark mark() const;
+    /// The recovery point is in the checkpoint now.
+    void note_recorded(Offset point) { history_.recorded_end = point; }
+    /// What waits is told of a failed log.
+    void look_at_failure();
+    // --- Another directory (partition_move.cc) ---
+    KafkaError move_to(const std::shared_ptr<storage::LogDirectory>& directory,
+                       const std::string& folder);
+    void give_up_move();
+    std::optional<storage::CompactionNeed> compaction_need(Timestamp now);
+    void compact(const storage::CompactionBudget& budget, CompactionPace pace,
+                 UniqueFunction<void(CompactionOutcome)> done);
+
 private:
     struct Staged {
         Offset base;
@@ -105,6 +128,26 @@ private:
     Taken run(const std::vector<FollowerEffect>& effects, const Fetched& fetched, ByteView bytes);
     LogFacts facts() const { return {log_->start(), log_->end(), &log_->epochs()}; }
     void on_synced();
+    /// After whatever may have sealed, renamed or retired files.
+    void tidy_log();
+    void dispose_retired();
+    struct Compaction;
+    void compact_piece(const std::shared_ptr<Compaction>& work);
+    void on_compacted_piece(const std::shared_ptr<Compaction>& work);
+    void finish_compaction(Compaction& work, std::optional<Error> failure, bool stopped);
+    struct Move;
+    void copy_more(const std::shared_ptr<Move>& move);
+    template <typename Then>
+    auto if_moving(const std::shared_ptr<Move>& move, Then then);
+    template <typename Then>
+    void sync_copy(const std::shared_ptr<Move>& move, Then then);
+    void hold_for_move(const std::shared_ptr<Move>& move);
+    void name_moved(const std::shared_ptr<Move>& move);
+    void change_places(const std::shared_ptr<Move>& move);
+    void settle_in();
+    void fail_move(const Error& why);
+    std::optional<ShardReplicas::View::Future> future_view() const;
+    void check_place();
     void refuse(Append request, KafkaError error);
 
     Shell& shell_;
@@ -114,6 +157,12 @@ private:
     std::optional<LeaderCore> leader_;
     std::optional<FollowerCore> follower_;
     Offset known_high_watermark_{0};
+    LogHistory history_;
+    bool background_sync_ = false;  ///< Sync though nobody waits for it.
+    bool compacting_ = false;
+    bool uncleanable_ = false;  ///< Compaction found damage.
+    std::shared_ptr<Move> move_;
+    bool holding_ = false;  ///< Appends are gathered while the log changes its directory.
 
     Buffer staging_;
     std::vector<Staged> staged_;

@@ -84,6 +84,7 @@ Result<void> LogState::ensure_folder() {
     if (folder_exists) {
         return {};
     }
+    MR_TRY_VOID(directory->forget_gone(partition));
     MR_TRY_VOID(disk().create_directories(folder));
     MR_TRY(const auto entries, disk().list(folder));
     if (!entries.empty()) {

@@ -464,13 +464,31 @@ Result<void> Recovery::settle() {
         MR_TRY_VOID(s_.drop_snapshots_from(s_.end + 1));
         MR_TRY_VOID(s_.rebuild_producers(input_.now));
     }
-    for (const auto& segment : s_.segments) {
-        if (segment->offset_index().in_memory() > 0 || scanned_) {
-            MR_TRY(auto files, segment->seal());
-            std::move(files.begin(), files.end(), std::back_inserter(s_.unsynced_files));
-        }
-    }
+    MR_TRY_VOID(seal_scanned());
     s_.synced_end = scanned_ ? std::min(s_.end, input_.recovery_point) : s_.end;
+    return {};
+}
+
+/// Index files for what was scanned. The active segment keeps a small index in memory, as it does
+/// while it grows: with that, a log that had recorded all it held costs a start no write at all.
+Result<void> Recovery::seal_scanned() {
+    constexpr std::size_t small_index = 8192;  // Entries: of some 32 MiB of log.
+    const bool nothing_new = report_.truncated_bytes == 0 && s_.end <= input_.recovery_point;
+    for (const auto& segment : s_.segments) {
+        const std::size_t in_memory = segment->offset_index().in_memory();
+        if (in_memory == 0 && !scanned_) {
+            continue;
+        }
+        if (segment == s_.segments.back() && in_memory < small_index) {
+            if (!nothing_new) {
+                MR_TRY(auto file, segment->file());
+                s_.unsynced_files.push_back(std::move(file));
+            }
+            continue;
+        }
+        MR_TRY(auto files, segment->seal());
+        std::move(files.begin(), files.end(), std::back_inserter(s_.unsynced_files));
+    }
     return {};
 }
 

@@ -45,6 +45,7 @@ private:
     Result<bool> holds_batches(Segment& segment, std::uint64_t from);
     Result<void> copy_aside(Segment& segment, std::uint64_t from);
     Result<void> settle();
+    Result<void> seal_scanned();
 
     LogState& s_;
     const RecoveryInput& input_;

@@ -121,8 +121,9 @@ private:
     }
 
     void record() {
-        const auto begun = directory_->begin_recovery_points();
-        (void)directory_->write_recovery_points(begun, {{partition, log_->synced_end()}});
+        const auto begun = directory_->begin_checkpoint();
+        (void)directory_->write_checkpoint(Checkpoint::recovery_point, begun,
+                                           {{partition, log_->synced_end()}});
     }
 
     void truncate() {

@@ -37,8 +37,8 @@ protected:
             return;
         }
         ASSERT_TRUE(log->close_cleanly());
-        ASSERT_TRUE(log->directory()->write_recovery_points(
-            log->directory()->begin_recovery_points(), {{partition_, log->synced_end()}}));
+        ASSERT_TRUE(log->directory()->write_checkpoint(
+            Checkpoint::recovery_point, log->directory()->begin_checkpoint(), {{partition_, log->synced_end()}}));
         ASSERT_TRUE(store.mark_clean_shutdown(BrokerEpoch{77}));
     }
 
@@ -165,6 +165,24 @@ TEST_F(LogStoreTest, a_retired_log_is_not_found_again) {
     EXPECT_THAT(again->found(), IsEmpty());
     EXPECT_THAT(again->leftovers(), SizeIs(1));
     EXPECT_EQ(*store->retire(*log), "") << "it never had a file";
+}
+
+TEST_F(LogStoreTest, a_new_directory_outlives_a_power_cut_with_all_that_was_synced_in_it) {
+    test::SimulatedMachine machine;
+    StoreOptions options{.paths = {"/srv/broker/logs"}, .identity = {"cluster", BrokerId{1}}};
+    SeededRandom random(1);
+    const auto open = [&] {
+        return *LogStore::open(machine.node.disk(), options, random, noon, Logger{});
+    };
+    {
+        const auto store = open();
+        const auto log = *store->create(partition_, Uuid{3, 4}, {});
+        ASSERT_TRUE(append(*log, make_batch({})));
+        ASSERT_TRUE(log->sync_now());
+    }
+    machine.node.cut_power();
+    machine.node.restore_power();
+    EXPECT_EQ(open()->found().size(), 1U);
 }
 
 TEST_F(LogStoreTest, what_is_set_aside_stays_on_disk_and_out_of_sight) {

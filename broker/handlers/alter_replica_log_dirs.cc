@@ -1,0 +1,89 @@
+// AlterReplicaLogDirs: replicas of this broker go to other directories of it.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "handlers/gather.h"
+#include "handlers/handlers.h"
+#include "protocol/messages/alter_replica_log_dirs_request.h"
+#include "protocol/messages/alter_replica_log_dirs_response.h"
+
+namespace millrace::handlers {
+namespace {
+
+using protocol::AlterReplicaLogDirsRequest;
+using protocol::AlterReplicaLogDirsResponse;
+
+struct Progress {
+    Call<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse> call;
+    std::map<std::string, std::map<std::int32_t, KafkaError>> errors;
+};
+
+void answer(Progress& progress) {
+    AlterReplicaLogDirsResponse response;
+    for (const auto& [topic, partitions] : progress.errors) {
+        auto& to = response.results.emplace_back();
+        to.topic_name = topic;
+        for (const auto& [partition, error] : partitions) {
+            to.partitions.push_back({.partition_index = partition, .error_code = code_of(error)});
+        }
+    }
+    progress.call.answer(response);
+}
+
+KafkaError check_directory(const std::vector<LogDirectoryView>& directories,
+                           std::string_view path) {
+    for (const LogDirectoryView& directory : directories) {
+        if (directory.path == path) {
+            return directory.error;
+        }
+    }
+    return KafkaError::log_dir_not_found;
+}
+
+}  // namespace
+
+void alter_replica_log_dirs(const Doors& doors,
+                            Call<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse> call) {
+    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    const AlterReplicaLogDirsRequest& request = progress->call.request();
+    const metadata::ImagePtr image = doors.image->current();
+    const std::vector<LogDirectoryView> directories = doors.log_directories();
+    runtime::Executor& home = progress->call.home();
+    std::size_t count = 1;
+    for (const auto& directory : request.dirs) {
+        for (const auto& topic : directory.topics) {
+            count += topic.partitions.size();
+        }
+    }
+    auto gather = Gather::of(count, [progress] { answer(*progress); });
+    for (const auto& directory : request.dirs) {
+        const KafkaError usable = check_directory(directories, directory.path);
+        for (const auto& asked : directory.topics) {
+            const metadata::Topic* topic = image->topics.find(asked.name);
+            for (const std::int32_t index : asked.partitions) {
+                KafkaError& error = progress->errors[std::string(asked.name)][index];
+                if (usable != KafkaError::none || topic == nullptr) {
+                    error = usable != KafkaError::none ? usable : KafkaError::replica_not_available;
+                    gather->arrive();
+                    continue;
+                }
+                const TopicIdPartition id{topic->id, PartitionIndex{index}};
+                doors.replicas->on_shard(
+                    doors.replicas->shard_of(id),
+                    [id, &error, progress, gather, &home,
+                     path = std::string(directory.path)](replication::ShardReplicas& shard) {
+                        run_on(home, [&error, progress, gather, moved = shard.move_log(id, path)] {
+                            error = moved;
+                            gather->arrive();
+                        });
+                    });
+            }
+        }
+    }
+    gather->arrive();
+}
+
+}  // namespace millrace::handlers

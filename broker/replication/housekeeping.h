@@ -1,0 +1,82 @@
+// replication/housekeeping.h
+//
+// What a shard says and is told of its logs, apart from serving them: marks for the checkpoints,
+// compaction, how often to look after what.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "model/ids.h"
+#include "storage/compaction.h"
+#include "storage/log_directory.h"
+
+namespace millrace::replication {
+
+/// How often a shard looks after its logs.
+struct UpkeepTimes {
+    Duration first_after = 30s;  ///< Of the process's start.
+    Duration retention = 300s;
+    Duration producers = 600s;
+    friend bool operator==(const UpkeepTimes&, const UpkeepTimes&) = default;
+};
+
+/// Where one log stands, for the checkpoints of its directory.
+struct LogMark {
+    TopicIdPartition id;
+    TopicPartition partition;
+    std::shared_ptr<storage::LogDirectory> directory;
+    std::string path;      ///< Of its folder.
+    Offset first_base{0};  ///< Of its first segment.
+    Offset start{0};
+    Offset synced_end{0};
+    Offset high_watermark{0};
+    Offset cleaned_end{0};  ///< Zero: never compacted.
+    bool is_compacted = false;
+};
+
+/// What a log was given by the checkpoints when it was opened.
+struct LogHistory {
+    Offset high_watermark{0};
+    Offset recorded_end{0};  ///< Its recovery point in the file.
+    Offset cleaned_end{0};
+};
+
+/// Of the logs that need compaction, one that needs it most.
+struct CompactionCandidate {
+    TopicIdPartition id;
+    storage::CompactionNeed need;
+};
+
+/// What is late goes first, the latest of all; then what holds most that is new.
+inline bool is_needier(const storage::CompactionNeed& a, const storage::CompactionNeed& b) {
+    return std::tie(a.overdue, a.dirty_ratio) > std::tie(b.overdue, b.dirty_ratio);
+}
+
+/// How fast a round of compaction goes.
+struct CompactionPace {
+    double bytes_per_second = 0;
+    std::uint64_t lane = 0;  ///< Of the disk pool: one piece at a time.
+    std::shared_ptr<const std::atomic<bool>> stopping;
+};
+
+struct CompactionOutcome {
+    std::optional<Error> failure;
+    storage::CompactionStats stats;
+};
+
+/// Counted by a shard, read by anyone.
+struct ShardCounts {
+    std::atomic<std::uint64_t> corrupt_reads{0};
+    std::atomic<std::uint64_t> segments_retired{0};
+};
+
+}  // namespace millrace::replication

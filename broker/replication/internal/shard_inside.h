@@ -1,0 +1,288 @@
+// replication/internal/shard_inside.h
+//
+// What a ShardReplicas is made of.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "replication/housekeeping.h"
+#include "replication/internal/fetcher.h"
+#include "replication/internal/partition.h"
+#include "replication/internal/upkeep.h"
+#include "replication/shard_replicas.h"
+#include "storage/log_store.h"
+
+namespace millrace::replication {
+
+struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Inside> {
+    Inside(Options options_in, runtime::Shard shard_in, runtime::DiskPool& pool_in,
+           storage::LogStore& store_in, IsrProposer& proposer, const Peers& peers_in,
+           const Logger& log_in)
+        : options(options_in),
+          shard(shard_in),
+          pool(pool_in),
+          store(store_in),
+          peers(peers_in),
+          log(log_in) {
+        shell.self = options.self;
+        shell.lag_max = options.lag_max;
+        shell.loop = shard.executor;
+        shell.pool = &pool;
+        shell.proposer = &proposer;
+        shell.log = &log;
+        shell.counts = &counts;
+        shell.retire = [this](storage::PartitionLog& log_out, Duration delay) {
+            retire_log(log_out, delay);
+        };
+        shell.placed = [this](Partition& partition) {
+            if (options.placed && partition.has_log()) {
+                options.placed(partition.state().id, partition.log().directory()->id());
+            }
+        };
+        shell.flush_soon = [this](Partition& partition) { flush_soon(partition); };
+        shell.readable = [this](Partition& partition) { readable(partition.state().id); };
+    }
+
+    void start() {
+        // The shell outlives its callers' turns: completions find partitions through a weak door.
+        shell.find = [weak = weak_from_this()](const TopicIdPartition& id) {
+            auto self = weak.lock();
+            return self ? self->find(id) : nullptr;
+        };
+        waiting.insert(options.found.begin(), options.found.end());
+        has_futures = std::any_of(store.found().begin(), store.found().end(),
+                                  [](const storage::FoundLog& found) {
+                                      return found.kind == storage::FoundLog::Kind::future;
+                                  });
+        upkeep = std::make_shared<Upkeep>(Upkeep::Doors{
+            .loop = shard.executor,
+            .all = [this] { return ids(); },
+            .find = shell.find,
+        });
+        arm_tick();
+    }
+
+    std::vector<TopicIdPartition> ids() const {
+        std::vector<TopicIdPartition> all;
+        all.reserve(partitions.size());
+        for (const auto& [id, partition] : partitions) {
+            all.push_back(id);
+        }
+        return all;
+    }
+
+    std::shared_ptr<Partition> find(const TopicIdPartition& id) const {
+        const auto at = partitions.find(id);
+        return at == partitions.end() ? nullptr : at->second;
+    }
+
+    // --- One write and one look at the readers per turn ---
+
+    void turn_end_soon() {
+        if (turn_end_posted) {
+            return;
+        }
+        turn_end_posted = true;
+        shard.executor->post([weak = weak_from_this()] {
+            if (auto self = weak.lock()) {
+                self->turn_end();
+            }
+        });
+    }
+
+    void flush_soon(Partition& partition) {
+        to_flush.insert(partition.state().id);
+        turn_end_soon();
+    }
+
+    void readable(const TopicIdPartition& id) {
+        if (watched.contains(id)) {
+            to_wake.insert(id);
+            turn_end_soon();
+        }
+    }
+
+    void turn_end() {
+        turn_end_posted = false;
+        for (const TopicIdPartition& id : std::exchange(to_flush, {})) {
+            if (auto partition = find(id)) {
+                partition->flush();
+            }
+        }
+        std::set<std::uint64_t> candidates;
+        for (const TopicIdPartition& id : std::exchange(to_wake, {})) {
+            const auto [from, to] = watched.equal_range(id);
+            for (auto at = from; at != to; ++at) {
+                candidates.insert(at->second);
+            }
+        }
+        for (const std::uint64_t id : candidates) {
+            const auto at = watches.find(id);
+            if (at != watches.end() && satisfied(at->second)) {
+                WakeUp wake = std::move(at->second.wake);
+                forget(at);
+                wake();
+            }
+        }
+    }
+
+    // --- Watches ---
+
+    struct Watch {
+        std::vector<FetchPosition> positions;
+        Reader reader;
+        std::int64_t min_bytes = 1;
+        WakeUp wake;
+    };
+    using Watches = std::unordered_map<std::uint64_t, Watch>;
+
+    bool satisfied(const Watch& watch) {
+        std::int64_t bytes = 0;
+        for (const FetchPosition& position : watch.positions) {
+            auto partition = find(position.id);
+            if (!partition || !partition->has_log()) {
+                return true;
+            }
+            bytes += partition->readable_bytes(position, watch.reader);
+            if (bytes >= watch.min_bytes) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void forget(Watches::iterator at) {
+        for (const FetchPosition& position : at->second.positions) {
+            auto [from, to] = watched.equal_range(position.id);
+            for (; from != to; ++from) {
+                if (from->second == at->first) {
+                    watched.erase(from);
+                    break;
+                }
+            }
+        }
+        watches.erase(at);
+    }
+
+    // --- Logs (shard_logs.cc) ---
+
+    void open_log(const std::shared_ptr<Partition>& partition);
+    /// What the directories hold for a partition; null if nothing.
+    const storage::FoundLog* found_for(const PartitionState& state) const;
+    void load_log(const storage::FoundLog& found, const std::shared_ptr<Partition>& partition);
+    void give(const std::shared_ptr<Partition>& partition, const storage::FoundLog& found,
+              std::unique_ptr<storage::PartitionLog> log);
+    void create_log(const std::shared_ptr<Partition>& partition);
+    std::shared_ptr<storage::LogDirectory> choose_directory(const PartitionState& state) const;
+    void retire_log(storage::PartitionLog& log, Duration delay);
+    /// A copy into another directory that a stop interrupted begins anew.
+    void resume_move(const std::shared_ptr<Partition>& partition);
+    bool any_directory_offline() const;
+    void remove_later(const std::string& path, Duration delay,
+                      const std::shared_ptr<storage::LogDirectory>& directory);
+    void set_aside(const storage::FoundLog& found);
+
+    // --- Fetchers ---
+
+    /// Puts a partition where its state says it belongs: with the fetcher of its leader, or with
+    /// none.
+    void follow(const std::shared_ptr<Partition>& partition) {
+        const TopicIdPartition& id = partition->state().id;
+        const BrokerId leader = partition->state().leader;
+        std::optional<FetcherKey> wanted;
+        if (leader != no_broker && leader != options.self && partition->follows()) {
+            wanted = FetcherKey{leader, partition->settings().durability};
+        }
+        const auto now = followed.find(id);
+        if (now != followed.end() && wanted != now->second) {
+            unfollow(id);
+        }
+        if (!wanted) {
+            return;
+        }
+        auto& fetcher = fetchers[*wanted];
+        if (!fetcher) {
+            Fetcher::Options fetcher_options;
+            fetcher_options.self = options.self;
+            fetcher_options.leader = wanted->first;
+            fetcher_options.durability = wanted->second;
+            fetcher_options.fetch = options.follower_fetch;
+            fetcher = std::make_shared<Fetcher>(fetcher_options, shard, peers, shell.find, log);
+        }
+        followed.insert_or_assign(id, *wanted);
+        fetcher->add(id);
+    }
+
+    void unfollow(const TopicIdPartition& id) {
+        const auto at = followed.find(id);
+        if (at == followed.end()) {
+            return;
+        }
+        const auto fetcher = fetchers.find(at->second);
+        fetcher->second->remove(id);
+        if (fetcher->second->idle()) {
+            fetcher->second->stop();
+            fetchers.erase(fetcher);
+        }
+        followed.erase(at);
+    }
+
+    void when_quiet(UniqueFunction<void()> done) {
+        const bool quiet =
+            std::none_of(partitions.begin(), partitions.end(), [](const auto& entry) {
+                return entry.second->has_log() && entry.second->log().sync_under_way();
+            });
+        if (quiet) {
+            done();
+            return;
+        }
+        constexpr Duration look_again = 5ms;
+        shard.executor->after(look_again,
+                              [weak = weak_from_this(), done = std::move(done)]() mutable {
+                                  if (auto self = weak.lock()) {
+                                      self->when_quiet(std::move(done));
+                                  }
+                              });
+    }
+
+    void arm_tick() {
+        shard.executor->after(options.tick, [weak = weak_from_this()] {
+            if (auto self = weak.lock()) {
+                const Instant now = self->shard.executor->clock().now();
+                for (const auto& [id, partition] : self->partitions) {
+                    partition->tick(now);
+                }
+                self->arm_tick();
+            }
+        });
+    }
+
+    Options options;
+    runtime::Shard shard;
+    runtime::DiskPool& pool;
+    storage::LogStore& store;
+    const Peers& peers;
+    const Logger& log;
+    Partition::Shell shell;
+    ShardCounts counts;
+    std::unordered_map<TopicIdPartition, std::shared_ptr<Partition>> partitions;
+    std::set<const storage::FoundLog*> waiting;  ///< Neither a partition's yet nor set aside.
+    std::set<const storage::FoundLog*> claimed;  ///< A partition's or about to be, or set aside.
+    std::map<const storage::FoundLog*, std::unique_ptr<storage::PartitionLog>> preloaded;
+    bool has_futures = false;
+    std::shared_ptr<Upkeep> upkeep;
+    std::set<TopicIdPartition> to_flush;
+    std::set<TopicIdPartition> to_wake;
+    bool turn_end_posted = false;
+    Watches watches;
+    std::multimap<TopicIdPartition, std::uint64_t> watched;
+    std::uint64_t last_watch = 0;
+    using FetcherKey = std::pair<BrokerId, Durability>;
+    std::map<FetcherKey, std::shared_ptr<Fetcher>> fetchers;
+    std::map<TopicIdPartition, FetcherKey> followed;
+};
+
+}  // namespace millrace::replication

@@ -1,0 +1,447 @@
+// What a shard does for its logs while nobody asks, on a simulated machine.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "record/batch_builder.h"
+#include "record/compression.h"
+#include "replication/checkpoints.h"
+#include "replication/cleaner.h"
+#include "replication/housekeeping.h"
+#include "replication/shard_replicas.h"
+#include "runtime/sim/simulation.h"
+#include "storage/log_store.h"
+
+namespace millrace::replication {
+namespace {
+
+using storage::Checkpoint;
+
+class NoPeers final : public Peers {
+public:
+    std::optional<runtime::Address> address_of(BrokerId) const override { return std::nullopt; }
+    BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
+    net::StreamWrapper wrapper() const override { return {}; }
+};
+
+class NoController final : public IsrProposer {
+public:
+    void propose(Proposal, UniqueFunction<void(KafkaError)>) override {}
+};
+
+/// One broker's storage and its only shard.
+class Machine final : public runtime::sim::Program {
+public:
+    Machine(runtime::Node& node_in, const std::vector<std::string>& paths) : node(node_in) {
+        storage::StoreOptions options;
+        options.paths = paths;
+        options.identity = {"cluster", BrokerId{1}};
+        store = *storage::LogStore::open(node.disk(), options, *node.control_shard().random,
+                                         node.control_shard().executor->clock().wall(), node.log());
+        ShardReplicas::Options shard_options;
+        shard_options.self = BrokerId{1};
+        shard_options.placed = [this](const TopicIdPartition&, Uuid directory) {
+            placed.push_back(directory);
+        };
+        for (const storage::FoundLog& found : store->found()) {
+            shard_options.found.push_back(&found);
+        }
+        shard = std::make_unique<ShardReplicas>(shard_options, node.data_shard(0), node.disk_pool(),
+                                                *store, controller, peers, node.log());
+        replicas.add(node.data_shard(0), shard.get());
+        cleaner = std::make_unique<Cleaner>(*node.control_shard().executor, replicas,
+                                            *node.control_shard().random, node.log());
+        checkpoints = std::make_unique<Checkpoints>(node, *store, replicas, node.log());
+    }
+
+    runtime::Node& node;
+    NoPeers peers;
+    NoController controller;
+    std::unique_ptr<storage::LogStore> store;
+    std::unique_ptr<ShardReplicas> shard;
+    Replicas replicas;
+    std::unique_ptr<Cleaner> cleaner;
+    std::unique_ptr<Checkpoints> checkpoints;
+    std::vector<Uuid> placed;  ///< What the controller would be told.
+};
+
+class ShardUpkeep : public testing::Test {
+protected:
+    ShardUpkeep() : ShardUpkeep({"/data"}) {}
+    explicit ShardUpkeep(std::vector<std::string> paths)
+        : paths_(std::move(paths)), node_(simulation_.add_node({.name = "n1"})) {
+        start();
+    }
+
+    void start() {
+        node_.start(
+            [this](runtime::Node& node) { return std::make_unique<Machine>(node, paths_); });
+    }
+    Machine& machine() { return static_cast<Machine&>(*node_.program()); }
+
+    /// Runs `task` with the shard on its loop, and waits for it.
+    template <typename F>
+    void on_shard(F task) {
+        bool done = false;
+        node_.data_shard(0).executor->post([&] {
+            task(*machine().shard);
+            done = true;
+        });
+        ASSERT_TRUE(simulation_.run_until([&] { return done; }, 10s));
+    }
+    template <typename F>
+    void on_control(F task) {
+        bool done = false;
+        node_.control_shard().executor->post([&] {
+            task(machine());
+            done = true;
+        });
+        ASSERT_TRUE(simulation_.run_until([&] { return done; }, 10s));
+    }
+
+    void assign(const PartitionSettings& settings) {
+        PartitionState state;
+        state.id = id_;
+        state.topic = "orders";
+        state.replicas = state.isr = {BrokerId{1}};
+        state.leader = BrokerId{1};
+        on_shard([&](ShardReplicas& shard) { shard.assign(state, settings); });
+        simulation_.run_for(1s);
+    }
+
+    void append(const std::string& key, std::size_t size = 500) {
+        record::BatchBuilder builder({});
+        const std::string value(size, 'v');
+        builder.append(
+            {.timestamp = wall().milliseconds, .key = as_bytes(key), .value = as_bytes(value)});
+        record::Compressor compressor;
+        Buffer batch = *builder.finish(compressor);
+        std::optional<KafkaError> error;
+        on_shard([&](ShardReplicas& shard) {
+            Append request;
+            request.id = id_;
+            request.batch = batch;
+            request.done = [&](AppendResult result) { error = result.error; };
+            shard.append(std::move(request));
+        });
+        ASSERT_TRUE(simulation_.run_until([&] { return error.has_value(); }, 10s));
+        EXPECT_EQ(*error, KafkaError::none);
+    }
+
+    ShardReplicas::View view() {
+        std::optional<ShardReplicas::View> found;
+        on_shard([&](ShardReplicas& shard) { found = shard.view(id_); });
+        return found.value_or(ShardReplicas::View{});
+    }
+    Timestamp wall() { return node_.data_shard(0).executor->clock().wall(); }
+    std::size_t files(std::string_view ending) {
+        const auto entries = node_.disk().list("/data/orders-0");
+        return entries ? static_cast<std::size_t>(std::count_if(
+                             entries->begin(), entries->end(),
+                             [&](const auto& entry) { return entry.name.ends_with(ending); }))
+                       : 0;
+    }
+    storage::OffsetMap checkpoint(Checkpoint which) {
+        return *machine().store->directories().front()->read_checkpoint(which);
+    }
+
+    const std::vector<std::string> paths_;
+    runtime::sim::Simulation simulation_{{.seed = 3}};
+    runtime::sim::SimNode& node_;
+    const TopicIdPartition id_{{5, 6}, PartitionIndex{0}};
+    const TopicPartition name_{"orders", PartitionIndex{0}};
+};
+
+PartitionSettings small_segments(Durability durability = Durability::synced) {
+    PartitionSettings settings;
+    settings.durability = durability;
+    settings.limits.segment_bytes = 1_KiB;
+    settings.limits.file_delete_delay = 5s;
+    return settings;
+}
+
+class RetentionOf : public ShardUpkeep, public testing::WithParamInterface<Durability> {};
+
+TEST_P(RetentionOf, old_segments_go_by_themselves_and_their_files_after_the_delay) {
+    PartitionSettings settings = small_segments(GetParam());
+    settings.limits.retention = 60s;
+    assign(settings);
+    for (int i = 0; i < 10; ++i) {
+        append("key");
+    }
+    EXPECT_EQ(files(".log"), 10U);
+    on_shard([](ShardReplicas& shard) {
+        shard.set_upkeep({.first_after = 1s, .retention = 10s, .producers = 10s});
+    });
+    simulation_.run_for(30s);
+    EXPECT_EQ(view().start, Offset{0}) << "nothing is old yet";
+    simulation_.run_for(60s);
+    EXPECT_EQ(view().start, Offset{10});
+    EXPECT_EQ(view().end, Offset{10});
+    EXPECT_EQ(files(".log"), 1U);
+    EXPECT_EQ(files(".deleted"), 0U);
+}
+INSTANTIATE_TEST_SUITE_P(Durabilities, RetentionOf,
+                         testing::Values(Durability::synced, Durability::replicated));
+
+TEST_F(ShardUpkeep, a_log_that_nobody_appends_to_rolls_when_its_segment_is_of_age) {
+    PartitionSettings settings;
+    settings.limits.segment_age = 60s;
+    assign(settings);
+    append("key");
+    on_shard([](ShardReplicas& shard) {
+        shard.set_upkeep({.first_after = 1s, .retention = 10s, .producers = 10s});
+    });
+    simulation_.run_for(50s);
+    EXPECT_EQ(files(".log"), 1U);
+    simulation_.run_for(30s);
+    EXPECT_EQ(files(".log"), 2U);
+    simulation_.run_for(300s);
+    EXPECT_EQ(files(".log"), 2U) << "an empty segment does not roll";
+}
+
+TEST_F(ShardUpkeep, a_new_interval_counts_from_now_on) {
+    PartitionSettings settings = small_segments();
+    settings.limits.retention = 1s;
+    assign(settings);
+    append("key");
+    append("key");
+    on_shard([](ShardReplicas& shard) {
+        shard.set_upkeep({.first_after = 24h, .retention = 24h, .producers = 24h});
+    });
+    simulation_.run_for(60s);
+    EXPECT_EQ(view().start, Offset{0});
+    on_shard([](ShardReplicas& shard) {
+        shard.set_upkeep({.first_after = 24h, .retention = 2s, .producers = 24h});
+    });
+    simulation_.run_for(5s);
+    EXPECT_EQ(view().start, Offset{2});
+}
+
+TEST_F(ShardUpkeep, the_cleaner_keeps_the_last_record_of_each_key) {
+    PartitionSettings settings = small_segments();
+    settings.limits.cleanup = {.remove = false, .compact = true};
+    assign(settings);
+    for (int i = 0; i < 20; ++i) {
+        append(i % 2 == 0 ? "even" : "odd");
+    }
+    const std::uint64_t before = view().size_bytes;
+    on_control([](Machine& m) {
+        m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 5s});
+        m.cleaner->set({.rounds_at_once = 1, .key_bytes = 1 << 20, .pause = 1s});
+    });
+    simulation_.run_for(60s);
+    EXPECT_LT(view().size_bytes, before / 4);
+    EXPECT_EQ(view().end, Offset{20});
+    EXPECT_GE(machine().cleaner->counts().rounds, 1U);
+    EXPECT_EQ(machine().cleaner->counts().failures, 0U);
+    EXPECT_GT(checkpoint(Checkpoint::cleaner).at(name_), Offset{10});
+    EXPECT_EQ(files(".cleaned") + files(".swap") + files(".deleted"), 0U);
+}
+
+TEST_F(ShardUpkeep, a_stop_waits_for_the_round_under_way) {
+    PartitionSettings settings = small_segments();
+    settings.limits.cleanup = {.remove = false, .compact = true};
+    assign(settings);
+    for (int i = 0; i < 20; ++i) {
+        append("key");
+    }
+    on_control([](Machine& m) {
+        m.checkpoints->set({.recovery_points = 1s, .log_starts = 1s, .high_watermarks = 1s});
+        // So slow that the round is still at it.
+        m.cleaner->set({.key_bytes = 1 << 20, .bytes_per_second = 1000, .pause = 1s});
+    });
+    simulation_.run_for(6s);
+    bool stopped = false;
+    on_control([&](Machine& m) { m.cleaner->stop([&] { stopped = true; }); });
+    EXPECT_TRUE(simulation_.run_until([&] { return stopped; }, 120s));
+    const auto rounds = machine().cleaner->counts().rounds;
+    EXPECT_EQ(rounds, 1U);
+    simulation_.run_for(60s);
+    EXPECT_EQ(machine().cleaner->counts().rounds, rounds) << "and none begins";
+}
+
+TEST_F(ShardUpkeep, checkpoints_follow_the_log_and_bound_the_next_recovery) {
+    assign(small_segments());
+    on_control([](Machine& m) {
+        m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 1s});
+    });
+    for (int i = 0; i < 5; ++i) {
+        append("key");
+    }
+    on_shard([&](ShardReplicas& shard) {
+        shard.delete_records(id_, Offset{2}, 1s,
+                             [](KafkaError error, Offset) { EXPECT_EQ(error, KafkaError::none); });
+    });
+    simulation_.run_for(10s);
+    EXPECT_EQ(checkpoint(Checkpoint::recovery_point).at(name_), Offset{5});
+    EXPECT_EQ(checkpoint(Checkpoint::high_watermark).at(name_), Offset{5});
+    node_.cut_power();
+    start();
+    ASSERT_EQ(machine().store->found().size(), 1U);
+    EXPECT_EQ(machine().store->found().front().recovery.recovery_point, Offset{5});
+    EXPECT_EQ(machine().store->found().front().high_watermark, Offset{5});
+    assign(small_segments());
+    EXPECT_EQ(view().start, Offset{2}) << "what was deleted on request stays deleted";
+    EXPECT_EQ(view().end, Offset{5});
+}
+
+// The lines of a topic's old checkpoints must not be taken for those of its successor.
+TEST_F(ShardUpkeep, a_topic_with_a_used_name_begins_without_a_past) {
+    assign(small_segments());
+    on_control([](Machine& m) {
+        m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 5s});
+    });
+    for (int i = 0; i < 5; ++i) {
+        append("key");
+    }
+    on_shard([&](ShardReplicas& shard) {
+        shard.delete_records(id_, Offset{4}, 1s, [](KafkaError, Offset) {});
+    });
+    simulation_.run_for(10s);
+    on_shard([&](ShardReplicas& shard) { shard.unassign(id_); });
+    assign(small_segments());
+    append("key");
+    EXPECT_FALSE(checkpoint(Checkpoint::recovery_point).contains(name_));
+    EXPECT_FALSE(checkpoint(Checkpoint::log_start).contains(name_));
+    node_.cut_power();
+    start();
+    assign(small_segments());
+    EXPECT_EQ(view().start, Offset{0});
+    EXPECT_EQ(view().end, Offset{1});
+}
+
+TEST_F(ShardUpkeep, a_log_that_the_metadata_does_not_know_is_set_aside_and_kept) {
+    assign(small_segments());
+    append("key");
+    node_.cut_power();
+    start();
+    on_shard([](ShardReplicas& shard) { shard.set_aside_unclaimed(); });
+    const auto entries = node_.disk().list("/data");
+    ASSERT_TRUE(entries);
+    EXPECT_TRUE(std::any_of(entries->begin(), entries->end(), [](const auto& entry) {
+        return entry.name.starts_with("orders-0.") && entry.name.ends_with("-stray");
+    }));
+    EXPECT_EQ(files(".log"), 0U);
+}
+
+TEST_F(ShardUpkeep, a_topic_made_anew_while_we_were_away_gets_the_name) {
+    assign(small_segments());
+    append("key");
+    node_.cut_power();
+    start();
+    PartitionState state;
+    state.id = {{7, 8}, PartitionIndex{0}};
+    state.topic = "orders";
+    state.replicas = state.isr = {BrokerId{1}};
+    state.leader = BrokerId{1};
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
+    std::optional<ShardReplicas::View> fresh;
+    on_shard([&](ShardReplicas& shard) { fresh = shard.view(state.id); });
+    ASSERT_TRUE(fresh);
+    EXPECT_EQ(fresh->end, Offset{0});
+    EXPECT_FALSE(fresh->failure);
+}
+
+// --- Several directories -------------------------------------------------------------------------
+
+class SeveralDirectories : public ShardUpkeep {
+protected:
+    SeveralDirectories() : ShardUpkeep({"/data", "/more"}) {}
+
+    KafkaError move_to(const std::string& path) {
+        KafkaError answer = KafkaError::unknown_server_error;
+        on_shard([&](ShardReplicas& shard) { answer = shard.move_log(id_, path); });
+        return answer;
+    }
+    std::size_t records() {
+        std::size_t bytes = 0;
+        on_shard([&](ShardReplicas& shard) {
+            FetchPosition position;
+            position.id = id_;
+            const auto results = shard.fetch({position}, {}, 1 << 20);
+            EXPECT_EQ(results.front().error, KafkaError::none);
+            bytes = results.front().slice.length;
+        });
+        return bytes;
+    }
+};
+
+TEST_F(SeveralDirectories, a_log_moves_while_it_is_written_and_the_controller_hears_of_it) {
+    assign(small_segments());
+    for (int i = 0; i < 20; ++i) {
+        append("key");
+    }
+    const std::string from = view().directory_path;
+    const std::string to = from == "/data" ? "/more" : "/data";
+    EXPECT_EQ(move_to("/nowhere"), KafkaError::log_dir_not_found);
+    EXPECT_EQ(move_to(to), KafkaError::none);
+    EXPECT_TRUE(view().future.has_value());
+    for (int i = 0; i < 20; ++i) {
+        append("key");
+    }
+    simulation_.run_for(10s);
+    EXPECT_EQ(view().directory_path, to);
+    EXPECT_FALSE(view().future.has_value());
+    EXPECT_EQ(view().end, Offset{40});
+    EXPECT_EQ(machine().placed.back(), view().directory);
+    append("key");
+    simulation_.run_for(60s);
+    EXPECT_EQ(node_.disk().list(from + "/orders-0").error().code(), Code::not_found);
+    node_.cut_power();
+    start();
+    assign(small_segments());
+    EXPECT_EQ(view().directory_path, to);
+    EXPECT_EQ(view().end, Offset{41});
+    EXPECT_GT(records(), 500U);
+}
+
+// Every disk call once the last one: whatever is left on the disk, what was acknowledged is served.
+TEST_F(SeveralDirectories, a_power_cut_at_any_moment_of_a_move_loses_nothing) {
+    for (int at = 1; at < 60; ++at) {
+        SCOPED_TRACE(at);
+        assign(small_segments());
+        const Offset before = view().end;
+        append("key");
+        append("key");
+        const std::string to = view().directory_path == "/data" ? "/more" : "/data";
+        EXPECT_EQ(move_to(to), KafkaError::none);
+        simulation_.run_for(Duration{1ms} * at / 4);
+        node_.cut_power();
+        start();
+        assign(small_segments());
+        simulation_.run_for(1s);
+        EXPECT_EQ(view().end, before + 2);
+        on_shard([](ShardReplicas& shard) { shard.set_aside_unclaimed(); });
+    }
+}
+
+TEST_F(SeveralDirectories, a_failed_directory_takes_its_own_logs_and_no_others) {
+    simulation_.expect_error("storage.directory_failed");
+    simulation_.expect_error("replication.directory_offline");
+    assign(small_segments());
+    append("key");
+    PartitionState state;
+    state.id = {{9, 9}, PartitionIndex{0}};
+    state.topic = "others";
+    state.replicas = state.isr = {BrokerId{1}};
+    state.leader = BrokerId{1};
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
+    std::optional<ShardReplicas::View> other;
+    on_shard([&](ShardReplicas& shard) { other = shard.view(state.id); });
+    ASSERT_NE(other->directory_path, view().directory_path) << "the one with fewer logs";
+    machine().store->directory(other->directory)->fail(Error(Code::io, "broken"));
+    on_shard([](ShardReplicas& shard) { shard.directory_failed(); });
+    on_shard([&](ShardReplicas& shard) { other = shard.view(state.id); });
+    EXPECT_TRUE(other->failure.has_value());
+    append("key");
+    EXPECT_EQ(view().end, Offset{2});
+    // Where the metadata says that the log lies in the failed one, none is made elsewhere.
+    state.id = {{9, 9}, PartitionIndex{1}};
+    state.directory = other->directory;
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
+    on_shard([&](ShardReplicas& shard) { other = shard.view(state.id); });
+    EXPECT_EQ(other->directory_path, "");
+}
+
+}  // namespace
+}  // namespace millrace::replication
