@@ -119,6 +119,7 @@ struct Broker::Inside {
     std::unique_ptr<DirectoryReports> reports;
     std::unique_ptr<GroupLog> group_log;
     std::unique_ptr<groups::GroupCoordinator> groups;
+    std::vector<handlers::FetchSessions> fetch_sessions;
     handlers::Doors doors;
     std::unique_ptr<handlers::Dispatcher> broker_dispatch;
     std::unique_ptr<handlers::Dispatcher> controller_dispatch;
@@ -276,6 +277,9 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         data.push_back(node.data_shard(i));
         data_loops.push_back(data.back().executor);
     }
+    fetch_sessions = fetch_sessions_of(values, data);
+    doors.fetch_max_bytes = values.get(option::fetch_max_bytes);
+    doors.fetch_sessions = &fetch_sessions;
     broker_dispatch =
         std::make_unique<handlers::Dispatcher>(handlers::ListenerKind::broker, doors, data_loops);
     controller_dispatch = std::make_unique<handlers::Dispatcher>(

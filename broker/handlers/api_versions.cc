@@ -14,6 +14,7 @@ using protocol::ApiVersionsRequest;
 using protocol::ApiVersionsResponse;
 using ApiVersionsCall = Call<ApiVersionsRequest, ApiVersionsResponse>;
 
+constexpr std::int16_t first_version_with_zero = 4;
 constexpr std::int16_t first_version_with_target = 5;
 
 bool is_word(std::string_view text) {
@@ -58,11 +59,17 @@ void answer(const Doors& doors, ApiVersionsCall& call) {
     }
     const metadata::ImagePtr image = doors.image->current();
     for (const metadata::FeatureInfo& feature : metadata::known_features()) {
+        // A client of an older version refuses a feature whose range begins at 0 (KAFKA-17011).
+        if (feature.min == 0 && call.version() < first_version_with_zero) {
+            continue;
+        }
         response.supported_features.push_back(
             {.name = feature.name, .min_version = feature.min, .max_version = feature.max});
     }
-    response.supported_features.push_back(
-        {.name = metadata::feature::kraft_version, .min_version = 0, .max_version = 1});
+    if (call.version() >= first_version_with_zero) {
+        response.supported_features.push_back(
+            {.name = metadata::feature::kraft_version, .min_version = 0, .max_version = 1});
+    }
     response.finalized_features_epoch = image->provenance.end.value - 1;
     for (const auto& entry : image->features) {
         response.finalized_features.push_back({.name = entry.key,

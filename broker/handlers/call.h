@@ -34,6 +34,7 @@ struct RequestMeta {
     std::string listener;
     std::uint16_t listener_port = 0;
     std::uint64_t connection = 0;
+    std::size_t shard = 0;  ///< Index of `home` among the loops that serve connections.
     Principal principal;
     runtime::Executor* home = nullptr;  ///< The connection's loop.
 };

@@ -4,6 +4,7 @@
 
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "handlers/topic_names.h"
 #include "protocol/messages/delete_records_request.h"
 #include "protocol/messages/delete_records_response.h"
 
@@ -49,7 +50,9 @@ void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecords
             to.low_watermark = invalid_low_watermark;
             const PartitionIndex index{to.partition_index};
             const std::int64_t before = asked.partitions[p].offset;
-            if (topic == nullptr || topic->partition(index) == nullptr) {
+            if (is_internal_topic(asked.name)) {
+                to.error_code = code_of(KafkaError::invalid_topic_exception);
+            } else if (topic == nullptr || topic->partition(index) == nullptr) {
                 to.error_code = code_of(KafkaError::unknown_topic_or_partition);
             } else if (kept) {
                 to.error_code = code_of(KafkaError::policy_violation);

@@ -9,6 +9,7 @@ namespace millrace::handlers {
 namespace {
 
 constexpr std::int8_t brokers_endpoint = 1;
+constexpr std::int8_t controllers_endpoint = 2;
 
 }  // namespace
 
@@ -17,9 +18,11 @@ void describe_cluster(
     Call<protocol::DescribeClusterRequest, protocol::DescribeClusterResponse> call) {
     protocol::DescribeClusterResponse response;
     response.cluster_id = doors.cluster_id;
-    response.endpoint_type = call.request().endpoint_type;
     if (call.request().endpoint_type != brokers_endpoint) {
-        response.error_code = code_of(KafkaError::mismatched_endpoint_type);
+        response.cluster_id = {};
+        response.error_code = code_of(call.request().endpoint_type == controllers_endpoint
+                                          ? KafkaError::mismatched_endpoint_type
+                                          : KafkaError::unsupported_endpoint_type);
         response.error_message = "this listener knows brokers; ask a controller for controllers";
         call.answer(response);
         return;

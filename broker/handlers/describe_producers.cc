@@ -5,6 +5,7 @@
 
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "handlers/topic_names.h"
 #include "protocol/messages/describe_producers_request.h"
 #include "protocol/messages/describe_producers_response.h"
 
@@ -61,7 +62,11 @@ void describe_producers(const Doors& doors,
             to.partition_index = asked.partition_indexes[p];
             const PartitionIndex index{to.partition_index};
             if (topic == nullptr || topic->partition(index) == nullptr) {
-                to.error_code = code_of(KafkaError::unknown_topic_or_partition);
+                const KafkaError error = is_valid_topic_name(asked.name)
+                                             ? KafkaError::unknown_topic_or_partition
+                                             : KafkaError::invalid_topic_exception;
+                to.error_code = code_of(error);
+                to.error_message = message_of(error);
                 gather->arrive();
                 continue;
             }

@@ -105,6 +105,16 @@ private:
 void describe_topic_partitions(const Doors& doors, DescribeCall call) {
     const metadata::ImagePtr image = doors.image->current();
     const DescribeTopicPartitionsRequest& request = call.request();
+    if (request.cursor && request.cursor->partition_index < 0) {
+        DescribeTopicPartitionsResponse refusal;
+        for (const auto& topic : request.topics) {
+            auto& to = refusal.topics.emplace_back();
+            to.name = topic.name;
+            to.error_code = code_of(KafkaError::invalid_request);
+        }
+        call.answer(refusal);
+        return;
+    }
     std::vector<std::string> names;
     if (request.topics.empty()) {
         for (const auto& entry : image->topics.by_name()) {

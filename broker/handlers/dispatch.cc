@@ -57,6 +57,7 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     meta.listener_port = connection.local.port;
     meta.client_host = "/" + connection.peer.host;
     meta.connection = connection.id;
+    meta.shard = connection.shard;
     meta.home = loops_.at(connection.shard);
     if (frame.bytes().size() < fixed_header) {
         internal::log_undecodable(doors_, meta, "shorter than a request header");

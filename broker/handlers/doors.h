@@ -63,6 +63,8 @@ struct LogDirectoryView {
     bool is_cordoned = false;
 };
 
+class FetchSessions;
+
 struct Doors {
     BrokerId self;
     std::string cluster_id;
@@ -71,6 +73,9 @@ struct Doors {
     const TopicBookHandle* topics = nullptr;  ///< Topic rules, and the configuration in force.
     const replication::Replicas* replicas = nullptr;
     runtime::Executor* control = nullptr;
+    std::int32_t fetch_max_bytes = 0;  ///< In one answer, whatever the reader asks.
+    /// One per loop that serves connections, each only on its own loop.
+    std::vector<FetchSessions>* fetch_sessions = nullptr;
     /// Only on the control loop.
     groups::GroupCoordinator* groups = nullptr;
     ControllerDoor* controller = nullptr;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "handlers/fetch_session.h"
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
 #include "protocol/messages/fetch_request.h"
@@ -23,20 +24,60 @@ constexpr std::int16_t first_version_with_leader = 12;
 constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int16_t first_version_with_replica_state = 15;
 constexpr std::int16_t first_version_with_endpoints = 16;
-/// What one answer may hold whatever the reader asks for.
+/// What one answer may hold for a follower, whatever it asks; clients have fetch.max.bytes.
 constexpr std::int32_t max_answer_bytes = 256 << 20;
 /// A tagged field of ours on FetchPartition: how far a follower has synced. Kafka ignores it.
 constexpr std::uint32_t synced_end_tag = 10'000;
 
-struct Slot {
-    std::int32_t partition = 0;
-    replication::FetchResult result;
-};
+FetchAsk to_ask(const FetchRequest::FetchTopic& topic, const FetchRequest::FetchPartition& asked) {
+    FetchAsk ask;
+    ask.topic = std::string(topic.topic);
+    ask.topic_id = topic.topic_id;
+    ask.partition = asked.partition;
+    ask.from = Offset{asked.fetch_offset};
+    ask.current_epoch = std::max(LeaderEpoch{asked.current_leader_epoch}, no_leader_epoch);
+    ask.last_fetched_epoch = LeaderEpoch{asked.last_fetched_epoch};
+    ask.max_bytes = asked.partition_max_bytes;
+    ask.reader_log_start = Offset{asked.log_start_offset};
+    for (const protocol::UnknownTag& tag : asked.unknown_tags) {
+        if (tag.tag == synced_end_tag && tag.data.size() == sizeof(std::int64_t)) {
+            ask.reader_synced_end = Offset{load_big_endian<std::int64_t>(tag.data.data())};
+        }
+    }
+    return ask;
+}
 
-struct TopicSlots {
-    std::string name;
-    Uuid id;
-    std::vector<Slot> slots;
+FetchSessions::Request to_session_request(const FetchCall& call, const metadata::Image& image) {
+    const FetchRequest& request = call.request();
+    FetchSessions::Request to;
+    to.session_id = request.session_id;
+    to.session_epoch = request.session_epoch;
+    to.by_id = call.version() >= first_version_with_ids;
+    for (const auto& topic : request.topics) {
+        const metadata::Topic* known = to.by_id ? image.topics.find(topic.topic_id) : nullptr;
+        for (const auto& partition : topic.partitions) {
+            FetchAsk& ask = to.asks.emplace_back(to_ask(topic, partition));
+            if (known != nullptr) {
+                ask.topic = known->name;
+            }
+        }
+    }
+    for (const auto& topic : request.forgotten_topics_data) {
+        for (const std::int32_t partition : topic.partitions) {
+            FetchAsk& gone = to.forgotten.emplace_back();
+            gone.topic = std::string(topic.topic);
+            gone.topic_id = topic.topic_id;
+            gone.partition = partition;
+        }
+    }
+    return to;
+}
+
+struct Slot {
+    FetchAsk ask;
+    replication::FetchResult result;
+    bool is_unknown = false;  ///< No such partition, as far as this broker knows.
+    bool is_told = true;      ///< In the answer: not where a session has nothing new to say.
 };
 
 /// The positions that one shard answers, and where the answers go.
@@ -49,7 +90,8 @@ struct ShardPart {
 
 class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
 public:
-    FetchOperation(const Doors& doors, FetchCall call) : doors_(doors), call_(std::move(call)) {
+    FetchOperation(const Doors& doors, FetchCall call, FetchPlan plan)
+        : doors_(doors), call_(std::move(call)), session_(std::move(plan.session)) {
         const FetchRequest& request = call_.request();
         const std::int32_t replica = call_.version() >= first_version_with_replica_state
                                          ? request.replica_state.replica_id
@@ -61,12 +103,16 @@ public:
         } else if (request.isolation_level == 1) {
             reader_.level = replication::ReadLevel::committed;
         }
-        const std::int32_t most = replica >= 0 ? max_answer_bytes
-                                               : doors_.topics->current()->config().broker().get(
-                                                     config::broker_option::fetch_max_bytes);
-        budget_ = static_cast<std::size_t>(std::clamp(request.max_bytes, 0, most));
-        min_bytes_ = std::min(request.min_bytes, request.max_bytes);
+        const std::int32_t limit = std::clamp(
+            request.max_bytes, 0, replica >= 0 ? max_answer_bytes : doors.fetch_max_bytes);
+        budget_ = static_cast<std::size_t>(limit);
+        min_bytes_ = std::min(request.min_bytes, limit);
         max_wait_ = std::chrono::milliseconds{std::max(0, request.max_wait_ms)};
+        wants_session_ = plan.wants_session;
+        slots_.reserve(plan.asks.size());
+        for (FetchAsk& ask : plan.asks) {
+            slots_.emplace_back().ask = std::move(ask);
+        }
     }
 
     void start() {
@@ -77,39 +123,24 @@ public:
 
 private:
     void resolve() {
-        const FetchRequest& request = call_.request();
         const metadata::ImagePtr image = doors_.image->current();
-        const bool by_id = call_.version() >= first_version_with_ids;
-        topics_.resize(request.topics.size());
         std::vector<ShardPart> parts(doors_.replicas->size());
-        for (std::size_t t = 0; t < request.topics.size(); ++t) {
-            const auto& asked = request.topics[t];
-            TopicSlots& to = topics_[t];
-            to.name = std::string(asked.topic);
-            to.id = asked.topic_id;
-            to.slots.resize(asked.partitions.size());
-            const metadata::Topic* topic =
-                by_id ? image->topics.find(asked.topic_id) : image->topics.find(asked.topic);
-            for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
-                Slot& slot = to.slots[p];
-                slot.partition = asked.partitions[p].partition;
-                const metadata::Partition* partition =
-                    topic == nullptr ? nullptr : topic->partition(PartitionIndex{slot.partition});
-                if (partition == nullptr) {
-                    slot.result.error = topic == nullptr && by_id
-                                            ? KafkaError::unknown_topic_id
-                                            : KafkaError::unknown_topic_or_partition;
-                    settled_ = true;
-                    continue;
-                }
-                if (partition->leader != doors_.self) {
-                    slot.result.error = KafkaError::not_leader_or_follower;
-                    slot.result.leader = partition->leader;
-                    slot.result.leader_epoch = partition->leader_epoch;
-                    settled_ = true;
-                    continue;
-                }
-                add(parts, topic->id, asked.partitions[p], slot);
+        for (Slot& slot : slots_) {
+            const metadata::Topic* topic = topic_of(*image, slot);
+            if (topic == nullptr) {
+                continue;
+            }
+            const metadata::Partition* partition =
+                topic->partition(PartitionIndex{slot.ask.partition});
+            if (partition == nullptr) {
+                refuse(slot, KafkaError::unknown_topic_or_partition);
+            } else if (partition->leader != doors_.self || !may_read(*partition)) {
+                slot.result.error = KafkaError::not_leader_or_follower;
+                slot.result.leader = partition->leader;
+                slot.result.leader_epoch = partition->leader_epoch;
+                settled_ = true;
+            } else {
+                add(parts, topic->id, slot);
             }
         }
         for (std::size_t shard = 0; shard < parts.size(); ++shard) {
@@ -120,20 +151,47 @@ private:
         }
     }
 
-    void add(std::vector<ShardPart>& parts, const Uuid& topic,
-             const FetchRequest::FetchPartition& asked, Slot& slot) {
-        replication::FetchPosition position;
-        position.id = {topic, PartitionIndex{asked.partition}};
-        position.from = Offset{asked.fetch_offset};
-        position.current_epoch = LeaderEpoch{asked.current_leader_epoch};
-        position.last_fetched_epoch = LeaderEpoch{asked.last_fetched_epoch};
-        position.max_bytes = asked.partition_max_bytes;
-        position.reader_log_start = Offset{asked.log_start_offset};
-        for (const protocol::UnknownTag& tag : asked.unknown_tags) {
-            if (tag.tag == synced_end_tag && tag.data.size() == sizeof(std::int64_t)) {
-                position.reader_synced_end = Offset{load_big_endian<std::int64_t>(tag.data.data())};
+    const metadata::Topic* topic_of(const metadata::Image& image, Slot& slot) {
+        if (call_.version() < first_version_with_ids) {
+            const metadata::Topic* topic = image.topics.find(slot.ask.topic);
+            if (topic == nullptr) {
+                refuse(slot, KafkaError::unknown_topic_or_partition);
             }
+            return topic;
         }
+        const metadata::Topic* topic = image.topics.find(slot.ask.topic_id);
+        if (topic == nullptr) {
+            // A session knows what the id once named: a topic that is gone, or one made anew.
+            refuse(slot, slot.ask.topic.empty() ? KafkaError::unknown_topic_id
+                         : image.topics.find(slot.ask.topic) == nullptr
+                             ? KafkaError::unknown_topic_or_partition
+                             : KafkaError::inconsistent_topic_id);
+        }
+        return topic;
+    }
+
+    static void refuse(Slot& slot, KafkaError error) {
+        slot.result.error = error;
+        slot.is_unknown = error != KafkaError::inconsistent_topic_id;
+    }
+
+    /// A follower reads what it is a replica of; every client reads.
+    bool may_read(const metadata::Partition& partition) const {
+        return reader_.level != replication::ReadLevel::replica ||
+               (reader_.replica != doors_.self &&
+                std::find(partition.replicas.begin(), partition.replicas.end(), reader_.replica) !=
+                    partition.replicas.end());
+    }
+
+    void add(std::vector<ShardPart>& parts, const Uuid& topic, Slot& slot) {
+        replication::FetchPosition position;
+        position.id = {topic, PartitionIndex{slot.ask.partition}};
+        position.from = slot.ask.from;
+        position.current_epoch = slot.ask.current_epoch;
+        position.last_fetched_epoch = slot.ask.last_fetched_epoch;
+        position.max_bytes = slot.ask.max_bytes;
+        position.reader_log_start = slot.ask.reader_log_start;
+        position.reader_synced_end = slot.ask.reader_synced_end;
         ShardPart& part = parts[doors_.replicas->shard_of(position.id)];
         part.positions.push_back(std::move(position));
         part.slots.push_back(&slot);
@@ -161,12 +219,13 @@ private:
 
     void judge() {
         std::int64_t bytes = 0;
+        // What is unknown here does not end the wait for the rest: a reader that still asks for a
+        // deleted topic would otherwise spin.
         bool urgent = settled_ || parts_.empty();
-        for (const TopicSlots& topic : topics_) {
-            for (const Slot& slot : topic.slots) {
-                bytes += static_cast<std::int64_t>(slot.result.slice.length);
-                urgent = urgent || slot.result.error != KafkaError::none || slot.result.diverging;
-            }
+        for (const Slot& slot : slots_) {
+            bytes += static_cast<std::int64_t>(slot.result.slice.length);
+            urgent = urgent || slot.result.diverging ||
+                     (slot.result.error != KafkaError::none && !slot.is_unknown);
         }
         const Duration left = deadline_ - call_.home().clock().now();
         if (urgent || bytes >= min_bytes_ || left <= Duration{0}) {
@@ -207,52 +266,97 @@ private:
 
     void answer() {
         FetchResponse response;
+        cut_to_budget();
+        tell_session(response);
         std::vector<net::FileRange> files;
-        const bool uncut = reader_.level == replication::ReadLevel::committed;
-        response.responses.reserve(topics_.size());
-        std::size_t total = 0;
-        for (TopicSlots& topic : topics_) {
-            auto& to = response.responses.emplace_back();
-            to.topic = topic.name;
-            to.topic_id = topic.id;
-            to.partitions.reserve(topic.slots.size());
-            for (Slot& slot : topic.slots) {
-                replication::FetchResult& from = slot.result;
-                auto& data = to.partitions.emplace_back();
-                data.partition_index = slot.partition;
-                data.error_code = code_of(from.error);
-                data.high_watermark = from.high_watermark.value;
-                data.last_stable_offset = from.last_stable.value;
-                data.log_start_offset = from.log_start.value;
-                if (from.diverging) {
-                    data.diverging_epoch = {.epoch = from.diverging->epoch.value,
-                                            .end_offset = from.diverging->end.value};
-                }
-                if (is_leadership(from.error) && call_.version() >= first_version_with_leader) {
-                    data.current_leader = {.leader_id = from.leader.value,
-                                           .leader_epoch = from.leader_epoch.value};
-                    add_endpoint(response, from.leader);
-                }
-                data.aborted_transactions.reset();
-                if (uncut) {
-                    auto& aborted = data.aborted_transactions.emplace();
-                    for (const storage::AbortedTransaction& one : from.aborted) {
-                        aborted.push_back({.producer_id = one.producer.value,
-                                           .first_offset = one.first_offset.value});
-                    }
-                }
-                data.records = Records{};
-                // Several shards read with the whole budget each: together they may not exceed it.
-                if (from.slice.length > 0 && (total == 0 || total + from.slice.length <= budget_)) {
-                    total += from.slice.length;
-                    data.records = Records::in_file(static_cast<std::uint32_t>(files.size()),
-                                                    from.slice.length);
-                    files.push_back(
-                        {std::move(from.slice.file), from.slice.position, from.slice.length});
-                }
+        FetchResponse::FetchableTopicResponse* topic = nullptr;
+        for (Slot& slot : slots_) {
+            if (!slot.is_told) {
+                continue;
             }
+            if (topic == nullptr || topic->topic_id != slot.ask.topic_id ||
+                topic->topic != slot.ask.topic) {
+                topic = &response.responses.emplace_back();
+                topic->topic = slot.ask.topic;
+                topic->topic_id = slot.ask.topic_id;
+            }
+            fill(response, topic->partitions.emplace_back(), slot, files);
         }
         call_.answer(response, std::move(files));
+    }
+
+    /// Several shards read with the whole budget each: together they may not exceed it.
+    void cut_to_budget() {
+        std::size_t total = 0;
+        for (Slot& slot : slots_) {
+            const std::size_t length = slot.result.slice.length;
+            if (length > 0 && total > 0 && total + length > budget_) {
+                slot.result.slice = {};
+            } else {
+                total += length;
+            }
+        }
+    }
+
+    /// Leaves out what the reader's session need not hear of, or begins a session.
+    void tell_session(FetchResponse& response) {
+        std::shared_ptr<FetchSession> session = session_;
+        if (wants_session_) {
+            session =
+                doors_.fetch_sessions->at(call_.meta().shard)
+                    .create(reader_.level == replication::ReadLevel::replica,
+                            call_.version() >= first_version_with_ids, call_.home().clock().now());
+        }
+        if (session == nullptr) {
+            return;
+        }
+        response.session_id = session->id();
+        for (Slot& slot : slots_) {
+            const replication::FetchResult& result = slot.result;
+            if (wants_session_) {
+                session->ask(slot.ask);
+            }
+            const bool is_news =
+                session->tell(slot.ask, {.error = result.error,
+                                         .high_watermark = result.high_watermark,
+                                         .log_start = result.log_start,
+                                         .has_records = result.slice.length > 0,
+                                         .is_diverging = result.diverging.has_value()});
+            slot.is_told = wants_session_ || is_news;
+        }
+    }
+
+    void fill(FetchResponse& response, FetchResponse::PartitionData& data, Slot& slot,
+              std::vector<net::FileRange>& files) {
+        replication::FetchResult& from = slot.result;
+        data.partition_index = slot.ask.partition;
+        data.error_code = code_of(from.error);
+        data.high_watermark = from.high_watermark.value;
+        data.last_stable_offset = from.last_stable.value;
+        data.log_start_offset = from.log_start.value;
+        if (from.diverging) {
+            data.diverging_epoch = {.epoch = from.diverging->epoch.value,
+                                    .end_offset = from.diverging->end.value};
+        }
+        if (is_leadership(from.error) && call_.version() >= first_version_with_leader) {
+            data.current_leader = {.leader_id = from.leader.value,
+                                   .leader_epoch = from.leader_epoch.value};
+            add_endpoint(response, from.leader);
+        }
+        data.aborted_transactions.reset();
+        if (reader_.level == replication::ReadLevel::committed || slot.is_unknown) {
+            auto& aborted = data.aborted_transactions.emplace();
+            for (const storage::AbortedTransaction& one : from.aborted) {
+                aborted.push_back(
+                    {.producer_id = one.producer.value, .first_offset = one.first_offset.value});
+            }
+        }
+        data.records = Records{};
+        if (from.slice.length > 0) {
+            data.records =
+                Records::in_file(static_cast<std::uint32_t>(files.size()), from.slice.length);
+            files.push_back({std::move(from.slice.file), from.slice.position, from.slice.length});
+        }
     }
 
     static bool is_leadership(KafkaError error) {
@@ -293,7 +397,9 @@ private:
     Duration max_wait_{};
     Instant deadline_{};
     bool settled_ = false;  ///< Something needs no waiting: the answer is due now.
-    std::vector<TopicSlots> topics_;
+    bool wants_session_ = false;
+    std::shared_ptr<FetchSession> session_;  ///< Of an incremental request.
+    std::vector<Slot> slots_;                ///< Grows only before the first look.
     std::vector<ShardPart> parts_;
     runtime::TimerId timer_;
     std::uint64_t round_ = 0;
@@ -303,14 +409,16 @@ private:
 }  // namespace
 
 void fetch(const Doors& doors, FetchCall call) {
-    if (call.request().session_id != 0) {
-        // No session is kept: the reader starts over with a full request.
+    FetchPlan plan =
+        doors.fetch_sessions->at(call.meta().shard)
+            .open(to_session_request(call, *doors.image->current()), call.home().clock().now());
+    if (plan.error != KafkaError::none) {
         FetchResponse response;
-        response.error_code = code_of(KafkaError::fetch_session_id_not_found);
+        response.error_code = code_of(plan.error);
         call.answer(response);
         return;
     }
-    std::make_shared<FetchOperation>(doors, std::move(call))->start();
+    std::make_shared<FetchOperation>(doors, std::move(call), std::move(plan))->start();
 }
 
 }  // namespace millrace::handlers

@@ -18,6 +18,7 @@ using protocol::FindCoordinatorResponse;
 using FindCoordinatorCall = Call<FindCoordinatorRequest, FindCoordinatorResponse>;
 
 constexpr std::int8_t group_key = 0;
+constexpr std::int8_t share_key = 2;
 constexpr std::int16_t first_version_with_batches = 4;
 
 FindCoordinatorResponse::Coordinator not_yet(std::string_view key) {
@@ -33,6 +34,11 @@ FindCoordinatorResponse::Coordinator not_yet(std::string_view key) {
 FindCoordinatorResponse::Coordinator find(const FindCoordinatorCall& call,
                                           const metadata::Image& image, std::string_view key) {
     FindCoordinatorResponse::Coordinator answer = not_yet(key);
+    if (call.request().key_type < group_key || call.request().key_type > share_key) {
+        answer.error_code = code_of(KafkaError::invalid_request);
+        answer.error_message = "group, transaction and share are 0, 1 and 2";
+        return answer;
+    }
     if (call.request().key_type != group_key) {
         return answer;
     }
@@ -51,7 +57,9 @@ FindCoordinatorResponse::Coordinator find(const FindCoordinatorCall& call,
         return answer;
     }
     answer.error_code = 0;
-    answer.error_message.reset();
+    // What Kafka says when all is well, which differs by layout.
+    answer.error_message =
+        call.version() >= first_version_with_batches ? std::string_view{} : "NONE";
     answer.node_id = leader->id.value;
     answer.host = endpoint->host;
     answer.port = endpoint->port;

@@ -21,6 +21,12 @@ void init_producer_id(
         call.answer(response);
         return;
     }
+    if ((request.producer_id == -1) != (request.producer_epoch == -1)) {
+        response.error_code = code_of(KafkaError::invalid_request);
+        response.producer_epoch = -1;
+        call.answer(response);
+        return;
+    }
     runtime::Executor& home = call.home();
     auto shared = std::make_shared<decltype(call)>(std::move(call));
     doors.producer_ids->next(home, [shared](Result<ProducerId> id) {

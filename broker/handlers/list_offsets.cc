@@ -115,12 +115,16 @@ void list_offsets(const Doors& doors, ListOffsetsCall call) {
         response.topics[t].name = asked.name;
         response.topics[t].partitions.resize(asked.partitions.size());
         const metadata::Topic* topic = image->topics.find(asked.name);
-        std::set<std::int32_t> seen;
+        std::multiset<std::int32_t> all;
+        for (const auto& from : asked.partitions) {
+            all.insert(from.partition_index);
+        }
         for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
             const auto& from = asked.partitions[p];
             auto& to = response.topics[t].partitions[p];
             to.partition_index = from.partition_index;
-            if (!seen.insert(from.partition_index).second) {
+            if (all.count(from.partition_index) > 1) {
+                // Which of them is meant can't be known.
                 to.error_code = code_of(KafkaError::invalid_request);
             } else if (progress->call.version() < first_version_of(from.timestamp) ||
                        from.timestamp < special::earliest_pending_upload) {

@@ -42,8 +42,11 @@ public:
                 }
             }
         } else {
+            std::set<std::pair<Uuid, std::string_view>> seen;  // asked twice, answered once
             for (const auto& asked : *request.topics) {
-                add_asked(response, asked);
+                if (seen.emplace(asked.topic_id, asked.name.value_or("")).second) {
+                    add_asked(response, asked);
+                }
             }
         }
         if (request.include_cluster_authorized_operations) {

@@ -143,6 +143,11 @@ public:
             outcome.bad_records = verdict.bad_records;
             return to_kafka(verdict.refusal);
         }
+        if (verdict.batch->is_transactional() && !call_.request().transactional_id) {
+            // Who may write for no transactional id at all?
+            outcome.message = "a transactional batch needs a transactional id in its request";
+            return KafkaError::transactional_id_authorization_failed;
+        }
         Accepted one;
         one.id = {topic.id, PartitionIndex{data.index}};
         one.outcome = &outcome;

@@ -74,6 +74,19 @@ replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {
     return fetch;
 }
 
+std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
+                                                       const std::vector<runtime::Shard>& shards) {
+    const auto slots =
+        static_cast<std::size_t>(values.get(option::max_incremental_fetch_session_cache_slots));
+    std::vector<handlers::FetchSessions> all;
+    for (const runtime::Shard& shard : shards) {
+        handlers::FetchSessions::Limits limits;
+        limits.slots = (slots + shards.size() - 1) / shards.size();
+        all.emplace_back(limits, *shard.random);
+    }
+    return all;
+}
+
 net::ServerLimits server_limits(const config::BrokerValues& values) {
     net::ServerLimits limits;
     limits.max_request_bytes = values.get(option::socket_request_max_bytes);

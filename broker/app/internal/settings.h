@@ -5,14 +5,19 @@
 
 #include "config/config.h"
 #include "groups/settings.h"
+#include "handlers/fetch_session.h"
 #include "net/server.h"
 #include "raft/quorum_config.h"
 #include "replication/types.h"
+#include "runtime/node.h"
 
 namespace millrace::app {
 
 replication::FollowerFetch follower_fetch(const config::BrokerValues& values);
 groups::GroupSettings group_settings(const config::BrokerValues& values);
+/// One for each loop that serves connections; their slots are shared out.
+std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
+                                                       const std::vector<runtime::Shard>& shards);
 net::ServerLimits server_limits(const config::BrokerValues& values);
 /// Without identity and listeners, which app knows better.
 Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);
