@@ -65,6 +65,7 @@ struct Broker::Inside {
     Result<void> open(BrokerOptions given_options);
     Result<void> open_store(const config::BrokerValues& values);
     Result<void> open_quorum(const config::BrokerValues& values);
+    std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
     Result<void> listen(const config::BrokerValues& values);
     std::string inter_broker_listener(const config::BrokerValues& values) const;
     void watch_brokers(const config::BrokerValues& values);
@@ -262,6 +263,15 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     return {};
 }
 
+std::vector<handlers::RequestMeter> Broker::Inside::meters(std::string_view kind,
+                                                           std::size_t count) const {
+    std::vector<handlers::RequestMeter> all;
+    for (std::size_t i = 0; options.registry && i < count; ++i) {
+        all.emplace_back(options.registry->scope(fmt::format("requests-{}-{}", kind, i)));
+    }
+    return all;
+}
+
 Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     doors.self = self;
     doors.cluster_id = cluster_id;
@@ -280,11 +290,11 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     fetch_sessions = fetch_sessions_of(values, data);
     doors.fetch_max_bytes = values.get(option::fetch_max_bytes);
     doors.fetch_sessions = &fetch_sessions;
-    broker_dispatch =
-        std::make_unique<handlers::Dispatcher>(handlers::ListenerKind::broker, doors, data_loops);
+    broker_dispatch = std::make_unique<handlers::Dispatcher>(
+        handlers::ListenerKind::broker, doors, data_loops, meters("data", data_loops.size()));
     controller_dispatch = std::make_unique<handlers::Dispatcher>(
         handlers::ListenerKind::controller, doors,
-        std::vector<runtime::Executor*>{node.control_shard().executor});
+        std::vector<runtime::Executor*>{node.control_shard().executor}, meters("control", 1));
     net::ServerLimits limits = server_limits(values);
     if (options.max_connections > 0) {
         limits.max_connections = std::min(limits.max_connections, options.max_connections);

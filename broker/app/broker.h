@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "config/config.h"
+#include "metrics/metrics.h"
 #include "runtime/node.h"
 
 namespace millrace::app {
@@ -21,6 +22,8 @@ struct BrokerOptions {
     std::string host_name = "localhost";  ///< Advertised where a listener names no host.
     /// What requests and answers may hold in memory together; 0: a gibibyte.
     std::int64_t request_memory = 0;
+    /// Where requests are counted; none: nowhere. Outlives the broker.
+    std::shared_ptr<metrics::Registry> registry;
     std::int32_t max_connections = 0;  ///< The machine's bound on max.connections; 0: none.
 };
 

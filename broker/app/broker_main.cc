@@ -75,6 +75,7 @@ int run(const CommandLine& line) {
     BrokerOptions options;
     options.given = loaded.given;
     options.host_name = host_name();
+    options.registry = registry;
     options.request_memory = budget->request_bytes + budget->response_bytes;
     options.max_connections = static_cast<std::int32_t>(budget->connections);
     auto broker = Broker::make(std::move(options), **node, [&](const Error&) {

@@ -69,8 +69,10 @@ void refuse_everywhere(Reply<Response>& reply, const Request& request, KafkaErro
 
 // Versions that changed where things are said.
 constexpr std::int16_t first_join_with_null_protocol = 7;
+constexpr std::int16_t first_sync_with_protocol = 5;
 constexpr std::int16_t first_leave_with_members = 3;
 constexpr std::int16_t first_fetch_with_groups = 8;
+constexpr std::int16_t first_fetch_with_ids = 10;
 constexpr std::int16_t first_fetch_with_top_level_error = 2;
 
 /// Before version 8 there was one group, and its parts lay at the top.
@@ -207,6 +209,8 @@ void GroupCoordinator::join_group(const protocol::JoinGroupRequest& request, con
          version = caller.version](protocol::JoinGroupResponse& response) mutable {
             if (version < first_join_with_null_protocol && !response.protocol_name) {
                 response.protocol_name = "";
+            } else if (version >= first_join_with_null_protocol && response.error_code != 0) {
+                response.protocol_name.reset();
             }
             reply(response);
         };
@@ -229,10 +233,13 @@ void GroupCoordinator::join_group(const protocol::JoinGroupRequest& request, con
     });
 }
 
-void GroupCoordinator::sync_group(const protocol::SyncGroupRequest& request, const Caller&,
+void GroupCoordinator::sync_group(const protocol::SyncGroupRequest& request, const Caller& caller,
                                   Reply<protocol::SyncGroupResponse> reply) {
-    const KafkaError error = request.group_id.empty() ? KafkaError::invalid_group_id
-                                                      : inside_->unready(request.group_id);
+    const bool says_protocol = caller.version < first_sync_with_protocol ||
+                               (request.protocol_type && request.protocol_name);
+    const KafkaError error = !says_protocol             ? KafkaError::inconsistent_group_protocol
+                             : request.group_id.empty() ? KafkaError::invalid_group_id
+                                                        : inside_->unready(request.group_id);
     if (error != KafkaError::none) {
         refuse(reply, error);
         return;
@@ -344,6 +351,7 @@ void GroupCoordinator::offset_fetch(const protocol::OffsetFetchRequest& request,
                             protocol::OffsetFetchResponse::OffsetFetchResponseGroup>;
     using Asked = protocol::OffsetFetchRequest::OffsetFetchRequestGroup;
     const bool has_groups = caller.version >= first_fetch_with_groups;
+    const bool by_id = caller.version >= first_fetch_with_ids;
     std::vector<Asked> asked = request.groups;
     if (!has_groups) {  // One group, at the top.
         Asked& only = asked.emplace_back();
@@ -389,7 +397,7 @@ void GroupCoordinator::offset_fetch(const protocol::OffsetFetchRequest& request,
             continue;
         }
         inside_->run(group.group_id, [&](GroupShard& shard, coordinator::Operation& operation) {
-            auto answer = shard.offsets().fetch(group, request.require_stable);
+            auto answer = shard.offsets().fetch(group, request.require_stable, by_id);
             if (answer->response.error_code != 0) {
                 answer = failed(static_cast<KafkaError>(answer->response.error_code));
             }
@@ -421,7 +429,7 @@ void GroupCoordinator::describe_groups(const protocol::DescribeGroupsRequest& re
                                        const Caller& caller,
                                        Reply<protocol::DescribeGroupsResponse> reply) {
     describe_each<DescribedClassic>(
-        request.groups, std::move(reply),
+        request.groups, KafkaError::none, std::move(reply),
         [](protocol::DescribeGroupsResponse& to) -> auto& { return to.groups; },
         [&](const GroupShard& shard, std::string_view group) {
             return describe_classic(shard.state(), group, caller.version);
@@ -432,7 +440,7 @@ void GroupCoordinator::consumer_group_describe(
     const protocol::ConsumerGroupDescribeRequest& request, const Caller&,
     Reply<protocol::ConsumerGroupDescribeResponse> reply) {
     describe_each<DescribedConsumer>(
-        request.group_ids, std::move(reply),
+        request.group_ids, KafkaError::invalid_group_id, std::move(reply),
         [](protocol::ConsumerGroupDescribeResponse& to) -> auto& { return to.groups; },
         [](const GroupShard& shard, std::string_view group) {
             return describe_consumer(shard.state(), group);
@@ -441,7 +449,8 @@ void GroupCoordinator::consumer_group_describe(
 
 template <typename Item, typename Response, typename Items, typename Describe>
 void GroupCoordinator::describe_each(const std::vector<std::string_view>& groups,
-                                     Reply<Response> reply, Items items, Describe describe) {
+                                     KafkaError if_unnamed, Reply<Response> reply, Items items,
+                                     Describe describe) {
     const auto gather =
         std::make_shared<Gather<Response, Item>>(groups.size(), items, std::move(reply));
     for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -451,8 +460,10 @@ void GroupCoordinator::describe_each(const std::vector<std::string_view>& groups
             answer->response.error_code = code_of(error);
             return answer;
         };
-        const KafkaError error =
-            groups[i].empty() ? KafkaError::invalid_group_id : inside_->unready(groups[i]);
+        KafkaError error = groups[i].empty() ? if_unnamed : KafkaError::none;
+        if (error == KafkaError::none) {
+            error = inside_->unready(groups[i]);
+        }
         if (error != KafkaError::none) {
             gather->put(i, failed(error));
             continue;

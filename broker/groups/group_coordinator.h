@@ -172,8 +172,8 @@ public:
 
 private:
     template <typename Item, typename Response, typename Items, typename Describe>
-    void describe_each(const std::vector<std::string_view>& groups, Reply<Response> reply,
-                       Items items, Describe describe);
+    void describe_each(const std::vector<std::string_view>& groups, KafkaError if_unnamed,
+                       Reply<Response> reply, Items items, Describe describe);
 
     struct Inside;
     std::unique_ptr<Inside> inside_;

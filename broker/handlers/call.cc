@@ -21,6 +21,12 @@ net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>&
     return response;
 }
 
+net::Response about(const RequestMeta& meta, net::Response response) {
+    response.kind = meta.api_key;
+    response.received = meta.received;
+    return response;
+}
+
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error) {
     MR_LOG(*doors.log, error, "handlers.answer_not_encodable", field("api_key", meta.api_key),
            field("version", meta.version), field("reason", error.message()));

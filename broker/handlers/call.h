@@ -23,6 +23,7 @@
 namespace millrace::handlers {
 
 struct Doors;
+class RequestMeter;
 
 struct RequestMeta {
     std::int16_t api_key = 0;
@@ -35,6 +36,8 @@ struct RequestMeta {
     std::uint16_t listener_port = 0;
     std::uint64_t connection = 0;
     std::size_t shard = 0;  ///< Index of `home` among the loops that serve connections.
+    Instant received;
+    RequestMeter* meter = nullptr;  ///< Only on the connection's loop.
     Principal principal;
     runtime::Executor* home = nullptr;  ///< The connection's loop.
 };
@@ -44,6 +47,8 @@ Buffer begin_response(const RequestMeta& meta);
 /// Turns what a Writer produced into a response for net.
 net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>& splices,
                               std::vector<net::FileRange> files);
+/// Says what the answer is an answer to, for those who count.
+net::Response about(const RequestMeta& meta, net::Response response);
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error);
 
 template <typename RequestType, typename ResponseType>
@@ -73,19 +78,23 @@ public:
             return;
         }
         const std::vector<protocol::Splice> splices = writer.splices();
-        state_->reply.send(finish_response(std::move(bytes), splices, std::move(files)));
+        send(finish_response(std::move(bytes), splices, std::move(files)));
     }
-    void answer_nothing() { state_->reply.send(net::Response{.none = true}); }
+    void answer_nothing() { send(net::Response{.none = true}); }
     /// The peer asked for no answer but must learn of a failure: Kafka closes the connection.
-    void close() { state_->reply.send(net::Response{.none = true, .close_after = true}); }
+    void close() { send(net::Response{.none = true, .close_after = true}); }
     /// An answer that is already encoded (forwarded from the controller), in this call's version.
     void answer_encoded(ByteView body) {
         Buffer bytes = begin_response(state_->meta);
         bytes.insert(bytes.end(), body.begin(), body.end());
-        state_->reply.send(net::Response{.bytes = std::move(bytes)});
+        send(net::Response{.bytes = std::move(bytes)});
     }
 
 private:
+    void send(net::Response response) {
+        state_->reply.send(about(state_->meta, std::move(response)));
+    }
+
     struct State {
         const Doors* doors;
         RequestMeta meta;

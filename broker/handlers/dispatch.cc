@@ -32,8 +32,13 @@ void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::str
 
 }  // namespace internal
 
-Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtime::Executor*> loops)
-    : doors_(doors), loops_(std::move(loops)), routes_(make_routes(kind)) {
+Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtime::Executor*> loops,
+                       std::vector<RequestMeter> meters)
+    : doors_(doors),
+      loops_(std::move(loops)),
+      meters_(std::move(meters)),
+      routes_(make_routes(kind)) {
+    meters_.resize(loops_.size());
     std::sort(routes_.begin(), routes_.end(),
               [](const Route& a, const Route& b) { return a.api_key < b.api_key; });
     row_of_.fill(-1);
@@ -59,7 +64,10 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     meta.connection = connection.id;
     meta.shard = connection.shard;
     meta.home = loops_.at(connection.shard);
+    meta.meter = &meters_.at(connection.shard);
+    meta.received = meta.home->read_clock();
     if (frame.bytes().size() < fixed_header) {
+        meta.meter->malformed(Malformed::header);
         internal::log_undecodable(doors_, meta, "shorter than a request header");
         return;
     }
@@ -71,11 +79,14 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     meta.correlation_id = fixed.correlation_id;
     const Route* found = route(fixed.api_key);
     if (found == nullptr) {
+        meta.meter->malformed(Malformed::api);
+        meta.meter->unsupported(fixed.api_key, fixed.version);
         internal::log_undecodable(doors_, meta, "this listener does not serve the API");
         return;
     }
     const bool known = fixed.version >= found->min_version && fixed.version <= found->max_version;
     if (!known) {
+        meta.meter->unsupported(fixed.api_key, fixed.version);
         // ApiVersions answers in the oldest layout, so that any client can read what we serve;
         // the others in the nearest version we know.
         meta.version = is_api_versions(fixed.api_key)
@@ -86,6 +97,7 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
         found->refuse_version(doors_, std::move(meta), std::move(frame), 0, std::move(reply));
         return;
     }
+    meta.meter->received(fixed.api_key, fixed.version, frame.bytes().size());
     const bool flexible = fixed.version >= found->first_flexible;
     meta.flexible_response_header = flexible && !is_api_versions(fixed.api_key);
     if (!found->lends_frame || doors_.replicas == nullptr || doors_.replicas->size() > 1) {
@@ -95,6 +107,7 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     protocol::RequestHeader header;
     header.decode(reader, flexible ? 2 : 1);
     if (!reader.ok()) {
+        meta.meter->malformed(Malformed::header);
         internal::log_undecodable(doors_, meta, reader.error().message());
         return;
     }
@@ -102,6 +115,13 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
         meta.client_id = *header.client_id;
     }
     found->handle(doors_, std::move(meta), std::move(frame), reader.position(), std::move(reply));
+}
+
+void Dispatcher::on_answer(const net::ConnectionInfo& connection, const net::Response& response) {
+    if (response.kind >= 0) {
+        const Duration took = loops_.at(connection.shard)->read_clock() - response.received;
+        meters_.at(connection.shard).answered(response.kind, took, response.size());
+    }
 }
 
 }  // namespace millrace::handlers

@@ -11,6 +11,7 @@
 
 #include "handlers/call.h"
 #include "handlers/doors.h"
+#include "handlers/request_meter.h"
 #include "net/server.h"
 
 namespace millrace::handlers {
@@ -34,10 +35,13 @@ struct Route {
 
 class Dispatcher final : public net::Dispatch {
 public:
-    Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtime::Executor*> loops);
+    /// `meters`: one for each loop, or none.
+    Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtime::Executor*> loops,
+               std::vector<RequestMeter> meters = {});
 
     void on_frame(const net::ConnectionInfo& connection, std::unique_ptr<net::Session>& session,
                   net::Frame frame, net::Reply reply) override;
+    void on_answer(const net::ConnectionInfo& connection, const net::Response& response) override;
 
     const Route* route(std::int16_t api_key) const;
     const std::vector<Route>& routes() const { return routes_; }
@@ -45,6 +49,7 @@ public:
 private:
     const Doors& doors_;
     std::vector<runtime::Executor*> loops_;  ///< By ConnectionInfo::shard.
+    std::vector<RequestMeter> meters_;       ///< As loops_.
     std::vector<Route> routes_;              ///< Ascending by key.
     std::array<std::int16_t, 128> row_of_;
 };
@@ -69,6 +74,7 @@ void decode_and_handle(const Doors& doors, RequestMeta meta, net::Frame frame, s
     // Bytes after the last field are left alone, as Kafka leaves them: librdkafka sends two behind
     // a Metadata request for all topics.
     if (!reader.ok()) {
+        call.meta().meter->malformed(Malformed::body);
         log_undecodable(doors, call.meta(), reader.error().message());
         return;  // the reply is dropped, which closes the connection
     }

@@ -9,6 +9,7 @@
 #include "handlers/fetch_session.h"
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "handlers/request_meter.h"
 #include "protocol/messages/fetch_request.h"
 #include "protocol/messages/fetch_response.h"
 
@@ -280,9 +281,22 @@ private:
                 topic->topic = slot.ask.topic;
                 topic->topic_id = slot.ask.topic_id;
             }
+            count(slot);
             fill(response, topic->partitions.emplace_back(), slot, files);
         }
         call_.answer(response, std::move(files));
+    }
+
+    void count(const Slot& slot) {
+        if (slot.result.slice.length == 0) {
+            return;
+        }
+        RequestMeter& meter = *call_.meta().meter;
+        if (reader_.level == replication::ReadLevel::replica) {
+            meter.replicated_out().add(slot.result.slice.length);
+        } else {
+            meter.topic(slot.ask.topic).fetched_bytes.add(slot.result.slice.length);
+        }
     }
 
     /// Several shards read with the whole budget each: together they may not exceed it.

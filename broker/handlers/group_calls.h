@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "handlers/authorized_operations.h"
 #include "handlers/call.h"
 #include "handlers/doors.h"
 
@@ -14,6 +15,18 @@ template <typename Request, typename Response>
 using GroupDoor = void (groups::GroupCoordinator::*)(const Request&, const groups::Caller&,
                                                      groups::Reply<Response>);
 
+/// What the caller may do with each group, where it asked (KIP-430).
+template <typename Request, typename Response>
+void add_operations(const Request& request, Response& response) {
+    if constexpr (requires { request.include_authorized_operations; }) {
+        for (auto& group : response.groups) {
+            if (request.include_authorized_operations && group.error_code == 0) {
+                group.authorized_operations = all_group_operations;
+            }
+        }
+    }
+}
+
 template <typename Request, typename Response, GroupDoor<Request, Response> door>
 void group_call(const Doors& doors, Call<Request, Response> call) {
     auto shared = std::make_shared<Call<Request, Response>>(std::move(call));
@@ -22,8 +35,10 @@ void group_call(const Doors& doors, Call<Request, Response> call) {
         caller.version = shared->version();
         caller.client_id = shared->meta().client_id;
         caller.client_host = shared->meta().client_host;
-        (doors.groups->*door)(shared->request(), caller,
-                              [shared](Response& response) { shared->answer(response); });
+        (doors.groups->*door)(shared->request(), caller, [shared](Response& response) {
+            add_operations(shared->request(), response);
+            shared->answer(response);
+        });
     });
 }
 

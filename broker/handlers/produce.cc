@@ -8,6 +8,7 @@
 #include "handlers/error_map.h"
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "handlers/request_meter.h"
 #include "protocol/messages/produce_request.h"
 #include "protocol/messages/produce_response.h"
 #include "record/validate.h"
@@ -28,10 +29,13 @@ struct PartitionOutcome {
     replication::AppendResult result;
     std::vector<record::BadRecord> bad_records;
     std::string message;
+    std::uint64_t records = 0;  ///< Of a batch that was handed to its partition.
+    std::uint64_t bytes = 0;
 };
 
 struct TopicOutcome {
-    std::string name;
+    std::string name;      ///< As asked: empty where the topic was named by its id.
+    std::string known_as;  ///< Of a topic that exists.
     Uuid id;
     std::vector<PartitionOutcome> partitions;
 };
@@ -44,7 +48,25 @@ struct Progress {
     std::vector<TopicOutcome> topics;
 };
 
+void count(const Progress& progress) {
+    for (const TopicOutcome& topic : progress.topics) {
+        std::uint64_t records = 0, bytes = 0;
+        for (const PartitionOutcome& partition : topic.partitions) {
+            if (partition.result.error == KafkaError::none) {
+                records += partition.records;
+                bytes += partition.bytes;
+            }
+        }
+        if (bytes > 0) {
+            TopicMeter& meter = progress.call.meta().meter->topic(topic.known_as);
+            meter.produced_records.add(records);
+            meter.produced_bytes.add(bytes);
+        }
+    }
+}
+
 void answer(Progress& progress) {
+    count(progress);
     if (progress.acks == 0) {
         bool failed = false;
         for (const TopicOutcome& topic : progress.topics) {
@@ -151,6 +173,8 @@ public:
         Accepted one;
         one.id = {topic.id, PartitionIndex{data.index}};
         one.outcome = &outcome;
+        outcome.records = static_cast<std::uint64_t>(verdict.batch->record_count());
+        outcome.bytes = bytes.size();
         // The frame is ours to patch: a view of it is only const on its way through the codec.
         one.bytes = {const_cast<std::byte*>(bytes.data()), bytes.size()};
         if (verdict.recompress) {
@@ -231,6 +255,7 @@ void produce(const Doors& doors, ProduceCall call) {
         outcome.name = std::string(asked.name);
         outcome.partitions.resize(asked.partition_data.size());
         const metadata::Topic* topic = find_topic(*image, version, asked);
+        outcome.known_as = topic == nullptr ? std::string() : topic->name;
         const auto rules = topic == nullptr ? nullptr : book->rules(topic->name);
         for (std::size_t p = 0; p < asked.partition_data.size(); ++p) {
             PartitionOutcome& partition = outcome.partitions[p];

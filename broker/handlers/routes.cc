@@ -183,7 +183,7 @@ void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::siz
                 }
                 Buffer bytes = begin_response(asked);
                 bytes.insert(bytes.end(), answer->begin(), answer->end());
-                std::get<2>(*held).send(net::Response{.bytes = std::move(bytes)});
+                std::get<2>(*held).send(about(asked, net::Response{.bytes = std::move(bytes)}));
             });
     });
 }
@@ -266,7 +266,7 @@ std::vector<Route> broker_routes() {
         MR_FORWARD(CreatePartitions, fail_create_partitions),
         MR_FORWARD(AlterConfigs, fail_alter_configs),
         MR_FORWARD(IncrementalAlterConfigs, fail_alter_configs),
-        MR_FORWARD_TOP(DescribeQuorum),
+        route_to<DescribeQuorumRequest, DescribeQuorumResponse, describe_quorum>(),
         MR_FORWARD_TOP(ElectLeaders),
         MR_FORWARD_TOP(AlterPartitionReassignments),
         MR_FORWARD_TOP(ListPartitionReassignments),

@@ -58,6 +58,8 @@ struct Response {
     };
     Buffer bytes;
     std::vector<Splice> splices;  ///< Ascending by position.
+    std::int16_t kind = -1;       ///< What it answers, in the words of who made it.
+    Instant received;             ///< When that was asked; comes back in Dispatch::on_answer.
     bool none = false;            ///< acks=0: nothing is sent, the slot is just given up.
     bool close_after = false;     ///< The connection ends once this has left.
 

@@ -56,6 +56,8 @@ public:
     virtual ~Dispatch() = default;
     virtual void on_frame(const ConnectionInfo& connection, std::unique_ptr<Session>& session,
                           Frame frame, Reply reply) = 0;
+    /// An answer has come home and waits for its turn to be sent. On the connection's shard.
+    virtual void on_answer(const ConnectionInfo&, const Response&) {}
 };
 
 struct ServerCounters {

@@ -117,7 +117,7 @@ def walk(label, path, a, b, found):
 
 def says_more(path, ours, theirs):
     """A reason in words where Kafka gives none: no client can mind."""
-    return path.rpartition(".")[2] in TEXT and ours == "(text)" and not theirs
+    return path.rpartition(".")[2] in TEXT and not theirs and ours in ("(text)", "", None)
 
 
 KEYS = ("Name", "Topic", "TopicName", "GroupId", "ResourceName", "Key", "ApiKey", "PartitionIndex", "Partition", "ConfigName")

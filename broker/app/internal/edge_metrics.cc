@@ -1,5 +1,6 @@
 #include "app/internal/edge_metrics.h"
 
+#include "app/internal/edge_asked.h"
 #include "app/internal/machine.h"
 
 namespace millrace::app {
@@ -153,6 +154,7 @@ void publish_on_demand(metrics::Registry& registry, BrokerView view,
             publish_replicas(to, view);
             publish_cluster(to, view, health);
             publish_directories(to, view);
+            publish_asked(to, view);
             set(to, metric::ready, view.is_ready() ? 1 : 0);
             to.publish(metric::pool_used_bytes, publisher,
                        {{{"requests"}, static_cast<double>(view.ledger->used())}});

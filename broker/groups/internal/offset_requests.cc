@@ -18,25 +18,27 @@ using coordinator::Operation;
 
 // Where errors of the consumer protocol may be said aloud.
 constexpr std::int16_t first_commit_for_consumer_protocol = 9;
+constexpr std::int16_t first_commit_with_ids = 10;
 constexpr std::int16_t first_txn_commit_for_consumer_protocol = 6;
+constexpr std::int16_t first_txn_commit_with_ids = 6;
 
 /// A topic of a request, by name or (in newer versions) by id.
 struct NamedTopic {
-    std::optional<std::string_view> name;
+    std::optional<TopicInfo> known;
     Uuid id;
-    KafkaError unknown;  ///< What to answer if there is no name.
+    KafkaError unknown;  ///< What to answer if there is no such topic.
 };
 
 template <typename Topic>
-NamedTopic resolve(const Topic& topic, const TopicsView& topics) {
-    if (topic.name.empty() && !topic.topic_id.is_zero()) {
-        const auto found = topics.find(topic.topic_id);
-        return {found ? std::optional{found->name} : std::nullopt, topic.topic_id,
-                KafkaError::unknown_topic_id};
+NamedTopic resolve(const Topic& topic, const TopicsView& topics, bool by_id) {
+    if (by_id) {
+        return {topics.find(topic.topic_id), topic.topic_id, KafkaError::unknown_topic_id};
     }
-    const auto found = topics.find(topic.name);
-    return {found ? std::optional{found->name} : std::nullopt, topic.topic_id,
-            KafkaError::unknown_topic_or_partition};
+    return {topics.find(topic.name), topic.topic_id, KafkaError::unknown_topic_or_partition};
+}
+
+bool has_partition(const TopicInfo& topic, std::int32_t index) {
+    return index >= 0 && index < topic.partitions;
 }
 
 template <typename Partition>
@@ -191,21 +193,23 @@ KafkaError OffsetRequests::check_all(const Permission& permission, const Request
 
 template <typename Request, typename Response>
 void OffsetRequests::append_all(Operation& operation, const Request& request, Response& response,
-                                std::optional<Timestamp> expires_at) {
+                                bool by_id, std::optional<Timestamp> expires_at) {
     const auto max_metadata = static_cast<std::size_t>(state_.env.settings.offset_metadata_max);
     for (std::size_t t = 0; t < request.topics.size(); ++t) {
-        const NamedTopic topic = resolve(request.topics[t], *state_.env.topics);
+        const NamedTopic topic = resolve(request.topics[t], *state_.env.topics, by_id);
         for (std::size_t p = 0; p < request.topics[t].partitions.size(); ++p) {
             const auto& partition = request.topics[t].partitions[p];
             std::int16_t& error = response.topics[t].partitions[p].error_code;
-            if (!topic.name) {
+            if (!topic.known) {
                 error = code_of(topic.unknown);
+            } else if (!has_partition(*topic.known, partition.partition_index)) {
+                error = code_of(KafkaError::unknown_topic_or_partition);
             } else if (partition.committed_metadata.value_or("").size() > max_metadata) {
                 error = code_of(KafkaError::offset_metadata_too_large);
             } else {
                 CommittedOffset offset = offset_of(partition, topic.id, operation.now().wall);
                 offset.expires_at = expires_at;
-                operation.append(records::offset_commit(request.group_id, *topic.name,
+                operation.append(records::offset_commit(request.group_id, topic.known->name,
                                                         partition.partition_index, offset));
                 ++state_.env.counters.commits;
             }
@@ -227,7 +231,7 @@ void OffsetRequests::commit(Operation& operation, const protocol::OffsetCommitRe
             (classic->is(ClassicState::stable) || classic->is(ClassicState::preparing_rebalance))) {
             classic_.touch(operation, *classic, request.member_id);
         }
-        append_all(operation, request, answer->response,
+        append_all(operation, request, answer->response, caller.version >= first_commit_with_ids,
                    request.retention_time_ms == -1
                        ? std::nullopt
                        : std::optional{Timestamp{operation.now().wall.milliseconds +
@@ -249,7 +253,8 @@ void OffsetRequests::commit_in_transaction(Operation& operation,
     if (error == KafkaError::none) {
         operation.in_transaction(ProducerId{request.producer_id},
                                  ProducerEpoch{request.producer_epoch});
-        append_all(operation, request, answer->response, std::nullopt);
+        append_all(operation, request, answer->response,
+                   caller.version >= first_txn_commit_with_ids, std::nullopt);
     }
     send_everywhere(operation, std::move(reply), std::move(answer));
 }
@@ -271,7 +276,8 @@ KafkaError OffsetRequests::may_fetch(const FetchGroup& request) const {
 }
 
 AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& request,
-                                                              bool require_stable) const {
+                                                              bool require_stable,
+                                                              bool by_id) const {
     auto answer = make_answer<FetchedGroup>();
     answer->response.group_id = answer->own(request.group_id);
     if (const KafkaError error = may_fetch(request); error != KafkaError::none) {
@@ -310,7 +316,7 @@ AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& 
         auto& out = answer->response.topics.emplace_back();
         std::string_view name = topic.name;
         bool is_unknown = false;
-        if (name.empty() && !topic.topic_id.is_zero()) {
+        if (by_id) {
             const auto known = state_.env.topics->find(topic.topic_id);
             is_unknown = !known;
             name = known ? known->name : "";
@@ -349,11 +355,12 @@ void OffsetRequests::remove(Operation& operation, const protocol::OffsetDeleteRe
         auto& out = answer->response.topics.emplace_back();
         out.name = answer->own(topic.name);
         const bool is_subscribed = group->is_subscribed_to(topic.name);
-        const bool is_known = state_.env.topics->find(topic.name).has_value();
+        const auto known = state_.env.topics->find(topic.name);
         for (const auto& partition : topic.partitions) {
             const KafkaError error = is_subscribed ? KafkaError::group_subscribed_to_topic
-                                     : is_known    ? KafkaError::none
-                                                   : KafkaError::unknown_topic_or_partition;
+                                     : known && has_partition(*known, partition.partition_index)
+                                         ? KafkaError::none
+                                         : KafkaError::unknown_topic_or_partition;
             out.partitions.push_back(
                 {.partition_index = partition.partition_index, .error_code = code_of(error)});
             if (error == KafkaError::none) {

@@ -29,7 +29,7 @@ public:
     /// One group of an OffsetFetch, as version 8 and later have it.
     using FetchGroup = protocol::OffsetFetchRequest::OffsetFetchRequestGroup;
     using FetchedGroup = protocol::OffsetFetchResponse::OffsetFetchResponseGroup;
-    AnswerPtr<FetchedGroup> fetch(const FetchGroup& request, bool require_stable) const;
+    AnswerPtr<FetchedGroup> fetch(const FetchGroup& request, bool require_stable, bool by_id) const;
     void remove(coordinator::Operation& operation, const protocol::OffsetDeleteRequest& request,
                 Reply<protocol::OffsetDeleteResponse> reply);
 
@@ -65,7 +65,7 @@ private:
     template <typename Request>
     KafkaError check_all(const Permission& permission, const Request& request) const;
     template <typename Request, typename Response>
-    void append_all(Operation& operation, const Request& request, Response& response,
+    void append_all(Operation& operation, const Request& request, Response& response, bool by_id,
                     std::optional<Timestamp> expires_at);
     KafkaError may_fetch(const FetchGroup& request) const;
     void tombstone(Operation& operation, std::string_view group, std::string_view topic,

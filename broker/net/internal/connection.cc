@@ -218,6 +218,7 @@ void Connection::deliver(std::uint64_t sequence, Response response) {
     if (sequence < first_sequence_ || sequence - first_sequence_ >= slots_.size()) {
         return;  // answered twice would be a bug upstream; Reply is move-only, so it can't happen
     }
+    owner_.shared().dispatch->on_answer(info_, response);
     slots_[sequence - first_sequence_].response = std::move(response);
     if (sequence == first_sequence_) {
         owner_.flush_later(*this);

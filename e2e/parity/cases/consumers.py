@@ -188,14 +188,16 @@ def a_group_moves_between_the_protocols(side, version):
     classic = joined["MemberId"]
     empty = b"\x00\x01\x00\x00\x00\x00\xff\xff\xff\xff"
     side.tell("SyncGroup", sync_body(group, joined["GenerationId"], classic, [(classic, empty)]))
-    first = beat(side, "a consumer joins a classic group", 1, group, member(1), 0, SubscribedTopicNames=[name])
+    first = beat(side, "a consumer joins a classic group", 1, group, member(1), 0, ask=False, SubscribedTopicNames=[name])
+    side.note("a consumer joins a classic group", [first["ErrorCode"], first["MemberEpoch"] > 0])
     side.ask("the group is now", "ListGroups", 5, {"TypesFilter": ["nothing of the kind"]})
     found = [g for g in side.tell("ListGroups", {})["Groups"] if g["GroupId"] == group]
     side.note("listed", found)
     side.ask("the classic member is told", "Heartbeat", 4, {"GroupId": group, "GenerationId": joined["GenerationId"], "MemberId": classic})
     again = side.tell("JoinGroup", join_body(group, classic, protocols=protocols), version)
     side.note("and joins", {k: again.get(k) for k in ("ErrorCode", "ProtocolName", "ProtocolType", "SkipAssignment")})
-    side.ask("its work", "SyncGroup", 5, sync_body(group, again["GenerationId"], classic))
+    work = side.tell("SyncGroup", sync_body(group, again["GenerationId"], classic), 5)
+    side.note("one of two partitions is its work", [work["ErrorCode"], len(work["Assignment"])])
     described = side.tell("ConsumerGroupDescribe", {"GroupIds": [group]}, 1)["DescribedGroups"][0]
     side.note("kinds of members", sorted(m["MemberType"] for m in described["Members"]))
     beat(side, "the consumer leaves", 1, group, member(1), -1)

@@ -2,6 +2,7 @@
 
 import uuid
 
+from cases.configs import OURS
 from registry import case
 from sides import NO_ID
 
@@ -9,7 +10,13 @@ from sides import NO_ID
 def create(side, label, version, *topics, ask=True, **more):
     defaults = {"NumPartitions": 1, "ReplicationFactor": 1}
     body = {"timeoutMs": 10000, "Topics": [{**defaults, **t} for t in topics], **more}
-    return side.ask(label, "CreateTopics", version, body) if ask else side.tell("CreateTopics", body, version)
+    answer = side.tell("CreateTopics", body, version)
+    for topic in answer.get("Topics", []):
+        if topic.get("Configs"):
+            topic["Configs"] = [c for c in topic["Configs"] if not OURS.fullmatch(c["Name"])]
+    if ask:
+        side.note(label, answer)
+    return answer
 
 
 def configs(**pairs):

@@ -65,6 +65,28 @@ TEST_F(ClassicMembers, can_not_sync_a_generation_that_is_not_theirs) {
     EXPECT_EQ(sync(ids[0], 2)->error, KafkaError::none);
 }
 
+TEST_F(ClassicMembers, of_version_5_say_their_protocol_when_they_sync) {
+    const auto ids = stable_group(1);
+    protocol::SyncGroupRequest request;
+    request.group_id = "g";
+    request.member_id = ids[0];
+    request.generation_id = 1;
+    const auto error_of = [&] {
+        return *ask<KafkaError, protocol::SyncGroupResponse>(
+            5,
+            [&](const Caller& caller, auto reply) {
+                coordinator->sync_group(request, caller, std::move(reply));
+            },
+            [](const protocol::SyncGroupResponse& response) {
+                return static_cast<KafkaError>(response.error_code);
+            });
+    };
+    EXPECT_EQ(error_of(), KafkaError::inconsistent_group_protocol);
+    request.protocol_type = "consumer";
+    request.protocol_name = "range";
+    EXPECT_EQ(error_of(), KafkaError::none);
+}
+
 TEST_F(ClassicMembers, are_told_of_a_rebalance_when_they_sync) {
     const auto ids = stable_group(2);
     join({.member = ids[0]});

@@ -66,6 +66,18 @@ TEST_F(Offsets, are_refused_for_topics_that_do_not_exist) {
     EXPECT_EQ(commit({.topic = "nowhere"}), KafkaError::unknown_topic_or_partition);
 }
 
+TEST_F(Offsets, are_refused_for_partitions_that_do_not_exist) {
+    EXPECT_EQ(commit({.partition = 6}), KafkaError::unknown_topic_or_partition);
+    EXPECT_EQ(commit({.partition = -1}), KafkaError::unknown_topic_or_partition);
+    EXPECT_EQ(commit({.partition = 5}), KafkaError::none);
+    EXPECT_EQ(delete_offsets("orders", {5, 6}), "NONE UNKNOWN_TOPIC_OR_PARTITION");
+}
+
+TEST_F(Offsets, need_an_id_where_topics_have_no_names) {
+    EXPECT_EQ(commit({.version = 10, .topic_id = Uuid{}}), KafkaError::unknown_topic_id);
+    EXPECT_EQ(fetch({.version = 10, .topic_id = Uuid{}}).error, KafkaError::unknown_topic_id);
+}
+
 TEST_F(Offsets, have_metadata_of_bounded_size) {
     EXPECT_EQ(commit({.metadata = std::string(4097, 'x')}), KafkaError::offset_metadata_too_large);
     EXPECT_EQ(commit({.metadata = std::string(4096, 'x')}), KafkaError::none);
@@ -280,8 +292,7 @@ TEST_F(Retention, counts_from_when_the_group_became_empty) {
 
 TEST_F(Retention, keeps_offsets_of_topics_that_members_subscribe_to) {
     const std::string orders{"\0\0\0\0\0\1\0\6orders\0\0\0\0", 18};
-    const auto ids =
-        stable_group(1, {.protocols = {{"range", orders}}, .session_ms = 1'800'000});
+    const auto ids = stable_group(1, {.protocols = {{"range", orders}}, .session_ms = 1'800'000});
     commit({.member = ids[0], .generation = 1, .offset = 1});
     commit({.member = ids[0], .generation = 1, .topic = "logs", .offset = 2});
     for (int i = 0; i < 5; ++i) {

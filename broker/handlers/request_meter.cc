@@ -1,0 +1,108 @@
+#include "handlers/request_meter.h"
+
+#include "protocol/api_table.h"
+
+namespace millrace::handlers {
+namespace {
+
+namespace metric = metrics::metric;
+
+/// Topics come and go; past this many all handles are let go and resolved anew when needed.
+constexpr std::size_t most_topics = 50'000;
+constexpr std::int16_t most_versions = 64;
+
+std::string name_of(std::int16_t api_key) {
+    const protocol::Api* info = protocol::find_api(api_key);
+    return info == nullptr ? std::to_string(api_key) : std::string(info->name);
+}
+
+}  // namespace
+
+RequestMeter::RequestMeter(metrics::Scope& scope)
+    : scope_(&scope),
+      apis_(api_keys),
+      replicated_out_(scope.counter(metric::replication_out_bytes)) {}
+
+RequestMeter::Api* RequestMeter::api(std::int16_t api_key) {
+    if (scope_ == nullptr || api_key < 0 || static_cast<std::size_t>(api_key) >= apis_.size()) {
+        return nullptr;
+    }
+    Api& known = apis_[static_cast<std::size_t>(api_key)];
+    if (!known.is_known) {
+        const std::string name = name_of(api_key);
+        known.request_bytes = scope_->counter(metric::request_bytes, {name});
+        known.response_bytes = scope_->counter(metric::response_bytes, {name});
+        known.seconds = scope_->histogram(metric::request_seconds, {name});
+        known.is_known = true;
+    }
+    return &known;
+}
+
+void RequestMeter::received(std::int16_t api_key, std::int16_t version, std::size_t bytes) {
+    Api* const to = api(api_key);
+    if (to == nullptr || version < 0 || version >= most_versions) {
+        return;
+    }
+    while (to->requests.size() <= static_cast<std::size_t>(version)) {
+        to->requests.emplace_back();
+    }
+    std::optional<metrics::Counter>& counter = to->requests[static_cast<std::size_t>(version)];
+    if (!counter) {
+        counter = scope_->counter(metric::requests, {name_of(api_key), std::to_string(version)});
+    }
+    counter->add();
+    to->request_bytes.add(bytes);
+}
+
+void RequestMeter::answered(std::int16_t api_key, Duration took, std::uint64_t bytes) {
+    if (Api* const to = api(api_key)) {
+        to->seconds.observe(took);
+        to->response_bytes.add(bytes);
+    }
+}
+
+void RequestMeter::unsupported(std::int16_t api_key, std::int16_t version) {
+    if (scope_ == nullptr) {
+        return;
+    }
+    // What a peer makes up must not become a label: only what Kafka has gets a name here.
+    const bool has_name =
+        protocol::find_api(api_key) != nullptr && version >= 0 && version < most_versions;
+    const auto key =
+        has_name ? std::pair(api_key, version) : std::pair(std::int16_t{-1}, std::int16_t{-1});
+    const auto [found, is_new] = unsupported_.try_emplace(key);
+    if (is_new) {
+        found->second = scope_->counter(metric::unsupported_requests,
+                                        {has_name ? name_of(api_key) : "unknown",
+                                         has_name ? std::to_string(version) : "unknown"});
+    }
+    found->second.add();
+}
+
+void RequestMeter::malformed(Malformed reason) {
+    if (scope_ == nullptr) {
+        return;
+    }
+    std::optional<metrics::Counter>& counter = malformed_[static_cast<std::size_t>(reason)];
+    if (!counter) {
+        constexpr std::array<std::string_view, 3> names{"header", "api", "body"};
+        counter =
+            scope_->counter(metric::malformed_requests, {names[static_cast<std::size_t>(reason)]});
+    }
+    counter->add();
+}
+
+TopicMeter& RequestMeter::topic(const std::string& name) {
+    if (topics_.size() >= most_topics) {
+        topics_.clear();
+    }
+    auto [found, is_new] = topics_.try_emplace(name);
+    if (is_new && scope_ != nullptr) {
+        found->second = {scope_->counter(metric::produced_records, {name}),
+                         scope_->counter(metric::produced_bytes, {name}),
+                         scope_->counter(metric::fetched_bytes, {name})};
+    }
+    return found->second;
+}
+
+}  // namespace millrace::handlers

@@ -1,0 +1,65 @@
+// handlers/request_meter.h
+//
+// What a loop counts about the requests that come over its connections: one RequestMeter per loop,
+// touched only there. A default one counts into nothing. Handles are resolved once for each API,
+// version and topic; a request then costs plain adds.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/time.h"
+#include "metrics/metrics.h"
+
+namespace millrace::handlers {
+
+struct TopicMeter {
+    metrics::Counter produced_records;
+    metrics::Counter produced_bytes;
+    metrics::Counter fetched_bytes;
+};
+
+/// Which part of a request could not be read.
+enum class Malformed : std::uint8_t { header, api, body };
+
+class RequestMeter {
+public:
+    RequestMeter() = default;
+    explicit RequestMeter(metrics::Scope& scope);
+
+    void received(std::int16_t api_key, std::int16_t version, std::size_t bytes);
+    /// From the request's last byte to its answer being ready.
+    void answered(std::int16_t api_key, Duration took, std::uint64_t bytes);
+    void unsupported(std::int16_t api_key, std::int16_t version);
+    void malformed(Malformed reason);
+    /// Of a topic that exists. The reference counts until the next call.
+    TopicMeter& topic(const std::string& name);
+    metrics::Counter& replicated_out() { return replicated_out_; }
+
+private:
+    static constexpr std::size_t api_keys = 128;
+    struct Api {
+        std::vector<std::optional<metrics::Counter>> requests;  ///< By version.
+        metrics::Counter request_bytes;
+        metrics::Counter response_bytes;
+        metrics::Histogram seconds;
+        bool is_known = false;
+    };
+    Api* api(std::int16_t api_key);
+
+    metrics::Scope* scope_ = nullptr;
+    std::vector<Api> apis_;
+    std::unordered_map<std::string, TopicMeter> topics_;
+    std::map<std::pair<std::int16_t, std::int16_t>, metrics::Counter> unsupported_;
+    std::array<std::optional<metrics::Counter>, 3> malformed_;
+    metrics::Counter replicated_out_;
+};
+
+}  // namespace millrace::handlers
