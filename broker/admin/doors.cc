@@ -45,6 +45,23 @@ void AdminDoors::remove_voter(Caller, BrokerId, Uuid, Reply<bool> reply) {
 void AdminDoors::reload_certificates(Caller, Reply<std::vector<ReloadedCertificate>> reply) {
     reply(not_built("ReloadCertificates"));
 }
+void AdminDoors::apply_link(Caller, LinkChange, Reply<AppliedLink> reply) {
+    reply(not_built("ApplyLink"));
+}
+void AdminDoors::delete_link(Caller, std::string, bool, Reply<bool> reply) {
+    reply(not_built("DeleteLink"));
+}
+void AdminDoors::links(Caller, Reply<std::vector<KnownLink>> reply) {
+    reply(not_built("GetLink"));
+}
+void AdminDoors::mirror_partitions(Caller, std::string,
+                                   Reply<std::vector<mirror::PartitionView>> reply) {
+    reply(not_built("ListMirrorPartitions"));
+}
+std::unique_ptr<Subscription> AdminDoors::watch_links(
+    UniqueFunction<void(std::vector<KnownLink>)>) {
+    return nullptr;
+}
 void AdminDoors::kafka(Caller, KafkaCall, Reply<Buffer> reply) {
     reply(not_built("topics, settings and groups"));
 }

@@ -21,6 +21,8 @@
 #include "base/unique_function.h"
 #include "base/uuid.h"
 #include "config/config.h"
+#include "mirror/link.h"
+#include "mirror/state.h"
 #include "model/ids.h"
 
 namespace millrace::admin {
@@ -177,6 +179,22 @@ struct KafkaCall {
     Buffer body;                  ///< Without a header.
 };
 
+struct LinkChange {
+    mirror::LinkSpec spec;
+    std::int64_t expected_version = 0;  ///< 0: whatever is there.
+};
+
+struct AppliedLink {
+    std::string id;
+    std::int64_t version = 0;
+    bool changed = false;
+};
+
+struct KnownLink {
+    mirror::Link link;
+    mirror::LinkView view;
+};
+
 /// Ends a stream of news when destroyed. News may still arrive a moment later; the receiver copes.
 class Subscription {
 public:
@@ -217,6 +235,16 @@ public:
     virtual void add_voter(Caller caller, Voter voter, Reply<bool> reply);
     virtual void remove_voter(Caller caller, BrokerId id, Uuid directory_id, Reply<bool> reply);
     virtual void reload_certificates(Caller caller, Reply<std::vector<ReloadedCertificate>> reply);
+    virtual void apply_link(Caller caller, LinkChange change, Reply<AppliedLink> reply);
+    virtual void delete_link(Caller caller, std::string name, bool promote_topics,
+                             Reply<bool> reply);
+    /// All of them, by name.
+    virtual void links(Caller caller, Reply<std::vector<KnownLink>> reply);
+    virtual void mirror_partitions(Caller caller, std::string link,
+                                   Reply<std::vector<mirror::PartitionView>> reply);
+    /// As watch_health(): the first news at once, then one for each change.
+    virtual std::unique_ptr<Subscription> watch_links(
+        UniqueFunction<void(std::vector<KnownLink>)> news);
     /// The answer's body, without a header.
     virtual void kafka(Caller caller, KafkaCall call, Reply<Buffer> reply);
 };

@@ -14,6 +14,7 @@
 #include "app/internal/isr_proposals.h"
 #include "app/internal/lifecycle.h"
 #include "app/internal/metadata_node.h"
+#include "app/internal/mirror_node.h"
 #include "app/internal/producer_ids.h"
 #include "app/internal/replica_applier.h"
 #include "app/internal/settings.h"
@@ -121,6 +122,7 @@ struct Broker::Inside {
     std::unique_ptr<GroupLog> group_log;
     std::unique_ptr<groups::GroupCoordinator> groups;
     std::vector<handlers::FetchSessions> fetch_sessions;
+    std::unique_ptr<MirrorNode> mirrors;
     handlers::Doors doors;
     std::unique_ptr<handlers::Dispatcher> broker_dispatch;
     std::unique_ptr<handlers::Dispatcher> controller_dispatch;
@@ -420,6 +422,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
                                            node.disk_pool(), replicas, image, topics);
     groups = std::make_unique<groups::GroupCoordinator>(
         *control.executor, *group_log, *control.random, group_settings(values), log);
+    mirrors = std::make_unique<MirrorNode>(MirrorNodeOptions{self, cluster_id, inter_broker}, node,
+                                           replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };
     doors.producer_ids = producer_ids.get();
@@ -466,6 +470,9 @@ void Broker::Inside::subscribe() {
     }
     publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
         on_partitions(delta, next);
+    });
+    publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
+        mirrors->links().on_publish(delta, next);
     });
     publisher.subscribe([this](const metadata::Delta&, const metadata::ImagePtr& next) {
         lifecycle->on_publish(next);
@@ -737,6 +744,7 @@ Result<void> Broker::close() {
     Inside& inside = *inside_;
     inside.servers.clear();
     inside.groups.reset();
+    inside.mirrors.reset();
     Result<void> outcome;
     std::vector<replication::LogMark> marks;
     for (auto& shard : inside.shards) {
@@ -771,6 +779,7 @@ BrokerView Broker::view() const {
     view.publisher = &inside.metadata->publisher();
     view.quorum = inside.driver.get();
     view.ledger = inside.ledger.get();
+    view.mirrors = inside.mirrors ? &inside.mirrors->links() : nullptr;
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());
     }

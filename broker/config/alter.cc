@@ -1,6 +1,7 @@
 #include "config/alter.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "config/internal/cross_checks.h"
@@ -53,9 +54,12 @@ std::string unknown_name(Resource resource, std::string_view name) {
 }
 
 std::optional<Refusal> check_changeable(Resource resource, const Option& option,
-                                        std::string_view name) {
+                                        std::string_view name, bool by_link) {
+    const bool of_link = name.starts_with("millrace.mirror.");
+    if (of_link && by_link) {
+        return std::nullopt;
+    }
     if (option.update == Update::read_only) {
-        const bool of_link = name.starts_with("millrace.mirror.");
         return invalid_request(of_link
                                    ? fmt::format("{} is kept by a mirror link", name)
                                    : fmt::format("{} can't be changed while the broker runs; set "
@@ -187,6 +191,28 @@ std::string with_list_change(const Option& option, const Entries& entries,
     return join_list(list);
 }
 
+std::int64_t link_version(std::string_view value) {
+    std::int64_t version = 0;
+    std::from_chars(value.data(), value.data() + value.size(), version);
+    return version;
+}
+
+/// A mirror link's entry begins with its version, and a change builds on the one before: of two
+/// that were made at the same time, the second is refused.
+std::optional<Refusal> check_link_version(std::string_view name, const Entries& entries,
+                                          std::string_view value) {
+    if (!name.starts_with(mirror_link_prefix)) {
+        return std::nullopt;
+    }
+    const auto found = entries.find(name);
+    const std::int64_t before = found == entries.end() ? 0 : link_version(found->second);
+    if (link_version(value) != before + 1) {
+        return invalid_request(fmt::format("{} is at version {}: it was changed meanwhile",
+                                           name.substr(mirror_link_prefix.size()), before));
+    }
+    return std::nullopt;
+}
+
 /// Puts one alteration into `entries`, or says why not.
 std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Entries& entries) {
     const Option* option = option_for(resource, asked.name);
@@ -200,7 +226,7 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
         return resource == Resource::client_metrics ? invalid_request(std::move(message))
                                                     : invalid_config(std::move(message));
     }
-    if (auto refusal = check_changeable(resource, *option, asked.name)) {
+    if (auto refusal = check_changeable(resource, *option, asked.name, asked.by_link)) {
         return refusal;
     }
     if (asked.op == AlterOp::remove) {
@@ -220,6 +246,9 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
         value = with_list_change(*option, entries, asked);
     }
     if (auto refusal = check_value(resource, *option, asked.name, value)) {
+        return refusal;
+    }
+    if (auto refusal = check_link_version(asked.name, entries, value)) {
         return refusal;
     }
     entries[asked.name] = std::move(value);

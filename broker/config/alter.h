@@ -22,6 +22,7 @@ struct Alteration {
     std::string name;
     AlterOp op = AlterOp::set;
     std::optional<std::string> value;
+    bool by_link = false;  ///< By a mirror link of this cluster: it keeps millrace.mirror.*.
 };
 
 /// What a ConfigRecord says: a new value, or none to remove it.

@@ -105,6 +105,10 @@ const Option* find_option(Scope scope, std::string_view name);
 /// The row's position in options(its scope).
 std::size_t row_of(const Option& option);
 
+/// Of the entries that hold mirror links, one each: its name follows, the value begins with its
+/// version.
+inline constexpr std::string_view mirror_link_prefix = "millrace.mirror.link.";
+
 /// The known name closest to a misspelt one; empty when nothing is near.
 std::string_view nearest_name(Scope scope, std::string_view name);
 

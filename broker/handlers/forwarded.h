@@ -21,11 +21,31 @@ void fail_at_top(const Request&, Response& response, KafkaError error) {
     response.error_code = code_of(error);
 }
 
+/// Brokers mark items that they ask of the controller on their own account; clients can't.
+template <typename Request>
+void drop_marks(Request& request) {
+    const auto drop = [](auto& items) {
+        for (auto& item : items) {
+            if constexpr (requires { item.unknown_tags.clear(); }) {
+                item.unknown_tags.clear();
+            }
+        }
+    };
+    if constexpr (requires { request.topics.begin(); }) {
+        drop(request.topics);
+    }
+    if constexpr (requires { request.resources.begin(); }) {
+        drop(request.resources);
+    }
+}
+
 template <typename Request, typename Response, FailAll<Request, Response> fail_all>
 void forward(const Doors& doors, Call<Request, Response> call) {
     Buffer body;
     protocol::Writer writer(body);
-    call.request().encode(writer, call.version());
+    Request request = call.request();
+    drop_marks(request);
+    request.encode(writer, call.version());
     auto shared = std::make_shared<Call<Request, Response>>(std::move(call));
     if (!writer.ok()) {
         log_unwritable(doors, shared->meta(), writer.error());

@@ -1,6 +1,7 @@
 #include "handlers/topic_book.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <limits>
 
@@ -39,6 +40,28 @@ storage::LogLimits log_limits(const config::TopicValues& values) {
     limits.delete_retention = milliseconds(values.get(option::delete_retention_ms));
     limits.preallocate = true;
     return limits;
+}
+
+/// partition:last epoch:end:first local epoch, of each promoted partition.
+std::map<PartitionIndex, Offset> ends_of(const std::vector<std::string>& promotion) {
+    std::map<PartitionIndex, Offset> ends;
+    for (const std::string& entry : promotion) {
+        const char* at = entry.data();
+        const char* const stop = at + entry.size();
+        std::int64_t numbers[3] = {};
+        std::size_t read = 0;
+        for (; read < std::size(numbers); ++read) {
+            const auto [next, error] = std::from_chars(at, stop, numbers[read]);
+            if (error != std::errc{} || next == stop || *next != ':') {
+                break;
+            }
+            at = next + 1;
+        }
+        if (read == std::size(numbers)) {
+            ends[PartitionIndex{static_cast<std::int32_t>(numbers[0])}] = Offset{numbers[2]};
+        }
+    }
+    return ends;
 }
 
 std::optional<record::CompressionChoice> stored_codec(const config::TopicValues& values) {
@@ -112,8 +135,29 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
     produce.is_compacted = rules.replication.limits.cleanup.compact;
     produce.strict = values.get(option::millrace_record_validation) == "records";
     const std::string& mirror = values.get(option::millrace_mirror_state);
-    rules.fenced = values.get(option::millrace_fenced) || (!mirror.empty() && mirror != "promoted");
+    const bool promoted = mirror == "promoted";
+    rules.fenced = values.get(option::millrace_fenced) || (!mirror.empty() && !promoted);
+    rules.mirrored = !mirror.empty();
+    if (promoted) {
+        rules.mirrored_ends = ends_of(values.get(option::millrace_mirror_promotion));
+    } else if (rules.mirrored) {
+        // What the source keeps, the mirror keeps: it follows the source's log start, and bytes
+        // that compaction changed could not be compared any more.
+        rules.replication.limits.retention = milliseconds(-1);
+        rules.replication.limits.retention_bytes = Bytes{-1};
+        rules.replication.limits.cleanup = {.remove = true, .compact = false};
+    }
     return rules;
+}
+
+replication::PartitionSettings TopicRules::replication_of(PartitionIndex partition) const {
+    replication::PartitionSettings settings = replication;
+    const auto end = mirrored_ends.find(partition);
+    settings.mirrored = mirrored && end == mirrored_ends.end();
+    if (end != mirrored_ends.end()) {
+        settings.mirrored_end = end->second;
+    }
+    return settings;
 }
 
 }  // namespace millrace::handlers

@@ -4,6 +4,7 @@
 // app makes a new book whenever a setting of any topic, of this broker or of the cluster changes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -23,6 +24,11 @@ struct TopicRules {
     record::CompressionChoice stored;  ///< Where produce.stored_codec is set.
     replication::PartitionSettings replication;
     bool fenced = false;  ///< millrace.fenced, or a mirror that is not promoted: no client writes.
+    bool mirrored = false;  ///< A mirror link writes it, or did until it was promoted.
+    /// Of a promoted mirror: the partitions that are open to clients, and where that began.
+    std::map<PartitionIndex, Offset> mirrored_ends;
+
+    replication::PartitionSettings replication_of(PartitionIndex partition) const;
 };
 
 class TopicBook {

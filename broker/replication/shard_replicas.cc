@@ -195,6 +195,40 @@ void ShardReplicas::delete_records(const TopicIdPartition& id, Offset before, Du
     done(error, start);
 }
 
+MirrorAppended ShardReplicas::append_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch,
+                                              ByteView batches) {
+    auto partition = inside_->find(id);
+    if (!partition || !partition->has_log()) {
+        return {.error = KafkaError::not_leader_or_follower};
+    }
+    return partition->append_mirrored(as_epoch, batches);
+}
+
+KafkaError ShardReplicas::truncate_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch,
+                                            Offset end) {
+    auto partition = inside_->find(id);
+    return partition && partition->has_log() ? partition->truncate_mirrored(as_epoch, end)
+                                             : KafkaError::not_leader_or_follower;
+}
+
+KafkaError ShardReplicas::start_mirrored_at(const TopicIdPartition& id, LeaderEpoch as_epoch,
+                                            Offset start) {
+    auto partition = inside_->find(id);
+    return partition && partition->has_log() ? partition->start_mirrored_at(as_epoch, start)
+                                             : KafkaError::not_leader_or_follower;
+}
+
+void ShardReplicas::raise_epoch(const TopicIdPartition& id, LeaderEpoch to) {
+    if (auto partition = inside_->find(id)) {
+        partition->raise_epoch(to);
+    }
+}
+
+const storage::PartitionLog* ShardReplicas::mirrored_log(const TopicIdPartition& id) const {
+    auto partition = inside_->find(id);
+    return partition && partition->leads() ? &partition->log() : nullptr;
+}
+
 std::optional<ShardReplicas::View> ShardReplicas::view(const TopicIdPartition& id) const {
     auto partition = inside_->find(id);
     return partition ? std::optional(partition->view()) : std::nullopt;

@@ -48,6 +48,8 @@ public:
         std::vector<BrokerId> isr;
         /// Of the lives that were seen to be in sync, where they said so (KIP-903).
         std::map<BrokerId, BrokerEpoch> epochs;
+        /// A mirror's leader: the epoch shall be at least this; the ISR stays.
+        std::optional<LeaderEpoch> raise_to;
     };
     virtual ~IsrProposer() = default;
     /// The answer comes as a new PartitionState, or `refused` runs on the shard: with what the
@@ -125,6 +127,24 @@ public:
     /// `before` no_offset: up to the high watermark. The answer is the new log start.
     void delete_records(const TopicIdPartition& id, Offset before, Duration timeout,
                         UniqueFunction<void(KafkaError, Offset low_watermark)> done);
+
+    // --- Of a mirror (settings().mirrored), by the broker that leads it
+    // ----------------------------
+
+    /// Batches as the source gave them: offsets and epochs stay, what lies below the end is skipped
+    /// (it was applied before), nothing is validated beyond what every log needs. Synchronous; they
+    /// are committed like everything else.
+    MirrorAppended append_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch,
+                                   ByteView batches);
+    /// The source's history went another way from here on.
+    KafkaError truncate_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch, Offset end);
+    /// Nothing that we have is in the source's log any more: go on there.
+    KafkaError start_mirrored_at(const TopicIdPartition& id, LeaderEpoch as_epoch, Offset start);
+    /// Asks the controller for a leader epoch of at least this; it comes with the metadata, or it
+    /// doesn't and one asks again.
+    void raise_epoch(const TopicIdPartition& id, LeaderEpoch to);
+    /// What a mirror decides by; null while the partition is not led here.
+    const storage::PartitionLog* mirrored_log(const TopicIdPartition& id) const;
 
     // --- Looking in -----------------------------------------------------------------------------
 

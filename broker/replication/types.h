@@ -57,6 +57,12 @@ struct PartitionSettings {
     std::int32_t min_isr = 1;
     bool log_append_time = false;
     bool unclean_leader_election = false;
+    /// A mirror link writes it: clients can't, and while it does the log knows only epochs of the
+    /// source.
+    bool mirrored = false;
+    /// Where the mirrored history ends, of a partition that was promoted: transactions that were
+    /// open there are aborted before anything else is appended.
+    std::optional<Offset> mirrored_end;
     friend bool operator==(const PartitionSettings&, const PartitionSettings&) = default;
 };
 
@@ -89,6 +95,17 @@ struct Append {
     AppendDone done;
     /// Also told when the batch is in the leader's log, before it is committed. Optional.
     UniqueFunction<void(Offset base, Offset end)> stored;
+};
+
+/// What the log of a mirror took over.
+struct MirrorAppended {
+    KafkaError error = KafkaError::none;
+    Offset end = no_offset;
+    std::int64_t batches = 0;
+    std::int64_t bytes = 0;
+    /// Set if a batch was not taken because it was written in a later epoch than this broker leads
+    /// in: raise_epoch() first.
+    std::optional<LeaderEpoch> epoch_needed;
 };
 
 enum class ReadLevel { uncommitted, committed, replica };

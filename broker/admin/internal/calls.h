@@ -42,10 +42,16 @@ MR_CALL(ListGroups)
 MR_CALL(DescribeGroups)
 MR_CALL(GroupLag)
 MR_CALL(DeleteGroups)
+MR_CALL(ApplyLink)
+MR_CALL(GetLink)
+MR_CALL(ListLinks)
+MR_CALL(DeleteLink)
+MR_CALL(ListMirrorPartitions)
 }  // namespace calls
 
 #undef MR_CALL
 
 v1::HealthResponse to_proto(const Health& health);
+v1::LinkState to_proto(const mirror::LinkView& view);
 
 }  // namespace millrace::admin

@@ -67,11 +67,11 @@ public:
     MR_LATER(ResumePlan)
     MR_LATER(CancelPlan)
     MR_LATER(RollbackPlan)
-    MR_LATER(ApplyLink)
-    MR_LATER(GetLink)
-    MR_LATER(ListLinks)
-    MR_LATER(DeleteLink)
-    MR_LATER(ListMirrorPartitions)
+    MR_BUILT(ApplyLink)
+    MR_BUILT(GetLink)
+    MR_BUILT(ListLinks)
+    MR_BUILT(DeleteLink)
+    MR_BUILT(ListMirrorPartitions)
 
 #undef MR_UNARY
 #undef MR_BUILT
@@ -107,8 +107,27 @@ public:
     }
     grpc::ServerWriteReactor<v1::LinkStatusResponse>* LinkStatus(
         grpc::CallbackServerContext* context, const v1::LinkStatusRequest* request) override {
-        return later("LinkStatus", *context, *request,
-                     new NewsStream<v1::LinkStatusResponse>{streams_, 10s});
+        auto* stream = new NewsStream<v1::LinkStatusResponse>{streams_, 10s};
+        if (!admit("LinkStatus", *context, *request, *stream)) {
+            return stream;
+        }
+        auto subscription = gate_->doors().watch_links(
+            [sink = stream->sink(), name = request->name()](const std::vector<KnownLink>& links) {
+                v1::LinkStatusResponse news;
+                for (const KnownLink& known : links) {
+                    if (name.empty() || name == known.link.spec.name) {
+                        *news.add_links() = to_proto(known.view);
+                    }
+                }
+                sink->push(std::move(news));
+            });
+        if (subscription == nullptr) {
+            stream->refuse(
+                {grpc::StatusCode::UNIMPLEMENTED, "this broker doesn't offer LinkStatus yet"});
+        } else {
+            stream->open(std::move(subscription));
+        }
+        return stream;
     }
 
 private:

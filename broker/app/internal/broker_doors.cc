@@ -53,6 +53,7 @@ struct BrokerDoors::Watchers {
 
 BrokerDoors::BrokerDoors(BrokerView view, runtime::Executor& control, std::string version)
     : view_(std::move(view)),
+      control_(control),
       version_(std::move(version)),
       watchers_(std::make_shared<Watchers>()) {
     view_.publisher->subscribe(

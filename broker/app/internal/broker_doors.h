@@ -37,6 +37,16 @@ public:
                           admin::Reply<admin::RestartProgress> reply) override;
     void kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) override;
 
+    void apply_link(admin::Caller caller, admin::LinkChange change,
+                    admin::Reply<admin::AppliedLink> reply) override;
+    void delete_link(admin::Caller caller, std::string name, bool promote_topics,
+                     admin::Reply<bool> reply) override;
+    void links(admin::Caller caller, admin::Reply<std::vector<admin::KnownLink>> reply) override;
+    void mirror_partitions(admin::Caller caller, std::string link,
+                           admin::Reply<std::vector<mirror::PartitionView>> reply) override;
+    std::unique_ptr<admin::Subscription> watch_links(
+        UniqueFunction<void(std::vector<admin::KnownLink>)> news) override;
+
     admin::Health health() const;
 
 private:
@@ -44,6 +54,7 @@ private:
     int min_isr(const std::string& topic) const;
 
     BrokerView view_;
+    runtime::Executor& control_;
     std::string version_;
     std::shared_ptr<Watchers> watchers_;
 };

@@ -13,6 +13,7 @@
 #include "handlers/dispatch.h"
 #include "handlers/doors.h"
 #include "metadata/publisher.h"
+#include "mirror/links.h"
 #include "net/ledger.h"
 #include "net/server.h"
 #include "raft/raft_driver.h"
@@ -29,6 +30,7 @@ struct BrokerView {
     /// Only on the control loop.
     const raft::RaftDriver* quorum = nullptr;
     const net::Ledger* ledger = nullptr;
+    mirror::Links* mirrors = nullptr;  ///< Null without the broker role.
     std::vector<std::pair<std::string, const net::ServerCounters*>> listeners;
     std::vector<admin::LogDirectory> directories;
     std::vector<std::string> roles;

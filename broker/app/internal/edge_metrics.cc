@@ -2,6 +2,7 @@
 
 #include "app/internal/edge_asked.h"
 #include "app/internal/machine.h"
+#include "app/internal/mirror_metrics.h"
 
 namespace millrace::app {
 namespace {
@@ -155,6 +156,9 @@ void publish_on_demand(metrics::Registry& registry, BrokerView view,
             publish_cluster(to, view, health);
             publish_directories(to, view);
             publish_asked(to, view);
+            if (view.mirrors != nullptr) {
+                publish_mirrors(to, *view.mirrors);
+            }
             set(to, metric::ready, view.is_ready() ? 1 : 0);
             to.publish(metric::pool_used_bytes, publisher,
                        {{{"requests"}, static_cast<double>(view.ledger->used())}});

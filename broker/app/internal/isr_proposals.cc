@@ -1,9 +1,12 @@
 #include "app/internal/isr_proposals.h"
 
+#include <array>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "metadata/link_mark.h"
+#include "protocol/arena.h"
 #include "protocol/messages/alter_partition_request.h"
 #include "protocol/messages/alter_partition_response.h"
 #include "protocol/reader.h"
@@ -37,6 +40,7 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
         AlterPartitionRequest request;
         request.broker_id = self.value;
         request.broker_epoch = lifecycle->epoch().value;
+        protocol::Arena arena;
         std::map<Uuid, std::size_t> topics;
         for (const auto& [id, entry] : in_flight) {
             auto [at, fresh] = topics.try_emplace(id.topic_id, request.topics.size());
@@ -47,6 +51,12 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
             partition.partition_index = id.partition.value;
             partition.leader_epoch = entry.proposal.leader_epoch.value;
             partition.partition_epoch = entry.proposal.partition_epoch.value;
+            if (entry.proposal.raise_to) {
+                std::array<std::byte, sizeof(std::int32_t)> epoch;
+                store_big_endian(epoch.data(), entry.proposal.raise_to->value);
+                partition.unknown_tags.push_back(
+                    {.tag = metadata::link_tag, .data = arena.copy(ByteView(epoch))});
+            }
             for (const BrokerId member : entry.proposal.isr) {
                 const auto seen = entry.proposal.epochs.find(member);
                 partition.new_isr_with_epochs.push_back(

@@ -61,7 +61,7 @@ void ReplicaApplier::assign(const metadata::Topic& topic, PartitionIndex index,
     replicas_.on_shard(
         replicas_.shard_of(state.id),
         [state = std::move(state), rules = std::move(rules)](replication::ShardReplicas& shard) {
-            shard.assign(state, rules->replication);
+            shard.assign(state, rules->replication_of(state.id.partition));
         });
 }
 
@@ -77,10 +77,10 @@ void ReplicaApplier::on_settings_changed(const metadata::Image& image) {
         for (const auto& part : topic.partitions) {
             if (holds(*part.value, self_)) {
                 const TopicIdPartition id{topic.id, part.key};
-                replicas_.on_shard(replicas_.shard_of(id),
-                                   [id, rules](replication::ShardReplicas& shard) {
-                                       shard.change_settings(id, rules->replication);
-                                   });
+                replicas_.on_shard(
+                    replicas_.shard_of(id), [id, rules](replication::ShardReplicas& shard) {
+                        shard.change_settings(id, rules->replication_of(id.partition));
+                    });
             }
         }
     }

@@ -6,6 +6,10 @@ const Option* broker_option_behind(std::string_view name) {
     if (const Option* option = find_option(Scope::broker, name)) {
         return option;
     }
+    if (name.starts_with(mirror_link_prefix)) {
+        return find_option(Scope::broker,
+                           mirror_link_prefix.substr(0, mirror_link_prefix.size() - 1));
+    }
     constexpr std::string_view prefix = "listener.name.";
     if (!name.starts_with(prefix)) {
         return nullptr;

@@ -5,6 +5,8 @@
 #include "metadata/internal/brokers.h"
 #include "metadata/internal/partition_updates.h"
 #include "metadata/internal/refusal.h"
+#include "metadata/internal/registration_records.h"
+#include "metadata/link_mark.h"
 #include "protocol/messages/alter_partition_request.h"
 #include "protocol/messages/alter_partition_response.h"
 
@@ -87,6 +89,41 @@ Outcome refused(const Proposal& proposal, KafkaError error) {
     return outcome;
 }
 
+Outcome accepted(const Proposal& proposal, const Partition& after) {
+    Outcome outcome = refused(proposal, KafkaError::none);
+    outcome.leader_id = after.leader.value;
+    outcome.leader_epoch = after.leader_epoch.value;
+    outcome.isr = raw_ids(after.isr);
+    outcome.leader_recovery_state = static_cast<std::int8_t>(after.recovery);
+    outcome.partition_epoch = after.epoch.value;
+    return outcome;
+}
+
+/// A change record only ever adds one to the epoch, so this is the whole partition again.
+Outcome raise_epoch(Draft& draft, BrokerId leader, const Topic& topic, const Proposal& proposal,
+                    LeaderEpoch to, const std::vector<Member>& members) {
+    const TopicIdPartition which{topic.id, PartitionIndex{proposal.partition_index}};
+    const Partition& before = *topic.partition(which.partition);
+    const std::string* link =
+        draft.image().configs.find({ConfigResourceType::topic, topic.name}, "millrace.mirror.link");
+    const bool same_isr = std::all_of(members.begin(), members.end(),
+                                      [&](const Member& member) {
+                                          return before.isr.contains(BrokerId{member.broker_id});
+                                      }) &&
+                          members.size() == before.isr.size();
+    if (link == nullptr || before.leader != leader || !same_isr) {
+        return refused(proposal, KafkaError::invalid_request);
+    }
+    if (to > before.leader_epoch) {
+        Partition raised = before;
+        raised.leader_epoch = to;
+        ++raised.epoch;
+        const MetadataVersion version = draft.image().metadata_version();
+        draft.add(partition_record(which, raised, version), version.partition_record());
+    }
+    return accepted(proposal, *draft.image().topics.partition(which));
+}
+
 Outcome alter(Draft& draft, const Context& context, BrokerId leader, const Topic& topic,
               const Proposal& proposal) {
     const TopicIdPartition which{topic.id, PartitionIndex{proposal.partition_index}};
@@ -101,6 +138,9 @@ Outcome alter(Draft& draft, const Context& context, BrokerId leader, const Topic
     }
     if (error != KafkaError::none) {
         return refused(proposal, error);
+    }
+    if (const auto raised = epoch_asked_for(proposal.unknown_tags)) {
+        return raise_epoch(draft, leader, topic, proposal, *raised, members);
     }
     PartitionChange change(which, *partition);
     change.isr.clear();
@@ -117,13 +157,7 @@ Outcome alter(Draft& draft, const Context& context, BrokerId leader, const Topic
     if (after.leader != leader) {
         return refused(proposal, KafkaError::new_leader_elected);
     }
-    Outcome outcome = refused(proposal, KafkaError::none);
-    outcome.leader_id = after.leader.value;
-    outcome.leader_epoch = after.leader_epoch.value;
-    outcome.isr = raw_ids(after.isr);
-    outcome.leader_recovery_state = static_cast<std::int8_t>(after.recovery);
-    outcome.partition_epoch = after.epoch.value;
-    return outcome;
+    return accepted(proposal, after);
 }
 
 }  // namespace

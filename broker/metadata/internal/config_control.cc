@@ -8,6 +8,7 @@
 #include "metadata/internal/config_changes.h"
 #include "metadata/internal/topic_names.h"
 #include "metadata/internal/topic_rules.h"
+#include "metadata/link_mark.h"
 #include "protocol/messages/alter_configs_request.h"
 #include "protocol/messages/alter_configs_response.h"
 #include "protocol/messages/clear_elr_record.h"
@@ -135,6 +136,7 @@ MaybeRefusal alter_one(
     if (MaybeRefusal refusal = check_no_duplicates(asked.configs)) {
         return refusal;
     }
+    const bool by_link = find_link_mark(asked.unknown_tags) != nullptr;
     std::vector<config::Alteration> alterations;
     for (const auto& config : asked.configs) {
         if (config.config_operation < 0 || config.config_operation > 3) {
@@ -143,7 +145,7 @@ MaybeRefusal alter_one(
         }
         alterations.push_back(
             {std::string(config.name), static_cast<config::AlterOp>(config.config_operation),
-             config.value ? std::optional(std::string(*config.value)) : std::nullopt});
+             config.value ? std::optional(std::string(*config.value)) : std::nullopt, by_link});
     }
     const config::Altered altered = context.config_rules.alter(
         resource, entries_of(draft.image(), resource), alterations, draft.image());

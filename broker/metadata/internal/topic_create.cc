@@ -10,6 +10,7 @@
 #include "metadata/internal/refusal.h"
 #include "metadata/internal/registration_records.h"
 #include "metadata/internal/topic_names.h"
+#include "metadata/link_mark.h"
 #include "protocol/messages/create_partitions_request.h"
 #include "protocol/messages/create_partitions_response.h"
 #include "protocol/messages/create_topics_request.h"
@@ -165,6 +166,19 @@ struct Creation {
     std::vector<Partition> partitions;
 };
 
+/// What a mirror link says of its topic lies beside what is checked as anybody's settings.
+config::Entries take_link_settings(config::Entries& configs) {
+    config::Entries taken;
+    for (auto at = configs.begin(); at != configs.end();) {
+        const auto next = std::next(at);
+        if (is_kept_by_link(at->first)) {
+            taken.insert(configs.extract(at));
+        }
+        at = next;
+    }
+    return taken;
+}
+
 MaybeRefusal plan_topic(const Context& context, const Image& image, const NewNames& names,
                         const NewTopic& topic, Creation& creation) {
     if (MaybeRefusal refusal = check_name(image, names, topic.name)) {
@@ -176,10 +190,13 @@ MaybeRefusal plan_topic(const Context& context, const Image& image, const NewNam
         }
         creation.configs.insert_or_assign(std::string(config.name), std::string(*config.value));
     }
+    const bool by_link = find_link_mark(topic.unknown_tags) != nullptr;
+    config::Entries of_link = by_link ? take_link_settings(creation.configs) : config::Entries{};
     if (MaybeRefusal refusal =
             as_refusal(context.config_rules.check_new_topic(creation.configs, image))) {
         return refusal;
     }
+    creation.configs.merge(of_link);
     Assigned assigned = assign(context, image, topic);
     if (assigned.refusal) {
         return std::move(assigned.refusal);

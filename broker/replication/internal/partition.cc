@@ -207,7 +207,10 @@ void Partition::become_leader() {
         refuse(std::move(staged.request), KafkaError::not_leader_or_follower);  // of the old epoch
     }
     staging_.clear();
-    if (const auto assigned = log_->assign_epoch(state_.leader_epoch); !assigned) {
+    // A mirror's epochs are those of its batches, so that both clusters know one history.
+    const auto assigned =
+        settings_.mirrored ? Result<void>{} : log_->assign_epoch(state_.leader_epoch);
+    if (!assigned) {
         MR_LOG(*shell_.log, error, "replication.epoch_not_written",
                field("partition", state_.topic), field("index", state_.id.partition),
                field("reason", assigned.error().message()));
@@ -225,17 +228,22 @@ void Partition::become_leader() {
                                       .lag_max = shell_.lag_max,
                                       .now = shell_.loop->clock().now()});
     run(leader_->step(Tick{shell_.loop->clock().now()}));
+    end_mirrored_history();
     start_sync();
     shell_.readable(*this);
 }
 
 void Partition::change_settings(const PartitionSettings& settings) {
+    const bool promoted = settings_.mirrored && !settings.mirrored;
     settings_ = settings;
     if (log_) {
         log_->set_limits(settings_.limits);
     }
     if (leader_) {
         run(leader_->step(SettingsChanged{settings_.durability, settings_.min_isr}));
+        if (promoted) {
+            become_leader();
+        }
         start_sync();
     }
 }
@@ -292,6 +300,12 @@ void Partition::append(Append request) {
     }
     if (request.acks == -1 && leader_->under_min_isr()) {
         refuse(std::move(request), KafkaError::not_enough_replicas);
+        return;
+    }
+    if (request.origin == Origin::client && settings_.mirrored) {
+        // Handlers refuse what goes to a mirror. Who comes this far met one that is being promoted:
+        // it shall come again.
+        refuse(std::move(request), KafkaError::not_leader_or_follower);
         return;
     }
     if (request.origin == Origin::client) {
@@ -717,7 +731,12 @@ void Partition::find_offset(ShardReplicas::OffsetKind kind, Timestamp at, Leader
     if (kind == Kind::earliest || kind == Kind::earliest_local || kind == Kind::latest) {
         answer.offset = kind == Kind::latest ? upper : log_->start();
         const auto epoch = log_->epochs().epoch_of(answer.offset);
-        answer.epoch = kind == Kind::latest ? state_.leader_epoch : epoch.value_or(no_leader_epoch);
+        // Of what the log knows, not what we lead in: a mirror's log holds the source's epochs, and
+        // a consumer compares with the log.
+        const auto latest = log_->epochs().latest();
+        answer.epoch = kind != Kind::latest ? epoch.value_or(no_leader_epoch)
+                       : latest             ? latest->epoch
+                                            : no_leader_epoch;
         done(answer);
         return;
     }

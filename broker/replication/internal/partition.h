@@ -64,6 +64,13 @@ public:
 
     void append(Append request);
     void flush();
+
+    // --- As a mirror's leader (mirrored.cc) ---
+    MirrorAppended append_mirrored(LeaderEpoch as_epoch, ByteView batches);
+    KafkaError truncate_mirrored(LeaderEpoch as_epoch, Offset end);
+    KafkaError start_mirrored_at(LeaderEpoch as_epoch, Offset start);
+    void raise_epoch(LeaderEpoch to);
+
     FetchResult read(const FetchPosition& position, const Reader& reader, std::size_t max_bytes,
                      bool min_one_batch);
     /// Bytes a reader at `from` could get now, roughly: for the threshold of a parked fetch.
@@ -149,6 +156,10 @@ private:
     std::optional<ShardReplicas::View::Future> future_view() const;
     void check_place();
     void refuse(Append request, KafkaError error);
+    KafkaError check_mirror(LeaderEpoch as_epoch) const;
+    KafkaError after_cut(const Result<void>& cut);
+    /// The mirrored history is over: what was open in it is aborted, in our own epoch.
+    void end_mirrored_history();
 
     Shell& shell_;
     PartitionState state_;

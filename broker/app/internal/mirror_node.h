@@ -1,0 +1,36 @@
+// app/internal/mirror_node.h
+//
+// The mirror links of one broker, wired to its controller, its replicas and its own listeners.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "app/internal/controller_link.h"
+#include "metadata/publisher.h"
+#include "mirror/links.h"
+
+namespace millrace::app {
+
+struct MirrorNodeOptions {
+    BrokerId self;
+    std::string cluster_id;
+    std::string own_listener;  ///< Of brokers, as they reach each other.
+};
+
+class MirrorNode {
+public:
+    MirrorNode(MirrorNodeOptions options, runtime::Node& node,
+               const replication::Replicas& replicas, const metadata::ImageHandle& image,
+               ControllerLink& controller);
+    ~MirrorNode();
+
+    mirror::Links& links() { return *links_; }
+
+private:
+    class ToController;
+    std::unique_ptr<ToController> controller_;
+    std::unique_ptr<mirror::Links> links_;
+};
+
+}  // namespace millrace::app

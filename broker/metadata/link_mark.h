@@ -1,0 +1,42 @@
+// metadata/link_mark.h
+//
+// How a broker's mirror link says who it is when it asks the controller to change what only links
+// change: with a tagged field that brokers of ours put on the request and take off a client's.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "model/ids.h"
+#include "protocol/types.h"
+
+namespace millrace::metadata {
+
+/// On CreateTopics and IncrementalAlterConfigs, empty: settings millrace.mirror.* may be set.
+/// On a partition of AlterPartition, four bytes: the leader epoch is to be at least this. A mirror
+/// keeps the source's epochs in its batches, so the local one must not fall behind them.
+inline constexpr std::uint32_t link_tag = 10'001;
+
+inline const protocol::UnknownTag* find_link_mark(const std::vector<protocol::UnknownTag>& tags) {
+    const auto found =
+        std::find_if(tags.begin(), tags.end(), [](const auto& tag) { return tag.tag == link_tag; });
+    return found == tags.end() ? nullptr : &*found;
+}
+
+inline std::optional<LeaderEpoch> epoch_asked_for(const std::vector<protocol::UnknownTag>& tags) {
+    const protocol::UnknownTag* mark = find_link_mark(tags);
+    if (mark == nullptr || mark->data.size() != sizeof(std::int32_t)) {
+        return std::nullopt;
+    }
+    return LeaderEpoch{load_big_endian<std::int32_t>(mark->data.data())};
+}
+
+inline bool is_kept_by_link(std::string_view setting) {
+    return setting.starts_with("millrace.mirror.");
+}
+
+}  // namespace millrace::metadata

@@ -1,0 +1,55 @@
+// mirror/group_core.h
+//
+// Which offsets of a group are written on the mirror's side: exactly the source's, as long as
+// nobody uses the group here, never beyond what is mirrored. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/ids.h"
+
+namespace millrace::mirror {
+
+struct GroupOffset {
+    Offset offset = no_offset;
+    LeaderEpoch epoch = no_leader_epoch;
+    std::string metadata;
+    friend bool operator==(const GroupOffset&, const GroupOffset&) = default;
+};
+using GroupOffsets = std::map<TopicPartition, GroupOffset>;
+
+/// How far a mirror partition reaches: [start, high watermark), and the epoch that it is led in.
+struct MirrorReach {
+    Offset start{0};
+    Offset high_watermark;
+};
+
+struct GroupWorld {
+    /// Marks what this link wrote: a commit without it was made by somebody who uses the group
+    /// here.
+    std::string mark;
+    GroupOffsets source;  ///< By the mirror's topic names.
+    GroupOffsets here;
+    std::map<TopicPartition, MirrorReach> reach;
+};
+
+struct ClampedOffset {
+    TopicPartition partition;
+    Offset source;
+    Offset written;
+    friend bool operator==(const ClampedOffset&, const ClampedOffset&) = default;
+};
+
+struct GroupPlan {
+    GroupOffsets commit;
+    std::vector<ClampedOffset> clamped;
+    std::int64_t skipped = 0;  ///< Left alone: used here.
+};
+GroupPlan plan_group(const GroupWorld& world);
+
+std::string mark_of_link(const std::string& link_id);
+
+}  // namespace millrace::mirror

@@ -1,0 +1,201 @@
+#include "mirror/internal/pull.h"
+#include "record/batch_view.h"
+
+namespace millrace::mirror {
+namespace {
+
+using protocol::FetchRequest;
+using protocol::FetchResponse;
+
+constexpr Duration first_backoff = 100ms;
+constexpr Duration longest_backoff = 30s;
+constexpr Duration nothing_ready = 100ms;
+constexpr Duration wait_at_source = 250ms;
+constexpr Duration timeout_beyond_wait = 20s;
+constexpr std::int32_t fetch_bytes = 16 << 20;
+constexpr std::int32_t partition_bytes = 4 << 20;
+/// Without the epoch of what we have (before 12), a source could not tell us that it diverged.
+constexpr client::Versions fetch_versions{9, FetchRequest::max_version};
+constexpr std::int16_t first_with_ids = 13;
+
+}  // namespace
+
+Lane::Lane(std::weak_ptr<LaneOwner> owner, client::ConnectionOptions options, runtime::Shard shard,
+           const Logger& log)
+    : owner_(std::move(owner)),
+      shard_(shard),
+      log_(log),
+      connection_(std::move(options), shard, log) {}
+
+void Lane::add(const TopicIdPartition& id) {
+    partitions_[id] = true;
+    kick();
+}
+
+void Lane::remove(const TopicIdPartition& id) {
+    partitions_.erase(id);
+}
+
+void Lane::kick() {
+    if (!in_flight_) {
+        arm(Duration{});
+    }
+}
+
+void Lane::arm(Duration delay) {
+    shard_.executor->cancel(timer_);
+    timer_ = shard_.executor->after(delay, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->timer_ = {};
+            self->round();
+        }
+    });
+}
+
+bool Lane::gather(LaneOwner& owner) {
+    wanted_.clear();
+    asked_.clear();
+    const Instant now = shard_.executor->clock().now();
+    for (const auto& [id, is_here] : partitions_) {
+        Pull* pull = owner.find(id);
+        if (pull == nullptr || pull->busy || pull->halted || pull->job.seal ||
+            pull->not_before > now) {
+            continue;
+        }
+        const auto log = owner.facts(*pull);
+        if (!log) {
+            continue;
+        }
+        const std::int32_t partition = id.partition.value;
+        TopicPositions& topic = wanted_[pull->job.source_topic];
+        topic.id = pull->job.source_topic_id;
+        topic.positions.push_back(
+            {partition, pull->job.source_epoch, log->end, PartitionCore::last_epoch(*log)});
+        asked_[{pull->job.source_topic, partition}] = {id, pull->generation, log->end};
+        last_stable_ = pull->job.read_up_to == ReadUpTo::last_stable;
+    }
+    return !asked_.empty();
+}
+
+FetchRequest Lane::request(std::int16_t version) const {
+    FetchRequest fetch;
+    fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(wait_at_source));
+    fetch.min_bytes = 1;
+    fetch.max_bytes = fetch_bytes;
+    fetch.isolation_level = last_stable_ ? 1 : 0;
+    for (const auto& [name, wanted] : wanted_) {
+        auto& topic = fetch.topics.emplace_back();
+        if (version >= first_with_ids) {
+            topic.topic_id = wanted.id;
+        } else {
+            topic.topic = name;
+        }
+        for (const Position& position : wanted.positions) {
+            auto& to = topic.partitions.emplace_back();
+            to.partition = position.partition;
+            to.current_leader_epoch = position.source_epoch.value;
+            to.fetch_offset = position.from.value;
+            if (version >= 12) {
+                to.last_fetched_epoch = position.last_epoch.value;
+            }
+            to.partition_max_bytes = partition_bytes;
+        }
+    }
+    return fetch;
+}
+
+void Lane::round() {
+    auto owner = owner_.lock();
+    if (!owner || in_flight_ || partitions_.empty()) {
+        return;
+    }
+    if (!gather(*owner)) {
+        arm(nothing_ready);
+        return;
+    }
+    in_flight_ = true;
+    client::ask<FetchRequest, FetchResponse>(
+        connection_, wait_at_source + timeout_beyond_wait,
+        [weak = weak_from_this()](std::int16_t version) {
+            auto self = weak.lock();
+            return self ? self->request(version) : FetchRequest{};
+        },
+        [weak = weak_from_this()](const Result<FetchResponse>& response, std::int16_t) {
+            if (auto self = weak.lock()) {
+                self->on_answer(response);
+            }
+        },
+        fetch_versions);
+}
+
+void Lane::on_answer(const Result<FetchResponse>& response) {
+    in_flight_ = false;
+    auto owner = owner_.lock();
+    if (!owner) {
+        return;
+    }
+    if (!response || response->error_code != 0) {
+        const Error why = response
+                              ? Error::make(Code::unavailable, "the source answers a fetch with {}",
+                                            static_cast<KafkaError>(response->error_code))
+                              : response.error();
+        MR_LOG(log_, debug, "mirror.fetch_failed",
+               field("source", connection_.address().to_string()), field("reason", why.message()));
+        owner->source_lost(why);
+        // With jitter: many lanes that lost one source shall not come back at the same moment.
+        backoff_ = std::min(longest_backoff, std::max(first_backoff, backoff_ * 2));
+        arm(backoff_ / 2 + Duration{shard_.random->between(0, backoff_.count() / 2)});
+        return;
+    }
+    backoff_ = {};
+    std::map<Uuid, std::string> names;
+    for (const auto& [name, wanted] : wanted_) {
+        names[wanted.id] = name;
+    }
+    std::int64_t bytes = 0;
+    for (const auto& topic : response->responses) {
+        const std::string name =
+            topic.topic.empty() ? names[topic.topic_id] : std::string(topic.topic);
+        for (const auto& data : topic.partitions) {
+            bytes += data.records ? static_cast<std::int64_t>(data.records->bytes.size()) : 0;
+            on_partition(*owner, name, data);
+        }
+    }
+    asked_.clear();
+    arm(owner->spend(bytes));
+}
+
+void Lane::on_partition(LaneOwner& owner, const std::string& topic,
+                        const FetchResponse::PartitionData& data) {
+    const auto asked = asked_.find({topic, data.partition_index});
+    if (asked == asked_.end()) {
+        return;
+    }
+    Pull* pull = owner.find(asked->second.id);
+    if (pull == nullptr || pull->generation != asked->second.generation) {
+        return;  // the job is over, or another one
+    }
+    SourceFetched fetched;
+    fetched.asked_from = asked->second.from;
+    fetched.error = static_cast<KafkaError>(data.error_code);
+    fetched.high_watermark = Offset{data.high_watermark};
+    fetched.log_start = Offset{data.log_start_offset};
+    if (data.diverging_epoch.end_offset >= 0) {
+        fetched.diverging = replication::DivergingEpoch{LeaderEpoch{data.diverging_epoch.epoch},
+                                                        Offset{data.diverging_epoch.end_offset}};
+    }
+    const ByteView bytes = data.records ? data.records->bytes : ByteView{};
+    fetched.bytes = bytes.size();
+    if (const auto first = record::BatchView::parse(bytes); first) {
+        fetched.first_base = first->base_offset();
+        fetched.first_end = first->next_offset();
+    } else {
+        fetched.old_format = first.error().code() == Code::unsupported;
+        if (!fetched.old_format) {
+            fetched.bytes = 0;  // not one whole batch
+        }
+    }
+    owner.take(*pull, fetched, bytes);
+}
+
+}  // namespace millrace::mirror

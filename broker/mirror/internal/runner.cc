@@ -1,0 +1,571 @@
+#include "mirror/internal/runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/listeners.h"
+#include "mirror/internal/ends.h"
+#include "protocol/messages/incremental_alter_configs_request.h"
+#include "protocol/messages/incremental_alter_configs_response.h"
+
+namespace millrace::mirror {
+namespace {
+
+constexpr Duration longest_backoff = 30s;
+constexpr Duration lost_after = 30s;
+constexpr Duration drain_tick = 200ms;
+constexpr std::size_t default_connections = 4;
+
+std::vector<runtime::Address> addresses_of(const LinkSpec& spec) {
+    std::vector<runtime::Address> all;
+    for (const std::string& text : spec.bootstrap_servers) {
+        if (const auto parsed = config::parse_host_port(text)) {
+            all.push_back({parsed->host, parsed->port});
+        }
+    }
+    return all;
+}
+
+}  // namespace
+
+Runner::Runner(Shell& shell, Link link) : shell_(shell), link_(std::move(link)) {}
+
+Runner::~Runner() {
+    shell_.control.executor->cancel(timer_);
+    shell_.control.executor->cancel(groups_timer_);
+}
+
+void Runner::start() {
+    phase_ = LinkPhase::connecting;
+    lost_since_ = shell_.control.executor->clock().now();
+    make_source();
+    arm(Duration{});
+    arm_groups();
+}
+
+void Runner::make_source() {
+    client::ClusterOptions options;
+    options.bootstrap = addresses_of(link_.spec);
+    options.client_id = fmt::format("millrace-link-{}", link_.spec.name);
+    if (!link_.spec.sasl_mechanism.empty()) {
+        options.sasl = {link_.spec.sasl_mechanism, link_.spec.sasl_username,
+                        link_.spec.sasl_password};
+    }
+    groups_.reset();
+    groups_busy_ = false;
+    under_way_.clear();  // who was asked is gone, and the answer with it
+    source_.reset();
+    if (options.bootstrap.empty()) {
+        fail("BadBootstrapServers", "none of the bootstrap servers is host:port");
+        return;
+    }
+    source_ = std::make_unique<client::Cluster>(std::move(options), shell_.control, *shell_.log);
+}
+
+void Runner::change(Link link) {
+    const LinkSpec before = link_.spec;
+    link_ = std::move(link);
+    const LinkSpec& now = link_.spec;
+    refused_.clear();
+    if (phase_ == LinkPhase::failed) {
+        phase_ = LinkPhase::connecting;
+        reason_.clear();
+        message_.clear();
+    }
+    if (before.bootstrap_servers != now.bootstrap_servers ||
+        before.sasl_mechanism != now.sasl_mechanism || before.sasl_username != now.sasl_username ||
+        !(before.sasl_password == now.sasl_password)) {
+        looking_ = false;
+        make_source();
+    }
+    hand_out_jobs();
+    look_soon();
+}
+
+void Runner::on_metadata() {
+    hand_out_jobs();
+}
+
+// --- Looking at the source ---
+
+void Runner::arm(Duration delay) {
+    runtime::Executor& loop = *shell_.control.executor;
+    loop.cancel(timer_);
+    timer_ = loop.after(delay, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->timer_ = {};
+            self->look();
+        }
+    });
+}
+
+void Runner::look_soon() {
+    if (looking_) {
+        look_again_ = true;
+    } else {
+        arm(std::min<Duration>(backoff_, 100ms));
+    }
+}
+
+void Runner::look() {
+    if (looking_ || !source_ || phase_ == LinkPhase::failed) {
+        return;
+    }
+    looking_ = true;
+    look_again_ = false;
+    const Instant asked = shell_.control.executor->clock().now();
+    source_->refresh([weak = weak_from_this(), asked](const Result<client::ClusterInfoPtr>& info) {
+        auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        self->looking_ = false;
+        self->round_trip_ = self->shell_.control.executor->clock().now() - asked;
+        self->on_source(info);
+    });
+}
+
+Result<void> Runner::check_identity(const client::ClusterInfo& info) {
+    if (info.cluster_id == shell_.options.cluster_id) {
+        return Error(Code::invalid, "the source is this very cluster");
+    }
+    const std::string& expected =
+        link_.cluster_id.empty() ? link_.spec.expected_cluster_id : link_.cluster_id;
+    if (!expected.empty() && expected != info.cluster_id) {
+        return Error::make(Code::fenced, "the source is cluster {}, not {}", info.cluster_id,
+                           expected);
+    }
+    return {};
+}
+
+void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
+    if (!info) {
+        on_source_lost(info.error());
+        return;
+    }
+    if (const auto identity = check_identity(**info); !identity) {
+        fail(identity.error().code() == Code::invalid ? "SelfLink" : "ClusterIdMismatch",
+             identity.error().message());
+        return;
+    }
+    if (phase_ != LinkPhase::active) {
+        MR_LOG(*shell_.log, info, "mirror.source_found", field("link", link_.spec.name),
+               field("cluster", (*info)->cluster_id), field("topics", (*info)->topics.size()));
+    }
+    backoff_ = {};
+    info_ = *info;
+    phase_ = link_.spec.state == Desired::paused ? LinkPhase::paused : LinkPhase::active;
+    reason_.clear();
+    message_.clear();
+    const metadata::ImagePtr image = shell_.image->current();
+    if (is_mine(*image)) {
+        if (link_.cluster_id.empty()) {
+            pin(info_->cluster_id);
+        } else {
+            plan(info_.get());
+            sync_settings();
+        }
+    }
+    hand_out_jobs();
+    arm(look_again_         ? Duration{200ms}
+        : draining_.empty() ? shell_.options.look_interval
+                            : drain_tick);
+}
+
+void Runner::on_source_lost(const Error& why) {
+    const Instant now = shell_.control.executor->clock().now();
+    if (phase_ == LinkPhase::active || phase_ == LinkPhase::paused) {
+        lost_since_ = now;
+        phase_ = LinkPhase::degraded;
+    }
+    if (now - lost_since_ >= lost_after) {
+        phase_ = LinkPhase::source_unavailable;
+    }
+    reason_ = why.code() == Code::permission ? "Unauthorized" : "SourceUnavailable";
+    message_ = why.message();
+    if (is_mine(*shell_.image->current()) && !link_.cluster_id.empty()) {
+        plan(nullptr);  // a wish to promote by force does not wait for the dead
+    }
+    backoff_ =
+        std::clamp<Duration>(backoff_ * 2, shell_.options.first_look_interval, longest_backoff);
+    arm(backoff_ / 2 + Duration{shell_.control.random->between(0, backoff_.count() / 2)});
+}
+
+void Runner::fail(std::string reason, std::string message) {
+    MR_LOG(*shell_.log, warn, "mirror.link_failed", field("link", link_.spec.name),
+           field("reason", reason), field("message", message));
+    phase_ = LinkPhase::failed;
+    reason_ = std::move(reason);
+    message_ = std::move(message);
+    info_.reset();
+    hand_out_jobs();
+}
+
+/// Rendezvous: of the brokers that are up, the one whose name mixed with the link's is greatest.
+bool Runner::is_mine(const metadata::Image& image) const {
+    BrokerId best = no_broker;
+    std::uint64_t best_weight = 0;
+    for (const auto& entry : image.cluster.brokers) {
+        if (entry.value->fenced) {
+            continue;
+        }
+        std::uint64_t weight = 1469598103934665603ULL;
+        for (const char c : fmt::format("{}/{}", link_.id, entry.key)) {
+            weight = (weight ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+        }
+        if (best == no_broker || weight > best_weight) {
+            best = entry.key;
+            best_weight = weight;
+        }
+    }
+    return best == shell_.options.self;
+}
+
+void Runner::pin(const std::string& cluster_id) {
+    Link pinned = link_;
+    pinned.cluster_id = cluster_id;
+    ++pinned.version;
+    shell_.own->set_link(link_.spec.name, encode(pinned), [weak = weak_from_this()](Result<void>) {
+        if (auto self = weak.lock()) {
+            self->look_soon();
+        }
+    });
+}
+
+// --- Topics ---
+
+void Runner::plan(const client::ClusterInfo* source) {
+    const metadata::ImagePtr image = shell_.image->current();
+    const TopicPlan plan = plan_topics({link_, source, *image, missing_});
+    if (source != nullptr) {
+        missing_.clear();
+        for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
+            const auto name = link_.spec.source_name(local.name);
+            if (name && !source->topics.contains(*name)) {
+                missing_.insert(*name);
+                look_again_ = look_again_ || local.note.stage == Stage::mirroring;
+            }
+        }
+        refused_ = plan.refused;
+    }
+    for (const TopicAction& action : plan.actions) {
+        std::visit(
+            [this](const auto& one) {
+                if (!under_way_.contains(one.topic)) {
+                    act(one);
+                }
+            },
+            action);
+    }
+    std::erase_if(draining_, [&](const auto& entry) {
+        const auto local = local_topic(*image, entry.first);
+        return !local || local->note.stage != Stage::promoting;
+    });
+}
+
+OwnCluster::Done Runner::noted(std::string what, std::string topic) {
+    under_way_.insert(topic);
+    return [weak = weak_from_this(), what = std::move(what),
+            topic = std::move(topic)](const Result<void>& outcome) {
+        auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        self->under_way_.erase(topic);
+        const bool fine = outcome || outcome.error().code() == Code::exists;
+        if (fine) {
+            MR_LOG(*self->shell_.log, info, "mirror.topic_changed",
+                   field("link", self->link_.spec.name), field("topic", topic),
+                   field("what", what));
+        } else {
+            MR_LOG(*self->shell_.log, warn, "mirror.topic_not_changed",
+                   field("link", self->link_.spec.name), field("topic", topic), field("what", what),
+                   field("reason", outcome.error().message()));
+        }
+    };
+}
+
+void Runner::act(const CreateMirror& action) {
+    under_way_.insert(action.topic);
+    read_settings({action.source_topic},
+                  [weak = weak_from_this(), action](const Result<Settings>& settings) {
+                      auto self = weak.lock();
+                      if (!self) {
+                          return;
+                      }
+                      self->under_way_.erase(action.topic);
+                      if (settings && settings->contains(action.source_topic)) {
+                          self->create(action, settings->at(action.source_topic));
+                      }
+                  });
+}
+
+void Runner::create(const CreateMirror& action,
+                    const std::map<std::string, std::string>& settings) {
+    std::string chain = link_.cluster_id;
+    if (const auto came = settings.find(std::string(topic_setting::chain));
+        came != settings.end()) {
+        chain += ";" + came->second;
+    }
+    if (chain.find(shell_.options.cluster_id) != std::string::npos) {
+        refused_[action.topic] = HaltReason::provenance_loop;
+        return;
+    }
+    SettingChanges changes = setting_changes(settings, {});
+    changes[std::string(topic_setting::link)] = link_.id;
+    changes[std::string(topic_setting::state)] = to_text({});
+    changes[std::string(topic_setting::chain)] = chain;
+    changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
+    shell_.own->create_topic(action.topic, action.partitions, shell_.options.replication_factor,
+                             changes, noted("created", action.topic));
+}
+
+void Runner::act(const AdoptTopic& action) {
+    SettingChanges changes;
+    changes[std::string(topic_setting::link)] = link_.id;
+    changes[std::string(topic_setting::state)] = to_text({});
+    changes[std::string(topic_setting::chain)] = link_.cluster_id;
+    changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
+    shell_.own->set_topic(action.topic, changes, noted("adopted", action.topic));
+}
+
+void Runner::act(const GrowMirror& action) {
+    shell_.own->grow_topic(action.topic, action.partitions, noted("grown", action.topic));
+}
+
+void Runner::act(const SetStage& action) {
+    SettingChanges changes;
+    changes[std::string(topic_setting::state)] = to_text(action.note);
+    if (action.note.stage != Stage::promoted) {
+        changes[std::string(topic_setting::promotion)] = std::nullopt;
+    }
+    shell_.own->set_topic(action.topic, changes, noted(to_text(action.note), action.topic));
+}
+
+// --- A planned promotion ---
+
+void Runner::act(const Drain& action) {
+    Draining& draining = draining_[action.topic];
+    if (draining.asking) {
+        return;
+    }
+    draining.asking = true;
+    if (draining.fence_answered) {
+        compare_ends(action);
+    } else {
+        fence_source(action);
+    }
+}
+
+void Runner::still_draining(const std::string& topic) {
+    const auto found = draining_.find(topic);
+    if (found != draining_.end()) {
+        found->second.asking = false;
+    }
+    look_soon();
+}
+
+void Runner::fence_source(const Drain& action) {
+    using protocol::IncrementalAlterConfigsRequest;
+    using protocol::IncrementalAlterConfigsResponse;
+    client::ask<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
+        source_->any(), source_->request_timeout(),
+        [topic = action.source_topic](std::int16_t) {
+            IncrementalAlterConfigsRequest request;
+            auto& to = request.resources.emplace_back();
+            to.resource_type = 2;
+            to.resource_name = topic;
+            to.configs.push_back(
+                {.name = topic_setting::fenced, .config_operation = 0, .value = "true"});
+            return request;
+        },
+        [weak = weak_from_this(), topic = action.topic](
+            const Result<IncrementalAlterConfigsResponse>& response, std::int16_t) {
+            auto self = weak.lock();
+            if (!self) {
+                return;
+            }
+            if (!response) {
+                self->still_draining(topic);
+                return;
+            }
+            const auto code = response->responses.empty()
+                                  ? code_of(KafkaError::unknown_server_error)
+                                  : response->responses.front().error_code;
+            self->on_fence(topic, code == 0 ? Result<void>{}
+                                            : Error::make(Code::unsupported, "{}",
+                                                          static_cast<KafkaError>(code)));
+        });
+}
+
+void Runner::on_fence(const std::string& topic, const Result<void>& outcome) {
+    const auto found = draining_.find(topic);
+    if (found != draining_.end()) {
+        found->second.fence_answered = true;
+        found->second.fenced = outcome.has_value();
+        MR_LOG(*shell_.log, info, "mirror.source_fenced", field("topic", topic),
+               field("fenced", outcome.has_value()),
+               field("reason", outcome ? "" : outcome.error().message()));
+    }
+    still_draining(topic);
+}
+
+void Runner::compare_ends(const Drain& action) {
+    read_ends(*source_, action.source_topic,
+              [weak = weak_from_this(), action](const Result<std::vector<Offset>>& ends) {
+                  if (auto self = weak.lock()) {
+                      self->on_source_ends(action, ends);
+                  }
+              });
+}
+
+void Runner::on_source_ends(const Drain& action, const Result<std::vector<Offset>>& ends) {
+    const auto found = draining_.find(action.topic);
+    if (!ends || found == draining_.end()) {
+        still_draining(action.topic);
+        return;
+    }
+    const Instant now = shell_.control.executor->clock().now();
+    Draining& draining = found->second;
+    if (draining.ends != *ends) {
+        draining.ends = *ends;
+        draining.still_since = now;
+    }
+    // A fence reaches the source's brokers within moments; whoever can't be fenced has to show that
+    // nobody writes any more.
+    const Duration needed = draining.fenced ? Duration{1s} : shell_.options.standstill;
+    if (now - draining.still_since < needed) {
+        still_draining(action.topic);
+        return;
+    }
+    read_ends(*shell_.own_client, action.topic,
+              [weak = weak_from_this(), action](const Result<std::vector<Offset>>& own) {
+                  if (auto self = weak.lock()) {
+                      self->on_own_ends(action, own);
+                  }
+              });
+}
+
+void Runner::on_own_ends(const Drain& action, const Result<std::vector<Offset>>& own) {
+    const auto found = draining_.find(action.topic);
+    if (!own || found == draining_.end() || own->size() != found->second.ends.size() ||
+        !std::equal(own->begin(), own->end(), found->second.ends.begin(), std::greater_equal<>())) {
+        still_draining(action.topic);
+        return;
+    }
+    draining_.erase(found);
+    under_way_.insert(action.topic);
+    // All data is here, so every offset of a group can be: nobody's position is clamped.
+    sync_groups([weak = weak_from_this(), topic = action.topic] {
+        if (auto self = weak.lock()) {
+            self->under_way_.erase(topic);
+            self->act(SetStage{topic, {Stage::promoted, {}, 0}});
+        }
+    });
+}
+
+// --- What shards do ---
+
+std::vector<PullJob> Runner::jobs(const metadata::Image& image) const {
+    std::vector<PullJob> all;
+    if (phase_ == LinkPhase::failed) {
+        return all;
+    }
+    const PartitionPolicy policy{link_.spec.start_from, link_.spec.on_gap,
+                                 link_.spec.on_divergence};
+    for (const LocalTopic& local : topics_of_link(image, link_.id)) {
+        const Stage stage = local.note.stage;
+        const auto source_name = link_.spec.source_name(local.name);
+        if (!source_name ||
+            (stage != Stage::mirroring && stage != Stage::promoting && stage != Stage::promoted)) {
+            continue;
+        }
+        const client::TopicInfo* source = nullptr;
+        if (info_) {
+            const auto found = info_->topics.find(*source_name);
+            // Another incarnation is another topic: never appended to this one.
+            const bool same =
+                found != info_->topics.end() &&
+                (found->second.id.is_zero() || found->second.id == local.source_topic);
+            source = same ? &found->second : nullptr;
+        }
+        for (const auto& entry : image.topics.find(local.id)->partitions) {
+            const metadata::Partition& partition = *entry.value;
+            const bool seal = stage == Stage::promoted;
+            if (partition.leader != shell_.options.self ||
+                (seal && local.sealed.contains(entry.key))) {
+                continue;
+            }
+            PullJob job;
+            job.id = {local.id, entry.key};
+            job.topic = local.name;
+            job.leader_epoch = partition.leader_epoch;
+            job.source_topic = *source_name;
+            job.source_topic_id = local.source_topic;
+            job.policy = policy;
+            job.read_up_to = link_.spec.read_up_to;
+            job.seal = seal;
+            const auto cleanup = local.settings.find("cleanup.policy");
+            job.is_compacted = cleanup != local.settings.end() &&
+                               cleanup->second.find("compact") != std::string::npos;
+            if (source != nullptr && !seal) {
+                for (const client::PartitionInfo& there : source->partitions) {
+                    const auto address = info_->brokers.find(there.leader);
+                    if (there.index == entry.key && address != info_->brokers.end()) {
+                        job.source_leader = there.leader;
+                        job.source_address = address->second;
+                        job.source_epoch = there.epoch;
+                    }
+                }
+            }
+            all.push_back(std::move(job));
+        }
+    }
+    return all;
+}
+
+void Runner::hand_out_jobs() {
+    const metadata::ImagePtr image = shell_.image->current();
+    const std::size_t shards = shell_.replicas->size();
+    std::vector<Puller::Link> links(shards);
+    for (PullJob& job : jobs(*image)) {
+        const std::size_t shard = shell_.replicas->shard_of(job.id);
+        links[shard].jobs.push_back(std::move(job));
+    }
+    for (std::size_t i = 0; i < shards; ++i) {
+        if (source_) {
+            links[i].connection = source_->connection_options({});
+        }
+        links[i].bytes_per_second = link_.spec.bytes_per_second / static_cast<std::int64_t>(shards);
+        links[i].connections_per_broker =
+            link_.spec.connections_per_broker > 0
+                ? static_cast<std::size_t>(link_.spec.connections_per_broker)
+                : default_connections;
+        shell_.pull(i, link_.id, std::move(links[i]));
+    }
+}
+
+LinkView Runner::view() const {
+    LinkView view;
+    view.name = link_.spec.name;
+    view.id = link_.id;
+    view.version = link_.version;
+    view.phase = phase_;
+    view.reason = reason_;
+    view.message = message_;
+    view.source_cluster_id = link_.cluster_id;
+    view.round_trip = round_trip_;
+    view.groups_synced = groups_synced_;
+    for (const auto& [group, offsets] : clamped_) {
+        for (const ClampedOffset& one : offsets) {
+            view.clamped.push_back({group, one.partition, one.source, one.written});
+        }
+    }
+    view.credentials_valid = reason_ != "Unauthorized";
+    for (const auto& [topic, reason] : refused_) {
+        view.topics.push_back({topic, TopicState::halted, std::string(to_string(reason)), 0, {}});
+    }
+    return view;
+}
+
+}  // namespace millrace::mirror

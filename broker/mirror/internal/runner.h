@@ -1,0 +1,127 @@
+// mirror/internal/runner.h
+//
+// One link on this broker's control loop: looks at the source now and then, tells every shard what
+// to pull, and where this broker looks after the link, carries out what the topic plan says.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/log.h"
+#include "client/cluster.h"
+#include "mirror/internal/group_sync.h"
+#include "mirror/internal/own_cluster.h"
+#include "mirror/internal/puller.h"
+#include "mirror/topics_core.h"
+
+namespace millrace::mirror {
+
+class Runner : public std::enable_shared_from_this<Runner> {
+public:
+    struct Shell {
+        LinksOptions options;
+        runtime::Shard control;
+        const replication::Replicas* replicas = nullptr;
+        const metadata::ImageHandle* image = nullptr;
+        OwnCluster* own = nullptr;
+        client::Cluster* own_client = nullptr;  ///< Our own brokers, as any client sees them.
+        const Logger* log = nullptr;
+        /// Hands a link's jobs to the puller of a shard, on its loop.
+        std::function<void(std::size_t shard, const std::string& link, Puller::Link jobs)> pull;
+    };
+
+    Runner(Shell& shell, Link link);
+    ~Runner();
+
+    void start();
+    void change(Link link);
+    /// The metadata moved on: leaders, topics or settings.
+    void on_metadata();
+    /// Somebody met a source that is not as we know it.
+    void look_soon();
+
+    const Link& link() const { return link_; }
+    /// Without topics that other brokers lead; those come from the metadata.
+    LinkView view() const;
+    const GroupSync::Outcome& groups_total() const { return groups_total_; }
+    std::int64_t settings_reverted() const { return settings_reverted_; }
+
+private:
+    void make_source();
+    void arm(Duration delay);
+    void look();
+    void on_source(const Result<client::ClusterInfoPtr>& info);
+    void on_source_lost(const Error& why);
+    Result<void> check_identity(const client::ClusterInfo& info);
+    bool is_mine(const metadata::Image& image) const;
+    void pin(const std::string& cluster_id);
+    void fail(std::string reason, std::string message);
+
+    void plan(const client::ClusterInfo* source);
+    void act(const CreateMirror& action);
+    void act(const AdoptTopic& action);
+    void act(const GrowMirror& action);
+    void act(const SetStage& action);
+    void act(const Drain& action);
+    void create(const CreateMirror& action, const std::map<std::string, std::string>& settings);
+    void sync_settings();
+    void arm_groups();
+    /// Copies group offsets now; `then` runs after the round, whatever came of it.
+    void sync_groups(runtime::Task then);
+    void on_groups(const Result<GroupSync::Outcome>& outcome);
+    /// Settings of source topics that were set for them; `done` gets what could be read.
+    using Settings = std::map<std::string, std::map<std::string, std::string>>;
+    void read_settings(const std::vector<std::string>& topics,
+                       UniqueFunction<void(Result<Settings>)> done);
+    OwnCluster::Done noted(std::string what, std::string topic);
+
+    void hand_out_jobs();
+    std::vector<PullJob> jobs(const metadata::Image& image) const;
+
+    Shell& shell_;
+    Link link_;
+    std::unique_ptr<client::Cluster> source_;
+    client::ClusterInfoPtr info_;
+    LinkPhase phase_ = LinkPhase::pending;
+    std::string reason_;
+    std::string message_;
+    bool looking_ = false;
+    bool look_again_ = false;
+    runtime::TimerId timer_{};
+    Duration backoff_{};
+    Instant lost_since_{};
+    Instant settings_at_{};
+    Duration round_trip_{};
+    std::set<std::string> missing_;
+    std::set<std::string> under_way_;  ///< Topics that something is being done about.
+    std::map<std::string, HaltReason> refused_;
+    std::shared_ptr<GroupSync> groups_;
+    runtime::TimerId groups_timer_{};
+    bool groups_busy_ = false;
+    bool groups_synced_ = false;
+    std::map<std::string, std::vector<ClampedOffset>> clamped_;
+    GroupSync::Outcome groups_total_;
+    std::int64_t settings_reverted_ = 0;
+    std::map<std::string, std::string> chains_;  ///< Of source topics: clusters they came through.
+
+    /// A planned promotion of one topic.
+    struct Draining {
+        bool asking = false;
+        bool fence_answered = false;
+        bool fenced = false;
+        std::vector<Offset> ends;
+        Instant still_since{};
+    };
+    std::map<std::string, Draining> draining_;
+    void fence_source(const Drain& action);
+    void on_fence(const std::string& topic, const Result<void>& outcome);
+    void compare_ends(const Drain& action);
+    void on_source_ends(const Drain& action, const Result<std::vector<Offset>>& ends);
+    void on_own_ends(const Drain& action, const Result<std::vector<Offset>>& ends);
+    void still_draining(const std::string& topic);
+};
+
+}  // namespace millrace::mirror

@@ -1,0 +1,65 @@
+// The groups of a link: when their offsets are copied.
+#include "mirror/internal/runner.h"
+
+namespace millrace::mirror {
+
+void Runner::arm_groups() {
+    runtime::Executor& loop = *shell_.control.executor;
+    loop.cancel(groups_timer_);
+    const Duration interval =
+        std::chrono::milliseconds{std::max(100, link_.spec.groups_interval_ms)};
+    groups_timer_ = loop.after(interval, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->groups_timer_ = {};
+            self->sync_groups([] {});
+            self->arm_groups();
+        }
+    });
+}
+
+void Runner::sync_groups(runtime::Task then) {
+    const metadata::ImagePtr image = shell_.image->current();
+    if (groups_busy_ || !source_ || phase_ != LinkPhase::active ||
+        link_.spec.groups_include.empty() || !is_mine(*image)) {
+        then();
+        return;
+    }
+    std::map<std::string, std::string> mirrors;
+    for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
+        const auto source = link_.spec.source_name(local.name);
+        if (source &&
+            (local.note.stage == Stage::mirroring || local.note.stage == Stage::promoting)) {
+            mirrors[*source] = local.name;
+        }
+    }
+    if (mirrors.empty()) {
+        then();
+        return;
+    }
+    if (!groups_) {
+        groups_ = std::make_shared<GroupSync>(*source_, *shell_.own_client, *shell_.log);
+    }
+    groups_busy_ = true;
+    groups_->round(link_.spec, mark_of_link(link_.id), std::move(mirrors),
+                   [weak = weak_from_this(),
+                    then = std::move(then)](const Result<GroupSync::Outcome>& outcome) mutable {
+                       if (auto self = weak.lock()) {
+                           self->groups_busy_ = false;
+                           self->on_groups(outcome);
+                       }
+                       then();
+                   });
+}
+
+void Runner::on_groups(const Result<GroupSync::Outcome>& outcome) {
+    groups_synced_ = outcome && outcome->failed == 0;
+    if (!outcome) {
+        return;
+    }
+    clamped_ = outcome->clamped;
+    groups_total_.written += outcome->written;
+    groups_total_.skipped += outcome->skipped;
+    groups_total_.failed += outcome->failed;
+}
+
+}  // namespace millrace::mirror

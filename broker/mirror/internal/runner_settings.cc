@@ -1,0 +1,91 @@
+// The settings of mirrored topics: read at the source, held here.
+#include "mirror/internal/runner.h"
+#include "protocol/messages/describe_configs_request.h"
+#include "protocol/messages/describe_configs_response.h"
+
+namespace millrace::mirror {
+namespace {
+
+using protocol::DescribeConfigsRequest;
+using protocol::DescribeConfigsResponse;
+
+constexpr std::int8_t topic_resource = 2;
+constexpr std::int8_t set_for_the_topic = 1;
+
+}  // namespace
+
+void Runner::read_settings(const std::vector<std::string>& topics,
+                           UniqueFunction<void(Result<Settings>)> done) {
+    client::ask<DescribeConfigsRequest, DescribeConfigsResponse>(
+        source_->any(), source_->request_timeout(),
+        [topics](std::int16_t) {
+            DescribeConfigsRequest request;
+            for (const std::string& topic : topics) {
+                auto& resource = request.resources.emplace_back();
+                resource.resource_type = topic_resource;
+                resource.resource_name = topic;
+                resource.configuration_keys = std::nullopt;
+            }
+            return request;
+        },
+        [done = std::move(done)](const Result<DescribeConfigsResponse>& response,
+                                 std::int16_t) mutable {
+            if (!response) {
+                done(response.error());
+                return;
+            }
+            Settings settings;
+            for (const auto& result : response->results) {
+                if (result.error_code != 0) {
+                    continue;
+                }
+                auto& one = settings[std::string(result.resource_name)];
+                for (const auto& config : result.configs) {
+                    if (config.config_source == set_for_the_topic && config.value) {
+                        one.emplace(config.name, *config.value);
+                    }
+                }
+            }
+            done(std::move(settings));
+        });
+}
+
+void Runner::sync_settings() {
+    const Instant now = shell_.control.executor->clock().now();
+    const Duration interval = std::chrono::milliseconds{link_.spec.configs_interval_ms};
+    if (interval <= Duration{} || (settings_at_ != Instant{} && now - settings_at_ < interval)) {
+        return;
+    }
+    settings_at_ = now;
+    std::vector<std::string> names;
+    for (const LocalTopic& local : topics_of_link(*shell_.image->current(), link_.id)) {
+        const auto name = link_.spec.source_name(local.name);
+        if (local.note.stage == Stage::mirroring && name) {
+            names.push_back(*name);
+        }
+    }
+    if (names.empty()) {
+        return;
+    }
+    read_settings(names, [weak = weak_from_this()](const Result<Settings>& settings) {
+        auto self = weak.lock();
+        if (!self || !settings) {
+            return;
+        }
+        const metadata::ImagePtr image = self->shell_.image->current();
+        for (const auto& [source, wanted] : *settings) {
+            const std::string topic = self->link_.spec.mirror_name(source);
+            const auto local = local_topic(*image, topic);
+            if (!local || local->link != self->link_.id || self->under_way_.contains(topic)) {
+                continue;
+            }
+            const SettingChanges changes = setting_changes(wanted, local->settings);
+            if (!changes.empty()) {
+                self->settings_reverted_ += static_cast<std::int64_t>(changes.size());
+                self->shell_.own->set_topic(topic, changes, self->noted("settings", topic));
+            }
+        }
+    });
+}
+
+}  // namespace millrace::mirror

@@ -1,0 +1,277 @@
+#include "mirror/topics_core.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace millrace::mirror {
+namespace {
+
+struct Word {
+    Stage stage;
+    std::string_view text;
+};
+constexpr Word words[] = {{Stage::mirroring, "mirroring"}, {Stage::paused, "paused"},
+                          {Stage::halted, "halted"},       {Stage::orphaned, "orphaned"},
+                          {Stage::promoting, "promoting"}, {Stage::promoted, "promoted"}};
+
+std::set<PartitionIndex> sealed_in(std::string_view entries) {
+    std::set<PartitionIndex> sealed;
+    while (!entries.empty()) {
+        const std::size_t comma = std::min(entries.find(','), entries.size());
+        std::int32_t index = -1;
+        std::from_chars(entries.data(), entries.data() + comma, index);
+        if (index >= 0) {
+            sealed.insert(PartitionIndex{index});
+        }
+        entries.remove_prefix(std::min(comma + 1, entries.size()));
+    }
+    return sealed;
+}
+
+LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) {
+    LocalTopic local;
+    local.name = topic.name;
+    local.id = topic.id;
+    local.partitions = static_cast<std::int32_t>(topic.partitions.size());
+    const metadata::ConfigMap* configs =
+        image.configs.find({metadata::ConfigResourceType::topic, topic.name});
+    if (configs == nullptr) {
+        return local;
+    }
+    local.settings = configs->values;
+    const auto get = [&](std::string_view name) {
+        const auto found = local.settings.find(name);
+        return found == local.settings.end() ? std::string() : found->second;
+    };
+    local.link = get(topic_setting::link);
+    local.note = stage_of(get(topic_setting::state));
+    local.chain = get(topic_setting::chain);
+    local.sealed = sealed_in(get(topic_setting::promotion));
+    if (const auto id = Uuid::parse(get(topic_setting::source_topic))) {
+        local.source_topic = *id;
+    }
+    return local;
+}
+
+/// Decides about one topic that the link writes.
+class Judge {
+public:
+    Judge(const TopicWorld& world, TopicPlan& plan) : world_(world), plan_(plan) {}
+
+    void judge(const LocalTopic& local, const std::string& source_name) {
+        const LinkSpec& spec = world_.link.spec;
+        const Desired wish = spec.desired(local.name);
+        if (local.note.stage == Stage::promoted) {
+            if (wish != Desired::promoted && spec.truncate_existing) {
+                set(local, Stage::mirroring);  // failback: the own history gives way
+            }
+            return;
+        }
+        if (wish == Desired::promoted) {
+            promote(local, source_name);
+            return;
+        }
+        if (world_.source == nullptr) {
+            if (wish == Desired::paused && local.note.stage == Stage::mirroring) {
+                set(local, Stage::paused);
+            }
+            return;
+        }
+        const bool may_retry = local.note.link_version < world_.link.version;
+        if ((local.note.stage == Stage::halted || local.note.stage == Stage::orphaned) &&
+            !may_retry) {
+            return;
+        }
+        if (const auto halt = trouble_with(local, source_name)) {
+            plan_.actions.push_back(SetStage{local.name, *halt});
+            return;
+        }
+        set(local, wish == Desired::paused ? Stage::paused : Stage::mirroring);
+        grow(local, source_name);
+    }
+
+private:
+    void set(const LocalTopic& local, Stage stage) {
+        if (local.note.stage != stage) {
+            plan_.actions.push_back(SetStage{local.name, {stage, {}, 0}});
+        }
+    }
+
+    void promote(const LocalTopic& local, const std::string& source_name) {
+        if (world_.link.spec.promotion == Promotion::forced) {
+            set(local, Stage::promoted);
+        } else if (local.note.stage != Stage::promoting) {
+            set(local, Stage::promoting);
+        } else {
+            plan_.actions.push_back(Drain{local.name, source_name});
+        }
+    }
+
+    std::optional<StageNote> trouble_with(const LocalTopic& local,
+                                          const std::string& source_name) const {
+        const auto found = world_.source->topics.find(source_name);
+        const auto halted = [&](HaltReason reason) {
+            return StageNote{Stage::halted, std::string(to_string(reason)), world_.link.version};
+        };
+        if (found == world_.source->topics.end() ||
+            found->second.error == KafkaError::unknown_topic_or_partition) {
+            if (world_.missing_before.contains(source_name)) {
+                return StageNote{Stage::orphaned, {}, world_.link.version};
+            }
+            return std::nullopt;
+        }
+        const client::TopicInfo& source = found->second;
+        if (source.error == KafkaError::topic_authorization_failed) {
+            return halted(HaltReason::unauthorized);
+        }
+        if (!source.id.is_zero() && !local.source_topic.is_zero() &&
+            source.id != local.source_topic) {
+            return halted(HaltReason::topic_recreated);
+        }
+        if (source.error == KafkaError::none &&
+            static_cast<std::int32_t>(source.partitions.size()) < local.partitions) {
+            return halted(HaltReason::name_conflict);  // a mirror never has more
+        }
+        return std::nullopt;
+    }
+
+    void grow(const LocalTopic& local, const std::string& source_name) {
+        const auto found = world_.source->topics.find(source_name);
+        if (found == world_.source->topics.end() || found->second.error != KafkaError::none) {
+            return;
+        }
+        const auto wanted = static_cast<std::int32_t>(found->second.partitions.size());
+        if (wanted > local.partitions) {
+            plan_.actions.push_back(GrowMirror{local.name, wanted});
+        }
+    }
+
+    const TopicWorld& world_;
+    TopicPlan& plan_;
+};
+
+}  // namespace
+
+std::string to_text(const StageNote& note) {
+    std::string text;
+    for (const Word& word : words) {
+        if (word.stage == note.stage) {
+            text = word.text;
+        }
+    }
+    if (note.stage == Stage::halted || note.stage == Stage::orphaned) {
+        text += fmt::format(":{}@{}", note.reason, note.link_version);
+    }
+    return text;
+}
+
+StageNote stage_of(std::string_view text) {
+    StageNote note;
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    for (const Word& word : words) {
+        if (word.text == text.substr(0, colon)) {
+            note.stage = word.stage;
+        }
+    }
+    if (colon < text.size()) {
+        const std::size_t at = std::min(text.find('@', colon), text.size());
+        note.reason = text.substr(colon + 1, at - colon - 1);
+        if (at < text.size()) {
+            std::from_chars(text.data() + at + 1, text.data() + text.size(), note.link_version);
+        }
+    }
+    return note;
+}
+
+std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_view name) {
+    const metadata::Topic* topic = image.topics.find(name);
+    return topic == nullptr ? std::nullopt : std::optional(describe(image, *topic));
+}
+
+std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link) {
+    std::vector<LocalTopic> found;
+    for (const auto& entry : image.topics.by_name()) {
+        const std::string* owner = image.configs.find(
+            {metadata::ConfigResourceType::topic, entry.key}, topic_setting::link);
+        if (owner != nullptr && *owner == link) {
+            found.push_back(describe(image, *image.topics.find(entry.value)));
+        }
+    }
+    return found;
+}
+
+std::string promotion_entry(PartitionIndex partition, LeaderEpoch last, Offset end,
+                            LeaderEpoch own) {
+    return fmt::format("{}:{}:{}:{}", partition, last, end, own);
+}
+
+TopicPlan plan_topics(const TopicWorld& world) {
+    TopicPlan plan;
+    Judge judge(world, plan);
+    const LinkSpec& spec = world.link.spec;
+    for (const LocalTopic& local : topics_of_link(world.image, world.link.id)) {
+        if (const auto source = spec.source_name(local.name)) {
+            judge.judge(local, *source);
+        }
+    }
+    if (world.source == nullptr) {
+        return plan;
+    }
+    for (const auto& [name, source] : world.source->topics) {
+        if (source.is_internal || source.error != KafkaError::none || source.partitions.empty() ||
+            !spec.takes_topic(name)) {
+            continue;
+        }
+        const std::string mirror = spec.mirror_name(name);
+        const auto local = local_topic(world.image, mirror);
+        const auto count = static_cast<std::int32_t>(source.partitions.size());
+        if (!local) {
+            if (spec.desired(mirror) == Desired::mirroring) {
+                plan.actions.push_back(CreateMirror{mirror, name, source.id, count});
+            }
+        } else if (local->link.empty() && spec.truncate_existing &&
+                   spec.desired(mirror) == Desired::mirroring && local->partitions <= count) {
+            plan.actions.push_back(AdoptTopic{mirror, name, source.id});
+        } else if (local->link != world.link.id) {
+            plan.refused[mirror] = HaltReason::name_conflict;
+        }
+    }
+    return plan;
+}
+
+bool is_synced_setting(std::string_view name) {
+    constexpr std::string_view synced[] = {"cleanup.policy",
+                                           "compression.type",
+                                           "delete.retention.ms",
+                                           "max.compaction.lag.ms",
+                                           "max.message.bytes",
+                                           "message.timestamp.type",
+                                           "min.cleanable.dirty.ratio",
+                                           "min.compaction.lag.ms",
+                                           "retention.bytes",
+                                           "retention.ms",
+                                           "segment.bytes",
+                                           "segment.index.bytes",
+                                           "segment.jitter.ms",
+                                           "segment.ms"};
+    return std::find(std::begin(synced), std::end(synced), name) != std::end(synced);
+}
+
+std::map<std::string, std::optional<std::string>> setting_changes(
+    const std::map<std::string, std::string>& source, const config::Entries& local) {
+    std::map<std::string, std::optional<std::string>> changes;
+    for (const auto& [name, value] : source) {
+        const auto found = local.find(name);
+        if (is_synced_setting(name) && (found == local.end() || found->second != value)) {
+            changes[name] = value;
+        }
+    }
+    for (const auto& [name, value] : local) {
+        if (is_synced_setting(name) && !source.contains(name)) {
+            changes[name] = std::nullopt;
+        }
+    }
+    return changes;
+}
+
+}  // namespace millrace::mirror

@@ -1,0 +1,120 @@
+// mirror/topics_core.h
+//
+// Which mirror topics there shall be and in which state: a pure function of the link, of what the
+// source says it has, and of what this cluster's metadata says. Run by one broker per link at each
+// look at the source; the same input gives the same plan, and a plan that was carried out gives an
+// empty one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/cluster.h"
+#include "config/config.h"
+#include "metadata/image.h"
+#include "mirror/link.h"
+#include "mirror/partition_core.h"
+
+namespace millrace::mirror {
+
+namespace topic_setting {
+inline constexpr std::string_view link = "millrace.mirror.link";
+inline constexpr std::string_view state = "millrace.mirror.state";
+inline constexpr std::string_view chain = "millrace.mirror.source.cluster.id";
+inline constexpr std::string_view source_topic = "millrace.mirror.source.topic.id";
+inline constexpr std::string_view promotion = "millrace.mirror.promotion";
+inline constexpr std::string_view losses = "millrace.mirror.losses";
+inline constexpr std::string_view fenced = "millrace.fenced";
+}  // namespace topic_setting
+
+/// What millrace.mirror.state says.
+enum class Stage { mirroring, paused, halted, orphaned, promoting, promoted };
+
+struct StageNote {
+    Stage stage = Stage::mirroring;
+    std::string reason;             ///< Of halted.
+    std::int64_t link_version = 0;  ///< Of halted and orphaned: a later one tries again.
+    friend bool operator==(const StageNote&, const StageNote&) = default;
+};
+std::string to_text(const StageNote& note);
+StageNote stage_of(std::string_view text);
+
+/// A topic of this cluster, as far as links care.
+struct LocalTopic {
+    std::string name;
+    Uuid id;
+    std::int32_t partitions = 0;
+    std::string link;  ///< Empty: nobody's mirror.
+    StageNote note;
+    Uuid source_topic;
+    std::string chain;
+    std::set<PartitionIndex> sealed;
+    config::Entries settings;  ///< All that is set for the topic itself.
+};
+std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_view name);
+/// Every topic that this link writes, or wrote until it was promoted.
+std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link);
+
+/// The promotion record's entry of one partition, as it lies in millrace.mirror.promotion.
+std::string promotion_entry(PartitionIndex partition, LeaderEpoch last, Offset end,
+                            LeaderEpoch own);
+
+struct CreateMirror {
+    std::string topic;
+    std::string source_topic;
+    Uuid source_id;
+    std::int32_t partitions;
+    friend bool operator==(const CreateMirror&, const CreateMirror&) = default;
+};
+/// A topic that is there becomes this link's: what it has of its own gives way to the source's.
+struct AdoptTopic {
+    std::string topic;
+    std::string source_topic;
+    Uuid source_id;
+    friend bool operator==(const AdoptTopic&, const AdoptTopic&) = default;
+};
+struct GrowMirror {
+    std::string topic;
+    std::int32_t partitions;
+    friend bool operator==(const GrowMirror&, const GrowMirror&) = default;
+};
+struct SetStage {
+    std::string topic;
+    StageNote note;
+    friend bool operator==(const SetStage&, const SetStage&) = default;
+};
+/// Planned: fence the source, wait until nothing is left there, then promoted.
+struct Drain {
+    std::string topic;
+    std::string source_topic;
+    friend bool operator==(const Drain&, const Drain&) = default;
+};
+using TopicAction = std::variant<CreateMirror, AdoptTopic, GrowMirror, SetStage, Drain>;
+
+struct TopicPlan {
+    std::vector<TopicAction> actions;
+    /// Topics that can't be mirrored, with the reason; there is no mirror to note it on.
+    std::map<std::string, HaltReason> refused;
+};
+
+struct TopicWorld {
+    const Link& link;
+    const client::ClusterInfo* source;  ///< Null while it can't be reached: only wishes count.
+    const metadata::Image& image;
+    /// Topics of the link that the source did not name last time either: one look may be too early.
+    const std::set<std::string>& missing_before;
+};
+TopicPlan plan_topics(const TopicWorld& world);
+
+/// Settings that follow the source's.
+bool is_synced_setting(std::string_view name);
+/// What to set (or remove) so that the mirror's synced settings are the source's.
+std::map<std::string, std::optional<std::string>> setting_changes(
+    const std::map<std::string, std::string>& source, const config::Entries& local);
+
+}  // namespace millrace::mirror

@@ -1,0 +1,71 @@
+// Which group offsets are written on the mirror's side.
+#include "mirror/group_core.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::mirror {
+namespace {
+
+const TopicPartition orders{"orders", PartitionIndex{0}};
+const std::string mark = mark_of_link("id");
+
+GroupWorld world(Offset at_source, Offset reached) {
+    GroupWorld world;
+    world.mark = mark;
+    world.source[orders] = {at_source, LeaderEpoch{3}, ""};
+    world.reach[orders] = {Offset{10}, reached};
+    return world;
+}
+
+TEST(MirrorGroups, copies_the_sources_offset) {
+    const GroupPlan plan = plan_group(world(Offset{40}, Offset{100}));
+    ASSERT_EQ(plan.commit.size(), 1U);
+    EXPECT_EQ(plan.commit.at(orders).offset, Offset{40});
+    EXPECT_TRUE(plan.clamped.empty());
+}
+
+TEST(MirrorGroups, never_writes_beyond_what_is_mirrored_and_says_so) {
+    const GroupPlan plan = plan_group(world(Offset{140}, Offset{100}));
+    EXPECT_EQ(plan.commit.at(orders).offset, Offset{100});
+    ASSERT_EQ(plan.clamped.size(), 1U);
+    EXPECT_EQ(plan.clamped.front(), (ClampedOffset{orders, Offset{140}, Offset{100}}));
+}
+
+TEST(MirrorGroups, an_offset_below_the_mirrors_start_becomes_its_start) {
+    EXPECT_EQ(plan_group(world(Offset{5}, Offset{100})).commit.at(orders).offset, Offset{10});
+}
+
+TEST(MirrorGroups, follows_a_rewind_of_what_it_wrote_itself) {
+    GroupWorld rewound = world(Offset{20}, Offset{100});
+    rewound.here[orders] = {Offset{90}, no_leader_epoch, mark};
+    EXPECT_EQ(plan_group(rewound).commit.at(orders).offset, Offset{20});
+}
+
+TEST(MirrorGroups, leaves_a_group_alone_that_is_used_here) {
+    GroupWorld used = world(Offset{40}, Offset{100});
+    used.here[orders] = {Offset{30}, LeaderEpoch{1}, ""};
+    const GroupPlan plan = plan_group(used);
+    EXPECT_TRUE(plan.commit.empty());
+    EXPECT_EQ(plan.skipped, 1);
+}
+
+TEST(MirrorGroups, writes_nothing_once_all_is_as_at_the_source) {
+    GroupWorld same = world(Offset{40}, Offset{100});
+    same.here = plan_group(same).commit;
+    EXPECT_TRUE(plan_group(same).commit.empty());
+}
+
+TEST(MirrorGroups, keeps_the_sources_metadata_behind_its_mark) {
+    GroupWorld noted = world(Offset{40}, Offset{100});
+    noted.source[orders].metadata = "checkpoint-7";
+    EXPECT_EQ(plan_group(noted).commit.at(orders).metadata, mark + ";checkpoint-7");
+}
+
+TEST(MirrorGroups, ignores_partitions_that_are_not_mirrored) {
+    GroupWorld other = world(Offset{40}, Offset{100});
+    other.reach.clear();
+    EXPECT_TRUE(plan_group(other).commit.empty());
+}
+
+}  // namespace
+}  // namespace millrace::mirror

@@ -1,0 +1,219 @@
+// Which mirror topics there shall be, and in which state (mirror.md 10, by name).
+#include "mirror/topics_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace millrace::mirror {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr Uuid there{7, 7};
+
+struct MirrorTopics : testing::Test {
+    MirrorTopics() {
+        link.id = "link-1";
+        link.version = 3;
+        link.cluster_id = "source";
+        link.spec.name = "east";
+        link.spec.bootstrap_servers = {"east:9092"};
+        link.spec.topics_include = {"orders*"};
+        source.cluster_id = "source";
+    }
+
+    void at_source(const std::string& name, int partitions, Uuid id = there) {
+        client::TopicInfo topic;
+        topic.name = name;
+        topic.id = id;
+        for (int i = 0; i < partitions; ++i) {
+            topic.partitions.push_back(
+                {PartitionIndex{i}, KafkaError::none, BrokerId{1}, LeaderEpoch{0}});
+        }
+        source.topics[name] = topic;
+    }
+    void here(const std::string& name, int partitions, config::Entries settings) {
+        const Uuid id{1, ++ids};
+        image.topics.add(id, name);
+        for (int i = 0; i < partitions; ++i) {
+            image.topics.set_partition({id, PartitionIndex{i}},
+                                       metadata::make_ref<metadata::Partition>());
+        }
+        for (const auto& [key, value] : settings) {
+            image.configs.set({metadata::ConfigResourceType::topic, name}, key, value);
+        }
+    }
+    config::Entries mirror_in(const std::string& state) const {
+        return {{std::string(topic_setting::link), link.id},
+                {std::string(topic_setting::state), state},
+                {std::string(topic_setting::source_topic), there.to_string()}};
+    }
+    TopicPlan plan() const { return plan_topics({link, &source, image, missing}); }
+    TopicPlan plan_without_source() const { return plan_topics({link, nullptr, image, missing}); }
+
+    Link link;
+    client::ClusterInfo source;
+    metadata::Image image;
+    std::set<std::string> missing;
+    std::uint64_t ids = 0;
+};
+
+template <typename Action>
+TopicAction action(Action one) {
+    return one;
+}
+
+TEST_F(MirrorTopics, a_topic_of_the_source_gets_a_mirror) {
+    at_source("orders", 3);
+    at_source("other", 1);
+    EXPECT_THAT(plan().actions, ElementsAre(action(CreateMirror{"orders", "orders", there, 3})));
+}
+
+TEST_F(MirrorTopics, a_plan_that_was_carried_out_gives_an_empty_one) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions, IsEmpty());
+    EXPECT_THAT(plan().refused, IsEmpty());
+}
+
+TEST_F(MirrorTopics, with_a_prefix_mirrors_are_named_after_the_source) {
+    link.spec.naming = Naming::prefix;
+    link.spec.alias = "east";
+    at_source("orders", 1);
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(CreateMirror{"east.orders", "orders", there, 1})));
+}
+
+TEST_F(MirrorTopics, partitions_that_were_added_are_added_here) {
+    at_source("orders", 5);
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(GrowMirror{"orders", 5})));
+}
+
+TEST_F(MirrorTopics, fewer_partitions_at_the_source_halt) {
+    at_source("orders", 2);
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(SetStage{"orders", {Stage::halted, "NameConflict", 3}})));
+}
+
+TEST_F(MirrorTopics, a_local_topic_of_that_name_is_never_taken) {
+    at_source("orders", 3);
+    here("orders", 3, {});
+    EXPECT_THAT(plan().actions, IsEmpty());
+    EXPECT_EQ(plan().refused.at("orders"), HaltReason::name_conflict);
+}
+
+TEST_F(MirrorTopics, a_mirror_of_another_link_is_never_taken) {
+    at_source("orders", 3);
+    config::Entries settings = mirror_in("mirroring");
+    settings[std::string(topic_setting::link)] = "link-2";
+    here("orders", 3, settings);
+    EXPECT_EQ(plan().refused.at("orders"), HaltReason::name_conflict);
+}
+
+TEST_F(MirrorTopics, a_local_topic_follows_where_the_link_may_truncate) {
+    link.spec.truncate_existing = true;
+    at_source("orders", 3);
+    here("orders", 3, {});
+    EXPECT_THAT(plan().actions, ElementsAre(action(AdoptTopic{"orders", "orders", there})));
+}
+
+TEST_F(MirrorTopics, a_topic_that_was_made_anew_at_the_source_halts) {
+    at_source("orders", 3, Uuid{8, 8});
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(SetStage{"orders", {Stage::halted, "TopicRecreated", 3}})));
+}
+
+TEST_F(MirrorTopics, a_topic_that_is_gone_at_the_source_is_orphaned_at_the_second_look) {
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions, IsEmpty());
+    missing = {"orders"};
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::orphaned, "", 3}})));
+}
+
+TEST_F(MirrorTopics, what_halted_tries_again_when_the_link_was_changed) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("halted:DataGap@3"));
+    EXPECT_THAT(plan().actions, IsEmpty());
+    link.version = 4;
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {}})));
+}
+
+TEST_F(MirrorTopics, a_pause_is_noted_also_without_the_source) {
+    link.spec.state = Desired::paused;
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan_without_source().actions,
+                ElementsAre(action(SetStage{"orders", {Stage::paused, "", 0}})));
+}
+
+TEST_F(MirrorTopics, without_the_source_nothing_is_taken_for_deleted) {
+    missing = {"orders"};
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan_without_source().actions, IsEmpty());
+}
+
+TEST_F(MirrorTopics, a_planned_promotion_drains_first) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::promoting, "", 0}})));
+}
+
+TEST_F(MirrorTopics, a_promotion_under_way_asks_for_the_drain_until_it_is_done) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("promoting"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(Drain{"orders", "orders"})));
+}
+
+TEST_F(MirrorTopics, a_forced_promotion_does_not_wait_for_the_source) {
+    link.spec.state = Desired::promoted;
+    link.spec.promotion = Promotion::forced;
+    here("orders", 3, mirror_in("mirroring"));
+    EXPECT_THAT(plan_without_source().actions,
+                ElementsAre(action(SetStage{"orders", {Stage::promoted, "", 0}})));
+}
+
+TEST_F(MirrorTopics, one_topic_alone_is_promoted_by_its_override) {
+    link.spec.topic_states["orders"] = Desired::promoted;
+    link.spec.promotion = Promotion::forced;
+    at_source("orders", 1);
+    at_source("orders2", 1);
+    here("orders", 1, mirror_in("mirroring"));
+    here("orders2", 1, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::promoted, "", 0}})));
+}
+
+TEST_F(MirrorTopics, a_promoted_topic_goes_back_only_where_it_may_be_truncated) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("promoted"));
+    EXPECT_THAT(plan().actions, IsEmpty());
+    link.spec.truncate_existing = true;
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {}})));
+}
+
+TEST_F(MirrorTopics, settings_follow_the_source_and_then_stand_still) {
+    const std::map<std::string, std::string> source_has{{"retention.ms", "5"},
+                                                        {"unclean.leader.election.enable", "true"}};
+    config::Entries local{{"segment.ms", "9"}, {"min.insync.replicas", "2"}};
+    const auto changes = setting_changes(source_has, local);
+    EXPECT_EQ(changes.size(), 2U);
+    EXPECT_EQ(changes.at("retention.ms"), "5");
+    EXPECT_EQ(changes.at("segment.ms"), std::nullopt);
+    local = {{"retention.ms", "5"}, {"min.insync.replicas", "2"}};
+    EXPECT_THAT(setting_changes(source_has, local), IsEmpty());
+}
+
+TEST_F(MirrorTopics, a_stage_comes_back_from_its_text) {
+    for (const StageNote& note :
+         {StageNote{}, StageNote{Stage::halted, "DataGap", 12}, StageNote{Stage::orphaned, "", 4},
+          StageNote{Stage::promoted, "", 0}}) {
+        EXPECT_EQ(stage_of(to_text(note)), note);
+    }
+}
+
+}  // namespace
+}  // namespace millrace::mirror
