@@ -5,6 +5,7 @@
 #include "admin/server.h"
 #include "app/internal/broker_doors.h"
 #include "app/internal/edge_metrics.h"
+#include "app/internal/group_metrics.h"
 #include "config/listeners.h"
 #include "metrics/exposition.h"
 
@@ -47,8 +48,9 @@ struct Edge::Inside {
         : log(node.log()),
           view(std::move(view_in)),
           registry(options.registry),
-          doors(std::make_shared<BrokerDoors>(view, *node.control_shard().executor,
-                                              options.version)) {}
+          doors(
+              std::make_shared<BrokerDoors>(view, *node.control_shard().executor, options.version)),
+          group_metrics(*view.doors, registry) {}
 
     Result<void> start_metrics(const config::BrokerValues& values, bool given);
     Result<void> start_admin(const config::BrokerValues& values, const config::Budget& budget,
@@ -61,6 +63,7 @@ struct Edge::Inside {
     BrokerView view;
     std::shared_ptr<metrics::Registry> registry;
     std::shared_ptr<BrokerDoors> doors;
+    GroupMetrics group_metrics;
     std::atomic<bool> draining{false};
     std::unique_ptr<metrics::Exposition> exposition;
     std::unique_ptr<admin::Server> server;
