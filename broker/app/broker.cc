@@ -422,8 +422,9 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
                                            node.disk_pool(), replicas, image, topics);
     groups = std::make_unique<groups::GroupCoordinator>(
         *control.executor, *group_log, *control.random, group_settings(values), log);
-    mirrors = std::make_unique<MirrorNode>(MirrorNodeOptions{self, cluster_id, inter_broker}, node,
-                                           replicas, image, *controller);
+    mirrors = std::make_unique<MirrorNode>(
+        MirrorNodeOptions{self, cluster_id, inter_broker_listener(values)}, node, replicas, image,
+        *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };
     doors.producer_ids = producer_ids.get();

@@ -20,6 +20,7 @@
 #include "replication/peers.h"
 #include "replication/types.h"
 #include "runtime/node.h"
+#include "storage/leader_epoch_cache.h"
 
 namespace millrace::storage {
 class LogStore;
