@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "operator/app/metrics.h"
 #include "operator/brokers/client.h"
 #include "operator/kube/informer.h"
 #include "operator/kube/work_queue.h"
@@ -128,10 +129,12 @@ private:
         };
         parts.brokers = directory_;
         parts.events = events_.get();
+        parts.meter = options_.metrics;
         parts.may_write = [this] { return leads(); };
         parts.clock = &clock_;
         parts.around = options_.around;
         parts.reads_nodes = options_.reads_nodes;
+        parts.parallel_writes = 8;
         parts.log = options_.log;
         return parts;
     }
@@ -201,8 +204,10 @@ private:
         const bool is_cluster = key.starts_with(cluster_lane);
         const ObjectKey object = parse_key(
             std::string_view(key).substr((is_cluster ? cluster_lane : topic_lane).size()));
+        const Instant began = clock_.now();
         const auto outcome = is_cluster ? cluster_reconciler_->reconcile(object)
                                         : topic_reconciler_->reconcile(object);
+        count(is_cluster ? "cluster" : "topics", outcome.has_value(), clock_.now() - began);
         if (outcome) {
             queue_.done(key, *outcome);
             return;
@@ -219,6 +224,15 @@ private:
                    field("reason", outcome.error().to_string()));
         }
         queue_.failed(key);
+    }
+
+    void count(const char* lane, bool fine, Duration took) {
+        if (options_.metrics != nullptr) {
+            options_.metrics->add(MetricId::reconciles,
+                                  {{"lane", lane}, {"outcome", fine ? "ok" : "failed"}}, 1);
+            options_.metrics->add(MetricId::reconcile_seconds, {{"lane", lane}},
+                                  std::chrono::duration<double>(took).count());
+        }
     }
 
     const runtime::SystemClock clock_;

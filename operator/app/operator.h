@@ -27,6 +27,7 @@ struct OperatorOptions {
     kube::ElectionOptions election;
     /// Called once, on a thread of the operator's, when another one took over: end the process.
     std::function<void()> on_lost;
+    class Metrics* metrics = nullptr;  ///< Outlives the operator; null: nothing is counted.
     Logger log;
 };
 

@@ -6,11 +6,13 @@
 #include <cstdlib>
 #include <ctime>
 #include <fmt/core.h>
+#include <map>
 #include <memory>
 #include <string>
 #include <unistd.h>
 
 #include "operator/app/local_mode.h"
+#include "operator/app/metrics.h"
 #include "operator/app/operator.h"
 #include "operator/app/options.h"
 #include "operator/kube/client.h"
@@ -138,6 +140,31 @@ private:
     bool greets_;
 };
 
+Shown what_to_show(Operator& one, Metrics& metrics) {
+    Shown shown;
+    shown.healthy = [&one] { return one.silence() < longest_silence; };
+    shown.ready = [&one] { return one.synced(); };
+    shown.metrics = [&one, &metrics] {
+        std::map<std::string, double> phases;
+        if (one.synced()) {
+            for (const kube::ObjectPtr& cluster : one.clusters()) {
+                ++phases[(*cluster)["status"]["phase"].text_or("Unknown")];
+            }
+        }
+        std::vector<std::pair<Metrics::Labels, double>> by_phase;
+        for (const auto& [phase, count] : phases) {
+            by_phase.push_back({{{"phase", phase}}, count});
+        }
+        metrics.set(MetricId::clusters, std::move(by_phase));
+        metrics.set(MetricId::queue_length, {{{}, static_cast<double>(one.waiting())}});
+        metrics.set(MetricId::leader, {{{}, one.leads() ? 1.0 : 0.0}});
+        metrics.set(MetricId::watch_silence,
+                    {{{}, std::chrono::duration<double>(one.silence()).count()}});
+        return metrics.to_text();
+    };
+    return shown;
+}
+
 int run(const CommandLine& line, const sigset_t& stops) {
     const Logger log(std::make_shared<runtime::DescriptorLogSink>(), level_of(line.log_level));
     std::unique_ptr<local::LocalCluster> local;
@@ -173,7 +200,17 @@ int run(const CommandLine& line, const sigset_t& stops) {
     }
     std::atomic<bool> lost = false;
     options.on_lost = [&lost] { lost = true; };
+    Metrics metrics;
+    options.metrics = &metrics;
     auto one = Operator::start(*api, std::move(options));
+    std::unique_ptr<HealthDoor> door;
+    if (!line.metrics_listener.empty()) {
+        auto opened = HealthDoor::open(line.metrics_listener, what_to_show(*one, metrics));
+        if (!opened) {
+            return complain(opened.error());
+        }
+        door = *std::move(opened);
+    }
     std::vector<kube::Json> applied;
     if (!line.manifests.empty()) {
         auto result = apply_manifests(line.manifests, where.kubeconfig, log);
@@ -183,6 +220,7 @@ int run(const CommandLine& line, const sigset_t& stops) {
         applied = *std::move(result);
     }
     const int status = Vigil(*one, applied, where.kubeconfig, !applied.empty()).keep(stops, lost);
+    door.reset();
     one.reset();
     if (local) {
         local->stop(std::chrono::seconds(30));

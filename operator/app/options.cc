@@ -22,6 +22,7 @@ const char* const usage =
     "  --image IMAGE        the brokers' image; {version} becomes the cluster's version\n"
     "  --cluster-domain D   Kubernetes' DNS domain (cluster.local)\n"
     "  --identity NAME      who we are in the election (the host's name)\n"
+    "  --metrics-listener A serve /metrics, /healthz and /readyz at host:port\n"
     "  --once --dry-run     print what would be done, change nothing, end\n"
     "  --log-level LEVEL    debug, info, warn or error (info)\n"
     "  --version, --help\n";
@@ -45,12 +46,14 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
         {"--once", &line.once},         {"--dry-run", &line.dry_run},
         {"--help", &line.help},         {"--version", &line.version},
         {"--nodes", &line.reads_nodes}, {"--all-namespaces", &line.all_spaces}};
-    const std::map<std::string, std::string*> texts = {{"--context", &line.context},
-                                                       {"--image", &line.image},
-                                                       {"--cluster-domain", &line.cluster_domain},
-                                                       {"--namespace", &line.space},
-                                                       {"--log-level", &line.log_level},
-                                                       {"--identity", &line.identity}};
+    const std::map<std::string, std::string*> texts = {
+        {"--context", &line.context},
+        {"--image", &line.image},
+        {"--cluster-domain", &line.cluster_domain},
+        {"--namespace", &line.space},
+        {"--log-level", &line.log_level},
+        {"--identity", &line.identity},
+        {"--metrics-listener", &line.metrics_listener}};
     const std::map<std::string, std::filesystem::path*> paths = {
         {"--local", &line.local}, {"--broker", &line.broker}, {"--kubeconfig", &line.kubeconfig}};
     for (int i = 1; i < argc; ++i) {

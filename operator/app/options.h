@@ -30,6 +30,7 @@ struct CommandLine {
     bool reads_nodes = false;
     std::string log_level = "info";
     std::string identity;
+    std::string metrics_listener;  ///< "host:port"; empty: none.
 };
 
 Result<CommandLine> parse_command_line(int argc, char** argv);

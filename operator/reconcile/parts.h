@@ -39,6 +39,7 @@ struct Parts {
     const Clock* clock = nullptr;
     render::Surroundings around;
     bool reads_nodes = false;
+    int parallel_writes = 1;  ///< Of many objects' statuses.
     Logger log;
 };
 

@@ -1,6 +1,9 @@
 #include "operator/reconcile/topic_reconciler.h"
 
 #include <algorithm>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 namespace millrace::reconcile {
 
@@ -206,10 +209,40 @@ Result<void> TopicReconciler::write(const TopicPlan& plan) {
             return written.error();
         }
     }
-    for (const auto& [key, status] : plan.statuses) {
-        MR_TRY_VOID(write_status(key, status));
+    return write_statuses(plan);
+}
+
+/// A thousand statuses one after the other would take as many round trips.
+Result<void> TopicReconciler::write_statuses(const TopicPlan& plan) {
+    std::mutex mutex;
+    auto next = plan.statuses.begin();
+    Result<void> first_failure;
+    const auto work = [&] {
+        for (;;) {
+            std::unique_lock lock(mutex);
+            if (next == plan.statuses.end() || !first_failure) {
+                return;
+            }
+            const auto& [key, status] = *next++;
+            lock.unlock();
+            const Result<void> written = write_status(key, status);
+            lock.lock();
+            if (!written && first_failure) {
+                first_failure = written;
+            }
+        }
+    };
+    const auto wanted = std::min<std::size_t>(static_cast<std::size_t>(parts_.parallel_writes),
+                                              plan.statuses.size() / 4);
+    std::vector<std::thread> helpers;
+    for (std::size_t i = 1; i < wanted; ++i) {
+        helpers.emplace_back(work);
     }
-    return {};
+    work();
+    for (std::thread& helper : helpers) {
+        helper.join();
+    }
+    return first_failure;
 }
 
 Result<void> TopicReconciler::write_status(const ObjectKey& key, const api::TopicStatus& status) {

@@ -25,6 +25,7 @@ private:
     void change_replicas(const planner::TopicPlan& plan, planner::TopicWorld& world,
                          brokers::Admin& admin);
     Result<void> write(const planner::TopicPlan& plan);
+    Result<void> write_statuses(const planner::TopicPlan& plan);
     Result<void> write_status(const kube::ObjectKey& key, const api::TopicStatus& status);
 
     const Parts parts_;

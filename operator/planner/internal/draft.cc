@@ -40,10 +40,9 @@ std::string cluster_id_of(const World& world) {
                : world.cluster.status.cluster_id;
 }
 
+/// What the quorum was made with, as its disks say. Brokers are only asked where no disk knows: one
+/// that has just started may not know all of them yet.
 std::vector<int> fixed_voters(const World& world) {
-    if (world.brokers && !world.brokers->voters.empty()) {
-        return world.brokers->voters;
-    }
     for (const ObjectPtr& claim : world.claims) {
         const std::string& voters =
             (*claim)["metadata"]["annotations"][render::annotation::voters].text();
@@ -51,8 +50,11 @@ std::vector<int> fixed_voters(const World& world) {
             return parse_ids(voters);
         }
     }
-    return world.cluster.status.controllers ? world.cluster.status.controllers->voters
-                                            : std::vector<int>{};
+    const auto& status = world.cluster.status.controllers;
+    if (status && !status->voters.empty()) {
+        return {status->voters.begin(), status->voters.end()};
+    }
+    return world.brokers ? world.brokers->voters : std::vector<int>{};
 }
 
 Known known_brokers(const World& world) {

@@ -136,8 +136,8 @@ std::string refusal_of_leaving(const Draft& draft, const std::vector<int>& leavi
 }
 
 /// Its replicas are gone, as the metadata shows: pod, registration and disk go, in this order, each
-/// after a fresh look.
-void let_go(Draft& draft, int id) {
+/// after a fresh look. False: there is nothing to do for it now, the next one may go.
+bool let_go(Draft& draft, int id) {
     const auto pod = draft.pods.find(id);
     if (pod != draft.pods.end()) {
         if (!pod->second.going) {
@@ -145,17 +145,17 @@ void let_go(Draft& draft, int id) {
                       fmt::format("broker {} leaves and holds no replica", id), true);
         }
         draft.waits[id] = "its pod is ending";
-        return;
+        return true;
     }
     if (draft.broker(id) != nullptr) {
         if (!is_offered(draft, "UnregisterBroker")) {
             draft.waits[id] = "brokers of this version can't forget it; it stays registered";
-            return;
+            return false;
         }
         draft.act(Lane::scale, Unregister{id}, "BrokerUnregistered",
                   fmt::format("broker {} has left", id), true);
         draft.waits[id] = "it is being unregistered";
-        return;
+        return true;
     }
     const bool discard =
         draft.world.cluster.spec.storage &&
@@ -168,7 +168,7 @@ void let_go(Draft& draft, int id) {
         if (discard) {
             draft.act(Lane::scale, draft.removal(kube::claims, *claim), "VolumeDeleted",
                       fmt::format("broker {} has left; whenScaled says Delete", id), true);
-            return;  // One disk at a time.
+            return true;  // One disk at a time.
         }
         Json kept = Json::object({{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}});
         kept["metadata"] = Json::object({{"name", (*claim)["metadata"]["name"]},
@@ -181,6 +181,7 @@ void let_go(Draft& draft, int id) {
         draft.act(Lane::scale, Apply{kube::claims, std::move(kept)}, "VolumeKept",
                   fmt::format("broker {} has left; its disk is kept (whenScaled: Retain)", id));
     }
+    return true;
 }
 
 void plan_leaving(Draft& draft) {
@@ -231,8 +232,7 @@ void plan_leaving(Draft& draft) {
     }
     for (const int id : leaving) {
         const brokers::BrokerFacts* facts = draft.broker(id);
-        if (facts == nullptr || facts->replicas == 0) {
-            let_go(draft, id);
+        if ((facts == nullptr || facts->replicas == 0) && let_go(draft, id)) {
             return;  // One broker at a time.
         }
     }
