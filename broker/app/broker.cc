@@ -568,11 +568,6 @@ void Broker::Inside::start_on_control() {
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);
         keeper->set(config->broker());
-        keeper->on_all_failed([this](Error why) {
-            if (on_halt) {
-                on_halt(std::move(why));
-            }
-        });
         recover_logs(
             [this](std::vector<Uuid> recovered) { lifecycle->start(std::move(recovered)); });
     }

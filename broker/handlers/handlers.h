@@ -7,8 +7,6 @@
 #include "handlers/doors.h"
 
 namespace millrace::protocol {
-struct AlterReplicaLogDirsRequest;
-struct AlterReplicaLogDirsResponse;
 struct ApiVersionsRequest;
 struct ApiVersionsResponse;
 struct DeleteRecordsRequest;
@@ -48,7 +46,6 @@ namespace millrace::handlers {
 #define MR_HANDLER(function, Api) \
     void function(const Doors& doors, Call<protocol::Api##Request, protocol::Api##Response> call)
 
-MR_HANDLER(alter_replica_log_dirs, AlterReplicaLogDirs);
 MR_HANDLER(delete_records, DeleteRecords);
 MR_HANDLER(describe_cluster, DescribeCluster);
 MR_HANDLER(describe_configs, DescribeConfigs);

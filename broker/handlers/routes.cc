@@ -14,8 +14,6 @@
 #include "protocol/messages/alter_partition_reassignments_request.h"
 #include "protocol/messages/alter_partition_reassignments_response.h"
 #include "protocol/messages/alter_partition_request.h"
-#include "protocol/messages/alter_replica_log_dirs_request.h"
-#include "protocol/messages/alter_replica_log_dirs_response.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
 #include "protocol/messages/assign_replicas_to_dirs_request.h"
@@ -183,7 +181,8 @@ void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::siz
                 }
                 Buffer bytes = begin_response(asked);
                 bytes.insert(bytes.end(), answer->begin(), answer->end());
-                std::get<2>(*held).send(about(asked, net::Response{.bytes = std::move(bytes)}));
+                std::get<2>(*held).send(
+                    handlers::about(asked, net::Response{.bytes = std::move(bytes)}));
             });
     });
 }
@@ -239,8 +238,6 @@ std::vector<Route> broker_routes() {
         route_to<DeleteRecordsRequest, DeleteRecordsResponse, delete_records>(),
         route_to<DescribeClusterRequest, DescribeClusterResponse, describe_cluster>(),
         route_to<DescribeConfigsRequest, DescribeConfigsResponse, describe_configs>(),
-        route_to<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
-                 alter_replica_log_dirs>(),
         route_to<DescribeLogDirsRequest, DescribeLogDirsResponse, describe_log_dirs>(),
         route_to<DescribeProducersRequest, DescribeProducersResponse, describe_producers>(),
         route_to<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,

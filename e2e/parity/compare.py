@@ -65,7 +65,8 @@ def named(value, names, field=""):
     if isinstance(value, dict):
         return {k: named(v, names, k) for k, v in value.items()}
     if isinstance(value, list):
-        return [named(v, names, field) for v in value]
+        items = [named(v, names, field) for v in value]
+        return items if field in ORDERED else sorted(items, key=repr)
     if field in SYMBOLS:
         return names.of(SYMBOLS[field], value)
     if isinstance(value, uuid.UUID):

@@ -34,7 +34,6 @@ SETTINGS = {
     "group.max.size": "8",
     # Assign at once: when Kafka gathers changes, what a member is told first is a matter of milliseconds.
     "group.consumer.assignment.interval.ms": "0",
-    "group.consumer.assignor.offload.enable": "false",
     "message.max.bytes": "100000",
     "auto.create.topics.enable": "true",
 }

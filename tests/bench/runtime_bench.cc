@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "runtime/real/internal/system.h"
 #include "runtime/real/internal/timing_wheel.h"
 #include "runtime/real/real_node.h"
 #include "tests/support/wait_for.h"

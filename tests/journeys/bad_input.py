@@ -152,9 +152,9 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, wanted + 200) if hard != r
 before = rss_mib()
 crowd = []
 for _ in range(wanted):
-    crowd.append(dial())
-for peer in crowd:
+    peer = dial()
     peer.sendall(frame(header(API_VERSIONS, 0)))
+    crowd.append(peer)
 answered = 0
 for peer in crowd:
     (size,) = struct.unpack(">i", exactly(peer, 4))

@@ -7,7 +7,7 @@ at=127.0.0.1:$port
 start one "log.dirs=$dir/data" "listeners=PLAINTEXT://$at,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER \
   offsets.topic.replication.factor=1 offsets.topic.num.partitions=2 millrace.metrics.listener= millrace.admin.listener= \
   millrace.connection.first.request.timeout.ms=2000 millrace.connection.stalled.request.timeout.ms=2000 \
-  socket.request.max.bytes=1048576
+  socket.request.max.bytes=1048576 message.max.bytes=1000000
 until_true 20 answers "$at"
 echo first | timeout 20 kcat -b "$at" -t calm -P
 timeout 100 python3 "$(dirname "$0")/bad_input.py" "$port" "${pids[one]}" || fail "see above"

@@ -107,9 +107,6 @@ void StorageKeeper::look_for_failures() {
     for (std::size_t i = 0; i < replicas_.size(); ++i) {
         replicas_.on_shard(i, [](replication::ShardReplicas& shard) { shard.directory_failed(); });
     }
-    if (failed == all.size() && all_failed_) {
-        std::exchange(all_failed_, {})(*all.front()->failure());
-    }
 }
 
 void StorageKeeper::on_metadata_current() {

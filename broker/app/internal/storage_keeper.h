@@ -30,8 +30,6 @@ public:
         return checkpoints_.write_last(marks);
     }
     const replication::Cleaner& cleaner() const { return cleaner_; }
-    /// Runs once, when the last directory has failed.
-    void on_all_failed(UniqueFunction<void(Error)> then) { all_failed_ = std::move(then); }
 
 private:
     void check_space();
@@ -48,7 +46,6 @@ private:
     bool checking_space_ = false;
     bool is_current_ = false;
     std::size_t failed_known_ = 0;
-    UniqueFunction<void(Error)> all_failed_;
 };
 
 }  // namespace millrace::app

@@ -10,6 +10,7 @@
 #include "protocol/messages/offset_for_leader_epoch_request.h"
 #include "protocol/messages/offset_for_leader_epoch_response.h"
 #include "record/batch_view.h"
+#include "storage/partition_log.h"
 
 namespace millrace::mirror {
 namespace {

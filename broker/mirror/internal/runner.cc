@@ -302,31 +302,60 @@ void Runner::act(const CreateMirror& action) {
 
 void Runner::create(const CreateMirror& action,
                     const std::map<std::string, std::string>& settings) {
-    std::string chain = link_.cluster_id;
-    if (const auto came = settings.find(std::string(topic_setting::chain));
-        came != settings.end()) {
-        chain += ";" + came->second;
-    }
-    if (chain.find(shell_.options.cluster_id) != std::string::npos) {
+    const auto chain = chain_of(settings);
+    if (!chain) {
         refused_[action.topic] = HaltReason::provenance_loop;
         return;
     }
     SettingChanges changes = setting_changes(settings, {});
     changes[std::string(topic_setting::link)] = link_.id;
     changes[std::string(topic_setting::state)] = to_text({});
-    changes[std::string(topic_setting::chain)] = chain;
+    changes[std::string(topic_setting::chain)] = *chain;
     changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
     shell_.own->create_topic(action.topic, action.partitions, shell_.options.replication_factor,
                              changes, noted("created", action.topic));
 }
 
 void Runner::act(const AdoptTopic& action) {
-    SettingChanges changes;
-    changes[std::string(topic_setting::link)] = link_.id;
-    changes[std::string(topic_setting::state)] = to_text({});
-    changes[std::string(topic_setting::chain)] = link_.cluster_id;
-    changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
-    shell_.own->set_topic(action.topic, changes, noted("adopted", action.topic));
+    under_way_.insert(action.topic);
+    read_settings({action.source_topic}, [weak = weak_from_this(),
+                                          action](const Result<Settings>& settings) {
+        auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        self->under_way_.erase(action.topic);
+        if (!settings || !settings->contains(action.source_topic)) {
+            return;
+        }
+        const auto chain = self->chain_of(settings->at(action.source_topic));
+        if (!chain) {
+            self->refused_[action.topic] = HaltReason::provenance_loop;
+            return;
+        }
+        SettingChanges changes;
+        changes[std::string(topic_setting::link)] = self->link_.id;
+        changes[std::string(topic_setting::state)] = to_text({});
+        changes[std::string(topic_setting::chain)] = *chain;
+        changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
+        self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
+    });
+}
+
+/// The clusters that the source's topic came through, itself first; none if it comes from us and
+/// still follows us.
+std::optional<std::string> Runner::chain_of(
+    const std::map<std::string, std::string>& settings) const {
+    const auto get = [&](std::string_view name) {
+        const auto found = settings.find(std::string(name));
+        return found == settings.end() ? std::string() : found->second;
+    };
+    const std::string came = get(topic_setting::chain);
+    const bool is_ours = came.find(shell_.options.cluster_id) != std::string::npos;
+    if (is_ours && stage_of(get(topic_setting::state)).stage != Stage::promoted) {
+        return std::nullopt;
+    }
+    return came.empty() || is_ours ? link_.cluster_id : link_.cluster_id + ";" + came;
 }
 
 void Runner::act(const GrowMirror& action) {
@@ -336,8 +365,17 @@ void Runner::act(const GrowMirror& action) {
 void Runner::act(const SetStage& action) {
     SettingChanges changes;
     changes[std::string(topic_setting::state)] = to_text(action.note);
-    if (action.note.stage != Stage::promoted) {
+    if (action.note.stage == Stage::promoted) {
+        // Who was fenced when the other side took over is not any more.
+        changes[std::string(topic_setting::fenced)] = std::nullopt;
+    } else {
         changes[std::string(topic_setting::promotion)] = std::nullopt;
+    }
+    const auto local = local_topic(*shell_.image->current(), action.topic);
+    const auto source = link_.spec.source_name(action.topic);
+    if (local && source && source_ && local->note.stage == Stage::promoting &&
+        action.note.stage != Stage::promoted) {
+        set_fence(*source, std::nullopt, [](const Result<void>&) {});  // the promotion is off
     }
     shell_.own->set_topic(action.topic, changes, noted(to_text(action.note), action.topic));
 }
@@ -366,41 +404,48 @@ void Runner::still_draining(const std::string& topic) {
 }
 
 void Runner::fence_source(const Drain& action) {
+    set_fence(action.source_topic, "true",
+              [weak = weak_from_this(), topic = action.topic](const Result<void>& outcome) {
+                  if (auto self = weak.lock()) {
+                      self->on_fence(topic, outcome);
+                  }
+              });
+}
+
+/// Code::unsupported: the source understood, and has no such thing.
+void Runner::set_fence(const std::string& source_topic, std::optional<std::string> value,
+                       OwnCluster::Done done) {
     using protocol::IncrementalAlterConfigsRequest;
     using protocol::IncrementalAlterConfigsResponse;
     client::ask<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
         source_->any(), source_->request_timeout(),
-        [topic = action.source_topic](std::int16_t) {
+        [source_topic, value = std::move(value)](std::int16_t) {
             IncrementalAlterConfigsRequest request;
             auto& to = request.resources.emplace_back();
             to.resource_type = 2;
-            to.resource_name = topic;
-            to.configs.push_back(
-                {.name = topic_setting::fenced, .config_operation = 0, .value = "true"});
+            to.resource_name = source_topic;
+            auto& fence = to.configs.emplace_back();
+            fence.name = topic_setting::fenced;
+            fence.config_operation = value ? std::int8_t{0} : std::int8_t{1};
+            fence.value = value ? std::optional<std::string_view>(*value) : std::nullopt;
             return request;
         },
-        [weak = weak_from_this(), topic = action.topic](
-            const Result<IncrementalAlterConfigsResponse>& response, std::int16_t) {
-            auto self = weak.lock();
-            if (!self) {
+        [done = std::move(done)](const Result<IncrementalAlterConfigsResponse>& response,
+                                 std::int16_t) mutable {
+            if (!response || response->responses.empty()) {
+                done(response ? Error(Code::unavailable, "no answer about the fence")
+                              : response.error());
                 return;
             }
-            if (!response) {
-                self->still_draining(topic);
-                return;
-            }
-            const auto code = response->responses.empty()
-                                  ? code_of(KafkaError::unknown_server_error)
-                                  : response->responses.front().error_code;
-            self->on_fence(topic, code == 0 ? Result<void>{}
-                                            : Error::make(Code::unsupported, "{}",
-                                                          static_cast<KafkaError>(code)));
+            const auto error = static_cast<KafkaError>(response->responses.front().error_code);
+            done(error == KafkaError::none ? Result<void>{}
+                                           : Error::make(Code::unsupported, "{}", error));
         });
 }
 
 void Runner::on_fence(const std::string& topic, const Result<void>& outcome) {
     const auto found = draining_.find(topic);
-    if (found != draining_.end()) {
+    if (found != draining_.end() && (outcome || outcome.error().code() == Code::unsupported)) {
         found->second.fence_answered = true;
         found->second.fenced = outcome.has_value();
         MR_LOG(*shell_.log, info, "mirror.source_fenced", field("topic", topic),

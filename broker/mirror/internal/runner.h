@@ -66,6 +66,7 @@ private:
     void act(const GrowMirror& action);
     void act(const SetStage& action);
     void act(const Drain& action);
+    std::optional<std::string> chain_of(const std::map<std::string, std::string>& settings) const;
     void create(const CreateMirror& action, const std::map<std::string, std::string>& settings);
     void sync_settings();
     void arm_groups();
@@ -105,7 +106,6 @@ private:
     std::map<std::string, std::vector<ClampedOffset>> clamped_;
     GroupSync::Outcome groups_total_;
     std::int64_t settings_reverted_ = 0;
-    std::map<std::string, std::string> chains_;  ///< Of source topics: clusters they came through.
 
     /// A planned promotion of one topic.
     struct Draining {
@@ -116,6 +116,8 @@ private:
         Instant still_since{};
     };
     std::map<std::string, Draining> draining_;
+    void set_fence(const std::string& source_topic, std::optional<std::string> value,
+                   OwnCluster::Done done);
     void fence_source(const Drain& action);
     void on_fence(const std::string& topic, const Result<void>& outcome);
     void compare_ends(const Drain& action);

@@ -100,8 +100,12 @@ void Partition::raise_epoch(LeaderEpoch to) {
     if (!leader_ || state_.leader_epoch >= to) {
         return;
     }
-    IsrProposer::Proposal proposal{state_.id, state_.leader_epoch, state_.partition_epoch,
-                                   state_.isr, to};
+    IsrProposer::Proposal proposal;
+    proposal.id = state_.id;
+    proposal.leader_epoch = state_.leader_epoch;
+    proposal.partition_epoch = state_.partition_epoch;
+    proposal.isr = state_.isr;
+    proposal.raise_to = to;
     // Refused or lost: whoever wanted it asks again.
     shell_.proposer->propose(std::move(proposal), [](KafkaError) {});
 }

@@ -111,10 +111,14 @@ def timestamps_are_checked(side, version):
     side.note("append time is told", part["LogAppendTimeMs"] > 1_600_000_000_000)
 
 
+def new_producer(side):
+    return side.until("InitProducerId", {"TransactionalId": None, "TransactionTimeoutMs": 1000}, lambda a: a["ErrorCode"] == 0)["ProducerId"]
+
+
 @case("Produce", trap=29)
 def sequences_of_an_idempotent_producer(side, version):
     name = side.topic()
-    producer = side.tell("InitProducerId", {"TransactionalId": None, "TransactionTimeoutMs": 1000})["ProducerId"]
+    producer = new_producer(side)
 
     def step(label, sequence, count=1, epoch=0, producer=producer):
         put(side, label, version, name, batch([b"v"] * count, producer=producer, epoch=epoch, sequence=sequence))
@@ -139,7 +143,7 @@ def sequences_of_an_idempotent_producer(side, version):
 @case("Produce", "top", trap=29)
 def sequences_wrap(side, version):
     name = side.topic()
-    producer = side.tell("InitProducerId", {"TransactionalId": None, "TransactionTimeoutMs": 1000})["ProducerId"]
+    producer = new_producer(side)
     last = 2**31 - 1
     put(side, "unknown producer near the end", version, name, batch([b"v"] * 2, producer=producer, epoch=0, sequence=last - 1))
     put(side, "wrapped", version, name, batch(producer=producer, epoch=0, sequence=0))
@@ -361,6 +365,7 @@ def deletes_records(side, version):
 
 @case("InitProducerId")
 def gives_producer_ids(side, version):
+    new_producer(side)  # the first may find the broker without a block of ids
     first = side.ask("without transactional id", "InitProducerId", version, {"TransactionalId": None, "TransactionTimeoutMs": 1000})
     second = side.tell("InitProducerId", {"TransactionalId": None, "TransactionTimeoutMs": 1000}, version)
     side.note("ids differ", first.get("ProducerId") != second.get("ProducerId"))
@@ -379,7 +384,7 @@ def gives_producer_ids(side, version):
 @case("DescribeProducers")
 def describes_producers(side, version):
     name = side.topic(partitions=2)
-    producer = side.tell("InitProducerId", {"TransactionalId": None, "TransactionTimeoutMs": 1000})["ProducerId"]
+    producer = new_producer(side)
     side.produce(name, batch([b"a", b"b"], producer=producer, epoch=0, sequence=0))
     side.produce(name, batch([b"c"], producer=producer, epoch=0, sequence=2))
     answer = side.tell("DescribeProducers", {"Topics": [{"Name": name, "PartitionIndexes": [0, 1, 5]}]}, version)
