@@ -87,8 +87,13 @@ std::vector<Described> BrokerConfig::describe_cluster_default() const {
 }
 std::vector<Described> BrokerConfig::describe_topic(const Entries& overrides) const {
     const TopicValues values = topic(overrides);
-    return describe_entity(state_->layers(), Scope::topic, ConfigSource::topic, overrides,
-                           [&](std::size_t row) { return values.at(row); });
+    std::vector<Described> all =
+        describe_entity(state_->layers(), Scope::topic, ConfigSource::topic, overrides,
+                        [&](std::size_t row) { return values.at(row); });
+    // Every topic setting of Kafka has a value, and clients write back what they read: a null of
+    // ours (what only a mirror link sets) would be refused to them.
+    std::erase_if(all, [](const Described& one) { return !one.value && !one.sensitive; });
+    return all;
 }
 std::vector<Described> BrokerConfig::describe_group(const Entries& overrides) const {
     const GroupValues values = group(overrides);

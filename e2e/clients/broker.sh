@@ -44,7 +44,7 @@ case $verb in
     for n in $(seq "$nodes"); do
       printf '%s\n' "node.id=$n" process.roles=broker,controller "log.dirs=$state/node$n.data" \
         "listeners=PLAINTEXT://127.0.0.1:$(port_of "$n"),CONTROLLER://127.0.0.1:$((base + 9 + n))" \
-        controller.listener.names=CONTROLLER "controller.quorum.voters=$voters" cluster.id=ClientsEndToEnd000001 \
+        "advertised.listeners=PLAINTEXT://127.0.0.1:$(port_of "$n")" controller.listener.names=CONTROLLER "controller.quorum.voters=$voters" cluster.id=ClientsEndToEnd000001 \
         "offsets.topic.replication.factor=$copies" "default.replication.factor=$copies" offsets.topic.num.partitions=4 \
         "min.insync.replicas=$((copies < 3 ? 1 : 2))" "millrace.metrics.listener=127.0.0.1:$((base + 19 + n))" \
         millrace.admin.listener= "$@" >"$state/node$n.settings"

@@ -69,7 +69,7 @@ report() { # CLIENT ok|FAILED|n/a CHECK WORDS
 }
 
 run_client() {
-  local client=$1 dir=$work/$1 asked status=0 result check words seen=" "
+  local client=$1 dir=$work/$1 own_settings asked status=0 result check words seen=" "
   mkdir -p "$dir"
   if ! timeout 1500 "$here/$client/client.sh" prepare >"$dir/prepare.log" 2>&1; then
     report "$client" FAILED prepare "$(tail -n 2 "$dir/prepare.log" | tr '\n' ' ')"
@@ -78,9 +78,12 @@ run_client() {
   export MILLRACE_E2E_STATE=$dir/brokers
   export BOOTSTRAP=127.0.0.1:$port
   for n in $(seq 2 "$nodes"); do BOOTSTRAP+=,127.0.0.1:$((port + n - 1)); done
+  own_settings=()
+  if [ -f "$here/$client/broker.settings" ]; then mapfile -t own_settings < <(grep -v '^#' "$here/$client/broker.settings"); fi
   if ! "$MILLRACE_CTL" up "$port" "$nodes" num.partitions=4 group.initial.rebalance.delay.ms=0 \
       group.consumer.min.session.timeout.ms=1000 group.consumer.session.timeout.ms=6000 \
-      group.consumer.min.heartbeat.interval.ms=200 group.consumer.heartbeat.interval.ms=500 2>"$dir/up.log"; then
+      group.consumer.min.heartbeat.interval.ms=200 group.consumer.heartbeat.interval.ms=500 \
+      "${own_settings[@]}" 2>"$dir/up.log"; then
     report "$client" FAILED broker-start "$(cat "$dir/up.log")"
     return
   fi

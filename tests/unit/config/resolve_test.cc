@@ -1,4 +1,5 @@
 // Which of several places a value comes from, and which changes are taken.
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -85,6 +86,17 @@ TEST(BrokerConfig, hands_durability_from_the_broker_to_its_topics) {
     EXPECT_EQ(
         config.topic({{"millrace.durability", "synced"}}).get(topic_option::millrace_durability),
         "synced");
+}
+
+// librdkafka writes every described topic setting back, and knows no null.
+TEST(BrokerConfig, describes_no_topic_setting_without_a_value) {
+    for (const Described& one : config_of({}).describe_topic({})) {
+        EXPECT_TRUE(one.value.has_value()) << one.name;
+    }
+    const auto mirrored = config_of({}).describe_topic({{"millrace.mirror.link", "west"}});
+    EXPECT_TRUE(std::any_of(mirrored.begin(), mirrored.end(), [](const Described& one) {
+        return one.name == "millrace.mirror.link" && one.value == "west";
+    }));
 }
 
 TEST(BrokerConfig, describes_no_secret) {
