@@ -122,7 +122,11 @@ Draft::Draft(const World& the_world)
         standing.up =
             ready &&
             (!world.brokers || (facts != nullptr && facts->state == brokers::BrokerState::running));
-        standing.caught_up = facts == nullptr || facts->lagging_replicas == 0;
+        const int in_sync_percent =
+            facts == nullptr || facts->replicas == 0
+                ? 100
+                : 100 - (100 * facts->lagging_replicas + facts->replicas - 1) / facts->replicas;
+        standing.caught_up = in_sync_percent >= world.cluster.spec.rolling.caught_up_percent;
         if (pod == pods.end()) {
             standing.why = "its pod is gone";
         } else if (!pod->second.trouble.empty()) {

@@ -1,5 +1,7 @@
 // Bringing brokers to what the spec says now, one step at a time.
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <fmt/core.h>
 
 #include "operator/planner/internal/draft.h"
@@ -60,6 +62,39 @@ void restart(Draft& draft, int id, const std::string& why) {
               why, true);
 }
 
+/// How long until a window opens; zero inside of one, or where there are none. Windows are in UTC
+/// and may reach over midnight.
+Duration until_window(const std::vector<api::RollingWindow>& windows, Timestamp now) {
+    constexpr std::array<std::string_view, 7> names = {"Thu", "Fri", "Sat", "Sun",
+                                                       "Mon", "Tue", "Wed"};
+    constexpr std::int64_t day = 24 * 3600 * 1000;
+    std::int64_t best = INT64_MAX;
+    for (const api::RollingWindow& window : windows) {
+        int hour = 0;
+        int minute = 0;
+        std::from_chars(window.from.data(), window.from.data() + 2, hour);
+        std::from_chars(window.from.data() + 3, window.from.data() + window.from.size(), minute);
+        // 1970 began on a Thursday. Yesterday's may still be open; a week ahead has every day.
+        const std::int64_t today = now.milliseconds / day;
+        for (std::int64_t at = today - 7; at <= today + 7; ++at) {
+            const std::string_view name = names[static_cast<std::size_t>(at % 7)];
+            if (!window.days.empty() &&
+                std::find(window.days.begin(), window.days.end(), name) == window.days.end()) {
+                continue;
+            }
+            const std::int64_t opens = at * day + (hour * 60 + minute) * std::int64_t{60'000};
+            if (now.milliseconds >= opens &&
+                now.milliseconds < opens + window.length.length.count()) {
+                return Duration{0};
+            }
+            if (opens > now.milliseconds) {
+                best = std::min(best, opens - now.milliseconds);
+            }
+        }
+    }
+    return windows.empty() ? Duration{0} : Duration(std::chrono::milliseconds(best));
+}
+
 /// True if a step was planned or asked about.
 bool try_restart(Draft& draft, int id) {
     if (std::string refusal = draft.ledger.refusal(id); !refusal.empty()) {
@@ -68,6 +103,13 @@ bool try_restart(Draft& draft, int id) {
     }
     if (!draft.world.brokers) {
         draft.roll_waits = "no broker answers";
+        return false;
+    }
+    if (const Duration wait =
+            until_window(draft.world.cluster.spec.rolling.windows, draft.world.now);
+        wait > Duration{0}) {
+        draft.roll_waits = "spec.rolling.windows: none is open now";
+        draft.plan.again = wait;
         return false;
     }
     const AskRestart question{{id}};

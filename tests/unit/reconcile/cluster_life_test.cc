@@ -246,6 +246,72 @@ TEST(ClusterLife, a_held_broker_keeps_what_it_runs) {
     EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(), HasSubstr("hold"));
 }
 
+TEST(ClusterLife, a_restart_waits_for_its_window) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    // The clock of the test begins on a Tuesday at 22:13:20 UTC.
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "false"},
+            "rolling": {"windows": [{"days": ["Wed"], "from": "02:00", "length": "1h"}]}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), before);
+    EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(), HasSubstr("windows"));
+    world.clock.advance(std::chrono::hours(4));
+    world.settle();
+    EXPECT_NE(world.pod_uids().at("main-0"), before.at("main-0"));
+}
+
+TEST(ClusterLife, a_disk_grows_and_never_shrinks) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "3Gi"}})");
+    world.settle();
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "2Gi"}})");
+    world.settle();
+    for (const Json& claim : world.kube->all(kube::claims)) {
+        EXPECT_EQ(claim["spec"]["resources"]["requests"]["storage"].text(), "3Gi");
+    }
+    EXPECT_EQ(world.pod_uids(), uids);
+}
+
+TEST(ClusterLife, a_setting_that_running_brokers_take_restarts_nothing) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.retention.ms": "60000"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids);
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("AlterConfigs")));
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "True");
+    const auto calls = world.kube->brokers().journal().size();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids);
+    EXPECT_GT(world.kube->brokers().journal().size(), calls) << "it is taken back";
+}
+
+TEST(ClusterLife, pools_have_racks_and_members_of_their_own) {
+    World world;
+    world.apply_cluster(R"({"rack": {"source": "Pool"}, "pools": [
+        {"name": "left", "replicas": 2, "rack": "l", "storage": {"size": "1Gi"}},
+        {"name": "right", "replicas": 1, "rack": "r", "storage": {"size": "2Gi"}}]})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(world.cluster()["status"]["summary"]["racks"].text(), "l,r");
+    world.apply_cluster(R"({"rack": {"source": "Pool"}, "pools": [
+        {"name": "left", "replicas": 2, "rack": "l", "storage": {"size": "1Gi"}},
+        {"name": "right", "replicas": 2, "rack": "r", "storage": {"size": "2Gi"}}]})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
 TEST(ClusterLife, brokers_that_cant_move_replicas_make_the_status_say_so) {
     World world;
     world.apply_cluster(three_brokers);
