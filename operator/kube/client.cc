@@ -114,6 +114,7 @@ public:
             listed.version = page["metadata"]["resourceVersion"].text();
             next = page["metadata"]["continue"].text();
             for (Json& item : page["items"].mutable_items()) {
+                complete_item(kind, item);
                 listed.items.push_back(std::move(item));
             }
         } while (!next.empty());

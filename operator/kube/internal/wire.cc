@@ -82,6 +82,11 @@ Error error_of(const std::string& method, const std::string& target, int code,
                        (*status)["message"].text());
 }
 
+void complete_item(const Kind& kind, Json& item) {
+    item["apiVersion"] = std::string(kind.api_version);
+    item["kind"] = std::string(kind.kind);
+}
+
 std::optional<std::string> LineSplitter::next() {
     const std::size_t end = pending_.find('\n', searched_);
     if (end == std::string::npos) {

@@ -19,6 +19,9 @@ void add_query(std::string& target, std::string_view name, const std::string& va
 Error error_of(const std::string& method, const std::string& target, int code,
                const std::string& body);
 
+/// Items of a list carry neither apiVersion nor kind; alone, objects do. They are made alike.
+void complete_item(const Kind& kind, Json& item);
+
 /// Bytes to lines.
 class LineSplitter {
 public:

@@ -227,7 +227,12 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
             rolling.current.push_back(id);
         }
     }
-    rolling.done = counts.updated - static_cast<int>(rolling.current.size());
+    for (const auto& [id, member] : draft.membership.wanted) {
+        rolling.done += draft.pods.contains(id) && !draft.is_outdated(id) &&
+                                !draft.ledger.is_down(id)
+                            ? 1
+                            : 0;
+    }
     if (rolling.waiting_for.empty() && !rolling.current.empty()) {
         const Standing* standing = draft.ledger.find(rolling.current.front());
         rolling.waiting_for = fmt::format("broker {}: {}", rolling.current.front(), standing->why);
@@ -289,7 +294,7 @@ void fill_status(Draft& draft) {
     status.revision = {render::newest_template, render::newest_template};
     status.selector = fmt::format("{}={}", render::label::cluster, draft.name());
     const Counts counts = counts_of(draft);
-    status.replicas = static_cast<std::int32_t>(draft.pods.size());
+    status.replicas = counts.wanted;
     status.ready_replicas = counts.up;
     status.updated_replicas = counts.updated;
     status.draining_replicas = static_cast<std::int32_t>(draft.membership.leaving.size());

@@ -209,6 +209,16 @@ TEST(Wire, kinds_have_the_paths_that_kubernetes_gives_them) {
     EXPECT_EQ(object_path(nodes, {"", "n"}), "/api/v1/nodes/n");
 }
 
+// A new operator lists what an older one applied; without this it applied everything again, for ever.
+TEST(Wire, an_item_of_a_list_is_like_the_object_alone) {
+    Json alone = object("a", 5);
+    alone["apiVersion"] = "v1";
+    alone["kind"] = "Service";
+    Json item = object("a", 5);
+    complete_item(services, item);
+    EXPECT_EQ(item, alone);
+}
+
 TEST(Wire, refusals_become_codes_to_act_on) {
     const auto status = [](const char* reason) {
         return Json::object({{"kind", "Status"}, {"reason", reason}, {"message", "m"}}).dump();
