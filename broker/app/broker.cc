@@ -20,6 +20,7 @@
 #include "app/internal/settings.h"
 #include "app/internal/storage_keeper.h"
 #include "app/internal/topics_of_image.h"
+#include "base/mutants.h"
 #include "config/listeners.h"
 #include "handlers/dispatch.h"
 #include "handlers/topic_names.h"
@@ -520,7 +521,8 @@ void Broker::Inside::on_partitions(const metadata::Delta& delta, const metadata:
         return;
     }
     const metadata::Broker* us = next->cluster.broker(self);
-    if (us != nullptr && us->incarnation == incarnation) {
+    if ((us != nullptr && us->incarnation == incarnation) ||
+        MR_PLANTED(acts_on_its_predecessors_metadata)) {
         enrolled = true;
         on_partitions(metadata::Delta::between(metadata::Image{}, *next), next);
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutants.h"
+
 namespace millrace::replication {
 
 LeaderEpoch FollowerCore::last_fetched_epoch(const LogFacts& log) {
@@ -11,7 +13,8 @@ LeaderEpoch FollowerCore::last_fetched_epoch(const LogFacts& log) {
 
 std::vector<FollowerEffect> FollowerCore::on_fetched(const Fetched& fetched, const LogFacts& log) {
     std::vector<FollowerEffect> effects;
-    if (fetched.asked_in_epoch != epoch_ || fetched.asked_from != log.end) {
+    if (!MR_PLANTED(takes_answers_of_another_epoch) &&
+        (fetched.asked_in_epoch != epoch_ || fetched.asked_from != log.end)) {
         return effects;  // of an earlier epoch, or our log has changed since: of no use now
     }
     if (fetched.error == KafkaError::offset_out_of_range) {
@@ -20,6 +23,14 @@ std::vector<FollowerEffect> FollowerCore::on_fetched(const Fetched& fetched, con
     }
     if (fetched.error != KafkaError::none) {
         effects.emplace_back(BackOff{fetched.error});
+        return effects;
+    }
+    if (fetched.diverging && MR_PLANTED(no_truncation_on_divergence)) {
+        effects.emplace_back(TruncateTo{log.end});
+        return effects;
+    }
+    if (fetched.diverging && MR_PLANTED(truncates_to_high_watermark)) {
+        effects.emplace_back(TruncateTo{high_watermark_});
         return effects;
     }
     if (fetched.diverging) {
@@ -62,7 +73,9 @@ Offset FollowerCore::diverging_end(const DivergingEpoch& diverging, const LogFac
 
 void FollowerCore::on_log_end(Offset end) {
     if (leader_high_watermark_ != no_offset) {
-        high_watermark_ = std::max(high_watermark_, std::min(leader_high_watermark_, end));
+        high_watermark_ = std::max(high_watermark_, MR_PLANTED(high_watermark_beyond_log)
+                                                        ? leader_high_watermark_
+                                                        : std::min(leader_high_watermark_, end));
     }
     high_watermark_ = std::min(high_watermark_, end);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 
 namespace millrace::replication {
 
@@ -97,7 +98,7 @@ void LeaderCore::note(const IsrDecided& event) {
 }
 
 void LeaderCore::note(const ProposalRefused& event) {
-    if (event.partition_epoch == partition_epoch_) {
+    if (MR_PLANTED(late_refusal_ends_any_proposal) || event.partition_epoch == partition_epoch_) {
         proposed_.clear();
         held_back_ = true;
     }
@@ -114,6 +115,9 @@ void LeaderCore::note(const SettingsChanged& event) {
 
 Offset LeaderCore::counted_end(BrokerId replica) const {
     if (replica == self_) {
+        if (MR_PLANTED(leader_counts_unsynced)) {
+            return end_;
+        }
         return durability_ == Durability::synced ? synced_end_ : end_;
     }
     const auto at = followers_.find(replica);
@@ -121,7 +125,8 @@ Offset LeaderCore::counted_end(BrokerId replica) const {
         return no_offset;
     }
     const Follower& follower = at->second;
-    if (durability_ == Durability::synced && follower.synced_end) {
+    if (durability_ == Durability::synced && follower.synced_end &&
+        !MR_PLANTED(follower_counts_unsynced)) {
         return *follower.synced_end;
     }
     // A follower that does not report syncs (a foreign broker) counts by its log end.
@@ -129,14 +134,24 @@ Offset LeaderCore::counted_end(BrokerId replica) const {
 }
 
 Offset LeaderCore::reached() const {
-    if (under_min_isr()) {
+    if (under_min_isr() && !MR_PLANTED(commits_under_min_isr)) {
         return high_watermark_;
     }
     Offset least = counted_end(self_);
+    if (MR_PLANTED(leader_commits_alone)) {
+        return least;
+    }
     for (const BrokerId replica : isr_) {
+        if (MR_PLANTED(isr_without_the_slowest) && proposed_.empty() && isr_.size() > 2 &&
+            replica == *isr_.rbegin()) {
+            continue;
+        }
         least = std::min(least, counted_end(replica));
     }
     for (const BrokerId replica : proposed_) {
+        if (MR_PLANTED(proposed_members_do_not_count)) {
+            break;
+        }
         least = std::min(least, counted_end(replica));
     }
     return least;
@@ -151,9 +166,10 @@ std::set<BrokerId> LeaderCore::wanted_isr() const {
         const bool member = isr_.contains(replica);
         const bool silent = now_ - follower.caught_up_at > lag_max_;
         // To join it must hold everything the ISR has promised to hold.
-        const bool caught_up = follower.log_end >= high_watermark_ &&
-                               follower.log_end >= epoch_start_ &&
-                               counted_end(replica) >= high_watermark_ && !silent;
+        const bool caught_up =
+            !silent && (MR_PLANTED(joins_before_it_caught_up) ||
+                        (follower.log_end >= high_watermark_ && follower.log_end >= epoch_start_ &&
+                         counted_end(replica) >= high_watermark_));
         if (member ? !silent : caught_up) {
             wanted.insert(replica);
         }

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/mutants.h"
 #include "replication/housekeeping.h"
 #include "replication/internal/shard_inside.h"
 
@@ -124,7 +125,7 @@ std::vector<FetchResult> ShardReplicas::fetch(const std::vector<FetchPosition>& 
         }
         FetchResult result = partition->read(position, reader, budget_bytes, !any);
         if (reader.level == ReadLevel::replica && result.error == KafkaError::none &&
-            !result.diverging) {
+            (!result.diverging || MR_PLANTED(counts_diverging_fetches))) {
             // Only now is it known that what the follower has is what we have (case 6).
             partition->follower_fetched(position, reader);
             result.high_watermark = partition->high_watermark();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "base/mutants.h"
 #include "storage/internal/log_state.h"
 #include "storage/partition_log.h"
 
@@ -92,7 +93,7 @@ Result<void> PartitionLog::truncate_to(Offset end) {
     if (end >= s.end) {
         // An epoch that began at our end and brought no record may be one that the leader never
         // knew; as long as we name it, the leader will tell us to cut (case 8).
-        if (s.epochs.truncate_from_end(end)) {
+        if (!MR_PLANTED(keeps_epochs_without_records) && s.epochs.truncate_from_end(end)) {
             s.epochs_dirty = true;
         }
         return {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "base/mutants.h"
 #include "metadata/controller_core.h"
 #include "metadata/internal/partition_updates.h"
 #include "metadata/internal/refusal.h"
@@ -94,7 +95,8 @@ MaybeRefusal check_registration(const Context& context,
                              "this is cluster {}, the broker is of cluster {}",
                              context.options.cluster_id, request.cluster_id);
     }
-    if (existing != nullptr && existing->incarnation != request.incarnation_id &&
+    if (!MR_PLANTED(duplicate_registrations_accepted) && existing != nullptr &&
+        existing->incarnation != request.incarnation_id &&
         context.sessions.is_valid(existing->id, existing->epoch, context.now)) {
         return Refusal::make(KafkaError::duplicate_broker_registration,
                              "another process is registered as broker {}", request.broker_id);
@@ -129,7 +131,7 @@ void end_last_incarnation(Draft& draft, const Context& context,
     const bool elr = draft.image().feature_level(feature::eligible_leader_replicas) > 0;
     const std::set<Uuid> recovered = recovered_directories(request);
     drop_unclean(draft, context, id, [&](const TopicRules& rules, const Partition& partition) {
-        return elr && !is_clean &&
+        return elr && !is_clean && !MR_PLANTED(unclean_stops_keep_their_place) &&
                !(rules.synced && recovered.contains(partition.directory_of(id)));
     });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutants.h"
 #include "base/overloaded.h"
 #include "record/batch_view.h"
 
@@ -102,7 +103,8 @@ FetchPosition Partition::follower_position() const {
     position.last_fetched_epoch = FollowerCore::last_fetched_epoch(facts());
     position.reader_log_start = log_->start();
     if (settings_.durability == Durability::synced) {
-        position.reader_synced_end = log_->synced_end();
+        position.reader_synced_end =
+            MR_PLANTED(follower_reports_unsynced) ? log_->end() : log_->synced_end();
     }
     return position;
 }
@@ -260,6 +262,9 @@ KafkaError Partition::check_leader(LeaderEpoch current_epoch) const {
     if (!leader_) {
         return KafkaError::not_leader_or_follower;
     }
+    if (MR_PLANTED(epochs_of_readers_unchecked)) {
+        return KafkaError::none;
+    }
     if (current_epoch != no_leader_epoch) {
         if (current_epoch < state_.leader_epoch) {
             return KafkaError::fenced_leader_epoch;
@@ -308,7 +313,7 @@ void Partition::append(Append request) {
         refuse(std::move(request), KafkaError::not_leader_or_follower);
         return;
     }
-    if (request.origin == Origin::client) {
+    if (request.origin == Origin::client && !MR_PLANTED(sequences_unchecked)) {
         AppendResult result;
         const KafkaError error = check_producer(request, result);
         if (error == KafkaError::duplicate_sequence_number) {
@@ -451,7 +456,8 @@ void Partition::finish_staged(Staged staged) {
     if (staged.request.stored) {
         staged.request.stored(staged.base, staged.end);
     }
-    if (!answered_at_high_watermark(staged.request.acks, state_.replicas.size())) {
+    if (!answered_at_high_watermark(staged.request.acks, state_.replicas.size()) ||
+        MR_PLANTED(acknowledges_before_commit)) {
         staged.request.done(result);
         return;
     }
@@ -536,7 +542,9 @@ void Partition::propose(const ProposeIsr& wanted) {
     IsrProposer::Proposal proposal{
         state_.id, state_.leader_epoch, wanted.partition_epoch, wanted.isr, {}};
     for (const auto& [replica, follower] : leader_->followers()) {
-        proposal.epochs.emplace(replica, follower.epoch);
+        if (!MR_PLANTED(proposals_without_lives)) {
+            proposal.epochs.emplace(replica, follower.epoch);
+        }
     }
     shell_.proposer->propose(std::move(proposal), [find = shell_.find, id = state_.id, wanted,
                                                    epoch = state_.leader_epoch](KafkaError error) {
@@ -550,6 +558,10 @@ void Partition::on_proposal_refused(const ProposeIsr& wanted, LeaderEpoch epoch,
     if (!leader_ || state_.leader_epoch != epoch ||
         state_.partition_epoch > wanted.partition_epoch) {
         return;  // the metadata has moved on by itself
+    }
+    if (MR_PLANTED(unknown_outcome_taken_for_refusal)) {
+        run(leader_->step(ProposalRefused{wanted.partition_epoch}));
+        return;
     }
     switch (error) {
         case KafkaError::ineligible_replica:

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/sim/harness/scenario.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/systems/cluster_broker.h"
 #include "tests/sim/systems/cluster_history.h"
 #include "tests/sim/systems/cluster_producer.h"
@@ -83,7 +84,10 @@ std::string settings_of(std::uint32_t node) {
         "controller.listener.names=CONTROLLER\ncontroller.quorum.voters={2}\n"
         "cluster.id=SimulatedClusterOfThree\nlog.dirs=/data\nbroker.rack=r{1}\n"
         "default.replication.factor=3\nmin.insync.replicas=2\nreplica.lag.time.max.ms=5000\n"
-        "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n",
+        "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n"
+        // Clocks may be anywhere: neither the future nor the age of a record shall matter here.
+        "log.message.timestamp.after.max.ms=9223372036854775807\nproducer.id.expiration.ms="
+        "2147483647\n",
         node + 1, node, voters);
 }
 
@@ -252,7 +256,23 @@ public:
         return profile;
     }
 
+    std::vector<std::string> planted_bugs() const override {
+        return {"leader_counts_unsynced",         "follower_counts_unsynced",
+                "follower_reports_unsynced",      "commits_under_min_isr",
+                "leader_commits_alone",           "isr_without_the_slowest",
+                "proposed_members_do_not_count",  "joins_before_it_caught_up",
+                "late_refusal_ends_any_proposal", "no_truncation_on_divergence",
+                "truncates_to_high_watermark",    "takes_answers_of_another_epoch",
+                "high_watermark_beyond_log",      "epochs_of_readers_unchecked",
+                "acknowledges_before_commit",     "unknown_outcome_taken_for_refusal",
+                "proposals_without_lives",        "sequences_unchecked",
+                "counts_diverging_fetches",       "keeps_epochs_without_records",
+                "directories_not_synced",         "acts_on_its_predecessors_metadata",
+                "unclean_stops_keep_their_place", "duplicate_registrations_accepted"};
+    }
+
     Outcome run(const RunPlan& plan) const override {
+        plant(plan.bug);
         Run run(plan);
         expect_errors(run);
         add_machines(run);

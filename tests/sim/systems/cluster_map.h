@@ -39,6 +39,7 @@ public:
     /// Some broker, for what any of them can answer.
     net::Channel& anybody();
     const runtime::Shard& shard() const { return shard_; }
+    const Logger& log() const { return log_; }
     std::shared_ptr<bool> alive() const { return alive_; }
 
 private:

@@ -22,8 +22,6 @@ constexpr Duration request_timeout = 3s;
 constexpr Duration pause_least = 20ms;
 constexpr Duration pause_most = 150ms;
 constexpr std::string_view prefix = "op:";
-/// The same for every record: clients' clocks may be anywhere, and brokers refuse the far future.
-constexpr std::int64_t timestamp = 1'000;
 
 }  // namespace
 
@@ -124,8 +122,10 @@ Buffer ClusterProducer::batch_bytes(const Batch& batch) const {
     options.base_sequence = batch.sequence;
     record::BatchBuilder builder(std::move(options));
     const std::string value = value_of(batch.operation, batch.filler);
-    builder.append(
-        {.timestamp = timestamp, .key = std::nullopt, .value = as_bytes(value), .headers = {}});
+    builder.append({.timestamp = map_.shard().executor->clock().wall().milliseconds,
+                    .key = std::nullopt,
+                    .value = as_bytes(value),
+                    .headers = {}});
     return builder.finish();
 }
 
@@ -140,6 +140,9 @@ void ClusterProducer::transmit(std::int32_t partition, const Batch& batch) {
     topic.partition_data.push_back(
         {.index = partition, .records = protocol::Records{.bytes = bytes}});
     net::Channel* const channel = map_.leader(partition).channel;
+    MR_LOG(map_.log(), info, "producer.sends", field("partition", partition),
+           field("sequence", batch.sequence), field("to", channel->address().host),
+           field("epoch", map_.leader(partition).epoch));
     const std::uint64_t generation = lanes_[static_cast<std::size_t>(partition)].generation;
     ask<protocol::ProduceResponse>(
         *channel, request, produce_version, request_timeout,
@@ -165,6 +168,9 @@ void ClusterProducer::on_outcome(std::int32_t partition, std::uint64_t generatio
     Lane& lane = lanes_[static_cast<std::size_t>(partition)];
     const bool is_current = generation == lane.generation;
     const auto error = static_cast<KafkaError>(outcome.error);
+    MR_LOG(map_.log(), info, "producer.outcome", field("partition", partition),
+           field("sequence", sequence), field("answered", outcome.answered), field("error", error),
+           field("base", outcome.base), field("current", is_current));
     if (outcome.answered &&
         (error == KafkaError::none || error == KafkaError::duplicate_sequence_number)) {
         accept(partition, sequence, error == KafkaError::none ? outcome.base : no_offset);
