@@ -10,6 +10,7 @@ import sys
 import time
 
 KAFKA_LIBS = os.environ.get("KAFKA_PEER_LIBS", os.path.expanduser("~/.cache/millrace/kafka-peer/libs"))
+PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers", "kafka")
 NODES = (1, 2, 3)
 
 
@@ -59,7 +60,8 @@ class Cluster:
         return path
 
     def _java(self, heap, *arguments):
-        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-Djava.awt.headless=true", "-cp", f"{KAFKA_LIBS}/*", *arguments]
+        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-Djava.awt.headless=true",
+                f"-Dlog4j2.configurationFile={PEER}/log4j2.yaml", "-cp", f"{KAFKA_LIBS}/*", *arguments]
 
     def start(self, node):
         properties, prefix = self._properties(node), self.place(node)[1]
@@ -71,7 +73,8 @@ class Cluster:
                                           "-c", properties), check=True, capture_output=True)
             command = self._java("384m", "kafka.Kafka", properties)
         log = open(f"{self.directory}/{node}.log", "ab")
-        self.processes[node] = subprocess.Popen(prefix + command, stdout=log, stderr=log, start_new_session=True)
+        self.processes[node] = subprocess.Popen(prefix + command, stdout=log, stderr=log, start_new_session=True,
+                                                env={**os.environ, "KAFKA_PEER_LOG": "INFO"})
 
     def start_all(self):
         for node in NODES:

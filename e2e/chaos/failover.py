@@ -9,6 +9,7 @@ import shutil
 import signal
 import statistics
 import sys
+import threading
 import time
 
 from cluster import NODES, Cluster, find_broker, scratch
@@ -40,7 +41,9 @@ def one_run(cluster, fault, number):
         chosen = choose(cluster, fault)
         time.sleep(0.2)
     victim, partition = chosen
-    producer = Producer(cluster.bootstrap, TOPIC, partition, f"{fault}{number}")
+    # A client waits for a frozen broker as long as it likes: librdkafka a minute, unless told otherwise.
+    settings = {"socket.timeout.ms": 3000, "request.timeout.ms": 3000} if fault == "leader_freeze" else {}
+    producer = Producer(cluster.bootstrap, TOPIC, partition, f"{fault}{number}", **settings)
     if not producer.wait_for_acks(200, 30):
         raise RuntimeError("the producer did not get going")
     begin = time.monotonic()
@@ -50,11 +53,12 @@ def one_run(cluster, fault, number):
         cluster.stop(victim)
     else:
         cluster.signal(victim, signal.SIGSTOP)
+        thaw = threading.Timer(FREEZE, lambda: cluster.signal(victim, signal.SIGCONT))
+        thaw.start()
     resumed = producer.wait_for_acks(300, 60)
     end = time.monotonic()
     if fault == "leader_freeze":
-        time.sleep(max(0.0, FREEZE - (end - begin)))
-        cluster.signal(victim, signal.SIGCONT)
+        thaw.join()
     elif victim not in cluster.processes:
         cluster.start(victim)
     lost = producer.stop()
