@@ -101,7 +101,7 @@ void ShardReplicas::Inside::set_aside(const storage::FoundLog& found) {
     if (aside) {
         MR_LOG(log, warn, "replication.stray_log", field("log", found.name),
                field("kept_as", *aside));
-    } else {
+    } else if (aside.error().code() != Code::not_found) {  // else it is out of the way already
         MR_LOG(log, error, "replication.stray_log_in_the_way", field("log", found.name),
                field("reason", aside.error().message()));
     }

@@ -106,7 +106,14 @@ void ClusterProducer::pump(std::int32_t partition) {
     if (id_ == no_producer || lane.waits) {
         return;
     }
-    while (lane.in_flight < std::min(lane.pending.size(), options_.window)) {
+    // What a leader remembers of a producer reaches back `window` batches and no further: the oldest
+    // unanswered one holds back those that would push it out.
+    const auto may_send = [&] {
+        return lane.in_flight < std::min(lane.pending.size(), options_.window) &&
+               lane.pending[lane.in_flight].sequence - lane.pending.front().sequence <
+                   static_cast<std::int32_t>(options_.window);
+    };
+    while (may_send()) {
         if (map_.topic_id().is_zero() || map_.leader(partition).channel == nullptr) {
             start_over(partition);
             return;

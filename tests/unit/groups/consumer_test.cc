@@ -314,7 +314,7 @@ TEST_F(Consumers, are_not_described_as_the_other_kind_of_group) {
     EXPECT_EQ(describe_consumer("c"), "GROUP_ID_NOT_FOUND");
     EXPECT_EQ(describe("g", 6), "GROUP_ID_NOT_FOUND Dead type= protocol=");
     EXPECT_EQ(describe("g", 5), "NONE Dead type= protocol=");
-    EXPECT_EQ(describe("", 5), "INVALID_GROUP_ID  type= protocol=");
+    EXPECT_EQ(describe("", 5), "NONE Dead type= protocol=");
 }
 
 TEST_F(Consumers, forget_a_deleted_group_and_everything_in_it) {

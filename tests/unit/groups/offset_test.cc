@@ -188,6 +188,7 @@ TEST_F(Offsets, are_written_as_one_batch_per_turn) {
 // reliability.md S27: what does not fit into a batch is refused as a whole.
 TEST_F(Offsets, too_many_for_a_batch_are_refused_and_leave_nothing) {
     log.max_batch_size = 64_KiB;
+    topics->set("orders", 5000, 1);
     protocol::OffsetCommitRequest request;
     request.group_id = "g";
     auto& topic = request.topics.emplace_back();

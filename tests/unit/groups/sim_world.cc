@@ -398,7 +398,7 @@ private:
                     take(partition);
                 }
             });
-        world_.coordinator->sync_group(request, Caller{.version = 5}, std::move(reply));
+        world_.coordinator->sync_group(request, Caller{.version = 4}, std::move(reply));
     }
 
     void heartbeat() {
