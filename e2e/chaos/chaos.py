@@ -35,7 +35,10 @@ class Run:
     def begin(self):
         self.cluster.start_all()
         self.cluster.create_topic(TOPIC, 2)
-        self.producers = [Producer(self.cluster.bootstrap, TOPIC, p, f"producer{p}", interval=0.004) for p in (0, 1)]
+        # Who is frozen or cut off is given up after a few seconds, not after librdkafka's minute.
+        patience = {"socket.timeout.ms": 4000, "request.timeout.ms": 4000}
+        self.producers = [Producer(self.cluster.bootstrap, TOPIC, p, f"producer{p}", interval=0.01, **patience)
+                          for p in (0, 1)]
         for producer in self.producers:
             if not producer.wait_for_acks(300, 60):
                 raise RuntimeError("the producers did not get going")

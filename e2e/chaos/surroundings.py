@@ -17,7 +17,7 @@ class Disk:
     """A file system of its own for one node. cut_power(): what was not synced is gone, as after a pulled plug."""
 
     def __init__(self, directory, megabytes=256):
-        self.image, self.mount_point = directory + ".img", directory
+        self.image, self.mount_point, self.life = directory + ".img", directory, 0
         os.makedirs(directory, exist_ok=True)
         with open(self.image, "wb") as file:
             file.truncate(megabytes << 20)
@@ -34,7 +34,13 @@ class Disk:
         os.close(descriptor)
 
     def repower(self):
-        run("umount", self.mount_point)
+        """The same bytes on another device: another mount namespace of this machine may keep the dead one."""
+        run("umount", "-l", self.mount_point)
+        self.life += 1
+        after = f"{self.mount_point}.{self.life}.img"
+        run("cp", "--sparse=always", self.image, after)
+        os.unlink(self.image)
+        self.image = after
         self.mount()
 
     def fill(self):
@@ -86,4 +92,5 @@ class Network:
     def close(self):
         for node in self.nodes:
             run("ip", "netns", "del", f"{self.name}-{node}", check=False)
+            run("ip", "link", "del", f"{self.name}v{node}", check=False)
         run("ip", "link", "del", self.name, check=False)
