@@ -106,7 +106,9 @@ Result<Offset> Controller::append(const Draft& draft, bool atomic) {
 void Controller::run_own(std::string_view what, Decide<NoAnswer> decide) {
     run(std::make_unique<TypedOperation<NoAnswer>>(
         std::move(decide), [this, what](const Result<Answered<NoAnswer>>& result) {
-            if (!result && result.error().code() != Code::not_leader) {
+            // Without leadership, or in a quorum that has ended, another controller does it.
+            if (!result && result.error().code() != Code::not_leader &&
+                result.error().code() != Code::closed) {
                 MR_LOG(logger_, error, "metadata.controller_failed", field("what", what),
                        field("error", result.error().to_string()));
             }
