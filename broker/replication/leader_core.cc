@@ -165,11 +165,12 @@ std::set<BrokerId> LeaderCore::wanted_isr() const {
         }
         const bool member = isr_.contains(replica);
         const bool silent = now_ - follower.caught_up_at > lag_max_;
-        // To join it must hold everything the ISR has promised to hold.
-        const bool caught_up =
-            !silent && (MR_PLANTED(joins_before_it_caught_up) ||
-                        (follower.log_end >= high_watermark_ && follower.log_end >= epoch_start_ &&
-                         counted_end(replica) >= high_watermark_));
+        // To join it must hold everything the ISR has promised to hold, as durably as promised. How
+        // far that was is not known to a new leader: its own end is an upper bound.
+        const bool caught_up = !silent && (MR_PLANTED(joins_before_it_caught_up) ||
+                                           (follower.log_end >= high_watermark_ &&
+                                            counted_end(replica) >= epoch_start_ &&
+                                            counted_end(replica) >= high_watermark_));
         if (member ? !silent : caught_up) {
             wanted.insert(replica);
         }

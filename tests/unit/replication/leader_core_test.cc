@@ -181,6 +181,19 @@ TEST(LeaderCore, nobody_joins_below_the_start_of_the_epoch) {
         has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
 }
 
+// A new leader's high watermark may be far behind what its predecessor acknowledged, so holding that
+// much on disk is not enough, and holding the rest in memory is not either. (Found by TLC.)
+TEST(LeaderCore, nobody_joins_with_the_start_of_the_epoch_in_memory_alone) {
+    auto s = start({b1, b2}, {b1});
+    s.end = s.synced_end = Offset{20};
+    s.high_watermark = Offset{5};
+    LeaderCore core{s};
+    core.step(FollowerFetched{b2, Offset{20}, Offset{10}, at(101s)});
+    EXPECT_FALSE(core.proposal_pending());
+    core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(102s)});
+    EXPECT_TRUE(core.proposal_pending());
+}
+
 // Case 19: whom the controller fences is not proposed.
 TEST(LeaderCore, an_ineligible_follower_is_not_proposed) {
     LeaderCore core{start({b1, b2}, {b1})};
