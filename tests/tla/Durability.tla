@@ -20,10 +20,11 @@ VARIABLES log,       \* log[b]: the records in b's page cache, each the epoch it
           leader, epoch,
           known,     \* known[b]: what the leader knows b to hold, in this epoch
           hw,        \* the leader's high watermark
+          start,     \* where the leader's log ended when it was elected: at most so far was acknowledged
           acked,     \* every record that was ever acknowledged, by offset
           cuts
 
-vars == <<log, disk, up, isr, proposed, leader, epoch, known, hw, acked, cuts>>
+vars == <<log, disk, up, isr, proposed, leader, epoch, known, hw, start, acked, cuts>>
 None == "none"
 Min(S) == CHOOSE x \in S : \A y \in S : x <= y
 Prefix(s, n) == SubSeq(s, 1, n)
@@ -38,6 +39,7 @@ Init == /\ log = [b \in Brokers |-> <<>>]
         /\ epoch = 1
         /\ known = [b \in Brokers |-> 0]
         /\ hw = 0
+        /\ start = 0
         /\ acked = <<>>
         /\ cuts = 0
 
@@ -46,12 +48,12 @@ Leads == leader # None /\ leader \in up
 Write  == /\ Leads
           /\ Len(log[leader]) < MaxRecords
           /\ log' = [log EXCEPT ![leader] = Append(@, epoch)]
-          /\ UNCHANGED <<disk, up, isr, proposed, leader, epoch, known, hw, acked, cuts>>
+          /\ UNCHANGED <<disk, up, isr, proposed, leader, epoch, known, hw, acked, cuts, start>>
 
 Sync(b) == /\ b \in up
            /\ disk[b] < Len(log[b])
            /\ disk' = [disk EXCEPT ![b] = Len(log[b])]
-           /\ UNCHANGED <<log, up, isr, proposed, leader, epoch, known, hw, acked, cuts>>
+           /\ UNCHANGED <<log, up, isr, proposed, leader, epoch, known, hw, acked, cuts, start>>
 
 (* Where two logs agree: the longest common prefix. The protocol finds it by leader epochs. *)
 Common(s, t) == CHOOSE n \in 0..SmallerOf(Len(s), Len(t)) :
@@ -68,7 +70,7 @@ Fetch(b) ==
        IN /\ log' = [log EXCEPT ![b] = next]
           /\ disk' = [disk EXCEPT ![b] = held]
           /\ known' = [known EXCEPT ![b] = IF Synced THEN held ELSE Len(next)]
-    /\ UNCHANGED <<up, isr, proposed, leader, epoch, hw, acked, cuts>>
+    /\ UNCHANGED <<up, isr, proposed, leader, epoch, hw, acked, cuts, start>>
 
 Own == IF Synced THEN disk[leader] ELSE Len(log[leader])
 Counted(b) == IF b = leader THEN Own ELSE known[b]
@@ -80,27 +82,27 @@ Commit == /\ Leads
           /\ Reached > hw
           /\ hw' = Reached
           /\ acked' = IF Reached > Len(acked) THEN Prefix(log[leader], Reached) ELSE acked
-          /\ UNCHANGED <<log, disk, up, isr, proposed, leader, epoch, known, cuts>>
+          /\ UNCHANGED <<log, disk, up, isr, proposed, leader, epoch, known, cuts, start>>
 
 (* The leader asks for an ISR with one member more or less; the controller decides some time later. *)
 Propose == /\ Leads /\ proposed = {}
            /\ \E b \in Brokers \ {leader} :
                  \/ b \in isr /\ proposed' = isr \ {b}
-                 \/ b \notin isr /\ b \in up /\ known[b] >= hw /\ known[b] > 0 /\ proposed' = isr \cup {b}
-           /\ UNCHANGED <<log, disk, up, isr, leader, epoch, known, hw, acked, cuts>>
+                 \/ b \notin isr /\ b \in up /\ known[b] >= hw /\ known[b] >= start /\ proposed' = isr \cup {b}
+           /\ UNCHANGED <<log, disk, up, isr, leader, epoch, known, hw, acked, cuts, start>>
 
 Decide == /\ Leads /\ proposed # {}
           /\ \/ proposed \subseteq up /\ isr' = proposed
              \/ isr' = isr
           /\ proposed' = {}
-          /\ UNCHANGED <<log, disk, up, leader, epoch, known, hw, acked, cuts>>
+          /\ UNCHANGED <<log, disk, up, leader, epoch, known, hw, acked, cuts, start>>
 
 (* Fencing: out of the ISR, unless it is the last one, and another leader from the ISR. *)
 Elect == /\ epoch < MaxEpoch
          /\ (leader = None \/ leader \notin up)
          /\ LET alive == isr \cap up
             IN /\ alive # {}
-               /\ \E b \in alive : leader' = b
+               /\ \E b \in alive : leader' = b /\ start' = Len(log[b])
                /\ isr' = alive
          /\ epoch' = epoch + 1
          /\ proposed' = {}
@@ -113,16 +115,23 @@ Cut(b) == /\ b \in up /\ cuts < MaxCuts
           /\ up' = up \ {b}
           /\ log' = [log EXCEPT ![b] = Prefix(@, disk[b])]
           /\ cuts' = cuts + 1
-          /\ UNCHANGED <<disk, isr, proposed, leader, epoch, known, hw, acked>>
+          /\ UNCHANGED <<disk, isr, proposed, leader, epoch, known, hw, acked, start>>
+
+(* Everybody at once. *)
+Blackout == /\ up # {} /\ cuts < MaxCuts
+            /\ up' = {}
+            /\ log' = [b \in Brokers |-> Prefix(log[b], disk[b])]
+            /\ cuts' = cuts + 1
+            /\ UNCHANGED <<disk, isr, proposed, leader, epoch, known, hw, acked, start>>
 
 (* Back again. Its registration ends what its predecessor led, so nobody goes on in the old epoch. *)
 Return(b) == /\ b \notin up
              /\ up' = up \cup {b}
              /\ leader' = IF leader = b THEN None ELSE leader
              /\ known' = [known EXCEPT ![b] = 0]
-             /\ UNCHANGED <<log, disk, isr, proposed, epoch, hw, acked, cuts>>
+             /\ UNCHANGED <<log, disk, isr, proposed, epoch, hw, acked, cuts, start>>
 
-Next == \/ Write \/ Commit \/ Propose \/ Decide \/ Elect
+Next == \/ Write \/ Commit \/ Propose \/ Decide \/ Elect \/ Blackout
         \/ \E b \in Brokers : Sync(b) \/ Fetch(b) \/ Cut(b) \/ Return(b)
 
 Spec == Init /\ [][Next]_vars
