@@ -128,6 +128,14 @@ std::string voter_list(const std::vector<Place>& voters) {
     return joined(parts);
 }
 
+std::string text_of(const api::Texts& settings) {
+    std::string text = "# Written by the operator: change the Cluster, not this.\n";
+    for (const auto& [key, value] : settings) {
+        text += fmt::format("{}={}\n", key, escaped(value));
+    }
+    return text;
+}
+
 Problem problem_of(const config::Problem& from) {
     std::string message = from.what;
     if (!from.remedy.empty()) {
@@ -190,10 +198,7 @@ std::vector<Problem> check_config(const api::Texts& config) {
 }
 
 std::string properties_text(const BrokerSettings& settings) {
-    std::map<std::string, std::string> lines;
-    for (const auto& [key, value] : settings.config) {
-        lines[key] = escaped(value);
-    }
+    api::Texts lines = settings.config;
     std::vector<std::string> directories;
     for (const std::int32_t volume : settings.volumes) {
         directories.push_back(volume_directory(volume) + "/log");
@@ -212,11 +217,7 @@ std::string properties_text(const BrokerSettings& settings) {
         lines["millrace.admin.tls.key"] = fmt::format("{}/tls.key", certificate_directory);
         lines["millrace.admin.tls.client.ca"] = fmt::format("{}/ca.crt", certificate_directory);
     }
-    std::string text = "# Written by the operator: change the Cluster, not this.\n";
-    for (const auto& [key, value] : lines) {
-        text += fmt::format("{}={}\n", key, value);
-    }
-    return text;
+    return text_of(lines);
 }
 
 api::Texts settings_in(const std::string& properties) {
@@ -231,6 +232,17 @@ api::Texts settings_in(const std::string& properties) {
         at = end + 1;
     }
     return settings;
+}
+
+std::string with_running_settings(const std::string& properties, const api::Texts& wanted) {
+    api::Texts settings = settings_in(properties);
+    std::erase_if(settings, [](const auto& one) { return is_dynamic(one.first); });
+    for (const auto& [key, value] : wanted) {
+        if (is_dynamic(key)) {
+            settings[key] = value;
+        }
+    }
+    return text_of(settings);
 }
 
 std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, bool controller,

@@ -52,6 +52,10 @@ std::string properties_text(const BrokerSettings& settings);
 /// The settings that a text of properties_text() holds.
 api::Texts settings_in(const std::string& properties);
 
+/// The same text with those settings that running brokers take as `wanted` has them: what a broker
+/// runs with that waits for its restart.
+std::string with_running_settings(const std::string& properties, const api::Texts& wanted);
+
 /// Arguments of the broker program in its pod, in terms of $(POD_IP) and $(RACK).
 /// `rack` is a text or "$(RACK)".
 std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, bool controller,

@@ -356,11 +356,11 @@ Json pod(const Subject& subject, const Member& member) {
     return json;
 }
 
-Json config_map(const Subject& subject, const Member& member, const std::string& properties) {
-    Json json =
-        object(subject, "v1", "ConfigMap",
-               config_name(subject.cluster.metadata.name, member.id, revision_of(subject, member)),
-               broker_labels(subject, member.id));
+Json config_map(const Subject& subject, const Member& member, const std::string& revision,
+                const std::string& properties) {
+    Json json = object(subject, "v1", "ConfigMap",
+                       config_name(subject.cluster.metadata.name, member.id, revision),
+                       broker_labels(subject, member.id));
     json["data"]["server.properties"] = properties;
     return sealed(std::move(json));
 }

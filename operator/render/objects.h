@@ -54,7 +54,8 @@ Json claim(const Subject& subject, const Member& member, const api::VolumeSpec& 
 Json pod(const Subject& subject, const Member& member);
 /// What a pod of this member must be annotated with to be up to date.
 std::string revision_of(const Subject& subject, const Member& member);
-Json config_map(const Subject& subject, const Member& member, const std::string& properties);
+Json config_map(const Subject& subject, const Member& member, const std::string& revision,
+                const std::string& properties);
 /// Names that a broker's certificate carries; the first is the one that the operator asks for.
 std::vector<std::string> server_names(const Subject& subject, std::int32_t broker);
 /// `broker` is -1 for what belongs to the whole cluster. Values are bytes, not base64.

@@ -197,6 +197,15 @@ bool Draft::is_outdated(int id) const {
            pod->second.revision != revision->second;
 }
 
+bool Draft::is_our_cordon(int id) const {
+    const brokers::BrokerFacts* facts = broker(id);
+    const auto& before = world.cluster.status.brokers;
+    return facts != nullptr && facts->cordoned &&
+           std::any_of(before.begin(), before.end(), [&](const api::BrokerStatus& one) {
+               return one.id == id && one.state == api::BrokerState::draining;
+           });
+}
+
 void Draft::act(Lane lane, Act what, std::string event, std::string why, bool fresh_look) {
     plan.actions.push_back({lane, std::move(what), std::move(event), std::move(why), fresh_look});
 }

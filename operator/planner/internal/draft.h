@@ -45,6 +45,8 @@ struct Draft {
     std::string rack_of(int id) const;
     ObjectPtr find(const std::vector<ObjectPtr>& objects, const std::string& name) const;
     bool is_outdated(int id) const;
+    /// We cordoned it because it was leaving: what a person cordoned is theirs to undo.
+    bool is_our_cordon(int id) const;
     void act(Lane lane, Act what, std::string event, std::string why, bool fresh_look = false);
     Remove removal(const kube::Kind& kind, const Json& object) const;
 };

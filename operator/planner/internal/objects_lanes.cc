@@ -155,6 +155,37 @@ bool alter_running(Draft& draft) {
     return true;
 }
 
+/// A broker that waits for its restart keeps the settings it runs with, but for those that it took
+/// while running.
+void keep_running_file(Draft& draft, const render::Member& member) {
+    const std::string& revision = draft.pods.at(member.id).revision;
+    const ObjectPtr file =
+        draft.find(draft.world.config_maps, render::config_name(draft.name(), member.id, revision));
+    if (!file) {
+        return;
+    }
+    keep(draft, Lane::configs, kube::config_maps, draft.world.config_maps,
+         render::config_map(
+             draft.subject, member, revision,
+             render::with_running_settings((*file)["data"]["server.properties"].text(),
+                                           draft.world.cluster.spec.config)),
+         fmt::format("settings that broker {} has taken", member.id));
+}
+
+render::BrokerSettings settings_of(const Draft& draft, const render::Member& member) {
+    render::BrokerSettings settings;
+    settings.cluster_id = draft.cluster_id;
+    settings.id = member.id;
+    settings.controller = member.controller;
+    settings.listeners = api::all_listeners(draft.world.cluster.spec);
+    settings.config = draft.world.cluster.spec.config;
+    settings.admin_tls = draft.world.around.admin_tls;
+    for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
+        settings.volumes.push_back(volume.id);
+    }
+    return settings;
+}
+
 }  // namespace
 
 void plan_services(Draft& draft) {
@@ -209,28 +240,25 @@ void plan_pods(Draft& draft) {
 void plan_configs(Draft& draft) {
     const bool files_may_change = alter_running(draft);
     for (const auto& [id, member] : draft.membership.wanted) {
-        const bool has_file =
-            draft.find(draft.world.config_maps,
-                       render::config_name(draft.name(), id, draft.revisions.at(id))) != nullptr;
-        if (draft.is_outdated(id) || (has_file && !files_may_change)) {
-            continue;  // It keeps the settings that it runs with until its turn comes.
+        if (draft.is_outdated(id)) {
+            if (files_may_change) {
+                keep_running_file(draft, member);
+            }
+            continue;
         }
-        render::BrokerSettings settings;
-        settings.cluster_id = draft.cluster_id;
-        settings.id = id;
-        settings.controller = member.controller;
-        settings.listeners = api::all_listeners(draft.world.cluster.spec);
-        settings.config = draft.world.cluster.spec.config;
-        settings.admin_tls = draft.world.around.admin_tls;
-        for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
-            settings.volumes.push_back(volume.id);
+        const std::string& revision = draft.revisions.at(id);
+        const ObjectPtr file =
+            draft.find(draft.world.config_maps, render::config_name(draft.name(), id, revision));
+        if (file && !files_may_change) {
+            continue;
         }
+        render::BrokerSettings settings = settings_of(draft, member);
         if (std::string wait = fill_addresses(draft, id, settings); !wait.empty()) {
             draft.waits.emplace(id, std::move(wait));
             continue;
         }
         keep(draft, Lane::configs, kube::config_maps, draft.world.config_maps,
-             render::config_map(draft.subject, member, render::properties_text(settings)),
+             render::config_map(draft.subject, member, revision, render::properties_text(settings)),
              fmt::format("settings of broker {}", id));
     }
 }

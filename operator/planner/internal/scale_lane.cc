@@ -10,6 +10,8 @@ namespace {
 
 using brokers::PlanState;
 
+constexpr std::string_view leave_suffix = " leave";
+
 std::string list_of(const std::vector<int>& ids) {
     std::string text;
     for (const int id : ids) {
@@ -211,7 +213,7 @@ void plan_leaving(Draft& draft) {
         return;
     }
     if (holds_replicas) {
-        const std::string trigger = fmt::format("brokers {} leave", list_of(leaving));
+        const std::string trigger = fmt::format("brokers {}{}", list_of(leaving), leave_suffix);
         if (plan_under_way(draft, trigger)) {
             draft.scale_waits = "replicas are moving away from leaving brokers";
             return;
@@ -241,8 +243,7 @@ void plan_leaving(Draft& draft) {
 void take_back(Draft& draft) {
     std::vector<int> cordoned;
     for (const auto& [id, member] : draft.membership.wanted) {
-        const brokers::BrokerFacts* facts = draft.broker(id);
-        if (facts != nullptr && facts->cordoned) {
+        if (draft.is_our_cordon(id)) {
             cordoned.push_back(id);
         }
     }
@@ -281,6 +282,11 @@ void plan_spreading(Draft& draft) {
     const std::string trigger =
         empty.empty() ? before->trigger : fmt::format("brokers {} hold nothing", list_of(empty));
     if (plan_under_way(draft, trigger)) {
+        const bool is_for_leaving = before && before->trigger.ends_with(leave_suffix);
+        if (is_for_leaving && draft.rebalance) {
+            draft.act(Lane::scale, CancelPlan{draft.rebalance->plan_hash}, "RebalanceCancelled",
+                      "nobody leaves any more");
+        }
         return;
     }
     for (const auto& [id, member] : draft.membership.wanted) {

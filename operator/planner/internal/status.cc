@@ -14,7 +14,7 @@ api::BrokerState state_of(const Draft& draft, int id) {
     if (facts == nullptr) {
         return api::BrokerState::starting;
     }
-    if (draft.membership.leaving.contains(id)) {
+    if (draft.membership.leaving.contains(id) || draft.is_our_cordon(id)) {
         return api::BrokerState::draining;
     }
     switch (facts->state) {
@@ -213,7 +213,7 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
         rolls |= draft.is_outdated(id);
     }
     const auto& before = draft.world.cluster.status.rolling;
-    const bool last_returns = before && updated && !draft.ledger.down().empty();
+    const bool last_returns = before && !draft.ledger.down().empty();
     if (!rolls && !last_returns) {
         status.rolling.reset();
         return;
@@ -228,10 +228,8 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
         }
     }
     for (const auto& [id, member] : draft.membership.wanted) {
-        rolling.done += draft.pods.contains(id) && !draft.is_outdated(id) &&
-                                !draft.ledger.is_down(id)
-                            ? 1
-                            : 0;
+        rolling.done +=
+            draft.pods.contains(id) && !draft.is_outdated(id) && !draft.ledger.is_down(id) ? 1 : 0;
     }
     if (rolling.waiting_for.empty() && !rolling.current.empty()) {
         const Standing* standing = draft.ledger.find(rolling.current.front());

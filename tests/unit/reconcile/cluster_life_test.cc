@@ -100,9 +100,9 @@ TEST(ClusterLife, a_setting_that_breaks_brokers_reaches_one_and_its_fix_all) {
     world.apply_cluster(three_brokers);
     world.settle();
     const auto before = world.pod_uids();
-    world.kube->poison = "background.threads=77";
+    world.kube->poison = "auto.create.topics.enable=true";
     world.apply_cluster(
-        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.index.size.max.bytes": "1048577", "background.threads": "77", "auto.create.topics.enable": "false"}})");
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "true"}})");
     world.settle();
     int touched = 0;
     for (const auto& [name, uid] : world.pod_uids()) {
@@ -310,6 +310,59 @@ TEST(ClusterLife, pools_have_racks_and_members_of_their_own) {
     world.settle();
     EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3");
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, a_listener_with_addresses_of_its_own_is_advertised_by_them) {
+    World world;
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [
+        {"name": "plain", "port": 9092, "type": "Internal"},
+        {"name": "outside", "port": 9094, "type": "ClusterIP"}]})");
+    world.settle();
+    const auto service = world.kube->find(kube::services, {"default", "main-1-outside"});
+    ASSERT_TRUE(service);
+    const std::string address = (*service)["spec"]["clusterIP"].text();
+    bool advertised = false;
+    for (const Json& file : world.kube->all(kube::config_maps)) {
+        advertised |= file["data"]["server.properties"].text().find("OUTSIDE://" + address +
+                                                                    ":9094") != std::string::npos;
+    }
+    EXPECT_TRUE(advertised) << address;
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_FALSE(world.kube->find(kube::services, {"default", "main-1-outside"}));
+}
+
+TEST(ClusterLife, setting_replicas_back_cancels_the_moves_and_the_brokers_stay) {
+    World world;
+    world.apply_cluster(R"({"replicas": 5, "storage": {"size": "1Gi"}})");
+    world.settle();
+    world.kube->brokers().knobs().move_ticks = 1000;
+    world.kube->brokers().add_topic("orders", 10, 3, 2);
+    world.apply_cluster(three_brokers);
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    ASSERT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("ApplyPlan")));
+    world.apply_cluster(R"({"replicas": 5, "storage": {"size": "1Gi"}})");
+    world.kube->brokers().knobs().move_ticks = 1;
+    world.settle();
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("CancelPlan")));
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("Uncordon 3 4")));
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3 main-4");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, what_a_person_cordoned_stays_cordoned) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    millrace::admin::v1::CordonRequest request;
+    request.add_broker_ids(2);
+    ASSERT_TRUE(world.kube->brokers().Cordon(request));
+    world.settle();
+    EXPECT_THAT(world.kube->brokers().journal(), Not(Contains(HasSubstr("Uncordon"))));
 }
 
 TEST(ClusterLife, brokers_that_cant_move_replicas_make_the_status_say_so) {

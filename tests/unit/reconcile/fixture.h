@@ -41,6 +41,7 @@ public:
         parts.brokers = kube->directory();
         parts.clock = &clock;
         parts.around.version = "1.0";
+        parts.log = log;
         cluster_reconciler = std::make_unique<ClusterReconciler>(parts);
         topic_reconciler = std::make_unique<TopicReconciler>(parts);
     }
@@ -128,6 +129,7 @@ public:
 
     std::shared_ptr<sim_kube::SimKube> kube;
     TestClock clock;
+    Logger log;
     std::unique_ptr<ClusterReconciler> cluster_reconciler;
     std::unique_ptr<TopicReconciler> topic_reconciler;
     Result<void> last;
