@@ -53,7 +53,7 @@ until_true() {
 }
 k() { timeout 90 kubectl -n millrace "$@"; }
 field() { k get mrc main -o "jsonpath={$1}"; }
-in_network() { timeout 60 "$here/in.sh" "$@"; }
+in_network() { timeout 240 "$here/in.sh" "$@"; }
 wait_ready() { k wait --for=condition=Ready cluster/main --timeout="${1:-80s}" >/dev/null; }
 is_ready() { [ "$(field .status.summary.ready)" = "$1" ]; }
 broker_uids() { k get pods -l millrace.dev/cluster=main -o 'jsonpath={range .items[*]}{.metadata.uid}{"\n"}{end}' | sort; }
@@ -78,8 +78,7 @@ bootstrap=$(field .status.summary.bootstrap)
 expect racks zone-a,zone-b,zone-c "$(field .status.summary.racks)"
 shown "three brokers in three zones are Ready after $((SECONDS - from)) s"
 
-sed 's/partitions: 12/partitions: 3/' "$top/deploy/examples/topic.yaml" |
-  sed 's/name: orders.eu/name: orders/' | k apply -f - >/dev/null
+sed 's/partitions: 12/partitions: 3/; s/name: orders[.]eu/name: orders/' "$top/deploy/examples/topic.yaml" | k apply -f - >/dev/null
 k wait --for=condition=Ready topic/orders-eu --timeout=30s >/dev/null
 seq -f 'first-%g' 1000 | in_network kcat -b "$bootstrap" -t orders -P -X acks=all
 expect "records" 1000 "$(read_all | wc -l)"
@@ -93,13 +92,13 @@ shown "kubectl scale brings a fourth broker"
 
 before=$(broker_uids)
 mkfifo "$dir/feed"
-in_network kcat -b "$bootstrap" -t orders -P -X acks=all -X enable.idempotence=true -X message.timeout.ms=50000 <"$dir/feed" 2>"$dir/producer.log" &
+in_network kcat -b "$bootstrap" -t orders -P -X acks=all -X enable.idempotence=true -X message.timeout.ms=120000 <"$dir/feed" 2>"$dir/producer.log" &
 producer=$!
 exec 9>"$dir/feed"
 "$bin/kubectl-millrace" restart -n millrace main >/dev/null
 sent=0
 rolled() { [ -z "$(comm -12 <(echo "$before") <(broker_uids))" ] && is_ready 4/4; }
-end=$((SECONDS + 100))
+end=$((SECONDS + 180))
 until rolled; do
   [ $SECONDS -lt $end ] || fail "the roll took too long: $(field .status.rolling)"
   seq -f "roll-$sent-%g" 20 >&9; sent=$((sent + 20)); pause

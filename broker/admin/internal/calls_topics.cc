@@ -11,6 +11,8 @@
 #include "protocol/messages/create_topics_response.h"
 #include "protocol/messages/delete_topics_request.h"
 #include "protocol/messages/delete_topics_response.h"
+#include "protocol/messages/describe_configs_request.h"
+#include "protocol/messages/describe_configs_response.h"
 #include "protocol/messages/metadata_request.h"
 #include "protocol/messages/metadata_response.h"
 
@@ -25,6 +27,7 @@ constexpr std::int16_t create_topics_version = 7;
 constexpr std::int16_t delete_topics_version = 6;
 constexpr std::int16_t create_partitions_version = 3;
 constexpr std::int16_t metadata_version = 13;
+constexpr std::int16_t describe_configs_version = 4;
 
 using KafkaTopic = protocol::MetadataResponse::MetadataResponseTopic;
 
@@ -169,6 +172,78 @@ void delete_by_id(AdminDoors& doors, const Caller& caller, Deletion deletion,
         });
 }
 
+v1::DescribeTopicsResponse described(const v1::DescribeTopicsRequest& request,
+                                     const protocol::MetadataResponse& found) {
+    std::map<std::string_view, const KafkaTopic*> by_name;
+    for (const KafkaTopic& topic : found.topics) {
+        by_name[topic.name.value_or("")] = &topic;
+    }
+    v1::DescribeTopicsResponse response;
+    for (const v1::TopicRef& wanted : request.topics()) {
+        auto& description = *response.add_topics();
+        description.set_name(wanted.name());
+        const auto topic = by_name.find(wanted.name());
+        if (topic == by_name.end()) {
+            fill_error(*description.mutable_error(), KafkaError::unknown_topic_or_partition);
+        } else if (is_another(wanted, *topic->second)) {
+            fill_error(*description.mutable_error(), KafkaError::unknown_topic_id);
+        } else {
+            fill(description, *topic->second);
+        }
+    }
+    return response;
+}
+
+using KafkaSettings = protocol::DescribeConfigsResponse::DescribeConfigsResult;
+
+/// What was set for the topic itself, not what it has by default.
+void fill(v1::TopicDescription& to, const KafkaSettings& from) {
+    constexpr std::int8_t set_for_the_topic = 1;
+    if (from.error_code != 0) {
+        fill_error(*to.mutable_error(), from.error_code, from.error_message);
+    }
+    for (const auto& entry : from.configs) {
+        if (entry.config_source == set_for_the_topic && entry.value) {
+            (*to.mutable_configs())[std::string{entry.name}] = std::string{*entry.value};
+        }
+    }
+}
+
+/// Metadata says nothing of settings: asks for those of the topics that were found.
+void add_settings(AdminDoors& doors, const Caller& caller, v1::DescribeTopicsResponse topics,
+                  Answer<v1::DescribeTopicsResponse> answer) {
+    constexpr std::int8_t topic_resource = 2;
+    protocol::DescribeConfigsRequest request;
+    for (v1::TopicDescription& topic : *topics.mutable_topics()) {
+        if (topic.error().kafka_error() == 0) {
+            protocol::DescribeConfigsRequest::DescribeConfigsResource one;
+            one.resource_type = topic_resource;
+            one.resource_name = topic.name();
+            one.configuration_keys = std::nullopt;
+            request.resources.push_back(std::move(one));
+        }
+    }
+    if (request.resources.empty()) {
+        answer(std::move(topics));
+        return;
+    }
+    // The request's names are views into `topics`: it is encoded before this returns.
+    answer_from_kafka<protocol::DescribeConfigsResponse>(
+        doors, caller, describe_configs_version, request, std::move(answer),
+        [topics](const protocol::DescribeConfigsResponse& found) mutable {
+            std::map<std::string_view, const KafkaSettings*> settings;
+            for (const KafkaSettings& result : found.results) {
+                settings[result.resource_name] = &result;
+            }
+            for (v1::TopicDescription& topic : *topics.mutable_topics()) {
+                if (const auto own = settings.find(topic.name()); own != settings.end()) {
+                    fill(topic, *own->second);
+                }
+            }
+            return std::move(topics);
+        });
+}
+
 v1::ListTopicsResponse page_of(const protocol::MetadataResponse& all, bool with_internal,
                                const v1::Page& page) {
     std::map<std::string_view, const KafkaTopic*> by_name;
@@ -247,28 +322,15 @@ void ListTopics(AdminDoors& doors, Caller caller, const v1::ListTopicsRequest& r
 
 void DescribeTopics(AdminDoors& doors, Caller caller, const v1::DescribeTopicsRequest& request,
                     Answer<v1::DescribeTopicsResponse> answer) {
-    answer_from_kafka<protocol::MetadataResponse>(
-        doors, caller, metadata_version, metadata_of(names_in(request.topics())), std::move(answer),
-        [request](const protocol::MetadataResponse& found) {
-            std::map<std::string_view, const KafkaTopic*> by_name;
-            for (const KafkaTopic& topic : found.topics) {
-                by_name[topic.name.value_or("")] = &topic;
+    ask_kafka<protocol::MetadataResponse>(
+        doors, caller, metadata_version, metadata_of(names_in(request.topics())),
+        [&doors, caller, request, answer = std::move(answer)](
+            const Error& error, const protocol::MetadataResponse* found) mutable {
+            if (found == nullptr) {
+                answer(error);
+                return;
             }
-            v1::DescribeTopicsResponse response;
-            for (const v1::TopicRef& wanted : request.topics()) {
-                auto& description = *response.add_topics();
-                description.set_name(wanted.name());
-                const auto topic = by_name.find(wanted.name());
-                if (topic == by_name.end()) {
-                    fill_error(*description.mutable_error(),
-                               KafkaError::unknown_topic_or_partition);
-                } else if (is_another(wanted, *topic->second)) {
-                    fill_error(*description.mutable_error(), KafkaError::unknown_topic_id);
-                } else {
-                    fill(description, *topic->second);
-                }
-            }
-            return response;
+            add_settings(doors, caller, described(request, *found), std::move(answer));
         });
 }
 

@@ -9,6 +9,8 @@
 #include "protocol/messages/create_topics_response.h"
 #include "protocol/messages/delete_topics_request.h"
 #include "protocol/messages/delete_topics_response.h"
+#include "protocol/messages/describe_configs_request.h"
+#include "protocol/messages/describe_configs_response.h"
 #include "protocol/messages/describe_groups_response.h"
 #include "protocol/messages/incremental_alter_configs_response.h"
 #include "protocol/messages/list_groups_response.h"
@@ -166,8 +168,34 @@ TEST_F(KafkaCallsTest, lists_topics_in_pages_by_name) {
     EXPECT_EQ(ask(&calls::ListTopics, request)->topics_size(), 3);
 }
 
+TEST_F(KafkaCallsTest, describes_a_topic_with_the_settings_it_has_of_its_own) {
+    answer(metadata());
+    protocol::DescribeConfigsResponse settings;
+    settings.results.resize(1);
+    settings.results[0].resource_name = "orders";
+    settings.results[0].configs.resize(2);
+    settings.results[0].configs[0].name = "retention.ms";
+    settings.results[0].configs[0].value = "5";
+    settings.results[0].configs[0].config_source = 1;
+    settings.results[0].configs[1].name = "segment.ms";
+    settings.results[0].configs[1].value = "7";
+    settings.results[0].configs[1].config_source = 5;
+    answer(settings);
+    v1::DescribeTopicsRequest request;
+    request.add_topics()->set_name("orders");
+    request.add_topics()->set_name("nobody");
+    const auto described = ask(&calls::DescribeTopics, request);
+    EXPECT_EQ(described->topics(0).configs_size(), 1);
+    EXPECT_EQ(described->topics(0).configs().at("retention.ms"), "5");
+    EXPECT_EQ(described->topics(1).configs_size(), 0);
+    // What isn't there isn't asked about.
+    const auto asked = decoded<protocol::DescribeConfigsRequest>(doors_.calls_.at(1));
+    EXPECT_EQ(asked.resources.size(), 1U);
+}
+
 TEST_F(KafkaCallsTest, does_not_describe_a_topic_that_was_made_anew) {
     answer(metadata());
+    answer(protocol::DescribeConfigsResponse{});
     v1::DescribeTopicsRequest request;
     auto& topic = *request.add_topics();
     topic.set_name("orders");
