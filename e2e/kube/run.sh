@@ -146,6 +146,6 @@ fi
 
 k delete mrc main --wait --timeout=60s >/dev/null
 no_brokers() { [ -z "$(k get pods -l millrace.dev/cluster=main -o name)" ]; }
-until_true 60 no_brokers
+until_true 150 no_brokers
 [ -n "$(k get pvc -o name)" ] || fail "the disks went with the cluster"
 shown "kubectl delete takes the brokers away and keeps their disks"
