@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "metadata/standing.h"
+
 namespace millrace::admin {
 
 namespace {
@@ -30,19 +32,21 @@ void for_each_partition(const metadata::Image& image, Visit visit) {
     }
 }
 
-BrokerState state_of(const metadata::Broker& broker) {
+BrokerState state_of(const metadata::Image& image, const metadata::Broker& broker) {
     if (broker.fenced) {
         return BrokerState::fenced;
     }
-    return broker.in_controlled_shutdown ? BrokerState::draining : BrokerState::running;
+    return broker.in_controlled_shutdown || metadata::is_drained(image, broker)
+               ? BrokerState::draining
+               : BrokerState::running;
 }
 
-BrokerHealth health_of(const metadata::Broker& broker) {
+BrokerHealth health_of(const metadata::Image& image, const metadata::Broker& broker) {
     BrokerHealth health;
     health.id = broker.id;
     health.rack = broker.rack.value_or("");
-    health.state = state_of(broker);
-    health.cordoned = broker.is_cordoned();
+    health.state = state_of(image, broker);
+    health.cordoned = metadata::is_cordoned(image, broker);
     health.epoch = broker.epoch;
     health.recovery_percent = broker.fenced ? 0 : 100;
     if (broker.fenced) {
@@ -145,9 +149,9 @@ std::string names(const std::set<BrokerId>& brokers) {
 }
 
 void check_brokers(const metadata::Image& image, const std::vector<BrokerId>& asked,
-                   RestartVerdict& verdict) {
+                   const std::vector<BrokerId>& voters, RestartVerdict& verdict) {
     for (const BrokerId id : asked) {
-        if (image.cluster.broker(id) == nullptr && image.cluster.controllers.find(id) == nullptr) {
+        if (image.cluster.broker(id) == nullptr && !contains(voters, id)) {
             verdict.blockers.push_back({RestartBlocker::Reason::unknown_broker, std::nullopt, id,
                                         fmt::format("no broker {} is registered", id.value)});
         }
@@ -180,13 +184,13 @@ void check_partition(const metadata::Image& image, const std::set<BrokerId>& sto
                                left, needed)});
 }
 
-void check_quorum(const metadata::Image& image, const std::set<BrokerId>& stopping,
+void check_quorum(const std::vector<BrokerId>& voters, const std::set<BrokerId>& stopping,
                   RestartVerdict& verdict) {
-    const std::size_t all = image.cluster.controllers.size();
+    const std::size_t all = voters.size();
     std::set<BrokerId> leaving;
-    for (const auto& controller : image.cluster.controllers) {
-        if (stopping.count(controller.key) != 0) {
-            leaving.insert(controller.key);
+    for (const BrokerId voter : voters) {
+        if (stopping.count(voter) != 0) {
+            leaving.insert(voter);
         }
     }
     // A quorum of one has no majority to keep; stopping it stops the metadata, as everybody knows.
@@ -205,7 +209,7 @@ Health health_of(const metadata::Image& image, BrokerId controller, const MinIsr
     health.metadata_offset = image.provenance.end;
     std::map<BrokerId, BrokerHealth> brokers;
     for (const auto& broker : image.cluster.brokers) {
-        brokers[broker.key] = health_of(*broker.value);
+        brokers[broker.key] = health_of(image, *broker.value);
     }
     for_each_partition(image, [&](const metadata::Topic& topic, PartitionIndex index,
                                   const metadata::Partition& partition) {
@@ -220,21 +224,37 @@ Health health_of(const metadata::Image& image, BrokerId controller, const MinIsr
     }
     health.quorum.leader = controller;
     health.quorum.high_watermark = image.provenance.end;
-    for (const auto& node : image.cluster.controllers) {
-        Voter voter;
-        voter.id = node.key;
-        health.quorum.voters.push_back(voter);
-    }
     return health;
 }
 
+DrainResult leaders_left(const metadata::Image& image, BrokerId broker) {
+    DrainResult result;
+    for_each_partition(image, [&](const metadata::Topic& topic, PartitionIndex index,
+                                  const metadata::Partition& partition) {
+        if (partition.leader != broker) {
+            return;
+        }
+        ++result.leaders_left;
+        const bool another =
+            std::any_of(partition.isr.begin(), partition.isr.end(), [&](BrokerId id) {
+                const metadata::Broker* other = image.cluster.broker(id);
+                return id != broker && other != nullptr && other->is_active() &&
+                       !metadata::is_drained(image, *other);
+            });
+        if (!another) {
+            result.stuck.push_back({topic.name, index});
+        }
+    });
+    return result;
+}
+
 RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
-                               const MinIsr& min_isr) {
+                               const std::vector<BrokerId>& voters, const MinIsr& min_isr) {
     RestartVerdict verdict;
     verdict.epoch = image.provenance.epoch;
     verdict.metadata_offset = image.provenance.end;
     std::set<BrokerId> stopping{question.brokers.begin(), question.brokers.end()};
-    check_brokers(image, question.brokers, verdict);
+    check_brokers(image, question.brokers, voters, verdict);
     if (question.with_those_down) {
         for (const auto& broker : image.cluster.brokers) {
             if (broker.value->fenced) {
@@ -246,7 +266,7 @@ RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuesti
                                   const metadata::Partition& partition) {
         check_partition(image, stopping, topic, index, partition, min_isr(topic.name), verdict);
     });
-    check_quorum(image, stopping, verdict);
+    check_quorum(voters, stopping, verdict);
     verdict.allowed = verdict.blockers.empty();
     return verdict;
 }
@@ -258,7 +278,7 @@ Result<RestartProgress> restart_progress(const metadata::Image& image, BrokerId 
         return Error::make(Code::not_found, "no broker {} is registered", id.value);
     }
     RestartProgress progress;
-    progress.state = state_of(*broker);
+    progress.state = state_of(image, *broker);
     progress.epoch = broker->epoch;
     progress.recovery_percent = broker->fenced ? 0 : 100;
     int replicas = 0;

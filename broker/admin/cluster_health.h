@@ -15,13 +15,16 @@ namespace millrace::admin {
 /// min.insync.replicas of a topic.
 using MinIsr = std::function<int(const std::string& topic)>;
 
-/// Without what only a broker knows of itself (recovery) or the quorum's leader knows of voters.
+/// Without what only a broker knows of itself (recovery) or the quorum knows of its voters.
 Health health_of(const metadata::Image& image, BrokerId controller, const MinIsr& min_isr);
 
 /// May these brokers stop together? No partition may lose its last in-sync replica or fall below
-/// its min.insync.replicas, and most controllers must stay.
+/// its min.insync.replicas, and most voters of the quorum must stay.
 RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
-                               const MinIsr& min_isr);
+                               const std::vector<BrokerId>& voters, const MinIsr& min_isr);
+
+/// What the broker leads, and which of it nobody else may lead.
+DrainResult leaders_left(const metadata::Image& image, BrokerId broker);
 
 /// How far a restarted broker is, from its place in the in-sync sets; `before` is its epoch before
 /// the restart.

@@ -84,6 +84,8 @@ struct Broker::Inside {
     void recover_log(const storage::FoundLog& found, const storage::LogLimits& limits,
                      UniqueFunction<void(bool sound)> done);
     std::vector<handlers::LogDirectoryView> log_directory_views() const;
+    /// That take no new replica, as the settings in force say; on the control loop.
+    std::vector<Uuid> cordoned_directories() const;
     std::vector<metadata::Endpoint> endpoints_of(bool controller_side) const;
 
     runtime::Node& node;
@@ -385,6 +387,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     life.heartbeat_interval =
         std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
     life.failed_directories = [this] { return failed_directories(); };
+    life.cordoned = [this] { return cordoned_directories(); };
     if (store->clean_start()) {
         life.previous_epoch = store->last_broker_epoch();
     }
@@ -429,6 +432,20 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };
     doors.producer_ids = producer_ids.get();
+}
+
+std::vector<Uuid> Broker::Inside::cordoned_directories() const {
+    const config::BrokerValues& values = config->broker();
+    const auto& paths = values.get(option::cordoned_log_dirs);
+    const bool all = values.get(option::millrace_cordoned) ||
+                     std::find(paths.begin(), paths.end(), "*") != paths.end();
+    std::vector<Uuid> ids;
+    for (const auto& directory : store->directories()) {
+        if (all || std::find(paths.begin(), paths.end(), directory->path()) != paths.end()) {
+            ids.push_back(directory->id());
+        }
+    }
+    return ids;
 }
 
 std::vector<handlers::LogDirectoryView> Broker::Inside::log_directory_views() const {
@@ -507,6 +524,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     topics.swap(std::make_shared<const handlers::TopicBook>(config, next->configs));
     if (roles.broker) {
         applier->on_settings_changed(*next);
+        lifecycle->tell_cordoned();
         groups->settings_changed(group_settings(config->broker()));
         keeper->set(config->broker());
     }
@@ -780,6 +798,11 @@ BrokerView Broker::view() const {
     view.mirrors = inside.mirrors ? &inside.mirrors->links() : nullptr;
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());
+    }
+    for (const config::ListenerSpec& spec : inside.listeners) {
+        if (spec.inter_broker) {
+            view.inter_broker_listener = spec.name;
+        }
     }
     for (const auto& directory : inside.store->directories()) {
         view.directories.push_back({directory->id(), directory->path()});

@@ -131,6 +131,7 @@ private:
     void resign();
     void begin_log();
     void answer_committed(Offset end);
+    void drain();
     void watch_sessions();
     void start_timer(runtime::TimerId& timer, Duration interval, std::string_view what,
                      Decision<NoAnswer> (*decide)(Context&));
@@ -151,6 +152,7 @@ private:
     ControllerIndex index_;
     std::optional<QuorumEpoch> epoch_;
     std::deque<Pending> pending_;
+    bool leaders_may_drain_ = true;
     runtime::TimerId session_timer_;
     runtime::TimerId balance_timer_;
     runtime::TimerId unclean_timer_;

@@ -212,6 +212,9 @@ Decision<protocol::AssignReplicasToDirsResponse> assign_replicas_to_dirs(
     Context& context, const protocol::AssignReplicasToDirsRequest& request);
 /// Gives up to a batch of partitions back to their first replica where that is in the ISR.
 Decision<NoAnswer> balance_leaders(Context& context);
+/// Leaders leave drained brokers (standing.h), some of them in one decision; no records when every
+/// one that can has left.
+Decision<NoAnswer> drain_leaders(Context& context);
 /// Elects for leaderless partitions whose topic allows unclean election (case 25).
 Decision<NoAnswer> elect_unclean_where_allowed(Context& context);
 

@@ -50,7 +50,7 @@ public:
     MR_BUILT(DescribeTopics)
     MR_BUILT(CreatePartitions)
     MR_LATER(DeleteRecords)
-    MR_LATER(ElectLeaders)
+    MR_BUILT(ElectLeaders)
     MR_BUILT(DescribeConfigs)
     MR_BUILT(AlterConfigs)
     MR_BUILT(ListGroups)

@@ -55,7 +55,8 @@ BrokerDoors::BrokerDoors(BrokerView view, runtime::Executor& control, std::strin
     : view_(std::move(view)),
       control_(control),
       version_(std::move(version)),
-      watchers_(std::make_shared<Watchers>()) {
+      watchers_(std::make_shared<Watchers>()),
+      verbs_(view_, control) {
     view_.publisher->subscribe(
         [this, &control, watchers = watchers_](const metadata::Delta&, const metadata::ImagePtr&) {
             if (watchers->is_due || watchers->current().empty()) {
@@ -80,8 +81,13 @@ int BrokerDoors::min_isr(const std::string& topic) const {
 
 admin::Health BrokerDoors::health() const {
     const metadata::ImagePtr image = view_.doors->image->current();
-    return admin::health_of(*image, view_.doors->controller->active(),
-                            [this](const std::string& topic) { return min_isr(topic); });
+    admin::Health health =
+        admin::health_of(*image, view_.doors->controller->active(),
+                         [this](const std::string& topic) { return min_isr(topic); });
+    for (const BrokerId voter : verbs_.voters()) {
+        health.quorum.voters.emplace_back().id = voter;
+    }
+    return health;
 }
 
 QuorumEpoch BrokerDoors::epoch() const {
@@ -138,13 +144,36 @@ std::unique_ptr<admin::Subscription> BrokerDoors::watch_health(
 
 void BrokerDoors::restart_check(admin::Caller, admin::RestartQuestion question,
                                 admin::Reply<admin::RestartVerdict> reply) {
-    reply(admin::restart_verdict(*view_.doors->image->current(), question,
+    reply(admin::restart_verdict(*view_.doors->image->current(), question, verbs_.voters(),
                                  [this](const std::string& topic) { return min_isr(topic); }));
 }
 
 void BrokerDoors::restart_progress(admin::Caller, BrokerId broker, BrokerEpoch before,
                                    admin::Reply<admin::RestartProgress> reply) {
     reply(admin::restart_progress(*view_.doors->image->current(), broker, before));
+}
+
+void BrokerDoors::drain_leaders(admin::Caller caller, BrokerId broker, bool undo,
+                                admin::Reply<admin::DrainResult> reply) {
+    verbs_.drain_leaders(caller, broker, undo, std::move(reply));
+}
+void BrokerDoors::cordon(admin::Caller caller, std::vector<BrokerId> brokers, bool cordoned,
+                         admin::Reply<std::vector<BrokerId>> reply) {
+    verbs_.cordon(caller, std::move(brokers), cordoned, std::move(reply));
+}
+void BrokerDoors::unregister_broker(admin::Caller caller, BrokerId broker,
+                                    admin::Reply<bool> reply) {
+    verbs_.unregister_broker(caller, broker, std::move(reply));
+}
+void BrokerDoors::describe_quorum(admin::Caller, admin::Reply<admin::QuorumHealth> reply) {
+    verbs_.describe_quorum(std::move(reply));
+}
+void BrokerDoors::add_voter(admin::Caller caller, admin::Voter voter, admin::Reply<bool> reply) {
+    verbs_.add_voter(caller, std::move(voter), std::move(reply));
+}
+void BrokerDoors::remove_voter(admin::Caller caller, BrokerId id, Uuid directory_id,
+                               admin::Reply<bool> reply) {
+    verbs_.remove_voter(caller, id, directory_id, std::move(reply));
 }
 
 void BrokerDoors::kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) {

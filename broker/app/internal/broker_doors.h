@@ -10,6 +10,7 @@
 #include <string>
 
 #include "admin/doors.h"
+#include "app/internal/admin_verbs.h"
 #include "app/internal/broker_view.h"
 
 namespace millrace::app {
@@ -35,6 +36,16 @@ public:
                        admin::Reply<admin::RestartVerdict> reply) override;
     void restart_progress(admin::Caller, BrokerId broker, BrokerEpoch before,
                           admin::Reply<admin::RestartProgress> reply) override;
+    void drain_leaders(admin::Caller caller, BrokerId broker, bool undo,
+                       admin::Reply<admin::DrainResult> reply) override;
+    void cordon(admin::Caller caller, std::vector<BrokerId> brokers, bool cordoned,
+                admin::Reply<std::vector<BrokerId>> reply) override;
+    void unregister_broker(admin::Caller caller, BrokerId broker,
+                           admin::Reply<bool> reply) override;
+    void describe_quorum(admin::Caller caller, admin::Reply<admin::QuorumHealth> reply) override;
+    void add_voter(admin::Caller caller, admin::Voter voter, admin::Reply<bool> reply) override;
+    void remove_voter(admin::Caller caller, BrokerId id, Uuid directory_id,
+                      admin::Reply<bool> reply) override;
     void kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) override;
 
     void apply_link(admin::Caller caller, admin::LinkChange change,
@@ -57,6 +68,7 @@ private:
     runtime::Executor& control_;
     std::string version_;
     std::shared_ptr<Watchers> watchers_;
+    AdminVerbs verbs_;
 };
 
 }  // namespace millrace::app

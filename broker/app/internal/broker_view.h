@@ -31,6 +31,7 @@ struct BrokerView {
     const raft::RaftDriver* quorum = nullptr;
     const net::Ledger* ledger = nullptr;
     mirror::Links* mirrors = nullptr;  ///< Null without the broker role.
+    std::string inter_broker_listener;
     std::vector<std::pair<std::string, const net::ServerCounters*>> listeners;
     std::vector<admin::LogDirectory> directories;
     std::vector<std::string> roles;

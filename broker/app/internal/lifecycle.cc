@@ -144,6 +144,10 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         if (options.failed_directories) {
             request.offline_log_dirs = options.failed_directories();
         }
+        if (options.cordoned) {
+            said_cordoned = options.cordoned();
+            request.cordoned_log_dirs = said_cordoned;
+        }
         said_current = !request.want_fence;
         controller.call(BrokerHeartbeatRequest::api_key, BrokerHeartbeatRequest::max_version,
                         encode(request), call_patience,
@@ -174,6 +178,10 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
                 gone();
                 return;
             }
+            if (state == State::unfenced) {
+                look_for_registration();
+                return;
+            }
             state = State::starting;
             enroll();
             return;
@@ -195,6 +203,27 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         const bool eager = beat_wanted || state == State::leaving ||
                            (state == State::registered && !said_current && is_current());
         schedule(eager ? Duration{1ms} : options.heartbeat_interval);
+    }
+
+    /// The controller doesn't know us any more, after it did. If somebody unregistered this broker,
+    /// it stays away until its next start; whoever did that counts on it.
+    void look_for_registration() {
+        const metadata::ImagePtr now = image.current();
+        const metadata::Broker* us = now->cluster.broker(options.self);
+        if (us != nullptr && us->epoch == epoch) {
+            control.after(retry_pause, [weak = weak_from_this()] {
+                if (auto self = weak.lock(); self && self->state == State::unfenced) {
+                    self->look_for_registration();  // our image is behind the controller's
+                }
+            });
+        } else if (us == nullptr) {
+            MR_LOG(log, warn, "broker.unregistered", field("broker", options.self),
+                   field("remedy", "restart it to let it join again"));
+            gone();
+        } else {
+            state = State::starting;
+            enroll();
+        }
     }
 
     void schedule(Duration delay) {
@@ -231,6 +260,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
     bool in_flight = false;
     bool beat_wanted = false;
     bool said_current = false;
+    std::vector<Uuid> said_cordoned;
     UniqueFunction<void()> left;
 };
 
@@ -248,6 +278,15 @@ void Lifecycle::start(std::vector<Uuid> recovered) {
 void Lifecycle::on_publish(const metadata::ImagePtr&) {
     if (inside_->state == Inside::State::registered && !inside_->said_current &&
         inside_->is_current()) {
+        inside_->beat();
+    }
+}
+
+void Lifecycle::tell_cordoned() {
+    const bool enrolled =
+        inside_->state == Inside::State::registered || inside_->state == Inside::State::unfenced;
+    if (enrolled && inside_->options.cordoned &&
+        inside_->options.cordoned() != inside_->said_cordoned) {
         inside_->beat();
     }
 }

@@ -26,6 +26,8 @@ public:
         std::optional<std::string> rack;
         std::vector<Uuid> directories;
         std::optional<BrokerEpoch> previous_epoch;  ///< From a clean shutdown.
+        /// Directories that take no new replica, as of now (KIP-1066).
+        std::function<std::vector<Uuid>()> cordoned;
         Duration heartbeat_interval = 500ms;
         /// Asked with every heartbeat: those of `directories` that are lost for this run.
         std::function<std::vector<Uuid>()> failed_directories;
@@ -39,6 +41,8 @@ public:
     void start(std::vector<Uuid> recovered);
     /// A new image: being seen in it may be what we wait for.
     void on_publish(const metadata::ImagePtr& image);
+    /// Which directories are cordoned may have changed: the controller is told at once.
+    void tell_cordoned();
     /// Hands leadership over; `done` runs when the controller lets us go or patience ends.
     void leave(Duration patience, UniqueFunction<void()> done);
 

@@ -1,9 +1,11 @@
 #include "metadata/internal/assignment.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "metadata/internal/partition_change.h"
+#include "metadata/standing.h"
 #include "placement/initial.h"
 
 namespace millrace::metadata {
@@ -23,7 +25,7 @@ std::vector<placement::Candidate> candidates(const Context& context, const Image
     }
     std::vector<placement::Candidate> all;
     for (const auto& [id, broker] : image.cluster.brokers) {
-        if (broker->in_controlled_shutdown || broker->is_cordoned()) {
+        if (broker->in_controlled_shutdown || is_cordoned(image, *broker)) {
             continue;
         }
         const ControllerIndex::Load load = context.index.load_of(id);
@@ -34,10 +36,15 @@ std::vector<placement::Candidate> candidates(const Context& context, const Image
     return all;
 }
 
+bool holds(std::span<const BrokerId> replicas, BrokerId broker) {
+    return std::find(replicas.begin(), replicas.end(), broker) != replicas.end();
+}
+
 }  // namespace
 
 MaybeRefusal check_named_replicas(const Image& image, const std::vector<std::int32_t>& brokers,
-                                  std::optional<std::size_t> replication_factor) {
+                                  std::optional<std::size_t> replication_factor,
+                                  std::span<const BrokerId> already) {
     const auto refuse = [](std::string why) {
         return Refusal{KafkaError::invalid_replica_assignment, std::move(why)};
     };
@@ -46,8 +53,12 @@ MaybeRefusal check_named_replicas(const Image& image, const std::vector<std::int
     }
     std::set<std::int32_t> seen;
     for (const std::int32_t broker : brokers) {
-        if (image.cluster.broker(BrokerId{broker}) == nullptr) {
+        const Broker* registered = image.cluster.broker(BrokerId{broker});
+        if (registered == nullptr) {
             return refuse(fmt::format("broker {} is not registered", broker));
+        }
+        if (is_cordoned(image, *registered) && !holds(already, BrokerId{broker})) {
+            return refuse(fmt::format("broker {} is cordoned: it takes no new replica", broker));
         }
         if (!seen.insert(broker).second) {
             return refuse(fmt::format("broker {} is named twice", broker));
@@ -87,7 +98,9 @@ std::optional<Partition> new_partition(const Image& image, const std::vector<Bro
     partition.replicas = BrokerList(replicas);
     partition.isr = BrokerList(isr);
     partition.directories = DirectoryList(directories);
-    partition.leader = isr.front();
+    const auto willing = std::find_if(
+        isr.begin(), isr.end(), [&](BrokerId broker) { return !electorate.is_drained(broker); });
+    partition.leader = willing != isr.end() ? *willing : isr.front();
     partition.leader_epoch = LeaderEpoch{0};
     partition.epoch = PartitionEpoch{0};
     return partition;

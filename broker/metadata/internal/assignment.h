@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "metadata/controller_core.h"
@@ -17,9 +18,11 @@ struct Assigned {
     MaybeRefusal refusal;
 };
 
-/// Distinct, registered, not empty, and `replication_factor` of them if that is known.
+/// Distinct, registered, not cordoned unless they have a replica `already`, not empty, and
+/// `replication_factor` of them if that is known.
 MaybeRefusal check_named_replicas(const Image& image, const std::vector<std::int32_t>& brokers,
-                                  std::optional<std::size_t> replication_factor);
+                                  std::optional<std::size_t> replication_factor,
+                                  std::span<const BrokerId> already = {});
 
 /// For a new topic, or for one that grows (`topic` is then not null).
 Assigned place(const Context& context, const Image& image, const Topic* topic,

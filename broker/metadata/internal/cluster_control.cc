@@ -5,10 +5,12 @@
 
 #include "base/mutants.h"
 #include "metadata/controller_core.h"
+#include "metadata/internal/config_changes.h"
 #include "metadata/internal/partition_updates.h"
 #include "metadata/internal/refusal.h"
 #include "metadata/internal/registration_records.h"
 #include "metadata/recovered_directories.h"
+#include "metadata/standing.h"
 #include "protocol/messages/broker_registration_change_record.h"
 #include "protocol/messages/broker_registration_request.h"
 #include "protocol/messages/broker_registration_response.h"
@@ -136,6 +138,22 @@ void end_last_incarnation(Draft& draft, const Context& context,
     });
 }
 
+bool only_if_unused(const protocol::UnregisterBrokerRequest& request) {
+    return std::any_of(
+        request.unknown_tags.begin(), request.unknown_tags.end(),
+        [](const protocol::UnknownTag& tag) { return tag.tag == only_if_unused_tag; });
+}
+
+/// What was asked of this broker is not meant for the next one that gets its id.
+void forget_standing(Draft& draft, BrokerId broker) {
+    const ConfigResource settings = broker_settings(broker);
+    for (const std::string_view name : {setting::cordoned, setting::drained_epoch}) {
+        if (draft.image().configs.find(settings, name) != nullptr) {
+            add_config(draft, settings, name, std::nullopt);
+        }
+    }
+}
+
 }  // namespace
 
 Decision<protocol::BrokerRegistrationResponse> register_broker(
@@ -155,6 +173,13 @@ Decision<protocol::BrokerRegistrationResponse> register_broker(
     if (refusal) {
         decision.answer.error_code = code_of(refusal->code);
         return decision;
+    }
+    if (existing && existing->cordoned_directories) {
+        // Until its first heartbeat says anew, what was cordoned stays so.
+        broker.cordoned_directories = existing->cordoned_directories;
+        std::erase_if(*broker.cordoned_directories, [&](const Uuid& directory) {
+            return !broker.has_online_directory(directory);
+        });
     }
     const bool same_process = existing && existing->incarnation == request.incarnation_id;
     if (same_process) {
@@ -196,6 +221,10 @@ Decision<protocol::UnregisterBrokerResponse> unregister_broker(
     if (broker == nullptr) {
         refusal =
             Refusal::make(KafkaError::broker_id_not_registered, "broker {} is not registered", id);
+    } else if (const auto replicas = context.index.load_of(id).replicas;
+               replicas > 0 && only_if_unused(request)) {
+        refusal = Refusal::make(KafkaError::ineligible_replica, "broker {} has {} replicas", id,
+                                replicas);
     } else {
         const std::int64_t epoch = broker->epoch.value;
         take_out_of_isrs(decision.draft, context, {id});
@@ -203,6 +232,7 @@ Decision<protocol::UnregisterBrokerResponse> unregister_broker(
         record.broker_id = id.value;
         record.broker_epoch = epoch;
         decision.draft.add(record, 0);
+        forget_standing(decision.draft, id);
         context.sessions.end(id);
     }
     decision.atomic = false;

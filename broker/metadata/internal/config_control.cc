@@ -9,6 +9,7 @@
 #include "metadata/internal/topic_names.h"
 #include "metadata/internal/topic_rules.h"
 #include "metadata/link_mark.h"
+#include "metadata/standing.h"
 #include "protocol/messages/alter_configs_request.h"
 #include "protocol/messages/alter_configs_response.h"
 #include "protocol/messages/clear_elr_record.h"
@@ -130,6 +131,13 @@ MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
     return std::nullopt;
 }
 
+/// An order to the controller about one broker (standing.h): no setting of the broker's own, so no
+/// option table knows it.
+bool is_order(const ConfigResource& resource, std::string_view name) {
+    return resource.type == ConfigResourceType::broker && !resource.name.empty() &&
+           name == setting::drained_epoch;
+}
+
 MaybeRefusal alter_one(
     Draft& draft, const Context& context, const ConfigResource& resource,
     const protocol::IncrementalAlterConfigsRequest::AlterConfigsResource& asked) {
@@ -138,7 +146,15 @@ MaybeRefusal alter_one(
     }
     const bool by_link = find_link_mark(asked.unknown_tags) != nullptr;
     std::vector<config::Alteration> alterations;
+    std::vector<config::Change> orders;
     for (const auto& config : asked.configs) {
+        if (is_order(resource, config.name)) {
+            orders.push_back(
+                {std::string(config.name), config.config_operation == 0 && config.value
+                                               ? std::optional(std::string(*config.value))
+                                               : std::nullopt});
+            continue;
+        }
         if (config.config_operation < 0 || config.config_operation > 3) {
             return Refusal::make(KafkaError::invalid_request, "unknown operation {} on {}",
                                  config.config_operation, config.name);
@@ -152,7 +168,9 @@ MaybeRefusal alter_one(
     if (MaybeRefusal refusal = as_refusal(altered)) {
         return refusal;
     }
-    return apply(draft, resource, std::get<std::vector<config::Change>>(altered));
+    std::vector<config::Change> changes = std::get<std::vector<config::Change>>(altered);
+    changes.insert(changes.end(), orders.begin(), orders.end());
+    return apply(draft, resource, changes);
 }
 
 MaybeRefusal alter_one(Draft& draft, const Context& context, const ConfigResource& resource,

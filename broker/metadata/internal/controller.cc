@@ -135,6 +135,26 @@ void Controller::on_publish(const Delta& delta, const ImagePtr& image) {
         image_ = *committed_;
         index_ = committed_index_;
     }
+    // A setting, or the image a new controller begins with, may say that leaders have to go.
+    leaders_may_drain_ = leaders_may_drain_ || !delta.changes().configs.empty();
+    if (epoch_ && leaders_may_drain_) {
+        executor_.post([this, alive = std::weak_ptr(alive_)] {
+            if (!alive.expired()) {
+                drain();
+            }
+        });
+    }
+}
+
+/// Round by round, each with some of the leaders, until one finds nothing to do.
+void Controller::drain() {
+    if (epoch_ && leaders_may_drain_) {
+        run_own("draining leaders", [this](Context& context) {
+            Decision<NoAnswer> decision = drain_leaders(context);
+            leaders_may_drain_ = !decision.draft.records().empty();
+            return decision;
+        });
+    }
 }
 
 void Controller::answer_committed(Offset end) {

@@ -4,6 +4,7 @@
 #include "metadata/controller_core.h"
 #include "metadata/internal/partition_updates.h"
 #include "metadata/internal/refusal.h"
+#include "metadata/standing.h"
 #include "protocol/messages/elect_leaders_request.h"
 #include "protocol/messages/elect_leaders_response.h"
 
@@ -101,11 +102,30 @@ Decision<NoAnswer> balance_leaders(Context& context) {
         }
         const Partition& partition = *decision.draft.image().topics.partition(which);
         // Only a preferred replica that can lead is worth an election.
-        if (partition.isr.contains(partition.replicas[0]) &&
-            electorate.can_lead(partition, partition.replicas[0])) {
+        const BrokerId preferred = partition.replicas[0];
+        if (partition.isr.contains(preferred) && electorate.can_lead(partition, preferred) &&
+            !electorate.is_drained(preferred)) {
             PartitionChange change(which, partition);
             change.election = Election::preferred;
             add_change(decision.draft, context, change, electorate);
+        }
+    }
+    return decision;
+}
+
+Decision<NoAnswer> drain_leaders(Context& context) {
+    Decision<NoAnswer> decision(context);
+    decision.atomic = false;
+    const Electorate electorate(decision.draft.image());
+    for (const BrokerId broker : drained_brokers(context.image)) {
+        for (const auto& [which, nothing] : context.index.eligible_on(broker)) {
+            if (decision.draft.records().size() >= elections_per_round) {
+                return decision;
+            }
+            const Partition& partition = *decision.draft.image().topics.partition(which);
+            if (partition.leader == broker) {
+                add_change(decision.draft, context, PartitionChange(which, partition), electorate);
+            }
         }
     }
     return decision;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "metadata/internal/brokers.h"
+#include "metadata/standing.h"
 
 namespace millrace::metadata {
 namespace {
@@ -111,22 +112,34 @@ private:
     bool is_valid_leader(BrokerId id) const {
         return (contains(isr_, id) || (isr_.empty() && contains(elr_, id))) && can_lead(id);
     }
+    bool is_willing_leader(BrokerId id) const {
+        return is_valid_leader(id) && !electorate_.is_drained(id);
+    }
 
     struct Elected {
         BrokerId leader = no_broker;
         bool unclean = false;
     };
+    /// Someone who has all that was acknowledged: the preferred one if asked for, else the leader
+    /// as it is, else by order.
+    template <typename May>
+    BrokerId choose_safe(May may_lead) const {
+        if (election_ == Election::preferred && may_lead(replicas_.front())) {
+            return replicas_.front();
+        }
+        if (before_.leader != no_broker && may_lead(before_.leader)) {
+            return before_.leader;
+        }
+        const auto found = std::find_if(replicas_.begin(), replicas_.end(), may_lead);
+        return found == replicas_.end() ? no_broker : *found;
+    }
     Elected choose() const {
-        if (election_ == Election::preferred && is_valid_leader(replicas_.front())) {
-            return {replicas_.front()};
+        BrokerId safe = choose_safe([&](BrokerId id) { return is_willing_leader(id); });
+        if (safe == no_broker && electorate_.anyone_is_drained()) {
+            safe = choose_safe([&](BrokerId id) { return is_valid_leader(id); });
         }
-        if (before_.leader != no_broker && is_valid_leader(before_.leader)) {
-            return {before_.leader};
-        }
-        for (const BrokerId id : replicas_) {
-            if (is_valid_leader(id)) {
-                return {id};
-            }
+        if (safe != no_broker) {
+            return {safe};
         }
         if (can_take_last_known()) {
             return {before_.last_known_elr[0], true};
@@ -264,6 +277,12 @@ private:
 };
 
 }  // namespace
+
+Electorate::Electorate(const Image& image) : image_(&image), drained_(drained_brokers(image)) {}
+
+bool Electorate::is_drained(BrokerId broker) const {
+    return contains(drained_, broker);
+}
 
 bool Electorate::can_lead(const Partition& partition, BrokerId broker) const {
     if (contains(without_, broker)) {

@@ -26,7 +26,7 @@ enum class Election {
 /// Who may lead, for the decision at hand.
 class Electorate {
 public:
-    explicit Electorate(const Image& image) : image_(&image) {}
+    explicit Electorate(const Image& image);
     /// Not this one, whatever the image says: it is being fenced or shuts down.
     Electorate& without(BrokerId broker) {
         without_.push_back(broker);
@@ -38,12 +38,16 @@ public:
         return *this;
     }
     bool can_lead(const Partition& partition, BrokerId broker) const;
+    /// Leads only where nobody else can.
+    bool is_drained(BrokerId broker) const;
+    bool anyone_is_drained() const { return !drained_.empty(); }
     /// Where a new replica on the broker goes while it has not said.
     Uuid default_directory(BrokerId broker) const;
 
 private:
     const Image* image_;
     std::vector<BrokerId> without_;
+    std::vector<BrokerId> drained_;
     BrokerId with_ = no_broker;
 };
 

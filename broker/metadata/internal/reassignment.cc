@@ -61,7 +61,8 @@ MaybeRefusal cancel(Draft& draft, const Context& context, const Topic& topic,
 MaybeRefusal reassign(Draft& draft, const Context& context, const Topic& topic,
                       const TopicIdPartition& which, const Partition& partition,
                       const std::vector<std::int32_t>& target, bool may_change_factor) {
-    if (MaybeRefusal refusal = check_named_replicas(draft.image(), target, std::nullopt)) {
+    if (MaybeRefusal refusal = check_named_replicas(draft.image(), target, std::nullopt,
+                                                    partition.replicas.to_vector())) {
         return refusal;
     }
     if (!may_change_factor && settled_replicas(partition) != target.size()) {

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
+
+#include "metadata/standing.h"
 
 namespace millrace::admin {
 namespace {
@@ -25,9 +28,12 @@ public:
         image_.cluster.brokers.set(BrokerId{id}, std::move(made));
         return *this;
     }
-    World& controller(int id) {
-        image_.cluster.controllers.set(BrokerId{id},
-                                       metadata::make_ref<metadata::ControllerNode>());
+    World& voter(int id) {
+        voters_.emplace_back(id);
+        return *this;
+    }
+    World& setting(int broker, std::string_view name, const std::string& value) {
+        image_.configs.set(metadata::broker_settings(BrokerId{broker}), std::string{name}, value);
         return *this;
     }
     World& partition(const std::string& topic, int index, std::vector<int> replicas,
@@ -50,7 +56,8 @@ public:
             question.brokers.emplace_back(id);
         }
         question.with_those_down = with_those_down;
-        return restart_verdict(image_, question, [&](const std::string&) { return min_isr; });
+        return restart_verdict(image_, question, voters_,
+                               [&](const std::string&) { return min_isr; });
     }
     Health health(int min_isr = 1) const {
         return health_of(image_, BrokerId{1}, [&](const std::string&) { return min_isr; });
@@ -69,6 +76,7 @@ private:
         return metadata::BrokerList(made);
     }
     metadata::Image image_;
+    std::vector<BrokerId> voters_;
 };
 
 World three() {
@@ -124,17 +132,44 @@ TEST(RestartVerdict, does_not_nail_brokers_down_for_a_minimum_that_can_not_be_me
     EXPECT_TRUE(world.ask({1}, 3).allowed);
 }
 
-TEST(RestartVerdict, keeps_a_majority_of_controllers) {
+TEST(RestartVerdict, keeps_a_majority_of_voters) {
     World world = three();
-    world.controller(1).controller(2).controller(3);
+    world.voter(1).voter(2).voter(3);
     EXPECT_TRUE(world.ask({1}).allowed);
     EXPECT_EQ(world.ask({1, 2}).blockers.at(0).reason, RestartBlocker::Reason::quorum);
     World alone;
-    EXPECT_TRUE(alone.broker(1).controller(1).ask({1}).allowed);
+    EXPECT_TRUE(alone.broker(1).voter(1).ask({1}).allowed);
 }
 
 TEST(RestartVerdict, does_not_know_strangers) {
     EXPECT_EQ(three().ask({9}).blockers.at(0).reason, RestartBlocker::Reason::unknown_broker);
+}
+
+TEST(Health, shows_brokers_that_are_cordoned_and_that_give_leaders_away) {
+    World world = three();
+    world.setting(1, metadata::setting::cordoned, "true");
+    world.setting(2, metadata::setting::drained_epoch, "5");
+    world.setting(3, metadata::setting::drained_epoch, "4");  // of an earlier start
+    const Health health = world.health();
+    EXPECT_TRUE(health.brokers.at(0).cordoned);
+    EXPECT_FALSE(health.brokers.at(1).cordoned);
+    EXPECT_EQ(health.brokers.at(0).state, BrokerState::running);
+    EXPECT_EQ(health.brokers.at(1).state, BrokerState::draining);
+    EXPECT_EQ(health.brokers.at(2).state, BrokerState::running);
+}
+
+TEST(LeadersLeft, names_those_that_nobody_else_may_lead) {
+    World world = three();
+    world.partition("a", 0, {1, 2}, {1, 2}, 1);
+    world.partition("b", 0, {1, 2}, {1}, 1);
+    world.partition("c", 0, {1, 3}, {1, 3}, 1);
+    world.partition("d", 0, {2, 1}, {2, 1}, 2);
+    world.setting(3, metadata::setting::drained_epoch, "5");
+    const DrainResult left = leaders_left(world.image(), BrokerId{1});
+    EXPECT_EQ(left.leaders_left, 3);
+    ASSERT_EQ(left.stuck.size(), 2U);
+    std::set<std::string> stuck{left.stuck[0].topic, left.stuck[1].topic};
+    EXPECT_EQ(stuck, (std::set<std::string>{"b", "c"}));
 }
 
 TEST(Health, counts_what_is_wrong_and_shows_the_worst_first) {
