@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "metadata/standing.h"
 #include "protocol/messages/abort_transaction_record.h"
 
 namespace millrace::metadata {
@@ -148,6 +149,7 @@ void Controller::on_publish(const Delta& delta, const ImagePtr& image) {
 
 /// Round by round, each with some of the leaders, until one finds nothing to do.
 void Controller::drain() {
+    leaders_may_drain_ = leaders_may_drain_ && !drained_brokers(image_).empty();
     if (epoch_ && leaders_may_drain_) {
         run_own("draining leaders", [this](Context& context) {
             Decision<NoAnswer> decision = drain_leaders(context);
