@@ -6,6 +6,7 @@ import concurrent.futures
 import glob
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ def arguments():
     parser.add_argument("--keep", action="store_true", help="leave Kafka running for the next run (--kafka-at)")
     parser.add_argument("--kafka-at", type=int, help="a Kafka that already runs on this port")
     parser.add_argument("--quick", action="store_true", help="newest and oldest version of each API alone")
+    parser.add_argument("--seconds", type=float, help="begin no case after so long, and say how far it came")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
@@ -91,6 +93,7 @@ def play(function, version, side):
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     protocol = wire.Protocol(find_jar())
     for module in sorted(glob.glob(os.path.join(HERE, "cases", "*.py"))):
         importlib.import_module("cases." + os.path.basename(module)[:-3])
@@ -119,8 +122,12 @@ def compare_all(protocol, ours, theirs, known, options):
     run = f"p{int(time.time()) % 100000}" if options.kafka_at else "p"
     found, accepted, steps = {}, 0, 0
     cases = list(planned(served, options))
+    began, played = time.monotonic(), 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, function, version in cases:
+            if options.seconds and time.monotonic() - began > options.seconds:
+                break
+            played += 1
             pair = [sides.Side(protocol, b, served, f"{run}.{name}") for b in (ours, theirs)]
             left, right = (compare.normal(t, s.scope) for t, s in
                            zip(pool.map(lambda s: play(function, version, s), pair), pair))
@@ -140,9 +147,11 @@ def compare_all(protocol, ours, theirs, known, options):
     new = sum(map(len, found.values()))
     print_apis(protocol, here, there)
     covered = {api for api, *_ in registry.CASES} & served.keys()
-    print(f"{len(cases)} cases over {len(covered)} of {len(served)} APIs, {steps} answers compared: "
+    if played < len(cases):
+        print(f"the time was over after {played} of {len(cases)} cases")
+    print(f"{played} cases over {len(covered)} of {len(served)} APIs, {steps} answers compared: "
           f"{new} differences, {accepted} known")
-    for rule in known.unused() if not options.only and not options.quick else ():
+    for rule in known.unused() if not (options.only or options.quick or played < len(cases)) else ():
         print(f"known.txt has a rule that nothing needs: {rule[0].pattern} | {rule[1].pattern} | {rule[2].pattern}")
         new += 1
     return 1 if new else 0

@@ -293,7 +293,7 @@ class Protocol:
 
 
 class Connection:
-    def __init__(self, protocol, host, port, client_id="parity", timeout=15):
+    def __init__(self, protocol, host, port, client_id="parity", timeout=10):
         self.protocol, self.client_id, self.correlation = protocol, client_id, 0
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
