@@ -129,6 +129,8 @@ def alters_other_kinds(side, version):
     alter(side, "broker, delete", version, BROKER, "1", ("log.cleaner.threads", None, DELETE))
     alter(side, "broker, read only", version, BROKER, "1", ("num.partitions", "3"))
     alter(side, "broker, unknown", version, BROKER, "1", ("no.such.key", "3"))
+    side.tell("IncrementalAlterConfigs", {"Resources": [{"ResourceType": BROKER, "ResourceName": "1", "Configs": [
+        {"Name": "no.such.key", "ConfigOperation": DELETE, "Value": None}]}]})  # Kafka would go on showing it
     alter(side, "broker, bad value", version, BROKER, "1", ("log.cleaner.threads", "many"))
     alter(side, "cluster default", version, BROKER, "", ("log.cleaner.threads", "1"))
     alter(side, "cluster default, delete", version, BROKER, "", ("log.cleaner.threads", None, DELETE))
