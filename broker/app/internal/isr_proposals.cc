@@ -147,6 +147,9 @@ void IsrProposals::propose(Proposal proposal, UniqueFunction<void(KafkaError)> r
     inside_->control.post(
         [inside = inside_, proposal = std::move(proposal), refused = std::move(refused)]() mutable {
             const TopicIdPartition id = proposal.id;
+            if (proposal.raise_to && inside->waiting.contains(id)) {
+                return;  // a mirror asks again; the ISR comes first
+            }
             inside->waiting.insert_or_assign(
                 id, Inside::Entry{std::move(proposal), std::move(refused)});
             inside->send();

@@ -677,7 +677,7 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
     if (!slice) {
         if (slice.error().code() == Code::corrupt) {
             shell_.counts->corrupt_reads.fetch_add(1, std::memory_order_relaxed);
-            MR_LOG(*shell_.log, error, "replication.corrupt_read", field("topic", state_.topic),
+            MR_LOG(*shell_.log, warn, "replication.corrupt_read", field("topic", state_.topic),
                    field("partition", state_.id.partition), field("offset", position.from),
                    field("reason", slice.error().message()));
         }

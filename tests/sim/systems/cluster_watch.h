@@ -18,6 +18,7 @@
 
 #include "metadata/image.h"
 #include "runtime/sim/simulation.h"
+#include "storage/leader_epoch_cache.h"
 #include "tests/sim/systems/cluster_broker.h"
 
 namespace millrace::simtest {
