@@ -334,6 +334,13 @@ public:
         for (const auto& kinds : {sim::process_faults(), sim::network_faults()}) {
             profile.kinds.insert(profile.kinds.end(), kinds.begin(), kinds.end());
         }
+        // A source that forgets what it had is orphaned, and rightly so: there would be nothing to
+        // compare with. What one machine keeps through a power cut is its own scenario's matter.
+        std::erase_if(profile.kinds, [](sim::FaultKind kind) {
+            return kind == sim::FaultKind::power_cut ||
+                   kind == sim::FaultKind::power_cut_in_write || kind == sim::FaultKind::blackout ||
+                   kind == sim::FaultKind::empty_disk;
+        });
         profile.nodes = {east, west};
         profile.from = 1s;
         profile.until = bad_time - 2s;
