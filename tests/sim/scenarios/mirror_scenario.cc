@@ -19,9 +19,9 @@ namespace millrace::simtest {
 
 namespace {
 
-constexpr std::uint32_t sends = 150;
+constexpr std::uint32_t sends = 60;
 constexpr std::int32_t partitions = 2;
-constexpr Duration bad_time = 20s;
+constexpr Duration bad_time = 8s;
 constexpr Duration good_time = 180s;
 constexpr Duration call_limit = 3s;
 constexpr std::uint32_t east = 0;
@@ -344,7 +344,7 @@ public:
         profile.nodes = {east, west};
         profile.from = 1s;
         profile.until = bad_time - 2s;
-        profile.longest = 4s;
+        profile.longest = 2s;
         profile.most = 12;
         return profile;
     }
