@@ -293,9 +293,14 @@ void AdminVerbs::cordon(const admin::Caller& caller, std::vector<BrokerId> broke
             inside->when(
                 [different, cordoned](const metadata::Image& image) {
                     return std::all_of(different.begin(), different.end(), [&](BrokerId id) {
-                        return cordoned ==
-                               (image.configs.find(metadata::broker_settings(id),
-                                                   metadata::setting::cordoned) != nullptr);
+                        const metadata::Broker* broker = image.cluster.broker(id);
+                        const bool is_set =
+                            image.configs.find(metadata::broker_settings(id),
+                                               metadata::setting::cordoned) != nullptr;
+                        // A broker that is up takes its directories' cordon back by a heartbeat.
+                        const bool is_settled = cordoned || broker == nullptr || broker->fenced ||
+                                                !metadata::is_cordoned(image, *broker);
+                        return cordoned == is_set && is_settled;
                     });
                 },
                 [reply = std::move(reply)](const metadata::ImagePtr& now) mutable {
