@@ -18,6 +18,8 @@ until_ready
 until_true 10 grep -q '^Ready: Cluster main' "$dir/out"
 expect "racks" "a,b,c" "$(field .status.summary.racks)"
 until_true 10 kubectl wait --timeout=1s --for=condition=Ready topic/hello
+synced() { [ "$(k get topic hello -o 'jsonpath={.status.conditions[?(@.type=="Synced")].status}')" = True ]; }
+until_true 10 synced
 seq -f 'before-%g' 100 | timeout 20 kcat -b "$(bootstrap)" -t hello -P -X acks=all
 expect "records" 100 "$(timeout 20 kcat -b "$(bootstrap)" -t hello -C -o beginning -e -q | wc -l)"
 
