@@ -99,6 +99,8 @@ MaybeRefusal check_registration(const Context& context,
     }
     if (!MR_PLANTED(duplicate_registrations_accepted) && existing != nullptr &&
         existing->incarnation != request.incarnation_id &&
+        // Who said that it goes may come back before its session has run out.
+        !existing->in_controlled_shutdown &&
         context.sessions.is_valid(existing->id, existing->epoch, context.now)) {
         return Refusal::make(KafkaError::duplicate_broker_registration,
                              "another process is registered as broker {}", request.broker_id);

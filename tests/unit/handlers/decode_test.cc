@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "handlers/dispatch.h"
+#include "handlers/request_meter.h"
 #include "protocol/messages/metadata_request.h"
 #include "protocol/messages/metadata_response.h"
 
@@ -34,7 +35,9 @@ void handle(Buffer& bytes) {
     const Logger log;
     Doors doors;
     doors.log = &log;
+    RequestMeter meter;
     RequestMeta meta;
+    meta.meter = &meter;
     meta.api_key = protocol::MetadataRequest::api_key;
     meta.version = 13;
     internal::decode_and_handle<protocol::MetadataRequest, protocol::MetadataResponse, note>(
