@@ -23,8 +23,14 @@ run_simulator() {
   tests/sim/append_ledger.sh build/release/bin/sim_runner LEDGER.md --seeds "${SEEDS:-20000}" --processes "$jobs" --shrink
 }
 run_hunt() {
-  ninja -C build/release -j "$jobs" sim_runner test_raft_sim && build/release/bin/sim_runner --hunt 500 || return 1
-  ledger hunt "planted bugs, 500 seeds at most each" "all found"
+  ninja -C build/release -j "$jobs" sim_runner test_raft_sim && \
+    build/release/bin/sim_runner --scenario echo --hunt 500 && build/release/bin/sim_runner --scenario register --hunt 500 || return 1
+  local bug missed=0
+  for bug in acknowledges_before_commit leader_commits_alone sequences_unchecked commits_under_min_isr leader_counts_unsynced; do
+    build/release/bin/sim_runner --scenario cluster --bug "$bug" --hunt 500 || missed=$((missed + 1))
+  done
+  ledger hunt "planted bugs, 500 seeds at most each" "$missed not found"
+  [ $missed = 0 ]
 }
 run_fuzz() {
   tests/fuzz/run.sh "${SECONDS_EACH:-300}" | tee "$state/fuzz.out" || return 1
