@@ -104,7 +104,6 @@ struct Broker::Inside {
     std::unique_ptr<metadata::TableConfigRules> rules;
     std::unique_ptr<net::Ledger> ledger;
     std::unique_ptr<storage::LogStore> store;
-    Uuid metadata_directory_id;
     std::unique_ptr<raft::Channel> channels;
     /// The controller has connections of its own: a request that it drops must not look to the
     /// quorum like a peer that is gone.

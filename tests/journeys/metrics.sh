@@ -21,6 +21,7 @@ lag_is_three() { scrape >"$dir/scrape" && grep -q '^millrace_group_lag_records{.
 until_true 20 lag_is_three
 figure() { sed -nE "s/^$1 ([0-9.e+]+)$/\1/p" "$dir/scrape"; }
 expect "records in" 13 "$(figure 'millrace_produced_records_total\{topic="counted"\}')"
+expect "groups" 1 "$(figure 'millrace_groups\{protocol="classic",state="Empty"\}')"
 expect "active controllers" 1 "$(figure millrace_active_controller)"
 expect "offline partitions" 0 "$(figure millrace_offline_partitions)"
 expect "under-replicated partitions" 0 "$(figure millrace_under_replicated_partitions)"

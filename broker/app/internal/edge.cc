@@ -5,7 +5,6 @@
 #include "admin/server.h"
 #include "app/internal/broker_doors.h"
 #include "app/internal/edge_metrics.h"
-#include "app/internal/group_metrics.h"
 #include "config/listeners.h"
 #include "metrics/exposition.h"
 
@@ -49,8 +48,7 @@ struct Edge::Inside {
           view(std::move(view_in)),
           registry(options.registry),
           doors(
-              std::make_shared<BrokerDoors>(view, *node.control_shard().executor, options.version)),
-          group_metrics(*view.doors, registry) {}
+              std::make_shared<BrokerDoors>(view, *node.control_shard().executor, options.version)) {}
 
     Result<void> start_metrics(const config::BrokerValues& values, bool given);
     Result<void> start_admin(const config::BrokerValues& values, const config::Budget& budget,
@@ -63,7 +61,6 @@ struct Edge::Inside {
     BrokerView view;
     std::shared_ptr<metrics::Registry> registry;
     std::shared_ptr<BrokerDoors> doors;
-    GroupMetrics group_metrics;
     std::atomic<bool> draining{false};
     std::unique_ptr<metrics::Exposition> exposition;
     std::unique_ptr<admin::Server> server;

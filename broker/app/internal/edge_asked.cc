@@ -110,7 +110,9 @@ void publish_asked(metrics::Registry& registry, const BrokerView& view) {
     publish_logs(registry, *views);
     auto ends = std::make_shared<HighWatermarks>();
     for (const auto& one : *views) {
-        ends->emplace(TopicPartition{one.topic, one.id.partition}, one.high_watermark);
+        if (one.high_watermark != no_offset) {
+            ends->emplace(TopicPartition{one.topic, one.id.partition}, one.high_watermark);
+        }
     }
     const auto groups = ask_loop(*doors.control, [&doors, ends] {
         return std::pair(doors.groups->lags([&](const TopicPartition& partition) {

@@ -406,35 +406,7 @@ Result<std::vector<TopicFacts>> Connection::topics(const std::vector<std::string
                                topic.error().message());
         }
     }
-    MR_TRY_VOID(add_settings(facts));
     return facts;
-}
-
-/// DescribeTopics of brokers so far leaves settings out: they are asked for by themselves.
-Result<void> Connection::add_settings(std::vector<TopicFacts>& topics) {
-    constexpr std::size_t at_once = 100;  // A topic has some thirty settings with their defaults.
-    std::map<std::string, TopicFacts*> by_name;
-    for (TopicFacts& topic : topics) {
-        by_name[topic.name] = &topic;
-    }
-    for (std::size_t at = 0; at < topics.size(); at += at_once) {
-        v1::DescribeConfigsRequest request;
-        for (std::size_t i = at; i < std::min(at + at_once, topics.size()); ++i) {
-            v1::ConfigResource& one = *request.add_resources();
-            one.set_type(v1::CONFIG_RESOURCE_TYPE_TOPIC);
-            one.set_name(topics[i].name);
-        }
-        MR_TRY(const auto response, call(&Stub::DescribeConfigs, request, "DescribeConfigs", true));
-        for (const v1::ResourceConfigs& resource : response.resources()) {
-            const auto topic = by_name.find(resource.resource().name());
-            for (const v1::ConfigEntry& entry : resource.entries()) {
-                if (topic != by_name.end() && entry.source() == v1::CONFIG_SOURCE_TOPIC) {
-                    topic->second->configs[entry.key()] = entry.value();
-                }
-            }
-        }
-    }
-    return {};
 }
 
 Result<std::vector<Outcome>> Connection::create_topics(const std::vector<NewTopic>& topics) {

@@ -57,7 +57,6 @@ private:
                     const std::string& cluster_id);
     void heard(std::uint64_t attempt, const v1::HealthResponse& health);
     void ended(std::uint64_t attempt, const std::string& reason);
-    Result<void> add_settings(std::vector<TopicFacts>& topics);
     std::shared_ptr<Stub> stub() const;
     std::string cluster_id() const;
 
