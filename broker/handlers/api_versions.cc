@@ -76,6 +76,11 @@ void answer(const Doors& doors, ApiVersionsCall& call) {
                                                .max_version_level = entry.value,
                                                .min_version_level = entry.value});
     }
+    if (const std::int16_t level = doors.quorum->kraft_version(); level > 0) {
+        response.finalized_features.push_back({.name = metadata::feature::kraft_version,
+                                               .max_version_level = level,
+                                               .min_version_level = level});
+    }
     call.answer(response);
 }
 

@@ -11,22 +11,56 @@ namespace {
 constexpr std::int8_t brokers_endpoint = 1;
 constexpr std::int8_t controllers_endpoint = 2;
 
+using ClusterCall = Call<protocol::DescribeClusterRequest, protocol::DescribeClusterResponse>;
+
+/// Refuses who asks for endpoints of a kind that this listener does not know.
+bool is_refused(ClusterCall& call, std::int8_t served, std::string_view remedy) {
+    const std::int8_t asked = call.request().endpoint_type;
+    if (asked == served) {
+        return false;
+    }
+    protocol::DescribeClusterResponse response;
+    response.error_code = code_of(asked == brokers_endpoint || asked == controllers_endpoint
+                                      ? KafkaError::mismatched_endpoint_type
+                                      : KafkaError::unsupported_endpoint_type);
+    response.error_message = remedy;
+    response.endpoint_type = served;
+    call.answer(response);
+    return true;
+}
+
 }  // namespace
 
-void describe_cluster(
-    const Doors& doors,
-    Call<protocol::DescribeClusterRequest, protocol::DescribeClusterResponse> call) {
-    protocol::DescribeClusterResponse response;
-    response.cluster_id = doors.cluster_id;
-    if (call.request().endpoint_type != brokers_endpoint) {
-        response.cluster_id = {};
-        response.error_code = code_of(call.request().endpoint_type == controllers_endpoint
-                                          ? KafkaError::mismatched_endpoint_type
-                                          : KafkaError::unsupported_endpoint_type);
-        response.error_message = "this listener knows brokers; ask a controller for controllers";
-        call.answer(response);
+void describe_controllers(const Doors& doors, ClusterCall call) {
+    if (is_refused(call, controllers_endpoint,
+                   "this listener knows controllers; ask a broker for brokers")) {
         return;
     }
+    protocol::DescribeClusterResponse response;
+    response.cluster_id = doors.cluster_id;
+    response.endpoint_type = controllers_endpoint;
+    // This listener is served by the control loop, where the quorum lives.
+    const std::vector<VoterAddress> voters = doors.quorum->voters(call.meta().listener);
+    for (const VoterAddress& voter : voters) {
+        auto& to = response.brokers.emplace_back();
+        to.broker_id = voter.id.value;
+        to.host = voter.host;
+        to.port = voter.port;
+    }
+    response.controller_id = doors.quorum->leader().value;
+    if (call.request().include_cluster_authorized_operations) {
+        response.cluster_authorized_operations = all_cluster_operations;
+    }
+    call.answer(response);
+}
+
+void describe_cluster(const Doors& doors, ClusterCall call) {
+    if (is_refused(call, brokers_endpoint,
+                   "this listener knows brokers; ask a controller for controllers")) {
+        return;
+    }
+    protocol::DescribeClusterResponse response;
+    response.cluster_id = doors.cluster_id;
     const metadata::ImagePtr image = doors.image->current();
     for (const auto& entry : image->cluster.brokers) {
         const metadata::Broker& broker = *entry.value;

@@ -46,12 +46,24 @@ public:
     virtual void next(runtime::Executor& home, UniqueFunction<void(Result<ProducerId>)> done) = 0;
 };
 
-/// The metadata quorum's own requests (raft APIs), on the control loop.
+/// Where a voter of the metadata quorum is reached.
+struct VoterAddress {
+    BrokerId id;
+    std::string host;
+    std::int32_t port = 0;
+};
+
+/// The metadata quorum: its own requests (raft APIs) and who it is, on the control loop.
 class QuorumDoor {
 public:
     virtual ~QuorumDoor() = default;
     virtual void handle(std::int16_t api_key, std::int16_t version, ByteView body,
                         UniqueFunction<void(Result<Buffer>)> reply) = 0;
+    /// On their listener of that name; a voter without one is left out.
+    virtual std::vector<VoterAddress> voters(std::string_view listener) const = 0;
+    virtual BrokerId leader() const = 0;
+    /// From any loop.
+    virtual std::int16_t kraft_version() const = 0;
 };
 
 /// One of the broker's log directories, as it is now.

@@ -9,8 +9,14 @@
 namespace millrace::protocol {
 struct ApiVersionsRequest;
 struct ApiVersionsResponse;
+struct CreateAclsRequest;
+struct CreateAclsResponse;
+struct DeleteAclsRequest;
+struct DeleteAclsResponse;
 struct DeleteRecordsRequest;
 struct DeleteRecordsResponse;
+struct DescribeAclsRequest;
+struct DescribeAclsResponse;
 struct DescribeClusterRequest;
 struct DescribeClusterResponse;
 struct DescribeConfigsRequest;
@@ -46,8 +52,12 @@ namespace millrace::handlers {
 #define MR_HANDLER(function, Api) \
     void function(const Doors& doors, Call<protocol::Api##Request, protocol::Api##Response> call)
 
+MR_HANDLER(create_acls, CreateAcls);
+MR_HANDLER(delete_acls, DeleteAcls);
 MR_HANDLER(delete_records, DeleteRecords);
+MR_HANDLER(describe_acls, DescribeAcls);
 MR_HANDLER(describe_cluster, DescribeCluster);
+MR_HANDLER(describe_controllers, DescribeCluster);
 MR_HANDLER(describe_configs, DescribeConfigs);
 MR_HANDLER(describe_log_dirs, DescribeLogDirs);
 MR_HANDLER(describe_producers, DescribeProducers);

@@ -25,16 +25,22 @@
 #include "protocol/messages/consumer_group_heartbeat_request.h"
 #include "protocol/messages/consumer_group_heartbeat_response.h"
 #include "protocol/messages/controller_registration_request.h"
+#include "protocol/messages/create_acls_request.h"
+#include "protocol/messages/create_acls_response.h"
 #include "protocol/messages/create_partitions_request.h"
 #include "protocol/messages/create_partitions_response.h"
 #include "protocol/messages/create_topics_request.h"
 #include "protocol/messages/create_topics_response.h"
+#include "protocol/messages/delete_acls_request.h"
+#include "protocol/messages/delete_acls_response.h"
 #include "protocol/messages/delete_groups_request.h"
 #include "protocol/messages/delete_groups_response.h"
 #include "protocol/messages/delete_records_request.h"
 #include "protocol/messages/delete_records_response.h"
 #include "protocol/messages/delete_topics_request.h"
 #include "protocol/messages/delete_topics_response.h"
+#include "protocol/messages/describe_acls_request.h"
+#include "protocol/messages/describe_acls_response.h"
 #include "protocol/messages/describe_cluster_request.h"
 #include "protocol/messages/describe_cluster_response.h"
 #include "protocol/messages/describe_configs_request.h"
@@ -236,6 +242,9 @@ std::vector<Route> broker_routes() {
         route_to<MetadataRequest, MetadataResponse, metadata_of>(),
         route_to<FindCoordinatorRequest, FindCoordinatorResponse, find_coordinator>(),
         route_to<DeleteRecordsRequest, DeleteRecordsResponse, delete_records>(),
+        route_to<DescribeAclsRequest, DescribeAclsResponse, describe_acls>(),
+        route_to<CreateAclsRequest, CreateAclsResponse, create_acls>(),
+        route_to<DeleteAclsRequest, DeleteAclsResponse, delete_acls>(),
         route_to<DescribeClusterRequest, DescribeClusterResponse, describe_cluster>(),
         route_to<DescribeConfigsRequest, DescribeConfigsResponse, describe_configs>(),
         route_to<DescribeLogDirsRequest, DescribeLogDirsResponse, describe_log_dirs>(),
@@ -286,6 +295,8 @@ std::vector<Route> controller_routes() {
         control_route<AddRaftVoterRequest>(),
         control_route<RemoveRaftVoterRequest>(),
         control_route<UpdateRaftVoterRequest>(),
+        route_to<DescribeClusterRequest, DescribeClusterResponse, describe_controllers>(),
+        route_to<DescribeConfigsRequest, DescribeConfigsResponse, describe_configs>(),
         control_route<CreateTopicsRequest>(),
         control_route<DeleteTopicsRequest>(),
         control_route<CreatePartitionsRequest>(),

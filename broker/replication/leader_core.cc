@@ -20,14 +20,24 @@ LeaderCore::LeaderCore(Start start)
       min_isr_(start.min_isr),
       lag_max_(start.lag_max),
       now_(start.now) {
-    for (const BrokerId replica : start.replicas) {
-        if (replica != self_) {
-            // A member of the ISR gets lag_max to show itself before its silence counts.
-            followers_[replica] =
-                Follower{.caught_up_at = isr_.contains(replica) ? now_ : Instant{},
-                         .last_fetch_at = Instant{}};
+    take_replicas(start.replicas);
+}
+
+void LeaderCore::take_replicas(const std::vector<BrokerId>& replicas) {
+    std::map<BrokerId, Follower> kept;
+    for (const BrokerId replica : replicas) {
+        if (replica == self_) {
+            continue;
         }
+        if (auto known = followers_.extract(replica)) {
+            kept.insert(std::move(known));
+            continue;
+        }
+        // A member of the ISR gets lag_max to show itself before its silence counts.
+        kept[replica] = Follower{.caught_up_at = isr_.contains(replica) ? now_ : Instant{},
+                                 .last_fetch_at = Instant{}};
     }
+    followers_ = std::move(kept);
 }
 
 std::vector<LeaderEffect> LeaderCore::step(const LeaderEvent& event) {
@@ -92,6 +102,7 @@ void LeaderCore::note(const IsrDecided& event) {
         return;
     }
     isr_ = {event.isr.begin(), event.isr.end()};
+    take_replicas(event.replicas);
     partition_epoch_ = event.partition_epoch;
     proposed_.clear();
     held_back_ = false;

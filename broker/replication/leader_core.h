@@ -36,8 +36,10 @@ struct FollowerFetched {
 struct Tick {
     Instant at;
 };
-/// The metadata says so, after our proposal or for its own reasons.
+/// The metadata says so, after our proposal or for its own reasons. A reassignment adds and removes
+/// replicas under the same leader epoch.
 struct IsrDecided {
+    std::vector<BrokerId> replicas;
     std::vector<BrokerId> isr;
     PartitionEpoch partition_epoch;
 };
@@ -117,6 +119,7 @@ private:
     void note(const FollowerFetched& event);
     void note(const Tick& event);
     void note(const IsrDecided& event);
+    void take_replicas(const std::vector<BrokerId>& replicas);
     void note(const ProposalRefused& event);
     void note(const Ineligible& event);
     void note(const SettingsChanged& event);

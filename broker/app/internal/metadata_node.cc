@@ -19,6 +19,7 @@ MetadataNode::MetadataNode(Options options, runtime::Shard control, metadata::Im
     }
     loader_.set_leadership_listener([this](const raft::Leadership& leadership) {
         leadership_ = leadership;
+        kraft_version_.store(driver_.kraft_version(), std::memory_order_relaxed);
         if (controller_) {
             controller_->on_leadership(leadership);
         }
@@ -32,12 +33,25 @@ MetadataNode::~MetadataNode() = default;
 
 void MetadataNode::start(UniqueFunction<void(Error)> on_halt) {
     publisher_.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& image) {
+        kraft_version_.store(driver_.kraft_version(), std::memory_order_relaxed);
         if (controller_) {
             controller_->on_publish(delta, image);
         }
         snapshotter_.on_publish();
     });
     driver_.start(loader_, std::move(on_halt));
+}
+
+std::vector<handlers::VoterAddress> MetadataNode::voters(std::string_view listener) const {
+    std::vector<handlers::VoterAddress> addresses;
+    for (const raft::Voter& voter : driver_.voters().voters()) {
+        for (const raft::Listener& one : voter.listeners) {
+            if (one.name == listener) {
+                addresses.push_back({voter.key.id, one.endpoint.host, one.endpoint.port});
+            }
+        }
+    }
+    return addresses;
 }
 
 void MetadataNode::handle(std::int16_t api_key, std::int16_t version, ByteView body,

@@ -4,6 +4,7 @@
 // the controller role the controller. Lives on the control loop.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "handlers/controller_apis.h"
@@ -46,6 +47,11 @@ public:
     // What arrives at the controller listener.
     void handle(std::int16_t api_key, std::int16_t version, ByteView body,
                 UniqueFunction<void(Result<Buffer>)> reply) override;
+    std::vector<handlers::VoterAddress> voters(std::string_view listener) const override;
+    BrokerId leader() const override { return leadership_.leader; }
+    std::int16_t kraft_version() const override {
+        return kraft_version_.load(std::memory_order_relaxed);
+    }
 
 private:
     raft::RaftDriver& driver_;
@@ -57,6 +63,7 @@ private:
     std::unique_ptr<handlers::ControllerApis> apis_;
     raft::Leadership leadership_;
     UniqueFunction<void()> tell_;
+    std::atomic<std::int16_t> kraft_version_{0};  ///< The driver's, for other loops.
 };
 
 }  // namespace millrace::app

@@ -116,8 +116,8 @@ TEST(LeaderCore, the_high_watermark_moves_when_a_shrink_is_decided) {
     core.step(Synced{Offset{20}});
     EXPECT_TRUE(has(core.step(Tick{at(131s)}), ProposeIsr{{b1}, PartitionEpoch{7}}));
     EXPECT_EQ(core.high_watermark(), Offset{10});
-    EXPECT_TRUE(
-        has(core.step(IsrDecided{{b1}, PartitionEpoch{8}}), AdvanceHighWatermark{Offset{20}}));
+    EXPECT_TRUE(has(core.step(IsrDecided{{b1, b2}, {b1}, PartitionEpoch{8}}),
+                    AdvanceHighWatermark{Offset{20}}));
 }
 
 // Case 22: below min.insync.replicas nothing more becomes visible.
@@ -129,8 +129,8 @@ TEST(LeaderCore, below_min_isr_the_high_watermark_stands_still) {
     core.step(Synced{Offset{20}});
     EXPECT_EQ(core.high_watermark(), Offset{10});
     core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(101s)});
-    EXPECT_TRUE(
-        has(core.step(IsrDecided{{b1, b2}, PartitionEpoch{8}}), AdvanceHighWatermark{Offset{20}}));
+    EXPECT_TRUE(has(core.step(IsrDecided{{b1, b2}, {b1, b2}, PartitionEpoch{8}}),
+                    AdvanceHighWatermark{Offset{20}}));
 }
 
 TEST(LeaderCore, a_silent_follower_leaves_after_lag_max_and_not_before) {
@@ -181,8 +181,8 @@ TEST(LeaderCore, nobody_joins_below_the_start_of_the_epoch) {
         has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
 }
 
-// A new leader's high watermark may be far behind what its predecessor acknowledged, so holding that
-// much on disk is not enough, and holding the rest in memory is not either. (Found by TLC.)
+// A new leader's high watermark may be far behind what its predecessor acknowledged, so holding
+// that much on disk is not enough, and holding the rest in memory is not either. (Found by TLC.)
 TEST(LeaderCore, nobody_joins_with_the_start_of_the_epoch_in_memory_alone) {
     auto s = start({b1, b2}, {b1});
     s.end = s.synced_end = Offset{20};
@@ -202,10 +202,29 @@ TEST(LeaderCore, an_ineligible_follower_is_not_proposed) {
         has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
 }
 
+// A reassignment names new replicas under the leader's own epoch: they are waited for, and join.
+TEST(LeaderCore, a_replica_added_during_the_epoch_joins) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(IsrDecided{{b3, b1, b2}, {b1, b2}, PartitionEpoch{8}});
+    EXPECT_FALSE(core.proposal_pending());
+    EXPECT_TRUE(has(core.step(FollowerFetched{b3, Offset{10}, Offset{10}, at(101s)}),
+                    ProposeIsr{{b1, b2, b3}, PartitionEpoch{8}}));
+}
+
+// Who was taken off the replicas is no follower any more, and what is known of the others stays.
+TEST(LeaderCore, a_replica_removed_during_the_epoch_is_forgotten) {
+    LeaderCore core{start({b1, b2, b3}, {b1, b2})};
+    core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(125s)});
+    core.step(IsrDecided{{b1, b2}, {b1, b2}, PartitionEpoch{8}});
+    EXPECT_FALSE(
+        has_any<ProposeIsr>(core.step(FollowerFetched{b3, Offset{10}, Offset{10}, at(126s)})));
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(140s)}))) << "b2 was seen at 125 s";
+}
+
 // Case 15: a decision older than what is known changes nothing.
 TEST(LeaderCore, an_old_decision_is_ignored) {
     LeaderCore core{start({b1, b2}, {b1, b2})};
-    core.step(IsrDecided{{b1}, PartitionEpoch{6}});
+    core.step(IsrDecided{{b1, b2}, {b1}, PartitionEpoch{6}});
     EXPECT_EQ(core.isr().size(), 2U);
 }
 

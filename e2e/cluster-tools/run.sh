@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Kafka's own cluster tools (4.3.1) run a cluster of ours from its first broker on: one broker grows to three voters
+# without a reformat, is described, reassigned, re-elected and shrunk, asked at a broker and at a controller.
+#   run.sh [BROKER]     prints a line for each step; the first that fails ends it
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+broker=$(realpath "${1:-${MILLRACE_BROKER:-build/release/bin/millrace-broker}}")
+cache=${MILLRACE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/e2e}
+export MILLRACE_E2E_CACHE=$cache
+e2e/clients/java/packages.sh tools
+work=$(mktemp -d)
+declare -A pids=()
+finish() {
+  local status=$? pid
+  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+  [ $status = 0 ] || tail -n 5 "$work"/*.log >&2 || true
+  rm -rf "$work"
+}
+trap finish EXIT
+fail() { echo "FAILED  $*"; exit 1; }
+ok() { printf 'ok      %s\n' "$*"; }
+
+read -r -a port < <(python3 - <<'PY'
+import socket
+held = [socket.socket() for _ in range(8)]
+for one in held:
+    one.bind(("127.0.0.1", 0))
+print(0, *(one.getsockname()[1] for one in held))
+PY
+)
+at() { echo "127.0.0.1:${port[$1]}"; }               # broker N
+controller_at() { echo "127.0.0.1:${port[$1 + 4]}"; } # controller N
+properties() { # node rest...
+  local n=$1; shift
+  cat >"$work/$n.properties" <<CONF
+node.id=$n
+process.roles=broker,controller
+listeners=PLAINTEXT://$(at "$n"),CONTROLLER://$(controller_at "$n")
+advertised.listeners=PLAINTEXT://$(at "$n"),CONTROLLER://$(controller_at "$n")
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+broker.rack=rack-$n
+log.dirs=$work/d$n
+cluster.id=ClusterToolsClusterId1
+offsets.topic.replication.factor=1
+millrace.admin.listener=
+millrace.metrics.listener=
+CONF
+  printf '%s\n' "$@" >>"$work/$n.properties"
+}
+start() { "$broker" --config "$work/$1.properties" >>"$work/$1.log" 2>&1 & pids[$1]=$!; }
+kill_hard() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" 2>/dev/null || true; unset "pids[$1]"; } 2>/dev/null
+declare -A classes=(
+  [quorum]=org.apache.kafka.tools.MetadataQuorumCommand [features]=org.apache.kafka.tools.FeatureCommand [cluster]=org.apache.kafka.tools.ClusterTool
+  [topics]=org.apache.kafka.tools.TopicCommand [configs]=kafka.admin.ConfigCommand [acls]=org.apache.kafka.tools.AclCommand
+  [reassign]=org.apache.kafka.tools.reassign.ReassignPartitionsCommand [election]=org.apache.kafka.tools.LeaderElectionCommand
+  [dump]=org.apache.kafka.tools.DumpLogSegments [shell]=org.apache.kafka.shell.MetadataShell
+)
+tool() {
+  local class=${classes[$1]}; shift
+  timeout 60 java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$cache/java/tools/libs/*" "$class" "$@" >"$work/out" 2>&1
+}
+said() { grep -qE -- "$1" "$work/out"; }
+says() { said "$1" || fail "$step: nothing like /$1/ in: $(grep -v SLF4J "$work/out" | head -c 600)"; }
+must() { step="$*"; tool "$@" || fail "$step: $(grep -v SLF4J "$work/out" | tail -n 3)"; }
+# until_says SECONDS PATTERN TOOL...: a tool takes a second to start, which is pause enough.
+until_says() {
+  local end=$((SECONDS + $1)) pattern=$2; shift 2
+  until tool "$@" && said "$pattern"; do [ $SECONDS -lt "$end" ] || fail "$*: never said /$pattern/: $(tail -n 3 "$work/out")"; done
+}
+
+properties 1
+start 1
+until_says 30 '^LeaderId: +1$' quorum --bootstrap-server "$(at 1)" describe --status
+for n in 2 3; do properties $n "controller.quorum.bootstrap.servers=$(controller_at 1)"; start $n; done
+until_says 30 '^3 .*Observer' quorum --bootstrap-controller "$(controller_at 1)" describe --replication
+for n in 2 3; do
+  must quorum --command-config "$work/$n.properties" --bootstrap-controller "$(controller_at 1)" add-controller
+  says "Added controller $n"
+done
+must quorum --bootstrap-server "$(at 2)" describe --replication
+[ "$(grep -cE '(Leader|Follower)' "$work/out")" = 3 ] || fail "not three voters: $(cat "$work/out")"
+ok "one broker grows to three voters without a reformat (kafka-metadata-quorum add-controller)"
+
+must cluster list-endpoints --bootstrap-controller "$(controller_at 2)"
+for n in 1 2 3; do says "^$n .*${port[$n + 4]} .*controller"; done
+must cluster list-endpoints --bootstrap-server "$(at 2)"
+for n in 1 2 3; do says "^$n .*${port[$n]} .*rack-$n.* broker"; done
+must cluster cluster-id --bootstrap-controller "$(controller_at 3)"; says ClusterToolsClusterId1
+must features --bootstrap-controller "$(controller_at 1)" describe; says 'kraft.version.*FinalizedVersionLevel: 1'
+must features --bootstrap-server "$(at 1)" describe; says 'metadata.version.*FinalizedVersionLevel'
+must configs --bootstrap-controller "$(controller_at 1)" --alter --entity-type brokers --entity-name 2 --add-config log.cleaner.threads=2
+must configs --bootstrap-controller "$(controller_at 2)" --describe --entity-type brokers --entity-name 2; says 'log.cleaner.threads=2'
+ok "brokers and controllers are listed, features and settings read and set at either"
+tool acls --bootstrap-server "$(at 1)" --list || true; step="acls --list"; says SecurityDisabled
+ok "access rules: refused as Kafka without an authorizer does"
+
+must topics --bootstrap-server "$(at 1)" --create --topic moved --replica-assignment 1:2,2:3,3:1
+seq 1 2000 | timeout 20 kcat -P -b "$(at 1)" -t moved -X acks=all
+echo '{"version":1,"partitions":[{"topic":"moved","partition":0,"replicas":[3,2]},{"topic":"moved","partition":1,"replicas":[1,2,3]}]}' >"$work/move.json"
+must reassign --bootstrap-server "$(at 1)" --reassignment-json-file "$work/move.json" --execute --throttle 50000000
+says 'Successfully started partition reassignments for moved-0,moved-1'
+until_says 40 'Reassignment of partition moved-1 is completed' reassign --bootstrap-server "$(at 2)" --reassignment-json-file "$work/move.json" --verify
+until_says 40 'Reassignment of partition moved-0 is completed' reassign --bootstrap-server "$(at 2)" --reassignment-json-file "$work/move.json" --verify
+must topics --bootstrap-server "$(at 3)" --describe --topic moved
+says 'Partition: 0.*Replicas: 3,2'; says 'Partition: 1.*Replicas: 1,2,3'
+must configs --bootstrap-server "$(at 1)" --describe --entity-type topics --entity-name moved
+! said 'throttled.replicas' || fail "--verify left a throttle behind"
+[ "$(timeout 20 kcat -C -e -q -b "$(at 3)" -t moved -o beginning | sort -un | wc -l)" = 2000 ] || fail "records were lost by the move"
+ok "kafka-reassign-partitions moves replicas, and takes its throttle away"
+must election --bootstrap-server "$(at 1)" --election-type preferred --all-topic-partitions
+must topics --bootstrap-server "$(at 1)" --describe --topic moved
+says 'Partition: 0.*Leader: 3'; says 'Partition: 1.*Leader: 1'
+ok "kafka-leader-election makes the preferred replicas lead"
+
+leader=1
+kill_hard $leader
+until_says 30 "^LeaderId: +[23]$" quorum --bootstrap-controller "$(controller_at 2)" describe --status
+directory=$(sed -n 's/^directory.id=//p' "$work/d1/meta.properties")
+rm -rf "$work/d1"
+properties 1 "controller.quorum.bootstrap.servers=$(controller_at 2),$(controller_at 3)"
+start 1
+until_says 30 '^1 .*Observer' quorum --bootstrap-controller "$(controller_at 2)" describe --replication
+must quorum --bootstrap-controller "$(controller_at 2)" remove-controller --controller-id 1 --controller-directory-id "$directory"
+must quorum --command-config "$work/1.properties" --bootstrap-controller "$(controller_at 2)" add-controller
+until_says 30 '^1 .*Follower' quorum --bootstrap-controller "$(controller_at 2)" describe --replication
+ok "an emptied disk is another voter: removed by its directory id, added again"
+
+must topics --bootstrap-server "$(at 2)" --delete --topic moved
+kill_hard 3
+must cluster unregister --bootstrap-server "$(at 2)" --id 3
+until_says 20 '^2 .*broker' cluster list-endpoints --bootstrap-server "$(at 2)" --include-fenced-brokers
+! said "^3 " || fail "broker 3 is still listed"
+ok "kafka-cluster unregister takes a dead broker off the list"
+tool cluster unregister --bootstrap-server "$(at 2)" --id 3 || true
+step="a second unregister"; says BrokerIdNotRegistered
+
+kill -TERM "${pids[2]}"; wait "${pids[2]}" || fail "broker 2 did not stop cleanly"
+for file in "$work"/d2/__cluster_metadata-0/*.log; do
+  must dump --cluster-metadata-decoder --files "$file"; says 'REGISTER_BROKER_RECORD'
+  ! said 'isvalid: false|Exception' || fail "kafka-dump-log: $(grep -E 'isvalid: false|Exception' "$work/out" | head -2)"
+done
+ok "kafka-dump-log decodes the metadata log that all this left behind"
