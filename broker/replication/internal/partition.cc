@@ -204,6 +204,7 @@ void Partition::become_leader() {
         known_high_watermark_ = leader_->high_watermark();
     }
     follower_.reset();
+    newcomers_.clear();
     write_staged();
     for (Staged& staged : std::exchange(staged_, {})) {
         refuse(std::move(staged.request), KafkaError::not_leader_or_follower);  // of the old epoch
@@ -304,6 +305,7 @@ void Partition::append(Append request) {
         return;
     }
     if (request.acks == -1 && leader_->under_min_isr()) {
+        note_refused(request);
         refuse(std::move(request), KafkaError::not_enough_replicas);
         return;
     }
@@ -351,6 +353,11 @@ KafkaError Partition::check_producer(Append& request, AppendResult& result) {
     const storage::ProducerVerdict verdict = log_->producers().check(producer_batch(*batch));
     switch (verdict.kind) {
         case storage::ProducerVerdictKind::accept:
+            if (log_->producers().find(batch->producer_id()) == nullptr &&
+                !newcomers_.admits(batch->producer_id(), batch->producer_epoch(),
+                                   batch->base_sequence(), shell_.loop->clock().now())) {
+                return KafkaError::not_leader_or_follower;  // it comes again
+            }
             return KafkaError::none;
         case storage::ProducerVerdictKind::duplicate:
             result.base = verdict.first_offset;
@@ -368,6 +375,14 @@ KafkaError Partition::check_producer(Append& request, AppendResult& result) {
             return KafkaError::transaction_coordinator_fenced;
     }
     return KafkaError::unknown_server_error;
+}
+
+void Partition::note_refused(const Append& request) {
+    const auto batch = record::BatchView::parse(request.batch);
+    if (request.origin == Origin::client && batch && batch->has_producer_id()) {
+        newcomers_.refused(batch->producer_id(), batch->producer_epoch(), batch->base_sequence(),
+                           shell_.loop->clock().now());
+    }
 }
 
 void Partition::stage(Append request) {

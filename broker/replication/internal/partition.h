@@ -13,6 +13,7 @@
 #include "replication/follower_core.h"
 #include "replication/housekeeping.h"
 #include "replication/leader_core.h"
+#include "replication/newcomers.h"
 #include "replication/shard_replicas.h"
 #include "replication/types.h"
 #include "storage/log_store.h"
@@ -120,6 +121,7 @@ private:
 
     KafkaError check_leader(LeaderEpoch current_epoch) const;
     KafkaError check_producer(Append& request, AppendResult& result);
+    void note_refused(const Append& request);
     void stage(Append request);
     void write_staged();
     void finish_staged(Staged staged);
@@ -167,6 +169,7 @@ private:
     std::unique_ptr<storage::PartitionLog> log_;
     std::optional<LeaderCore> leader_;
     std::optional<FollowerCore> follower_;
+    Newcomers newcomers_;
     Offset known_high_watermark_{0};
     LogHistory history_;
     bool background_sync_ = false;  ///< Sync though nobody waits for it.

@@ -71,7 +71,7 @@ void ClusterProducer::send(ClusterHistory::Operation operation, std::int32_t par
                            std::size_t filler) {
     Lane& lane = lanes_[static_cast<std::size_t>(partition)];
     history_.sent(operation, options_.sender, partition);
-    lane.pending.push_back({operation, lane.next_sequence++, filler});
+    lane.pending.push_back({operation, lane.next_sequence++, filler, false});
     pump(partition);
 }
 
@@ -106,10 +106,11 @@ void ClusterProducer::pump(std::int32_t partition) {
     if (id_ == no_producer || lane.waits) {
         return;
     }
-    // What a leader remembers of a producer reaches back `window` batches and no further: the oldest
-    // unanswered one holds back those that would push it out.
+    // What a leader remembers of a producer reaches back `window` batches and no further: the
+    // oldest unanswered one holds back those that would push it out. What is sent again goes alone.
     const auto may_send = [&] {
         return lane.in_flight < std::min(lane.pending.size(), options_.window) &&
+               (lane.in_flight == 0 || !lane.pending[lane.in_flight].was_sent) &&
                lane.pending[lane.in_flight].sequence - lane.pending.front().sequence <
                    static_cast<std::int32_t>(options_.window);
     };
@@ -136,7 +137,8 @@ Buffer ClusterProducer::batch_bytes(const Batch& batch) const {
     return builder.finish();
 }
 
-void ClusterProducer::transmit(std::int32_t partition, const Batch& batch) {
+void ClusterProducer::transmit(std::int32_t partition, Batch& batch) {
+    batch.was_sent = true;
     const Buffer bytes = batch_bytes(batch);
     protocol::ProduceRequest request;
     request.transactional_id.reset();

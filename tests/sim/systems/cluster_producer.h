@@ -1,7 +1,8 @@
 // tests/sim/systems/cluster_producer.h
 //
 // An idempotent producer with acks=all that never gives up: one record a batch, a few batches in
-// flight per partition, everything unacknowledged sent again in order after a failure.
+// flight per partition, everything unacknowledged sent again in order after a failure, one at a
+// time as Apache Kafka's own producer does.
 #pragma once
 
 #include <deque>
@@ -39,6 +40,7 @@ private:
         ClusterHistory::Operation operation = 0;
         std::int32_t sequence = 0;
         std::size_t filler = 0;
+        bool was_sent = false;
     };
     struct Lane {
         std::deque<Batch> pending;
@@ -55,7 +57,7 @@ private:
 
     void get_id();
     void pump(std::int32_t partition);
-    void transmit(std::int32_t partition, const Batch& batch);
+    void transmit(std::int32_t partition, Batch& batch);
     Buffer batch_bytes(const Batch& batch) const;
     void on_outcome(std::int32_t partition, std::uint64_t generation, std::int32_t sequence,
                     const Outcome& outcome);
