@@ -49,7 +49,7 @@ CONF
   printf '%s\n' "$@" >>"$work/$n.properties"
 }
 start() { "$broker" --config "$work/$1.properties" >>"$work/$1.log" 2>&1 & pids[$1]=$!; }
-kill_hard() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" 2>/dev/null || true; unset "pids[$1]"; } 2>/dev/null
+kill_hard() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" || true; unset "pids[$1]"; } 2>/dev/null
 declare -A classes=(
   [quorum]=org.apache.kafka.tools.MetadataQuorumCommand [features]=org.apache.kafka.tools.FeatureCommand [cluster]=org.apache.kafka.tools.ClusterTool
   [topics]=org.apache.kafka.tools.TopicCommand [configs]=kafka.admin.ConfigCommand [acls]=org.apache.kafka.tools.AclCommand
