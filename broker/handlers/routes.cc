@@ -14,6 +14,8 @@
 #include "protocol/messages/alter_partition_reassignments_request.h"
 #include "protocol/messages/alter_partition_reassignments_response.h"
 #include "protocol/messages/alter_partition_request.h"
+#include "protocol/messages/alter_replica_log_dirs_request.h"
+#include "protocol/messages/alter_replica_log_dirs_response.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
 #include "protocol/messages/assign_replicas_to_dirs_request.h"
@@ -247,6 +249,8 @@ std::vector<Route> broker_routes() {
         route_to<DeleteAclsRequest, DeleteAclsResponse, delete_acls>(),
         route_to<DescribeClusterRequest, DescribeClusterResponse, describe_cluster>(),
         route_to<DescribeConfigsRequest, DescribeConfigsResponse, describe_configs>(),
+        route_to<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
+                 alter_replica_log_dirs>(),
         route_to<DescribeLogDirsRequest, DescribeLogDirsResponse, describe_log_dirs>(),
         route_to<DescribeProducersRequest, DescribeProducersResponse, describe_producers>(),
         route_to<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,

@@ -1,0 +1,75 @@
+// What a listener answers: a row that got lost shows here, not in a tool's error.
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "handlers/dispatch.h"
+#include "protocol/api_table.h"
+
+namespace millrace::handlers {
+namespace {
+
+std::vector<protocol::ApiKey> served(ListenerKind kind) {
+    std::vector<protocol::ApiKey> keys;
+    for (const Route& route : make_routes(kind)) {
+        keys.push_back(static_cast<protocol::ApiKey>(route.api_key));
+    }
+    return keys;
+}
+
+using K = protocol::ApiKey;
+
+TEST(Routes, the_broker_serves_what_tools_and_clients_ask_of_one_broker) {
+    EXPECT_THAT(served(ListenerKind::broker),
+                testing::IsSupersetOf({K::produce,
+                                       K::fetch,
+                                       K::list_offsets,
+                                       K::metadata,
+                                       K::offset_commit,
+                                       K::offset_fetch,
+                                       K::find_coordinator,
+                                       K::join_group,
+                                       K::heartbeat,
+                                       K::leave_group,
+                                       K::sync_group,
+                                       K::describe_groups,
+                                       K::list_groups,
+                                       K::api_versions,
+                                       K::create_topics,
+                                       K::delete_topics,
+                                       K::delete_records,
+                                       K::init_producer_id,
+                                       K::offset_for_leader_epoch,
+                                       K::describe_configs,
+                                       K::alter_configs,
+                                       K::alter_replica_log_dirs,
+                                       K::describe_log_dirs,
+                                       K::create_partitions,
+                                       K::delete_groups,
+                                       K::elect_leaders,
+                                       K::incremental_alter_configs,
+                                       K::alter_partition_reassignments,
+                                       K::list_partition_reassignments,
+                                       K::offset_delete,
+                                       K::describe_quorum,
+                                       K::update_features,
+                                       K::describe_cluster,
+                                       K::describe_producers,
+                                       K::unregister_broker,
+                                       K::consumer_group_heartbeat,
+                                       K::consumer_group_describe,
+                                       K::list_config_resources,
+                                       K::describe_topic_partitions,
+                                       K::add_raft_voter,
+                                       K::remove_raft_voter}));
+}
+
+TEST(Routes, no_api_has_two_rows) {
+    for (const ListenerKind kind : {ListenerKind::broker, ListenerKind::controller}) {
+        auto keys = served(kind);
+        EXPECT_EQ(std::adjacent_find(keys.begin(), keys.end()), keys.end());
+    }
+}
+
+}  // namespace
+}  // namespace millrace::handlers
