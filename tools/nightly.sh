@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 jobs=$(nproc)
 commit=$(git rev-parse --short HEAD)
 state=build/nightly/$commit
-names=(asan tsan simulator hunt fuzz admin clients cluster-tools ecosystem parity chaos mirror bench kube)
+names=(asan tsan simulator hunt fuzz admin clients cluster-tools ecosystem files parity chaos mirror bench kube)
 
 ledger() { printf '| %s | %s | %s | %s | %s |\n' "$(date -u +%F)" "$commit" "$1" "$2" "$3" >>LEDGER.md; }
 
@@ -45,7 +45,7 @@ suite() {
   e2e/run.sh "$1" | tee "$state/$1.out" || return 1
   ledger "$1" "$(grep -c '^ok' "$state/$1.out") checks" "$(grep -c '^FAILED' "$state/$1.out") failed"
 }
-for name in admin clients cluster-tools ecosystem parity chaos mirror kube; do eval "run_$name() { suite $name; }"; done
+for name in admin clients cluster-tools ecosystem files parity chaos mirror kube; do eval "run_$name() { suite $name; }"; done
 
 [ "${1:-}" != --list ] || { printf '%s\n' "${names[@]}"; exit 0; }
 [ $# -eq 0 ] || names=("$@")
@@ -54,7 +54,7 @@ failed=0
 for name in "${names[@]}"; do
   declare -F "run_$name" >/dev/null || { echo "nightly: no slice $name; --list shows them" >&2; exit 2; }
   [ ! -e "$state/$name.done" ] || { echo "== $name: done for $commit"; continue; }
-  case $name in admin | clients | cluster-tools | ecosystem | parity | chaos | mirror | kube)
+  case $name in admin | clients | cluster-tools | ecosystem | files | parity | chaos | mirror | kube)
     [ -x "e2e/$name/run.sh" ] || { echo "== $name: not there yet"; continue; } ;;
   esac
   echo "== $name"

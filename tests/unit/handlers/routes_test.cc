@@ -54,6 +54,9 @@ TEST(Routes, the_broker_serves_what_tools_and_clients_ask_of_one_broker) {
                                        K::describe_quorum,
                                        K::update_features,
                                        K::describe_cluster,
+                                       K::describe_acls,
+                                       K::create_acls,
+                                       K::delete_acls,
                                        K::describe_producers,
                                        K::unregister_broker,
                                        K::consumer_group_heartbeat,
@@ -62,6 +65,14 @@ TEST(Routes, the_broker_serves_what_tools_and_clients_ask_of_one_broker) {
                                        K::describe_topic_partitions,
                                        K::add_raft_voter,
                                        K::remove_raft_voter}));
+}
+
+TEST(Routes, a_controller_answers_tools_that_begin_with_it) {
+    EXPECT_THAT(
+        served(ListenerKind::controller),
+        testing::IsSupersetOf({K::api_versions, K::describe_cluster, K::describe_configs,
+                               K::describe_quorum, K::update_features, K::incremental_alter_configs,
+                               K::add_raft_voter, K::remove_raft_voter}));
 }
 
 TEST(Routes, no_api_has_two_rows) {
