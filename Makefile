@@ -35,7 +35,7 @@ run: build ## Build and start a cluster of three brokers, and say how to try it
 	@tools/run.sh
 
 .PHONY: check
-check: deps ## Build with the second compiler, check rooms and headers
+check: deps ## Hold the sources against the second compiler; check rooms and headers
 	@tools/check.sh
 
 .PHONY: fmt

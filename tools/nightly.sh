@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 jobs=$(nproc)
 commit=$(git rev-parse --short HEAD)
 state=build/nightly/$commit
-names=(asan tsan simulator hunt fuzz admin clients cluster-tools ecosystem files parity chaos mirror bench kube)
+names=(gcc asan tsan simulator hunt fuzz admin clients cluster-tools ecosystem files parity chaos mirror bench kube)
 
 ledger() { printf '| %s | %s | %s | %s | %s |\n' "$(date -u +%F)" "$commit" "$1" "$2" "$3" >>LEDGER.md; }
 
@@ -15,6 +15,11 @@ sanitized() {  # every test program under a sanitizer
   cmake --preset "$1" >/dev/null && ninja -C "build/$1" -j "$jobs" || return 1
   (cd "build/$1" && timeout 3000 ctest -j "$jobs" --output-on-failure) | tee "$state/$1.ctest" || return 1
   ledger "$1" "$(grep -c Passed "$state/$1.ctest") test programs" "0 reports"
+}
+run_gcc() {  # everything built and tested with the second compiler
+  cmake --preset gcc >/dev/null && ninja -C build/gcc -j "$jobs" || return 1
+  (cd build/gcc && timeout 3000 ctest -j "$jobs" --output-on-failure) | tee "$state/gcc.ctest" || return 1
+  ledger g++ "$(grep -c Passed "$state/gcc.ctest") test programs" "0 failed"
 }
 run_asan() { sanitized asan; }
 run_tsan() { sanitized tsan; }
