@@ -34,6 +34,9 @@ public:
     /// Moves time forward, running everything on the way.
     void advance(Duration by) { run_until(clock_.now() + by); }
 
+    /// The loop did not get to run for so long; what was due meanwhile is late.
+    void stall(Duration by) { clock_.at = clock_.at + by; }
+
     /// Runs the next task, wherever in time it is; false if there is none.
     bool step() {
         if (tasks_.empty()) {

@@ -4,9 +4,18 @@ namespace millrace::groups {
 
 void Deadlines::set(DeadlineKind kind, std::string_view group, std::string_view member, Instant at,
                     std::int64_t tag) {
-    const Entry entry{{at, ++sequence_}, tag};
-    auto found = entries_.find(Less::View{kind, group, member});
+    put({kind, group, member}, at, tag, at);
+}
+
+void Deadlines::defer(const Due& due, Instant at) {
+    put({due.kind, due.group, due.member}, at, due.tag, due.first);
+}
+
+void Deadlines::put(const Less::View& key, Instant at, std::int64_t tag, Instant first) {
+    const Entry entry{{at, ++sequence_}, tag, first};
+    auto found = entries_.find(key);
     if (found == entries_.end()) {
+        const auto& [kind, group, member] = key;
         found = entries_.emplace(Key{kind, std::string{group}, std::string{member}}, entry).first;
     } else {
         order_.erase(found->second.place);
@@ -42,8 +51,8 @@ std::optional<Due> Deadlines::take(Instant now) {
     }
     const auto first = order_.begin();
     const auto found = entries_.find(Less::view(*first->second));
-    Due due{found->first.kind, found->first.group, found->first.member, found->second.tag,
-            first->first.at};
+    Due due{found->first.kind, found->first.group, found->first.member,
+            found->second.tag, first->first.at,    found->second.first};
     order_.erase(first);
     entries_.erase(found);
     return due;

@@ -33,6 +33,7 @@ struct Due {
     std::string member;
     std::int64_t tag;  ///< What the setter wanted to remember (an epoch, time left).
     Instant at;
+    Instant first;  ///< When it was due before anybody deferred it.
 };
 
 class Deadlines {
@@ -42,6 +43,8 @@ public:
     /// Leaves one that is already set alone.
     void set_if_absent(DeadlineKind kind, std::string_view group, std::string_view member,
                        Instant at, std::int64_t tag = 0);
+    /// Looks again later at what take() gave.
+    void defer(const Due& due, Instant at);
     void cancel(DeadlineKind kind, std::string_view group, std::string_view member = {});
 
     std::optional<Instant> find(DeadlineKind kind, std::string_view group,
@@ -75,7 +78,10 @@ private:
     struct Entry {
         Place place;
         std::int64_t tag;
+        Instant first;
     };
+
+    void put(const Less::View& key, Instant at, std::int64_t tag, Instant first);
 
     std::map<Key, Entry, Less> entries_;
     std::map<Place, const Key*> order_;

@@ -15,6 +15,29 @@ namespace {
 constexpr Duration retry_pause = 500ms;
 /// Groups per turn of housekeeping, so that requests get theirs in between.
 constexpr std::size_t sweep_size = 256;
+/// A loop that looks at a deadline later than this was busy or stopped itself.
+constexpr Duration punctual = 200ms;
+/// Nobody gets more than this for it: a machine that is always late must not keep the dead.
+constexpr Duration credit_most = 10s;
+
+/// Somebody is thrown out for not having been heard in time.
+bool blames_a_member(DeadlineKind kind) {
+    switch (kind) {
+        case DeadlineKind::classic_session:
+        case DeadlineKind::classic_join:
+        case DeadlineKind::classic_sync:
+        case DeadlineKind::consumer_session:
+        case DeadlineKind::consumer_rebalance:
+        case DeadlineKind::consumer_join:
+        case DeadlineKind::consumer_sync:
+            return true;
+        case DeadlineKind::classic_initial:
+        case DeadlineKind::classic_rejoin:
+        case DeadlineKind::housekeeping:
+            return false;
+    }
+    return false;
+}
 
 }  // namespace
 
@@ -121,6 +144,13 @@ void GroupShard::unloading() {
 void GroupShard::on_deadline(coordinator::Operation& operation) {
     const std::optional<Due> due = state_.deadlines.take(operation.now().instant);
     if (!due) {
+        return;
+    }
+    if (const Duration late = operation.now().instant - due->at;
+        blames_a_member(due->kind) && late > punctual &&
+        operation.now().instant - due->first < credit_most) {
+        // What the members sent meanwhile may lie unread behind us: they get the time that we took.
+        state_.deadlines.defer(*due, operation.now().instant + std::min(late, credit_most));
         return;
     }
     operation.then(

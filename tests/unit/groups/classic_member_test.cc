@@ -142,6 +142,33 @@ TEST_F(ClassicMembers, that_expire_start_a_rebalance_of_the_others) {
     EXPECT_EQ(join({.member = ids[0]})->generation, 2);
 }
 
+TEST_F(ClassicMembers, get_the_time_for_which_the_broker_could_not_hear_them) {
+    const auto ids = stable_group(2, {.session_ms = 10'000});
+    loop.stall(12s);
+    loop.run_ready();
+    EXPECT_EQ(heartbeat(ids[0], 1), KafkaError::none) << "it lay unread behind the deadlines";
+    loop.advance(1s);
+    EXPECT_EQ(heartbeat(ids[0], 1), KafkaError::none);
+    EXPECT_EQ(heartbeat(ids[1], 1), KafkaError::none);
+    loop.advance(9s);
+    EXPECT_EQ(heartbeat(ids[0], 1), KafkaError::none) << "from then on a session is a session";
+    loop.advance(1s);
+    EXPECT_EQ(heartbeat(ids[0], 1), KafkaError::rebalance_in_progress) << "of the silent one";
+}
+
+TEST_F(ClassicMembers, that_are_gone_expire_on_a_machine_that_is_always_late) {
+    const auto ids = stable_group(2, {.session_ms = 10'000});
+    loop.advance(9s);
+    heartbeat(ids[0], 1);
+    KafkaError error = KafkaError::none;
+    for (int i = 0; i < 40 && error == KafkaError::none; ++i) {
+        loop.stall(1s);
+        loop.run_ready();
+        error = heartbeat(ids[0], 1);
+    }
+    EXPECT_EQ(error, KafkaError::rebalance_in_progress);
+}
+
 TEST_F(ClassicMembers, do_not_expire_while_they_wait_for_an_answer) {
     const auto ids = stable_group(2, {.session_ms = 10'000, .rebalance_ms = 100'000});
     const auto waiting = join({.member = ids[0], .session_ms = 10'000, .rebalance_ms = 100'000});
