@@ -6,6 +6,7 @@
 
 #include "base/mutants.h"
 #include "replication/housekeeping.h"
+#include "replication/internal/log_closing.h"
 #include "replication/internal/shard_inside.h"
 
 namespace millrace::replication {
@@ -273,7 +274,9 @@ void ShardReplicas::quiesce(UniqueFunction<void()> done) {
     for (const auto& [key, fetcher] : inside_->fetchers) {
         fetcher->stop();
     }
-    inside_->when_quiet(std::move(done));
+    inside_->when_quiet([inside = inside_, done = std::move(done)]() mutable {
+        LogClosing::run(inside->ids(), inside->shell.find, std::move(done));
+    });
 }
 
 // --- Upkeep --------------------------------------------------------------------------------------

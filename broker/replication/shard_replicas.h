@@ -199,11 +199,12 @@ public:
     void compact(const TopicIdPartition& id, const storage::CompactionBudget& budget,
                  const CompactionPace& pace, UniqueFunction<void(CompactionOutcome)> done);
 
-    /// Stops fetching and begins no further sync; `done` runs once none is under way, whose outcome
-    /// a clean close must know.
+    /// Stops fetching and begins no further sync. Once none is under way, whose outcome a clean
+    /// close must know, the logs are left as a clean start wants them, many at a time; then `done`
+    /// runs.
     void quiesce(UniqueFunction<void()> done);
-    /// Writes what a clean start needs for every log; what is left to write is in the marks.
-    /// Blocking: the loops have stopped.
+    /// Writes what a clean start needs for every log that quiesce() did not leave so; what is left
+    /// to write is in the marks. Blocking: the loops have stopped.
     Result<std::vector<LogMark>> close_cleanly();
 
 private:

@@ -233,7 +233,11 @@ public:
     std::optional<WritebackJob> take_writeback();
     /// Everything appended so far, in place. For shutdown and tools.
     Result<void> sync_now();
-    /// Writes what a clean start needs (indexes, snapshot, epochs) and syncs it all. Blocking.
+    /// Writes what a clean start needs (indexes, snapshot, epochs), unless it is there already; the
+    /// job syncs it all. Nothing if there is nothing to sync. The log may be appended to
+    /// afterwards, and closed again.
+    Result<std::optional<SyncJob>> begin_close();
+    /// The same in place. Blocking.
     Result<void> close_cleanly();
 
     // --- What it knows --------------------------------------------------------------------------

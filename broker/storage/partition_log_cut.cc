@@ -15,6 +15,7 @@ namespace {
 /// After a cut: what was synced, epochs, producers and snapshots end where the log ends.
 Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
     s.end = end;
+    s.sealed_at.reset();
     s.start = std::min(s.start, end);
     s.synced_end = std::min(s.synced_end, end);
     if (s.syncing_to) {
@@ -53,6 +54,7 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     const bool had_folder = s.folder_exists;
     MR_TRY_VOID(s.retire_everything());
     s.start = s.end = start;
+    s.sealed_at.reset();
     s.synced_end = start;
     if (s.syncing_to) {
         s.syncing_to = std::min(*s.syncing_to, start);

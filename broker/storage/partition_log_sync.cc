@@ -109,20 +109,29 @@ Result<void> PartitionLog::sync_now() {
     return s.usable();
 }
 
-Result<void> PartitionLog::close_cleanly() {
+Result<std::optional<SyncJob>> PartitionLog::begin_close() {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
     if (s.syncing_to) {
         // Its failure would have been told once, to a job that nobody asks any more.
         return Error::make(Code::busy, "{}: closed while a sync was under way", s.partition);
     }
-    if (!s.segments.empty()) {
+    if (!s.segments.empty() && s.sealed_at != s.end) {
         MR_TRY(auto files, s.or_fail(s.active().seal()));
         std::move(files.begin(), files.end(), std::back_inserter(s.unsynced_files));
         s.note_names();
         MR_TRY_VOID(s.or_fail(s.write_snapshot(s.end)));
+        s.sealed_at = s.end;
     }
-    return sync_now();
+    return begin_sync();
+}
+
+Result<void> PartitionLog::close_cleanly() {
+    MR_TRY(const auto job, begin_close());
+    if (job) {
+        complete_sync(*job, job->run());
+    }
+    return state_->usable();
 }
 
 std::optional<WritebackJob> PartitionLog::take_writeback() {

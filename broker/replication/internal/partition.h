@@ -65,6 +65,8 @@ public:
 
     void append(Append request);
     void flush();
+    /// Leaves the log as a clean start wants it; `done` runs once it is on the disk, or never will be.
+    void close_log(UniqueFunction<void()> done);
 
     // --- As a mirror's leader (mirrored.cc) ---
     MirrorAppended append_mirrored(LeaderEpoch as_epoch, ByteView batches);

@@ -34,6 +34,27 @@ void Partition::apply_retention(Timestamp now) {
     tidy_log();
 }
 
+void Partition::close_log(UniqueFunction<void()> done) {
+    // A failure is told by the close that follows: the log, or its directory, remembers it.
+    auto job = !log_ || log_->failure() ? Result<std::optional<storage::SyncJob>>(std::nullopt)
+                                        : log_->begin_close();
+    if (!job || !*job) {
+        done();
+        return;
+    }
+    auto shared = std::make_shared<std::pair<storage::SyncJob, Result<void>>>(std::move(**job),
+                                                                              Result<void>{});
+    shell_.pool->run(
+        0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
+        [shared, find = shell_.find, id = state_.id, log = log_.get(),
+         done = std::move(done)]() mutable {
+            if (auto partition = find(id); partition && partition->log_.get() == log) {
+                partition->log_->complete_sync(shared->first, shared->second);
+            }
+            done();
+        });
+}
+
 void Partition::expire_producers(Timestamp now) {
     if (log_) {
         log_->tidy_producers(now, high_watermark());

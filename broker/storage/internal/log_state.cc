@@ -141,6 +141,7 @@ Result<void> LogState::start_segment(Timestamp now) {
     active_unsynced = false;
     active_file.reset();
     written_back = 0;
+    sealed_at.reset();
     return {};
 }
 

@@ -52,6 +52,8 @@ public:
     bool active_unsynced = false;
     runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
     std::optional<Offset> syncing_to;
+    /// The files are as a clean start needs them while this is end().
+    std::optional<Offset> sealed_at;
 
     bool renaming = false;             // Compaction is: no segment may be cut or retired.
     std::vector<std::string> retired;  // Files.

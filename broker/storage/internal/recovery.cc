@@ -469,6 +469,11 @@ Result<void> Recovery::settle() {
     return {};
 }
 
+bool Recovery::kept_all_files() const {
+    return input_.clean && !scanned_ && !s_.segments.empty() &&
+           s_.segments.back()->offset_index().in_memory() == 0;
+}
+
 /// Index files for what was scanned. The active segment keeps a small index in memory, as it does
 /// while it grows: with that, a log that had recorded all it held costs a start no write at all.
 Result<void> Recovery::seal_scanned() {
@@ -516,7 +521,11 @@ Result<std::unique_ptr<PartitionLog>> PartitionLog::recover_folder(
     std::unique_ptr<PartitionLog> log(new PartitionLog(std::move(state)));
     // What the scan found may lie in the page cache only: after this it survives a power cut.
     MR_TRY_VOID(log->sync_now());
-    log->state_->synced_end = log->end();
+    LogState& found = *log->state_;
+    found.synced_end = found.end;
+    if (recovery.kept_all_files() && found.snapshots.contains(found.end)) {
+        found.sealed_at = found.end;
+    }
     MR_TRY_VOID(log->take_retired().run());
     return log;
 }

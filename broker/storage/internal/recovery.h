@@ -19,6 +19,8 @@ public:
         : s_(state), input_(input), report_(report) {}
 
     Result<void> run();
+    /// Nothing was scanned or rebuilt: the files are as a clean stop left them.
+    bool kept_all_files() const;
 
 private:
     // What lies in the folder.

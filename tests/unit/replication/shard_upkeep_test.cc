@@ -238,6 +238,23 @@ TEST_F(ShardUpkeep, the_cleaner_keeps_the_last_record_of_each_key) {
     EXPECT_EQ(files(".cleaned") + files(".swap") + files(".deleted"), 0U);
 }
 
+TEST_F(ShardUpkeep, quiesce_leaves_every_log_as_a_clean_start_wants_it) {
+    assign(small_segments());
+    for (int i = 0; i < 3; ++i) {
+        append("key");
+    }
+    const std::size_t snapshots = files(".snapshot");
+    bool quiet = false;
+    on_shard([&](ShardReplicas& shard) { shard.quiesce([&] { quiet = true; }); });
+    ASSERT_TRUE(simulation_.run_until([&] { return quiet; }, 60s));
+    EXPECT_EQ(files(".snapshot"), snapshots + 1);
+    std::vector<LogMark> marks;
+    on_shard([&](ShardReplicas& shard) { marks = *shard.close_cleanly(); });
+    ASSERT_EQ(marks.size(), 1U);
+    EXPECT_EQ(marks.front().synced_end, Offset{3});
+    EXPECT_EQ(files(".snapshot"), snapshots + 1) << "what quiesce() left needs nothing more";
+}
+
 TEST_F(ShardUpkeep, a_stop_waits_for_the_round_under_way) {
     PartitionSettings settings = small_segments();
     settings.limits.cleanup = {.remove = false, .compact = true};

@@ -105,6 +105,31 @@ TEST_F(DiskFault, a_failed_sync_is_never_tried_again) {
     EXPECT_EQ(log_->close_cleanly().error().code(), Code::io);
 }
 
+TEST_F(DiskFault, a_log_that_is_as_it_was_closed_needs_no_write_to_be_closed_again) {
+    ASSERT_TRUE(log_->close_cleanly());
+    const auto stays = log_->begin_close();
+    ASSERT_TRUE(stays);
+    EXPECT_FALSE(stays->has_value());
+    log_.reset();
+    log_ = *recover({.recovery_point = Offset{3}, .clean = true, .now = noon});
+    const auto opened = log_->begin_close();
+    ASSERT_TRUE(opened);
+    EXPECT_FALSE(opened->has_value()) << "nobody appended to it";
+    ASSERT_TRUE(append_one());
+    const auto grown = log_->begin_close();
+    ASSERT_TRUE(grown);
+    EXPECT_TRUE(grown->has_value());
+}
+
+TEST_F(DiskFault, a_log_that_was_cut_back_to_where_it_was_closed_is_closed_anew) {
+    ASSERT_TRUE(log_->close_cleanly());
+    ASSERT_TRUE(append_one());
+    ASSERT_TRUE(log_->truncate_to(Offset{3}));
+    const auto job = log_->begin_close();
+    ASSERT_TRUE(job);
+    EXPECT_TRUE(job->has_value());
+}
+
 TEST_F(DiskFault, a_read_error_fails_the_directory_but_rot_does_not) {
     ASSERT_TRUE(log_->close_cleanly());
     log_.reset();
