@@ -24,8 +24,20 @@ Result<std::uint64_t> position_of_upper(Segment& segment, Offset upper) {
     return beyond ? beyond->position : segment.size();
 }
 
+/// Below which offset the batches in front of `position` must lie.
+Offset end_of_what_precedes(Segment& segment, std::uint64_t position, Offset upper) {
+    const Offset most = std::min(upper, segment.end());
+    const auto file = segment.file();
+    if (position >= segment.size() || !file) {
+        return most;
+    }
+    HeaderWalk walk(*file, position, segment.size());
+    const auto behind = walk.next();  // If that is damaged, it is found when it is read.
+    return behind && *behind ? std::min(most, (*behind)->first) : most;
+}
+
 Result<ReadSlice> read_segment(Segment& segment, const EntryHeader& first, Offset upper,
-                               const ReadRange& range) {
+                               LeaderEpoch latest, const ReadRange& range) {
     if (first.next() > upper) {
         return ReadSlice{};
     }
@@ -45,6 +57,10 @@ Result<ReadSlice> read_segment(Segment& segment, const EntryHeader& first, Offse
                     .segment_base = segment.base()};
     MR_TRY(slice.file, segment.file());
     slice.checked = segment.checked().covers(first.position, end);
+    if (!slice.checked) {
+        slice.end = end_of_what_precedes(segment, end, upper);
+        slice.latest = latest;
+    }
     if (!slice.checked && range.check_in_place) {
         MR_TRY_VOID(check_slice(slice));
         slice.checked = true;
@@ -69,7 +85,9 @@ Result<ReadSlice> read_range(LogState& s, const ReadRange& range) {
         }
         MR_TRY(const auto first, segment.find(range.from));
         if (first) {
-            return read_segment(segment, *first, upper, range);
+            const auto latest = s.epochs.latest();
+            return read_segment(segment, *first, upper,
+                                latest ? latest->epoch : LeaderEpoch{INT32_MAX}, range);
         }
     }
     return ReadSlice{};
@@ -103,7 +121,8 @@ Result<ReadSlice> PartitionLog::read(const ReadRange& range) {
 }
 
 Result<void> check_slice(const ReadSlice& slice) {
-    EntryScan scan(slice.file, slice.position, slice.position + slice.length, check_piece);
+    EntryScan scan(slice.file, slice.position, slice.position + slice.length, check_piece,
+                   {.from = slice.first, .end = slice.end, .latest = slice.latest});
     while (true) {
         const auto entry = scan.next();
         if (!entry) {

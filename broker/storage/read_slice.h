@@ -15,8 +15,10 @@ struct ReadSlice {
     std::uint64_t position = 0;
     std::size_t length = 0;
     Offset first = no_offset;  ///< Base offset of the first batch; may lie below what was asked.
+    Offset end{INT64_MAX};     ///< What it holds ends at or below, by what lies behind it.
+    LeaderEpoch latest{INT32_MAX};  ///< No batch has a later epoch.
     Offset segment_base = no_offset;
-    bool checked = false;  ///< Every checksum was verified since the process started.
+    bool checked = false;  ///< Every batch was verified since the process started.
 
     bool empty() const { return length == 0; }
 };

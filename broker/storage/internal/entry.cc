@@ -107,8 +107,28 @@ Result<std::optional<EntryHeader>> HeaderWalk::next() {
 }
 
 EntryScan::EntryScan(runtime::FilePtr file, std::uint64_t position, std::uint64_t limit,
-                     std::size_t piece_size)
-    : file_(std::move(file)), position_(position), limit_(limit), piece_size_(piece_size) {}
+                     std::size_t piece_size, const EntryBounds& bounds)
+    : file_(std::move(file)),
+      position_(position),
+      limit_(limit),
+      piece_size_(piece_size),
+      bounds_(bounds) {}
+
+Result<void> EntryScan::take_place(const EntryHeader& header) {
+    if (header.first < bounds_.from || header.next() > bounds_.end) {
+        return Error::make(Code::corrupt, "position {}: offsets {} to {} where {} to {} belong",
+                           position_, header.first, header.last, bounds_.from,
+                           Offset{bounds_.end.value - 1});
+    }
+    if (header.epoch > bounds_.latest ||
+        (header.epoch >= LeaderEpoch{0} && header.epoch < epoch_)) {
+        return Error::make(Code::corrupt, "position {}: leader epoch {} after {}, the latest is {}",
+                           position_, header.epoch, epoch_, bounds_.latest);
+    }
+    bounds_.from = header.next();
+    epoch_ = std::max(epoch_, header.epoch);
+    return {};
+}
 
 Result<ByteView> EntryScan::bytes_here(std::size_t wanted) {
     wanted = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, limit_ - position_));
@@ -140,6 +160,7 @@ Result<std::optional<WholeEntry>> EntryScan::next() {
     if (const auto good = check_entry(bytes, header); !good) {
         return good.error().with_context(fmt::format("position {}", position_));
     }
+    MR_TRY_VOID(take_place(header));
     position_ = header.end();
     return std::optional{WholeEntry{header, bytes}};
 }

@@ -65,11 +65,19 @@ struct WholeEntry {
     record::BatchView batch() const { return *record::BatchView::parse(bytes); }
 };
 
-/// Reads everything, in large pieces, and verifies every checksum.
+/// What the entries of a scan may say of themselves. Offset and leader epoch lie outside of a
+/// batch's checksum: rot there shows only in that an entry is not where it belongs.
+struct EntryBounds {
+    Offset from{0};
+    Offset end{INT64_MAX};
+    LeaderEpoch latest{INT32_MAX};
+};
+
+/// Reads everything, in large pieces, verifies every checksum and that offsets and epochs ascend.
 class EntryScan {
 public:
     EntryScan(runtime::FilePtr file, std::uint64_t position, std::uint64_t limit,
-              std::size_t piece_size = std::size_t{1} << 20);
+              std::size_t piece_size = std::size_t{1} << 20, const EntryBounds& bounds = {});
 
     /// Nothing at `limit`; Code::corrupt with the reason at the first entry that is torn or fails
     /// its check, after which position() is where it begins. Code::io if the file can't be read.
@@ -78,11 +86,14 @@ public:
 
 private:
     Result<ByteView> bytes_here(std::size_t wanted);
+    Result<void> take_place(const EntryHeader& header);
 
     runtime::FilePtr file_;
     std::uint64_t position_;
     std::uint64_t limit_;
     std::size_t piece_size_;
+    EntryBounds bounds_;  // from: where the next entry may begin, at the earliest.
+    LeaderEpoch epoch_ = no_leader_epoch;
     Buffer piece_;
     std::uint64_t piece_at_ = 0;
     std::size_t piece_filled_ = 0;

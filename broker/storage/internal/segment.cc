@@ -294,14 +294,21 @@ Result<std::optional<EntryHeader>> Segment::find(Offset target) {
     }
     MR_TRY(auto file, log_.open());
     HeaderWalk walk(std::move(file), *from, size_);
+    Offset least = *from == 0 ? base_ : Offset{0};
     while (true) {
         auto entry = walk.next();
         if (!entry) {
             return entry.error().with_context(log_.path());
         }
+        if (*entry && (*entry)->first < least) {
+            // Taken at its word, it would be passed over as one that ends before the target.
+            return Error::make(Code::corrupt, "{}: offset {} at position {} after {}", log_.path(),
+                               (*entry)->first, (*entry)->position, least);
+        }
         if (!*entry || (*entry)->last >= target) {
             return entry;
         }
+        least = (*entry)->next();
     }
 }
 

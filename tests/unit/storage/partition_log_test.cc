@@ -527,6 +527,47 @@ TEST_F(PartitionLogTest, rebuilds_an_index_that_is_missing_or_lies) {
     }
 }
 
+// No checksum covers a batch's offset and leader epoch.
+TEST_F(PartitionLogTest, finds_rot_in_the_offset_and_the_epoch_of_a_batch) {
+    constexpr int batches = 6;
+    auto log = create();
+    fill(*log, batches, 10);
+    ASSERT_TRUE(log->close_cleanly());
+    const auto size = static_cast<std::uint64_t>(log->size_bytes());
+    log.reset();
+    auto file = *disk().open(in_log("00000000000000000000.log"), runtime::OpenMode::read_write);
+    const Offset end{batches * 10};
+    for (int batch = 0; batch < batches; ++batch) {
+        for (const int at : {0, 4, 6, 7, 12, 15}) {
+            for (int bit = 0; bit < 8; ++bit) {
+                const std::uint64_t position =
+                    size / batches * static_cast<unsigned>(batch) + static_cast<unsigned>(at);
+                std::byte good{};
+                ASSERT_TRUE(file->read_at(position, MutableBytes(&good, 1)));
+                const std::byte bad = good ^ std::byte{static_cast<unsigned char>(1U << bit)};
+                ASSERT_TRUE(file->write_at(position, ByteView(&bad, 1)));
+                const auto again = recover({.recovery_point = end, .clean = true, .now = noon});
+                if (again) {
+                    std::int64_t served = 0;
+                    Offset from{0};
+                    while (from < end) {
+                        const auto slice =
+                            (*again)->read({.from = from, .upper = end, .max_bytes = 1});
+                        if (!slice || slice->empty()) {
+                            break;
+                        }
+                        EXPECT_EQ(slice->first, from) << batch << " " << at << " " << bit;
+                        from = from + 10;
+                        ++served;
+                    }
+                    EXPECT_LE(served, batch) << "byte " << at << ", bit " << bit;
+                }
+                ASSERT_TRUE(file->write_at(position, ByteView(&good, 1)));
+            }
+        }
+    }
+}
+
 TEST_F(PartitionLogTest, finds_rot_when_it_is_read_and_never_serves_it) {
     auto log = create();
     fill(*log, 5);
