@@ -24,6 +24,10 @@ LOAD = ROOT / "build/release/bin/millrace-load"
 BROKER = ROOT / "build/release/bin/millrace-broker"
 PEER = ROOT / "e2e/peers/kafka/kafka-peer.sh"
 PARTITIONS = 8
+ROOM = 20 << 30  # Bytes: what both brokers keep, and what they have yet to delete.
+# Both write as fast as they can for minutes and keep 4 GiB each.
+KEPT = ["log.retention.bytes=536870912", "log.segment.bytes=134217728", "log.retention.check.interval.ms=1000",
+        "log.segment.delete.delay.ms=1000", "log.initial.task.delay.ms=1000"]
 MODES = {  # What an acknowledgement means there and here.
     "replicated": (["log.flush.interval.messages=9223372036854775807"], ["millrace.durability=replicated"]),
     "synced": (["log.flush.interval.messages=1"], ["millrace.durability=synced"]),
@@ -138,7 +142,7 @@ def make_topic(side, topic):
 
 def measure(mode, args, rows):
     work = pathlib.Path(tempfile.mkdtemp(prefix="millrace-bench-"))
-    theirs, ours = MODES[mode]
+    theirs, ours = ([*settings, *KEPT] for settings in MODES[mode])
     sides = {"kafka": Kafka(work, theirs), "millrace": Millrace(work, ours)}
     try:
         if mode == "replicated":
@@ -149,8 +153,10 @@ def measure(mode, args, rows):
         for side in sides.values():
             make_topic(side, "bench")
             make_topic(side, "read")
-            warm = load(side, "read", CELLS["produce 128 KB"][0], warm=2, seconds=args.warm_seconds)
-            batches = max(1, min(batches, warm["requests"] // (2 * PARTITIONS)))
+            load(side, "bench", CELLS["produce 128 KB"][0], warm=2, seconds=args.warm_seconds)
+            # What is read must not be old enough to go: a second's worth.
+            filled = load(side, "read", CELLS["produce 128 KB"][0], warm=0, seconds=1)
+            batches = max(1, min(batches, filled["requests"] // (2 * PARTITIONS)))
         saturation = {}
         for name, (words, figure, goal) in CELLS.items():
             if words[0] == "fetch" and mode != "replicated":
@@ -184,6 +190,9 @@ def main():
     parser.add_argument("--out")
     parser.add_argument("--mode", choices=MODES, action="append")
     args = parser.parse_args()
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < ROOM:
+        sys.exit(f"{tempfile.gettempdir()} has {free >> 30} GiB free, this takes {ROOM >> 30} (TMPDIR says where else)")
     args.warm, args.seconds, args.warm_seconds = (1, 2, 3) if args.short else (3, 10, 60)
     rows = []
     for mode in args.mode or MODES:
