@@ -84,7 +84,8 @@ def alter(side, label, version, kind, name, *ops, **more):
 
 
 def seen(side, label, kind, name, *keys):
-    """Until the change shows, or the time is over."""
+    """What the broker shows, once it has heard of the change: of a topic that is made after it, it hears later."""
+    side.topic("after")
     describe(side, label, 4, kind, name, list(keys))
 
 
