@@ -62,6 +62,7 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     meta.listener_port = connection.local.port;
     meta.client_host = "/" + connection.peer.host;
     meta.connection = connection.id;
+    meta.principal = connection.principal;
     meta.shard = connection.shard;
     meta.home = loops_.at(connection.shard);
     meta.meter = &meters_.at(connection.shard);

@@ -133,20 +133,24 @@ private:
             return;
         }
         if (!stream) {
-            backoff_ =
-                std::min(options_.backoff_most, std::max(options_.backoff_first, backoff_ * 2));
-            retry_at_ = shard_.executor->clock().now() + backoff_;
+            back_off();
             fail(Error::make(Code::unavailable, "{}: {}", options_.address.to_string(),
                              stream.error().message()));
             return;
         }
-        backoff_ = Duration{0};
         stream_ = *std::move(stream);
         if (options_.wrap) {
-            stream_ = options_.wrap(std::move(stream_), shard_);
+            const std::string& name = options_.server_name;
+            stream_ = options_.wrap(std::move(stream_), shard_,
+                                    name.empty() ? options_.address.host : name);
         }
         stream_->set_events(this);
         write_some();
+    }
+
+    void back_off() {
+        backoff_ = std::min(options_.backoff_most, std::max(options_.backoff_first, backoff_ * 2));
+        retry_at_ = shard_.executor->clock().now() + backoff_;
     }
 
     void flush_later() {
@@ -232,6 +236,7 @@ private:
             fail(Error::make(Code::corrupt, "response to an unknown request {}", correlation));
             return false;
         }
+        backoff_ = Duration{0};
         Call call = std::move(calls_.front());
         calls_.pop_front();
         shard_.executor->cancel(call.timer);
@@ -251,6 +256,12 @@ private:
 
     void fail(const Error& why) {
         const bool was_connected = stream_ != nullptr;
+        // Who it is does not satisfy one of the two: dialing again at once changes nothing, and it
+        // is no sign that the peer is gone.
+        const bool refused = was_connected && why.code() == Code::permission;
+        if (refused) {
+            back_off();
+        }
         if (stream_) {
             stream_->set_events(nullptr);
             stream_->close();
@@ -267,11 +278,14 @@ private:
             shard_.executor->cancel(call.timer);
             shard_.executor->post([done = std::move(call.done), why]() mutable { done(why); });
         }
-        if (was_connected) {
+        if (refused) {
+            MR_LOG(log_, warn, "net.peer_refused", field("peer", options_.address.to_string()),
+                   field("reason", why.message()));
+        } else if (was_connected) {
             MR_LOG(log_, debug, "net.channel_lost", field("peer", options_.address.to_string()),
                    field("reason", why.message()));
         }
-        if (was_connected && lost_) {
+        if (was_connected && !refused && lost_) {
             lost_(why);
         }
     }

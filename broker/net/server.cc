@@ -134,7 +134,9 @@ Server::~Server() {
     impl_->stop();
 }
 
-void Server::resume() { impl_->resume(); }
+void Server::resume() {
+    impl_->resume();
+}
 
 runtime::Address Server::address() const {
     return impl_->address();

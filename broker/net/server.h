@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "model/ids.h"
 #include "net/frame.h"
 #include "net/ledger.h"
 #include "runtime/net.h"
@@ -41,6 +42,7 @@ struct ConnectionInfo {
     std::string listener;   ///< "PLAINTEXT", "CONTROLLER", ...
     runtime::Address peer;
     runtime::Address local;
+    Principal principal;  ///< Whom the transport has proved the peer to be, else ANONYMOUS.
 };
 
 /// State that handlers keep per connection (authentication, client id, fetch hints). Destroyed on
@@ -69,8 +71,10 @@ struct ServerCounters {
     std::atomic<std::int64_t> bytes_out{0};
 };
 
-/// Wraps an accepted stream, for TLS; returns it unchanged for plaintext.
-using StreamWrapper = std::function<runtime::StreamPtr(runtime::StreamPtr, runtime::Shard)>;
+/// Puts TLS around a stream. `name` is whom a dialed peer must prove to be, empty for an accepted
+/// one. A handshake that fails ends the stream with Code::permission.
+using StreamWrapper =
+    std::function<runtime::StreamPtr(runtime::StreamPtr, runtime::Shard, const std::string& name)>;
 
 class Server {
 public:

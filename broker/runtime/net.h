@@ -62,6 +62,12 @@ public:
 
     virtual const Address& peer() const = 0;
     virtual const Address& local() const = 0;
+    /// The name that the peer has proved to have (TLS), as rules of this end say it; empty for
+    /// none. Known once the first byte was read.
+    virtual const std::string& peer_name() const {
+        static const std::string none;
+        return none;
+    }
 };
 
 class Listener {

@@ -87,7 +87,7 @@ void Connection::read_loop() {
                     pending_.empty() ? std::nullopt : std::optional(frame_began_.value_or(now));
                 return;
             }
-            close(got.error().message(), false);
+            close(got.error());
             return;
         }
         if (*got == 0) {
@@ -114,7 +114,7 @@ Connection::Progress Connection::read_large(Instant now, std::size_t& budget) {
             if (got.error().code() == Code::again) {
                 return Progress::blocked;
             }
-            close(got.error().message(), false);
+            close(got.error());
             return Progress::closed;
         }
         if (*got == 0) {
@@ -207,6 +207,9 @@ bool Connection::may_dispatch() {
 }
 
 void Connection::dispatch(Frame frame, Reservation charge) {
+    if (!any_request_ && !stream_->peer_name().empty()) {
+        info_.principal.name = stream_->peer_name();
+    }
     any_request_ = true;
     const std::uint64_t sequence = first_sequence_ + slots_.size();
     slots_.push_back(Slot{std::nullopt, std::move(charge)});
@@ -232,7 +235,7 @@ void Connection::flush() {
     }
     const auto drained = write_some();
     if (!drained) {
-        close(drained.error().message(), false);
+        close(drained.error());
         return;
     }
     if (*drained && (close_when_sent_ || (draining_ && slots_.empty()))) {
@@ -393,6 +396,10 @@ void Connection::drain() {
     paused_ = true;
     stream_->pause_reading(true);
     owner_.flush_later(*this);
+}
+
+void Connection::close(const Error& error) {
+    close(error.message(), error.code() == Code::permission);
 }
 
 void Connection::close(std::string_view reason, bool for_cause) {

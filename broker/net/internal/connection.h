@@ -28,6 +28,7 @@ public:
     /// Answers what is open, takes nothing new.
     void drain();
     void close(std::string_view reason, bool for_cause);
+    void close(const Error& error);
     bool closed() const { return closed_; }
     const ConnectionInfo& info() const { return info_; }
 

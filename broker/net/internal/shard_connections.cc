@@ -20,7 +20,7 @@ void ShardConnections::add(runtime::StreamPtr stream) {
         return;
     }
     if (shared_->wrap) {
-        stream = shared_->wrap(std::move(stream), shard_);
+        stream = shared_->wrap(std::move(stream), shard_, {});
     }
     ConnectionInfo info;
     info.id = shared_->next_id.fetch_add(1, std::memory_order_relaxed);

@@ -1,0 +1,45 @@
+#include "tls/context.h"
+
+#include "tls/internal/loaded.h"
+
+namespace millrace::tls {
+
+Result<std::shared_ptr<Context>> Context::open(Settings settings, runtime::Disk& disk) {
+    MR_TRY(auto loaded, internal::load(std::move(settings), disk));
+    return std::make_shared<Context>(std::move(loaded));
+}
+
+Context::Context(std::shared_ptr<const internal::Loaded> loaded) : loaded_(std::move(loaded)) {}
+Context::~Context() = default;
+
+Result<bool> Context::reload(Settings settings, runtime::Disk& disk) {
+    MR_TRY(auto next, internal::load(std::move(settings), disk));
+    const auto before = loaded();
+    if (next->settings == before->settings && next->key_bytes == before->key_bytes &&
+        next->trust_bytes == before->trust_bytes) {
+        return false;
+    }
+    MR_TRY_VOID(internal::check_succession(*before, *next));
+    const std::lock_guard lock(mutex_);
+    loaded_ = std::move(next);
+    return true;
+}
+
+bool Context::has_certificate() const {
+    return loaded()->server != nullptr;
+}
+
+CertificateFacts Context::facts() const {
+    return loaded()->facts;
+}
+
+Settings Context::settings() const {
+    return loaded()->settings;
+}
+
+std::shared_ptr<const internal::Loaded> Context::loaded() const {
+    const std::lock_guard lock(mutex_);
+    return loaded_;
+}
+
+}  // namespace millrace::tls
