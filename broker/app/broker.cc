@@ -19,6 +19,7 @@
 #include "app/internal/replica_applier.h"
 #include "app/internal/settings.h"
 #include "app/internal/storage_keeper.h"
+#include "app/internal/tls_node.h"
 #include "app/internal/topics_of_image.h"
 #include "base/mutants.h"
 #include "config/listeners.h"
@@ -70,6 +71,7 @@ struct Broker::Inside {
     std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
     Result<void> listen(const config::BrokerValues& values);
     std::string inter_broker_listener(const config::BrokerValues& values) const;
+    std::string controller_listener(const config::BrokerValues& values) const;
     void watch_brokers(const config::BrokerValues& values);
     void make_broker_side(const config::BrokerValues& values);
     void subscribe();
@@ -103,6 +105,7 @@ struct Broker::Inside {
     handlers::TopicBookHandle topics;
     std::unique_ptr<metadata::TableConfigRules> rules;
     std::unique_ptr<net::Ledger> ledger;
+    std::shared_ptr<TlsNode> tls;
     std::unique_ptr<storage::LogStore> store;
     std::unique_ptr<raft::Channel> channels;
     /// The controller has connections of its own: a request that it drops must not look to the
@@ -161,6 +164,8 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
     ledger = std::make_unique<net::Ledger>(options.request_memory > 0 ? options.request_memory
                                                                       : std::int64_t{1} << 30);
     MR_TRY(listeners, config::read_listeners(values));
+    MR_TRY(tls, TlsNode::open(config, listeners,
+                              {inter_broker_listener(values), controller_listener(values)}, node));
     MR_TRY_VOID(open_store(values));
     MR_TRY_VOID(listen(values));
     MR_TRY_VOID(open_quorum(values));
@@ -228,8 +233,10 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     MR_TRY(
         auto metadata_log,
         raft::open_storage_log(home, node, Bytes{values.get(option::metadata_log_segment_bytes)}));
-    channels = raft::make_net_channel({.client_id = fmt::format("millrace-{}", self), .wrap = {}},
-                                      node.control_shard(), log);
+    const net::StreamWrapper to_controllers = tls->dialed(controller_listener(values));
+    channels = raft::make_net_channel(
+        {.client_id = fmt::format("millrace-{}", self), .wrap = to_controllers},
+        node.control_shard(), log);
     MR_TRY(driver, raft::RaftDriver::open(std::move(driver_options), node, std::move(metadata_log),
                                           *channels));
     MetadataNode::Options metadata_options;
@@ -258,9 +265,9 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         std::chrono::milliseconds{values.get(option::metadata_log_max_snapshot_interval_ms)};
     metadata = std::make_unique<MetadataNode>(std::move(metadata_options), node.control_shard(),
                                               image, *rules, *driver, log);
-    controller_channels =
-        raft::make_net_channel({.client_id = fmt::format("millrace-broker-{}", self), .wrap = {}},
-                               node.control_shard(), log);
+    controller_channels = raft::make_net_channel(
+        {.client_id = fmt::format("millrace-broker-{}", self), .wrap = to_controllers},
+        node.control_shard(), log);
     controller = std::make_unique<ControllerLink>(
         *node.control_shard().executor, *metadata, *driver, *controller_channels,
         std::chrono::milliseconds{values.get(option::request_timeout_ms)});
@@ -311,6 +318,7 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         server.listener = spec.name;
         server.address = {spec.host, spec.port};
         server.limits = limits;
+        server.wrap = tls->served(spec.name);
         server.start_paused = !spec.controller;
         auto made = spec.controller ? net::Server::start(std::move(server), {node.control_shard()},
                                                          *controller_dispatch, *ledger, log)
@@ -353,6 +361,12 @@ std::string Broker::Inside::inter_broker_listener(const config::BrokerValues& va
     return name.empty() ? values.get(option::security_inter_broker_protocol) : name;
 }
 
+/// How other controllers are reached, and ours.
+std::string Broker::Inside::controller_listener(const config::BrokerValues& values) const {
+    const auto& names = values.get(option::controller_listener_names);
+    return names.empty() ? "CONTROLLER" : names.front();
+}
+
 void Broker::Inside::watch_brokers(const config::BrokerValues& values) {
     if (metadata->controller() == nullptr) {
         return;
@@ -362,7 +376,7 @@ void Broker::Inside::watch_brokers(const config::BrokerValues& values) {
                              .listener = inter_broker_listener(values),
                              .heartbeat_interval = std::chrono::milliseconds{values.get(
                                  option::broker_heartbeat_interval_ms)},
-                             .wrap = {}},
+                             .wrap = tls->dialed(inter_broker_listener(values))},
         node.control_shard(), *metadata->controller(), log);
     const auto look = [this] { broker_watch->look(image.current()); };
     metadata->on_leadership(look);
@@ -397,7 +411,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     producer_ids =
         std::make_unique<BlockProducerIds>(self, *control.executor, *controller, *lifecycle);
     proposals = std::make_unique<IsrProposals>(self, *control.executor, log);
-    peers = std::make_unique<BrokerPeers>(inter_broker_listener(values), image);
+    const std::string among_brokers = inter_broker_listener(values);
+    peers = std::make_unique<BrokerPeers>(among_brokers, image, tls->dialed(among_brokers));
     replication::ShardReplicas::Options shard_options;
     shard_options.self = self;
     shard_options.logs_come_preloaded = !store->clean_start();
@@ -520,6 +535,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     };
     config = std::make_shared<const config::BrokerConfig>(options.given, entries(""),
                                                           entries(std::to_string(self.value)));
+    tls->settings_changed(config);
     topics.swap(std::make_shared<const handlers::TopicBook>(config, next->configs));
     if (roles.broker) {
         applier->on_settings_changed(*next);
@@ -584,6 +600,7 @@ void Broker::Inside::on_groups(const metadata::Delta& delta, const metadata::Ima
 
 void Broker::Inside::start_on_control() {
     metadata->start([this](Error why) { halt(std::move(why)); });
+    tls->start();
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);
         keeper->set(config->broker());

@@ -205,6 +205,17 @@ bool is_loopback(std::string_view host) {
     return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+Result<SecurityProtocol> protocol_of(const BrokerValues& values, std::string_view listener) {
+    MR_TRY(const auto map,
+           parse_protocol_map(values.get(broker_option::listener_security_protocol_map)));
+    std::vector<ListenerSpec> one(1);
+    one.front().name = upper(listener);
+    one.front().controller =
+        is_named(values.get(broker_option::controller_listener_names), listener);
+    MR_TRY_VOID(fill_protocols(one, map));
+    return one.front().protocol;
+}
+
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {
     MR_TRY(const auto addresses,
            parse_addresses("listeners", values.get(broker_option::listeners)));

@@ -41,6 +41,10 @@ struct HostPort {
 Result<HostPort> parse_host_port(std::string_view text);
 bool is_loopback(std::string_view host);
 
+/// What the map says of a listener that others may have; controller listeners not named there are
+/// plaintext. The error names the setting.
+Result<SecurityProtocol> protocol_of(const BrokerValues& values, std::string_view listener);
+
 /// In the order given. The error names the setting that is wrong.
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values);
 

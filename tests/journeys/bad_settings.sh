@@ -15,3 +15,11 @@ refused 'num\.partitions.*many' num.partitions=many
 refused 'num\.partitons.*num\.partitions' num.partitons=3
 refused 'zookeeper\.connect' zookeeper.connect=localhost:2181
 refused 'log\.segment\.bytes.*-5' log.segment.bytes=-5
+tls=("listeners=SECURE://127.0.0.1:0,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER
+  listener.security.protocol.map=SECURE:SSL,CONTROLLER:PLAINTEXT inter.broker.listener.name=SECURE)
+refused 'ssl\.keystore\.location: listener SECURE.*has no certificate; set it' "${tls[@]}"
+refused 'ssl\.keystore\.location=/none:.*name a file' "${tls[@]}" ssl.keystore.type=PEM ssl.keystore.location=/none
+refused 'listener\.name\.secure\.ssl\.keystore\.location=/etc/hostname: it is not PEM' "${tls[@]}" \
+  listener.name.secure.ssl.keystore.type=PEM listener.name.secure.ssl.keystore.location=/etc/hostname
+refused 'ssl\.keystore\.type=BCFKS: it is none of PEM, PKCS12, JKS' "${tls[@]}" ssl.keystore.type=BCFKS ssl.keystore.location=/none
+refused 'listener\.security\.protocol\.map.*SASL is not offered yet' "${tls[@]}" listener.security.protocol.map=SECURE:SASL_SSL,CONTROLLER:PLAINTEXT

@@ -1,7 +1,19 @@
 #!/usr/bin/env bash
 # Three brokers from their settings alone: an idempotent producer with acks=all goes on while the leader of its partition is killed,
-# nothing acknowledged is lost or doubled, and the killed broker comes back into the ISR.
+# nothing acknowledged is lost or doubled, and the killed broker comes back into the ISR. With "tls" as second argument everybody shows
+# a certificate to everybody, on every listener.
 source "$(dirname "$0")/lib.sh"
+security=("listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT")
+if [ "${2:-}" = tls ]; then
+  source "$(dirname "$0")/pki.sh"
+  authority ours
+  for n in 1 2 3; do certificate "b$n" ours "/CN=broker $n" IP:127.0.0.1; done
+  certificate client ours /CN=client
+  client_settings client ours >"$dir/kcat.conf"
+  export KCAT_CONFIG=$dir/kcat.conf
+  security=("listener.security.protocol.map=PLAINTEXT:SSL,CONTROLLER:SSL" inter.broker.listener.name=PLAINTEXT ssl.client.auth=required
+    ssl.keystore.type=PEM ssl.truststore.type=PEM "ssl.truststore.location=$pki/ours.pem")
+fi
 read -r p1 p2 p3 c1 c2 c3 < <(free_ports 6)
 ports=("" "$p1" "$p2" "$p3"); quorum=("" "$c1" "$c2" "$c3")
 all=127.0.0.1:$p1,127.0.0.1:$p2,127.0.0.1:$p3
@@ -10,7 +22,7 @@ run() {
     "listeners=PLAINTEXT://127.0.0.1:${ports[$1]},CONTROLLER://127.0.0.1:${quorum[$1]}" controller.listener.names=CONTROLLER \
     "controller.quorum.voters=1@127.0.0.1:$c1,2@127.0.0.1:$c2,3@127.0.0.1:$c3" cluster.id=JourneyOfThreeBrokers01 \
     default.replication.factor=3 min.insync.replicas=2 offsets.topic.num.partitions=2 \
-    millrace.metrics.listener= millrace.admin.listener=
+    millrace.metrics.listener= millrace.admin.listener= "${security[@]}" ${pki:+"ssl.keystore.location=$pki/b$1.pem"}
 }
 for n in 1 2 3; do run $n; done
 brokers_seen() { [ "$(timeout 3 kcat -b "$1" -L | grep -c '^  broker ')" = "$2" ]; }

@@ -13,8 +13,8 @@ namespace millrace::app {
 
 class BrokerPeers final : public replication::Peers {
 public:
-    BrokerPeers(std::string listener, const metadata::ImageHandle& image)
-        : listener_(std::move(listener)), image_(image) {}
+    BrokerPeers(std::string listener, const metadata::ImageHandle& image, net::StreamWrapper wrap)
+        : listener_(std::move(listener)), image_(image), wrap_(std::move(wrap)) {}
 
     std::optional<runtime::Address> address_of(BrokerId broker) const override {
         const metadata::ImagePtr image = image_.current();
@@ -29,12 +29,13 @@ public:
     BrokerEpoch own_epoch() const override {
         return BrokerEpoch{epoch_.load(std::memory_order_relaxed)};
     }
-    net::StreamWrapper wrapper() const override { return {}; }
+    net::StreamWrapper wrapper() const override { return wrap_; }
     void set_own_epoch(BrokerEpoch epoch) { epoch_.store(epoch.value, std::memory_order_relaxed); }
 
 private:
     const std::string listener_;
     const metadata::ImageHandle& image_;
+    const net::StreamWrapper wrap_;
     std::atomic<std::int64_t> epoch_{-1};
 };
 

@@ -150,6 +150,15 @@ void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflict
         conflicts.push_back({message.substr(0, colon), message.substr(colon + 2)});
         return;
     }
+    for (const ListenerSpec& listener : *listeners) {
+        if (listener.protocol == SecurityProtocol::sasl_plaintext ||
+            listener.protocol == SecurityProtocol::sasl_ssl) {
+            conflicts.push_back({"listener.security.protocol.map",
+                                 fmt::format("makes {} of {}; SASL is not offered yet, take SSL "
+                                             "with ssl.client.auth=required",
+                                             to_string(listener.protocol), listener.name)});
+        }
+    }
     const auto& roles = values.get(broker_option::process_roles);
     const bool is_controller = std::find(roles.begin(), roles.end(), "controller") != roles.end();
     const bool is_broker = std::find(roles.begin(), roles.end(), "broker") != roles.end();

@@ -207,6 +207,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "nobody can connect to 0.0.0.0"},
         Contradiction{"advertised.listeners=OUT://host:9092\n", "advertised.listeners",
                       "listeners has no OUT"},
+        Contradiction{"listeners=X://:9092\nlistener.security.protocol.map=X:SASL_SSL\n",
+                      "listener.security.protocol.map", "SASL is not offered yet"},
         Contradiction{"inter.broker.listener.name=INSIDE\n", "inter.broker.listener.name",
                       "no listener of brokers"},
         Contradiction{"millrace.admin.listener=0.0.0.0:9095\n", "millrace.admin.listener",
@@ -222,7 +224,7 @@ TEST(Listeners, are_read_together) {
     const Loaded loaded = load_text(
         "listeners=INSIDE://10.0.0.1:9092,OUTSIDE://[::]:9094,CONTROLLER://:9093\n"
         "advertised.listeners=INSIDE://broker-1:9092,OUTSIDE://example.org:443\n"
-        "listener.security.protocol.map=inside:PLAINTEXT, OUTSIDE:SASL_SSL\n"
+        "listener.security.protocol.map=inside:PLAINTEXT, OUTSIDE:SSL\n"
         "inter.broker.listener.name=INSIDE\n");
     ASSERT_THAT(texts(loaded.errors), IsEmpty());
     const auto listeners = read_listeners(BrokerConfig{loaded.given}.broker());
@@ -235,7 +237,7 @@ TEST(Listeners, are_read_together) {
     EXPECT_TRUE(inside.inter_broker);
     const ListenerSpec& outside = (*listeners)[1];
     EXPECT_EQ(outside.host, "::");
-    EXPECT_EQ(outside.protocol, SecurityProtocol::sasl_ssl);
+    EXPECT_EQ(outside.protocol, SecurityProtocol::ssl);
     EXPECT_EQ(outside.advertised_port, 443);
     EXPECT_FALSE(outside.inter_broker);
     EXPECT_TRUE((*listeners)[2].controller);
