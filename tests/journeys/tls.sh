@@ -71,10 +71,10 @@ until_true 5 answers "$at"
 
 # The authority is replaced: first both are trusted, then the broker shows a certificate of the new one. Who is connected stays.
 cp "$dir/kcat.conf" "$dir/long.conf"
+echo "before the change" | timeout 10 kcat -b "$at" -t news -P
 timeout 60 kcat -F "$dir/long.conf" -b "$at" -t news -C -o beginning -u -c 2 -q >"$dir/long.out" 2>"$dir/long.log" &
 reader=$!
 heard() { grep -qx "$1" "$dir/long.out"; }
-echo "before the change" | timeout 10 kcat -b "$at" -t news -P
 until_true 10 heard "before the change"
 cat "$pki/old.pem" "$pki/new.pem" >"$pki/both.pem"
 mv "$pki/both.pem" "$pki/trusted.pem"
