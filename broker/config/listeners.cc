@@ -117,12 +117,13 @@ Result<void> fill_protocols(std::vector<ListenerSpec>& listeners, const Protocol
 }
 
 Result<void> fill_advertised(std::vector<ListenerSpec>& listeners,
-                             const std::vector<Address>& advertised, bool given) {
+                             const std::vector<Address>& advertised) {
+    // What advertised.listeners leaves out, as it mostly does with the controllers' listener, is
+    // told as it listens.
     for (ListenerSpec& listener : listeners) {
-        if (!given) {
-            listener.advertised_host = listener.host == "0.0.0.0" ? "" : listener.host;
-            listener.advertised_port = listener.port;
-        }
+        const bool anywhere = listener.host == "0.0.0.0" || listener.host == "::";
+        listener.advertised_host = anywhere ? "" : listener.host;
+        listener.advertised_port = listener.port;
     }
     for (const Address& address : advertised) {
         const auto listener =
@@ -243,8 +244,7 @@ Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {
         return Error(Code::invalid, "listeners: there must be one, as in PLAINTEXT://:9092");
     }
     MR_TRY_VOID(fill_protocols(listeners, map));
-    MR_TRY_VOID(
-        fill_advertised(listeners, advertised, values.is_set(broker_option::advertised_listeners)));
+    MR_TRY_VOID(fill_advertised(listeners, advertised));
     MR_TRY_VOID(choose_inter_broker(listeners, values));
     return listeners;
 }

@@ -241,6 +241,7 @@ TEST(Listeners, are_read_together) {
     EXPECT_EQ(outside.advertised_port, 443);
     EXPECT_FALSE(outside.inter_broker);
     EXPECT_TRUE((*listeners)[2].controller);
+    EXPECT_EQ((*listeners)[2].advertised_port, 9093) << "what isn't listed is told as it listens";
 }
 
 TEST(HostPort, is_read_with_brackets_and_without_a_host) {
