@@ -46,6 +46,11 @@ public:
     virtual Result<void> cordon(const std::vector<int>& ids, bool cordoned) = 0;
     virtual Result<void> unregister(int id) = 0;
 
+    virtual Result<QuorumFacts> quorum() = 0;
+    /// `address` is where its controller listener is reached: "host:port".
+    virtual Result<void> add_voter(const QuorumNode& node, const std::string& address) = 0;
+    virtual Result<void> remove_voter(const QuorumNode& node) = 0;
+
     virtual Result<PlanFacts> plan(const PlanWish& wish) = 0;
     virtual Result<PlanProgress> apply_plan(const std::string& hash) = 0;
     virtual Result<PlanProgress> plan_progress(const std::string& hash) = 0;  ///< "": the latest.

@@ -67,6 +67,20 @@ struct RestartProgress {
     friend bool operator==(const RestartProgress&, const RestartProgress&) = default;
 };
 
+/// One node of the metadata quorum: who it is and on which directory.
+struct QuorumNode {
+    int id = -1;
+    std::string directory;
+    friend bool operator==(const QuorumNode&, const QuorumNode&) = default;
+};
+
+/// As the quorum's leader has it now.
+struct QuorumFacts {
+    std::vector<QuorumNode> voters;
+    std::vector<QuorumNode> observers;  ///< Brokers and controllers that follow without a vote.
+    friend bool operator==(const QuorumFacts&, const QuorumFacts&) = default;
+};
+
 enum class PlanMode { repair, drain, scale_out };
 
 struct PlanWish {

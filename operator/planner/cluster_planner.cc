@@ -45,6 +45,7 @@ Plan plan_cluster(const World& world) {
         plan_pods(draft);
         plan_configs(draft);
         plan_scale(draft);
+        plan_quorum(draft);
         // A roll and a step of leaving would be two disruptions: one waits.
         bool disrupts = false;
         for (const Action& action : draft.plan.actions) {
@@ -59,11 +60,11 @@ Plan plan_cluster(const World& world) {
     return std::move(draft.plan);
 }
 
-std::string to_string(const Action& action) {
+std::string name_of(const Action& action) {
     const auto name = [](const Json& object) {
         return fmt::format("{} {}", object["kind"].text(), object["metadata"]["name"].text());
     };
-    const std::string what = std::visit(
+    return std::visit(
         Overloaded{
             [&](const Apply& act) { return "apply " + name(act.object); },
             [&](const Create& act) { return "create " + name(act.object); },
@@ -77,6 +78,8 @@ std::string to_string(const Action& action) {
             [](const Unregister& act) { return fmt::format("unregister broker {}", act.broker); },
             [](const StartPlan& act) { return "start plan " + act.hash; },
             [](const CancelPlan& act) { return "cancel plan " + act.hash; },
+            [](const AddVoter& act) { return fmt::format("add voter {}", act.node.id); },
+            [](const RemoveVoter& act) { return fmt::format("remove voter {}", act.node.id); },
             [](const IssueAuthority&) -> std::string { return "make a certificate authority"; },
             [](const IssueCertificate& act) { return "issue certificate " + act.secret; },
             [](const AlterDefaults& act) {
@@ -85,7 +88,10 @@ std::string to_string(const Action& action) {
             },
         },
         action.act);
-    return what + ": " + action.why;
+}
+
+std::string to_string(const Action& action) {
+    return name_of(action) + ": " + action.why;
 }
 
 }  // namespace millrace::planner

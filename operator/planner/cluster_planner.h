@@ -15,7 +15,7 @@
 
 namespace millrace::planner {
 
-enum class Lane { services, certificates, volumes, configs, pods, roll, scale, garbage };
+enum class Lane { services, certificates, volumes, configs, pods, roll, scale, quorum, garbage };
 
 struct Apply {
     kube::Kind kind;
@@ -54,8 +54,15 @@ struct IssueCertificate {
     std::vector<std::string> dns_names;
     int broker = -1;  ///< -1: the operator's own.
 };
+struct AddVoter {
+    brokers::QuorumNode node;
+    std::string address;
+};
+struct RemoveVoter {
+    brokers::QuorumNode node;
+};
 using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
-                         AlterDefaults, IssueAuthority, IssueCertificate>;
+                         AlterDefaults, IssueAuthority, IssueCertificate, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;
@@ -67,8 +74,21 @@ struct Action {
     bool needs_fresh_look = false;
 };
 
+/// What comes later in the lane builds on what comes before; else each action stands for itself.
+constexpr bool is_in_order(Lane lane) {
+    return lane == Lane::certificates || lane == Lane::roll || lane == Lane::scale ||
+           lane == Lane::quorum;
+}
+
+/// What a person should see with `kubectl describe` though nothing was done about it.
+struct Warning {
+    std::string reason;  ///< One word in CamelCase.
+    std::string message;
+};
+
 struct Plan {
     std::vector<Action> actions;
+    std::vector<Warning> warnings;    ///< News only: what the stored status didn't say yet.
     std::vector<Question> questions;  ///< Ask, add the answers to the world, plan again.
     api::ClusterStatus status;
     /// When to look again though nothing tells us to; none: only when there is news.
@@ -77,6 +97,8 @@ struct Plan {
 
 Plan plan_cluster(const World& world);
 
+/// "create Pod main-0"
+std::string name_of(const Action& action);
 /// "create Pod main-0: broker 0 is wanted and has no pod"
 std::string to_string(const Action& action);
 

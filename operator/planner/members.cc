@@ -1,6 +1,8 @@
 #include "operator/planner/members.h"
 
 #include <algorithm>
+#include <optional>
+#include <tuple>
 
 namespace millrace::planner {
 
@@ -18,23 +20,46 @@ std::vector<int> candidates(const Known& known, const api::PoolSpec& pool,
     return ids;
 }
 
-/// Voters spread over racks as far as pools say something about racks: one of each pool in turn.
-std::vector<int> choose_voters(const std::map<int, render::Member>& wanted) {
-    std::map<std::string, std::vector<int>> by_rack;
-    for (const auto& [id, member] : wanted) {
-        by_rack[member.pool.rack.value_or("")].push_back(id);
-    }
-    const auto count = static_cast<std::size_t>(wanted_voters(static_cast<int>(wanted.size())));
-    std::vector<int> voters;
-    for (std::size_t round = 0; voters.size() < count && round < wanted.size(); ++round) {
-        for (const auto& [rack, ids] : by_rack) {
-            if (round < ids.size() && voters.size() < count) {
-                voters.push_back(ids[round]);
+using Racks = std::map<int, std::string>;
+
+std::string rack_of(const render::Member& member, const Racks& racks) {
+    const auto found = racks.find(member.id);
+    return member.pool.rack.value_or(found == racks.end() ? "" : found->second);
+}
+
+/// Those that vote already stay; the rest come from the racks with the fewest voters, and rather
+/// from those that are new, which need no restart for it.
+std::vector<int> choose_voters(const Membership& membership, const std::vector<int>& voting,
+                               const Racks& racks) {
+    const auto count =
+        static_cast<std::size_t>(wanted_voters(static_cast<int>(membership.wanted.size())));
+    std::vector<int> chosen;
+    std::map<std::string, int> in_rack;
+    const auto take_best = [&](const auto& may_be) {
+        std::optional<std::tuple<int, bool, int>> best;
+        for (const auto& [id, member] : membership.wanted) {
+            if (may_be(id) && std::find(chosen.begin(), chosen.end(), id) == chosen.end()) {
+                const std::tuple rank{in_rack[rack_of(member, racks)],
+                                      !membership.joining.contains(id), id};
+                best = best ? std::min(*best, rank) : rank;
             }
         }
+        if (best) {
+            const int id = std::get<2>(*best);
+            ++in_rack[rack_of(membership.wanted.at(id), racks)];
+            chosen.push_back(id);
+        }
+        return best.has_value();
+    };
+    const auto votes = [&](int id) {
+        return std::find(voting.begin(), voting.end(), id) != voting.end();
+    };
+    while (chosen.size() < count && take_best(votes)) {
     }
-    std::sort(voters.begin(), voters.end());
-    return voters;
+    while (chosen.size() < count && take_best([](int) { return true; })) {
+    }
+    std::sort(chosen.begin(), chosen.end());
+    return chosen;
 }
 
 }  // namespace
@@ -47,7 +72,7 @@ int wanted_voters(int brokers) {
 }
 
 Membership members_of(const api::ClusterSpec& spec, const Known& known,
-                      const std::vector<int>& fixed_voters) {
+                      const std::vector<int>& voters, const std::map<int, std::string>& racks) {
     Membership membership;
     std::set<int> taken;
     for (const auto& [id, pool] : known.pool_by_id) {
@@ -57,12 +82,6 @@ Membership members_of(const api::ClusterSpec& spec, const Known& known,
         const std::set<int> removed(pool.remove.begin(), pool.remove.end());
         std::vector<int> ids = candidates(known, pool, removed);
         const auto count = static_cast<std::size_t>(std::max(pool.replicas, 0));
-        // Those that vote stay before those that don't: a quorum isn't moved without need.
-        const auto votes = [&](int id) {
-            return std::find(fixed_voters.begin(), fixed_voters.end(), id) != fixed_voters.end();
-        };
-        std::sort(ids.begin(), ids.end(),
-                  [&](int a, int b) { return std::pair(!votes(a), a) < std::pair(!votes(b), b); });
         if (ids.size() > count) {
             ids.resize(count);
         }
@@ -82,13 +101,18 @@ Membership members_of(const api::ClusterSpec& spec, const Known& known,
             membership.leaving[id] = pool;
         }
     }
-    membership.voters = fixed_voters.empty() ? choose_voters(membership.wanted) : fixed_voters;
-    for (const int id : membership.voters) {
-        if (const auto found = membership.wanted.find(id); found != membership.wanted.end()) {
-            found->second.controller = true;
-        }
-    }
+    membership.wanted_voters = choose_voters(membership, voters, racks);
+    keep_voting(membership, {});
     return membership;
+}
+
+void keep_voting(Membership& membership, const std::vector<int>& voting) {
+    std::set<int> all(membership.wanted_voters.begin(), membership.wanted_voters.end());
+    all.insert(voting.begin(), voting.end());
+    membership.voters.assign(all.begin(), all.end());
+    for (auto& [id, member] : membership.wanted) {
+        member.controller = all.contains(id);
+    }
 }
 
 }  // namespace millrace::planner

@@ -23,12 +23,17 @@ struct Membership {
     std::map<int, render::Member> wanted;
     std::set<int> joining;               ///< Wanted, and not known yet.
     std::map<int, std::string> leaving;  ///< Known, and not wanted; with their pool.
-    std::vector<int> voters;             ///< Of the metadata quorum.
+    std::vector<int> wanted_voters;      ///< Those that should make up the metadata quorum.
+    std::vector<int> voters;             ///< They, and those that still vote: all carry the quorum.
 };
 
-/// `fixed_voters` are those that a running quorum has; empty: it is to be chosen.
+/// `voters` are those that the quorum has or was made with; empty: there is none yet. They go on
+/// voting unless they leave or are too many. `racks` are those that are known so far.
 Membership members_of(const api::ClusterSpec& spec, const Known& known,
-                      const std::vector<int>& fixed_voters);
+                      const std::vector<int>& voters, const std::map<int, std::string>& racks = {});
+
+/// These vote now, whatever is wanted: they stay controllers until they don't.
+void keep_voting(Membership& membership, const std::vector<int>& voting);
 
 /// One below 3 brokers, three below 9, else five.
 int wanted_voters(int brokers);

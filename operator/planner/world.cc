@@ -28,24 +28,46 @@ std::string last_line(const std::string& text) {
                        end - (begin == std::string::npos ? std::string::npos : begin));
 }
 
+/// The same words whichever step of trying again it is in: a status that ticks tells nothing.
+std::string why_no_image(const Json& status) {
+    std::string why = status["state"]["waiting"]["message"].text();
+    for (const std::string_view preamble : {"ErrImagePull: ", " desc = "}) {
+        if (const std::size_t at = why.find(preamble); at != std::string::npos) {
+            why.erase(0, at + preamble.size());
+        }
+    }
+    return fmt::format("image {} can't be pulled: {}", status["image"].text(), why);
+}
+
+std::string why_ended(const Json& terminated) {
+    const std::string said = last_line(terminated["message"].text());
+    const std::string& reason = terminated["reason"].text();
+    return fmt::format("the broker ends with exit code {}: {}", terminated["exitCode"].integer(),
+                       said.empty() ? reason : said);
+}
+
 std::string why_waiting(const Json& status) {
     const Json& waiting = status["state"]["waiting"];
     const std::string& reason = waiting["reason"].text();
+    const std::string& message = waiting["message"].text();
     if (reason.empty() || reason == "PodInitializing") {
         return "";
     }
+    if (reason == "ErrImagePull" || reason == "ImagePullBackOff") {
+        return why_no_image(status);
+    }
     // What it said at its end tells more than that it is started again.
     const Json& ended = status["lastState"]["terminated"];
-    if (reason == "CrashLoopBackOff" && !ended["message"].text().empty()) {
-        return fmt::format("the broker ends with exit code {}: {}", ended["exitCode"].integer(),
-                           last_line(ended["message"].text()));
+    if (reason == "CrashLoopBackOff" && ended.is_object()) {
+        return why_ended(ended);
     }
-    const std::string& message = waiting["message"].text();
     if (reason == "ContainerCreating" && message.empty()) {
         return "";
     }
     return message.empty() ? reason : fmt::format("{}: {}", reason, message);
 }
+
+constexpr int starts_of_a_loop = 2;
 
 std::string trouble_of(const Json& pod) {
     for (const Json& condition : pod["status"]["conditions"].items()) {
@@ -59,8 +81,12 @@ std::string trouble_of(const Json& pod) {
         }
         const Json& ended = status["state"]["terminated"];
         if (ended.is_object() && ended["exitCode"].integer() != 0) {
-            return fmt::format("the broker ended with exit code {}: {}",
-                               ended["exitCode"].integer(), last_line(ended["message"].text()));
+            return why_ended(ended);
+        }
+        const Json& before = status["lastState"]["terminated"];
+        if (before["exitCode"].integer() != 0 &&
+            status["restartCount"].integer() >= starts_of_a_loop) {
+            return why_ended(before);  // It runs, for a moment.
         }
     }
     return "";

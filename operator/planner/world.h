@@ -32,7 +32,8 @@ struct AskPlan {
     brokers::PlanWish wish;
 };
 struct AskProgress {};
-using Question = std::variant<AskRestart, AskPlan, AskProgress>;
+struct AskQuorum {};
+using Question = std::variant<AskRestart, AskPlan, AskProgress, AskQuorum>;
 
 /// A question that failed is answered with its error.
 template <typename T>
@@ -46,6 +47,7 @@ struct Answers {
     std::map<AskRestart, Answer<brokers::RestartVerdict>> restart;
     std::optional<Answer<brokers::PlanFacts>> plan;
     std::optional<Answer<brokers::PlanProgress>> progress;
+    std::optional<Answer<brokers::QuorumFacts>> quorum;
     /// Calls that this cluster's brokers said they don't offer ("Cordon"): not asked again.
     std::map<std::string, std::string> unsupported;
 };
@@ -67,6 +69,7 @@ struct World {
     std::map<std::string, NodeFacts> nodes;                ///< Where nodes may be read.
     std::shared_ptr<const brokers::ClusterFacts> brokers;  ///< Null: none answers.
     Answers answers;
+    std::vector<std::string> refused;  ///< Of this round's actions: what was refused, and why.
     Timestamp now;
 };
 

@@ -60,6 +60,20 @@ Result<void> dropped(Result<Json> result) {
     return {};
 }
 
+/// Trying again won't help: somebody has to change something.
+bool is_refusal(Code code) {
+    return code == Code::permission || code == Code::invalid;
+}
+
+/// What events are about.
+Json reference_to(const World& world) {
+    Json about = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Cluster"}});
+    about["metadata"] = Json::object({{"name", world.cluster.metadata.name},
+                                      {"namespace", world.cluster.metadata.space},
+                                      {"uid", world.cluster.metadata.uid}});
+    return about;
+}
+
 std::string call_of(const planner::Act& act) {
     return std::visit(
         Overloaded{
@@ -69,6 +83,8 @@ std::string call_of(const planner::Act& act) {
             [](const planner::Unregister&) -> std::string { return "UnregisterBroker"; },
             [](const planner::StartPlan&) -> std::string { return "ApplyPlan"; },
             [](const planner::CancelPlan&) -> std::string { return "CancelPlan"; },
+            [](const planner::AddVoter&) -> std::string { return "AddVoter"; },
+            [](const planner::RemoveVoter&) -> std::string { return "RemoveVoter"; },
             [](const auto&) -> std::string { return ""; },
         },
         act);
@@ -263,6 +279,11 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                     to_answer(admin ? admin->plan(ask.wish) : Result<brokers::PlanFacts>(nobody));
                 note("PlanRebalance", *world.answers.plan);
             },
+            [&](const planner::AskQuorum&) {
+                world.answers.quorum =
+                    to_answer(admin ? admin->quorum() : Result<brokers::QuorumFacts>(nobody));
+                note("DescribeQuorum", *world.answers.quorum);
+            },
             [&](const planner::AskProgress&) {
                 world.answers.progress = to_answer(admin ? admin->plan_progress("")
                                                          : Result<brokers::PlanProgress>(nobody));
@@ -343,16 +364,22 @@ Result<std::optional<Duration>> ClusterReconciler::reconcile(const ObjectKey& ke
         plan = plan_with_answers(*world);
     }
     const Result<void> acted = act(*world, plan.actions);
+    if (!world->refused.empty()) {
+        Plan told = planner::plan_cluster(*world);  // The same, and what was refused in its status.
+        plan.status = std::move(told.status);
+        plan.warnings = std::move(told.warnings);
+    }
+    warn(*world, plan.warnings);
     MR_TRY_VOID(write_status(*world, plan.status));
     MR_TRY_VOID(acted);
     return plan.again;
 }
 
-Result<void> ClusterReconciler::act(const World& world, const std::vector<Action>& actions) {
+Result<void> ClusterReconciler::act(World& world, const std::vector<Action>& actions) {
     Result<void> first_failure;
     std::optional<planner::Lane> failed;
     for (const Action& action : actions) {
-        if (failed == action.lane) {
+        if (failed == action.lane && planner::is_in_order(action.lane)) {
             continue;  // The rest of this lane builds on what failed; other lanes go on.
         }
         if (!parts_.may_write()) {
@@ -361,6 +388,10 @@ Result<void> ClusterReconciler::act(const World& world, const std::vector<Action
         const Result<void> outcome = act(world, action);
         if (!outcome) {
             failed = action.lane;
+            if (is_refusal(outcome.error().code())) {
+                world.refused.push_back(
+                    outcome.error().with_context(planner::name_of(action)).message());
+            }
             if (first_failure) {
                 first_failure = outcome.error().with_context(planner::to_string(action));
             }
@@ -370,14 +401,23 @@ Result<void> ClusterReconciler::act(const World& world, const std::vector<Action
                field("cluster", world.cluster.metadata.space + "/" + world.cluster.metadata.name),
                field("action", planner::to_string(action)));
         if (parts_.events != nullptr && !action.event.empty()) {
-            Json about = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Cluster"}});
-            about["metadata"] = Json::object({{"name", world.cluster.metadata.name},
-                                              {"namespace", world.cluster.metadata.space},
-                                              {"uid", world.cluster.metadata.uid}});
-            parts_.events->note(about, kube::EventType::normal, action.event, action.why);
+            parts_.events->note(reference_to(world), kube::EventType::normal, action.event,
+                                action.why);
         }
     }
     return first_failure;
+}
+
+void ClusterReconciler::warn(const World& world, const std::vector<planner::Warning>& warnings) {
+    for (const planner::Warning& warning : warnings) {
+        MR_LOG(parts_.log, warn, "operator.trouble",
+               field("cluster", world.cluster.metadata.space + "/" + world.cluster.metadata.name),
+               field("reason", warning.reason), field("message", warning.message));
+        if (parts_.events != nullptr) {
+            parts_.events->note(reference_to(world), kube::EventType::warning, warning.reason,
+                                warning.message);
+        }
+    }
 }
 
 Result<void> ClusterReconciler::counted(const kube::Kind& kind, std::string_view verb,
@@ -446,6 +486,13 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
             },
             [&](const planner::CancelPlan& one) {
                 return asked([&](brokers::Admin& to) { return to.cancel_plan(one.hash); });
+            },
+            [&](const planner::AddVoter& one) {
+                return asked(
+                    [&](brokers::Admin& to) { return to.add_voter(one.node, one.address); });
+            },
+            [&](const planner::RemoveVoter& one) {
+                return asked([&](brokers::Admin& to) { return to.remove_voter(one.node); });
             },
             [&](const planner::IssueAuthority&) { return issue_authority(world); },
             [&](const planner::IssueCertificate& one) { return issue(world, one); },

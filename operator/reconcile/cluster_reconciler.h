@@ -33,8 +33,10 @@ private:
                                                  Look look);
     planner::Plan plan_with_answers(planner::World& world);
     void answer(const planner::Question& question, planner::World& world);
-    Result<void> act(const planner::World& world, const std::vector<planner::Action>& actions);
+    /// What was refused for good is noted in the world.
+    Result<void> act(planner::World& world, const std::vector<planner::Action>& actions);
     Result<void> act(const planner::World& world, const planner::Action& action);
+    void warn(const planner::World& world, const std::vector<planner::Warning>& warnings);
     Result<void> issue_authority(const planner::World& world);
     Result<void> issue(const planner::World& world, const planner::IssueCertificate& wanted);
     Result<void> apply(const kube::Kind& kind, const kube::Json& object);

@@ -25,7 +25,9 @@ namespace annotation {
 inline constexpr std::string_view revision = "millrace.dev/revision";  ///< Of a pod: what it runs.
 inline constexpr std::string_view cluster_id = "millrace.dev/cluster-id";  ///< Of a disk.
 inline constexpr std::string_view voters = "millrace.dev/voters";          ///< Of a disk: "0,1,2"
-inline constexpr std::string_view not_after = "millrace.dev/not-after";    ///< Of a Secret: ms.
+inline constexpr std::string_view storage_class =
+    "millrace.dev/storage-class";  ///< Of a disk: the one that was asked for.
+inline constexpr std::string_view not_after = "millrace.dev/not-after";  ///< Of a Secret: ms.
 inline constexpr std::string_view issuer = "millrace.dev/issuer";  ///< Its authority's serial.
 inline constexpr std::string_view serial = "millrace.dev/serial";
 inline constexpr std::string_view content = "millrace.dev/content";  ///< Hash of what we applied.

@@ -326,6 +326,7 @@ Json claim(const Subject& subject, const Member& member, const api::VolumeSpec& 
     json["spec"]["resources"]["requests"]["storage"] = volume.size.text();
     if (volume.storage_class) {
         json["spec"]["storageClassName"] = *volume.storage_class;
+        json["metadata"]["annotations"][annotation::storage_class] = *volume.storage_class;
     }
     return json;
 }

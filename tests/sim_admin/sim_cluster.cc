@@ -27,12 +27,24 @@ void SimCluster::add_broker(int id, const std::string& rack) {
     Broker broker;
     broker.rack = rack;
     brokers_[id] = broker;
-    if (voters_.size() < 3) {
+    if (next_voter_ < knobs_.first_voters) {
+        ++next_voter_;
         voters_[id] = "dir-" + std::to_string(id);
     }
     if (brokers_.count(controller_) == 0) {
         controller_ = id;
     }
+    moved();
+}
+
+std::string SimCluster::directory_of(int id) const {
+    const auto changed = directories_.find(id);
+    return changed == directories_.end() ? "dir-" + std::to_string(id) : changed->second;
+}
+
+void SimCluster::change_disk(int id) {
+    const SimCall call{*this, ""};
+    directories_[id] = directory_of(id) + "-new";
     moved();
 }
 
@@ -352,9 +364,17 @@ v1::QuorumHealth SimCluster::quorum_health() const {
     health.set_high_watermark(offset_);
     for (const auto& [id, broker] : brokers_) {
         const auto voter = voters_.find(id);
-        v1::Voter& one = voter != voters_.end() ? *health.add_voters() : *health.add_observers();
+        const std::string directory = directory_of(id);
+        if (voter != voters_.end() && voter->second != directory) {
+            v1::Voter& old = *health.add_voters();
+            old.set_id(id);
+            old.set_directory_id(voter->second);
+            old.set_last_caught_up_ms(-1);
+        }
+        const bool votes = voter != voters_.end() && voter->second == directory;
+        v1::Voter& one = votes ? *health.add_voters() : *health.add_observers();
         one.set_id(id);
-        one.set_directory_id(voter != voters_.end() ? voter->second : "dir-" + std::to_string(id));
+        one.set_directory_id(directory);
         one.set_end_offset(broker.alive ? offset_ : 0);
         one.set_last_caught_up_ms(broker.alive ? 0 : -1);
     }

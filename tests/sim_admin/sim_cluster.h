@@ -31,6 +31,7 @@ struct Knobs {
     int moves_at_once = 4;
     int link_connect_ticks = 2;
     std::int64_t link_records_per_tick = 1000;
+    int first_voters = 3;     ///< So many of the first brokers make up the quorum.
     int repair_ticks = 1000;  ///< Until a fenced broker counts as dead.
 };
 
@@ -42,6 +43,7 @@ public:
     Knobs& knobs() { return knobs_; }
     void add_broker(int id, const std::string& rack);
     void stop_broker(int id);   ///< A crash: leaders move, replicas leave the in-sync sets.
+    void change_disk(int id);   ///< It comes back with an empty one: it follows, without a vote.
     void start_broker(int id);  ///< With a new epoch; recovers over ticks.
     void add_topic(const std::string& name, int partitions, int replication_factor,
                    int min_isr = 1);
@@ -157,6 +159,7 @@ private:
     v1::BrokerHealth broker_health(int id, const Broker& broker) const;
     v1::PartitionHealth partition_health() const;
     v1::QuorumHealth quorum_health() const;
+    std::string directory_of(int id) const;
     std::vector<v1::RestartBlocker> blockers(const std::set<int>& stopping) const;
     v1::Plan make_plan(const v1::PlanRebalanceRequest& request) const;
     void tick_brokers();
@@ -182,6 +185,8 @@ private:
     std::map<std::string, Topic> topics_;
     std::map<std::string, Group> groups_;
     std::map<int, std::string> voters_;
+    std::map<int, std::string> directories_;  ///< Of brokers whose disk was changed.
+    int next_voter_ = 0;
     std::map<std::string, std::map<std::string, std::string>> configs_;
     std::map<std::string, RunningPlan> plans_;
     std::vector<std::string> plan_order_;

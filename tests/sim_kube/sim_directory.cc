@@ -65,6 +65,24 @@ public:
         (void)response;
         return {};
     }
+    Result<brokers::QuorumFacts> quorum() override {
+        MR_TRY(const auto response, cluster_->DescribeQuorum({}));
+        return brokers::from_proto(response.quorum());
+    }
+    Result<void> add_voter(const brokers::QuorumNode& node, const std::string& address) override {
+        MR_TRY(const auto request, brokers::to_proto(node, address));
+        MR_TRY(const auto response, cluster_->AddVoter(request));
+        (void)response;
+        return {};
+    }
+    Result<void> remove_voter(const brokers::QuorumNode& node) override {
+        v1::RemoveVoterRequest request;
+        request.set_id(node.id);
+        request.set_directory_id(node.directory);
+        MR_TRY(const auto response, cluster_->RemoveVoter(request));
+        (void)response;
+        return {};
+    }
     Result<brokers::PlanFacts> plan(const brokers::PlanWish& wish) override {
         MR_TRY(const auto response, cluster_->PlanRebalance(brokers::to_proto(wish)));
         return brokers::from_proto(response.plan());

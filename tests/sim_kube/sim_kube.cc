@@ -199,6 +199,18 @@ bool SimKube::is_poisoned(const Json& pod) {
     return pod["spec"].dump().find(poison) != std::string::npos;
 }
 
+bool SimKube::waits_for_a_disk(const Json& pod) {
+    const std::string& space = pod["metadata"]["namespace"].text();
+    for (const Json& volume : pod["spec"]["volumes"].items()) {
+        const auto claim =
+            find(kube::claims, {space, volume["persistentVolumeClaim"]["claimName"].text()});
+        if (claim && missing_classes.contains((*claim)["spec"]["storageClassName"].text())) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void SimKube::start_broker(const Json& pod, int id) {
     if (!running_brokers_.insert(id).second) {
         return;
@@ -214,19 +226,24 @@ void SimKube::run_pod(Json& pod) {
     const std::string& name = std::as_const(pod)["metadata"]["name"].text();
     const int id = broker_of(pod);
     const Json before = pod;
-    if (!std::as_const(pod)["spec"].has("nodeName")) {
+    if (!std::as_const(pod)["spec"].has("nodeName") && waits_for_a_disk(pod)) {
+        Json condition = Json::object({{"type", "PodScheduled"}, {"status", "False"}});
+        condition["message"] = "pod has unbound immediate PersistentVolumeClaims";
+        pod["status"]["conditions"] = Json::array({std::move(condition)});
+    } else if (!std::as_const(pod)["spec"].has("nodeName")) {
         const std::string& zone = zones_[static_cast<std::size_t>(id) % zones_.size()];
         pod["spec"]["nodeName"] = "node-" + zone;
         pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone;
         auto& address = address_by_pod_[name];
         if (address.empty()) {
-            address = fmt::format("127.1.1.{}", address_by_pod_.size());
+            address = fmt::format("127.1.{}.{}", 1 + id / 200, 1 + id % 200);
         }
         pod["status"]["podIP"] = address;
         pod["status"]["phase"] = "Pending";
         set_ready(pod, false);
     } else if (const auto broken = broken_pods.find(name); broken != broken_pods.end()) {
         Json status = Json(Json::Object{});
+        status["image"] = std::as_const(pod)["spec"]["containers"][0]["image"];
         status["state"]["waiting"]["reason"] = "ImagePullBackOff";
         status["state"]["waiting"]["message"] = broken->second;
         pod["status"]["containerStatuses"] = Json::array({std::move(status)});
@@ -273,7 +290,8 @@ void SimKube::step() {
         run_pod(pod);
     }
     for (auto& [key, claim] : of(kube::claims)) {
-        if (std::as_const(claim)["status"]["phase"].text() != "Bound") {
+        if (std::as_const(claim)["status"]["phase"].text() != "Bound" &&
+            !missing_classes.contains(std::as_const(claim)["spec"]["storageClassName"].text())) {
             claim["status"]["phase"] = "Bound";
             claim["metadata"]["resourceVersion"] = std::to_string(++version_);
         }

@@ -43,6 +43,8 @@ public:
     std::map<std::string, std::string> broken_pods;
     /// Pods with this in an argument or in their settings end at once, saying so.
     std::string poison;
+    /// Claims of these classes are never bound, and their pods never scheduled.
+    std::set<std::string> missing_classes;
 
     // ---- What goes wrong
     // --------------------------------------------------------------------------
@@ -100,6 +102,7 @@ private:
     void collect_garbage();
     bool mounts_exist(const Json& pod);
     bool is_poisoned(const Json& pod);
+    bool waits_for_a_disk(const Json& pod);
 
     std::vector<std::string> zones_;
     std::shared_ptr<sim_admin::SimCluster> brokers_;

@@ -38,7 +38,8 @@ void describe(Visitor& v, VolumeSpec& s) {
              .required = true,
              .example = "100Gi"});
     v.field("class", s.storage_class,
-            {.doc = "StorageClass; absent: the namespace's default.", .max_length = 253});
+            {.doc = "StorageClass; absent: the namespace's default. Disks that exist keep theirs.",
+             .max_length = 253});
     v.rule({.cel = "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
             .message = "a disk can only grow: give a size that is not smaller than before",
             .holds = [](const Json& self, const Json* old_self) {
@@ -53,7 +54,9 @@ void describe(Visitor& v, StorageSpec& s) {
         {.doc = "Size of each broker's one disk. It can grow, never shrink.", .example = "100Gi"});
     v.field(
         "class", s.storage_class,
-        {.doc = "StorageClass of the disk; absent: the namespace's default.", .max_length = 253});
+        {.doc = "StorageClass of the disk; absent: the namespace's default. Disks that exist keep "
+                "theirs.",
+         .max_length = 253});
     v.field("volumes", s.volumes,
             {.doc = "Several disks a broker, instead of size. A new entry receives replicas.",
              .max_items = 16,
@@ -74,13 +77,6 @@ void describe(Visitor& v, StorageSpec& s) {
             .holds = [](const Json& self, const Json* old_self) {
                 return !self.has("size") || !old_self->has("size") ||
                        quantity_of(self["size"]) >= quantity_of((*old_self)["size"]);
-            }});
-    v.rule({.cel = "!has(self.class) || !has(oldSelf.class) || self.class == oldSelf.class",
-            .message = "class can't change on existing disks: add disks of the new class as "
-                       "volumes",
-            .holds = [](const Json& self, const Json* old_self) {
-                return !self.has("class") || !old_self->has("class") ||
-                       same(self, *old_self, "class");
             }});
     v.rule({.cel = "self.ephemeral == oldSelf.ephemeral",
             .message = "ephemeral can't change on a running cluster: create another one",

@@ -363,6 +363,28 @@ Result<void> Connection::unregister(int id) {
     return {};
 }
 
+Result<QuorumFacts> Connection::quorum() {
+    MR_TRY(const auto response,
+           call(&Stub::DescribeQuorum, v1::DescribeQuorumRequest{}, "DescribeQuorum"));
+    return from_proto(response.quorum());
+}
+
+Result<void> Connection::add_voter(const QuorumNode& node, const std::string& address) {
+    MR_TRY(const auto request, to_proto(node, address));
+    MR_TRY(const auto response, call(&Stub::AddVoter, request, "AddVoter", true));
+    (void)response;
+    return {};
+}
+
+Result<void> Connection::remove_voter(const QuorumNode& node) {
+    v1::RemoveVoterRequest request;
+    request.set_id(node.id);
+    request.set_directory_id(node.directory);
+    MR_TRY(const auto response, call(&Stub::RemoveVoter, request, "RemoveVoter", true));
+    (void)response;
+    return {};
+}
+
 Result<PlanFacts> Connection::plan(const PlanWish& wish) {
     MR_TRY(const auto response, call(&Stub::PlanRebalance, to_proto(wish), "PlanRebalance", true));
     return from_proto(response.plan());

@@ -1,6 +1,7 @@
 #include "operator/brokers/internal/convert.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/core.h>
 
 namespace millrace::brokers {
@@ -143,6 +144,36 @@ RestartVerdict from_proto(const v1::RestartCheckResponse& response) {
         }
     }
     return verdict;
+}
+
+QuorumFacts from_proto(const v1::QuorumHealth& quorum) {
+    const auto nodes = [](const auto& from) {
+        std::vector<QuorumNode> to;
+        for (const v1::Voter& one : from) {
+            to.push_back({one.id(), one.directory_id()});
+        }
+        return to;
+    };
+    return {nodes(quorum.voters()), nodes(quorum.observers())};
+}
+
+Result<v1::AddVoterRequest> to_proto(const QuorumNode& node, const std::string& address) {
+    const std::size_t colon = address.rfind(':');
+    int port = 0;
+    const char* end = address.data() + address.size();
+    if (colon == std::string::npos ||
+        std::from_chars(address.data() + colon + 1, end, port).ptr != end) {
+        return Error::make(Code::invalid, "'{}' is not host:port", address);
+    }
+    v1::AddVoterRequest request;
+    v1::Voter& voter = *request.mutable_voter();
+    voter.set_id(node.id);
+    voter.set_directory_id(node.directory);
+    v1::VoterEndpoint& endpoint = *voter.add_endpoints();
+    endpoint.set_listener("CONTROLLER");
+    endpoint.set_host(address.substr(0, colon));
+    endpoint.set_port(port);
+    return request;
 }
 
 RestartProgress from_proto(const v1::RestartProgressResponse& response) {

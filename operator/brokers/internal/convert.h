@@ -6,7 +6,7 @@
 #include <grpcpp/support/status.h>
 #include <string>
 
-#include "base/error.h"
+#include "base/result.h"
 #include "millrace/admin/v1/admin.pb.h"
 #include "operator/brokers/facts.h"
 
@@ -17,6 +17,8 @@ namespace v1 = millrace::admin::v1;
 Error error_of(const grpc::Status& status, std::string_view call);
 ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& cluster_id);
 RestartVerdict from_proto(const v1::RestartCheckResponse& response);
+QuorumFacts from_proto(const v1::QuorumHealth& quorum);
+Result<v1::AddVoterRequest> to_proto(const QuorumNode& node, const std::string& address);
 RestartProgress from_proto(const v1::RestartProgressResponse& response);
 PlanFacts from_proto(const v1::Plan& plan);
 PlanProgress from_proto(const v1::PlanProgress& progress);

@@ -174,6 +174,9 @@ void end_namespaces(Resources& resources) {
 bool is_used(const Store& store, const Json& claim) {
     const std::string& name = claim["metadata"]["name"].text();
     for (const ObjectPtr& pod : store.list("pods", claim["metadata"]["namespace"].text())) {
+        if ((*pod)["spec"]["nodeName"].text().empty()) {
+            continue;  // It is nowhere yet, and won't start with a claim that goes.
+        }
         for (const Json& volume : (*pod)["spec"]["volumes"].items()) {
             if (volume["persistentVolumeClaim"]["claimName"].text() == name) {
                 return true;

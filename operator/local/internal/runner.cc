@@ -292,7 +292,8 @@ private:
         }
         const Json before = container.status()["state"]["waiting"]["message"];
         container.wait(reason, message);
-        if (before.text() != message) {
+        // What a pod mounts is mostly on its way; its status says what it waits for.
+        if (before.text() != message && reason != "ContainerCreating") {
             event(run, "Warning", "Failed", message);
         }
     }

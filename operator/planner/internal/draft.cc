@@ -40,21 +40,54 @@ std::string cluster_id_of(const World& world) {
                : world.cluster.status.cluster_id;
 }
 
-/// What the quorum was made with, as its disks say. Brokers are only asked where no disk knows: one
-/// that has just started may not know all of them yet.
-std::vector<int> fixed_voters(const World& world) {
+/// Who carries the quorum, as the disks say: most of them, since a change of voters is written to
+/// one after the other. Brokers are only asked where no disk knows: one that has just started may
+/// not know all of them yet.
+std::vector<int> recorded_voters(const World& world) {
+    std::map<std::string, int> said;
     for (const ObjectPtr& claim : world.claims) {
         const std::string& voters =
             (*claim)["metadata"]["annotations"][render::annotation::voters].text();
         if (!voters.empty() && !is_retired(*claim)) {
-            return parse_ids(voters);
+            ++said[voters];
         }
+    }
+    const auto most = std::max_element(
+        said.begin(), said.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    if (most != said.end()) {
+        return parse_ids(most->first);
     }
     const auto& status = world.cluster.status.controllers;
     if (status && !status->voters.empty()) {
         return {status->voters.begin(), status->voters.end()};
     }
     return world.brokers ? world.brokers->voters : std::vector<int>{};
+}
+
+std::vector<int> voting_now(const World& world) {
+    const auto& answer = world.answers.quorum;
+    if (!answer || !answer->value) {
+        return recorded_voters(world);
+    }
+    std::vector<int> ids;
+    for (const brokers::QuorumNode& voter : answer->value->voters) {
+        ids.push_back(voter.id);
+    }
+    return ids;
+}
+
+std::map<int, std::string> known_racks(const World& world) {
+    std::map<int, std::string> racks;
+    for (const ObjectPtr& pod : world.pods) {
+        const PodFacts facts = facts_of(pod, world.cluster.spec.rack.topology_key);
+        const auto node = world.nodes.find(facts.node);
+        if (facts.id >= 0) {
+            racks[facts.id] = !facts.zone.empty()         ? facts.zone
+                              : node != world.nodes.end() ? node->second.zone
+                                                          : "";
+        }
+    }
+    return racks;
 }
 
 Known known_brokers(const World& world) {
@@ -98,9 +131,19 @@ Draft::Draft(const World& the_world)
     : world(the_world),
       subject{the_world.cluster, the_world.around},
       cluster_id(cluster_id_of(the_world)),
-      membership(
-          members_of(the_world.cluster.spec, known_brokers(the_world), fixed_voters(the_world))),
+      membership(members_of(the_world.cluster.spec, known_brokers(the_world),
+                            recorded_voters(the_world), known_racks(the_world))),
       ledger({}, 1) {
+    const std::vector<int> voting = voting_now(world);
+    const bool moves_first =
+        std::any_of(membership.leaving.begin(), membership.leaving.end(), [&](const auto& one) {
+            const brokers::BrokerFacts* facts = broker(one.first);
+            return facts != nullptr && facts->replicas > 0;
+        });
+    if (moves_first && !voting.empty()) {
+        membership.wanted_voters = voting;  // Who leaves may be told to stay, until it is empty.
+    }
+    keep_voting(membership, voting);
     for (const ObjectPtr& pod : world.pods) {
         PodFacts facts = facts_of(pod, world.cluster.spec.rack.topology_key);
         if (facts.id >= 0) {
@@ -130,7 +173,7 @@ Draft::Draft(const World& the_world)
         if (pod == pods.end()) {
             standing.why = "its pod is gone";
         } else if (!pod->second.trouble.empty()) {
-            standing.why = pod->second.trouble;
+            standing.why = trouble_of(pod->second);
         } else if (facts != nullptr && !facts->waiting_for.empty()) {
             standing.why = facts->waiting_for;
         } else if (!standing.up) {
@@ -150,6 +193,28 @@ Draft::Draft(const World& the_world)
         }
     }
     ledger = Ledger(std::move(standings), world.cluster.spec.rolling.max_unavailable_per_rack);
+}
+
+bool is_bound(const Json& claim) {
+    return claim["status"]["phase"].text() == "Bound" ||
+           !claim["spec"]["volumeName"].text().empty();
+}
+
+/// Why its pod doesn't run. The scheduler doesn't name the class of a disk that nobody makes.
+std::string Draft::trouble_of(const PodFacts& pod) const {
+    if (pod.trouble.find("PersistentVolumeClaim") == std::string::npos) {
+        return pod.trouble;
+    }
+    for (const ObjectPtr& claim : world.claims) {
+        if (broker_of(*claim) == pod.id && !is_bound(*claim)) {
+            const std::string& storage_class = (*claim)["spec"]["storageClassName"].text();
+            return pod.trouble +
+                   (storage_class.empty() ? "; "
+                                          : "; is there a StorageClass " + storage_class + "? ") +
+                   "see kubectl describe pvc " + (*claim)["metadata"]["name"].text();
+        }
+    }
+    return pod.trouble;
 }
 
 const brokers::BrokerFacts* Draft::broker(int id) const {
@@ -204,6 +269,11 @@ bool Draft::is_our_cordon(int id) const {
            std::any_of(before.begin(), before.end(), [&](const api::BrokerStatus& one) {
                return one.id == id && one.state == api::BrokerState::draining;
            });
+}
+
+bool Draft::votes(int id) const {
+    const std::vector<int> voting = voting_now(world);
+    return std::find(voting.begin(), voting.end(), id) != voting.end();
 }
 
 void Draft::act(Lane lane, Act what, std::string event, std::string why, bool fresh_look) {

@@ -29,10 +29,13 @@ struct Draft {
     Plan plan;
 
     // Said by lanes, for the status.
-    std::vector<std::string> problems;  ///< Of the spec.
-    std::map<int, std::string> waits;   ///< What a broker waits for.
+    std::vector<std::string> problems;     ///< Of the spec.
+    std::map<int, std::string> waits;      ///< What a broker waits for.
+    std::map<int, std::string> unwritten;  ///< What the settings of an outdated broker wait for.
     std::string roll_waits;
     std::string scale_waits;
+    std::string quorum_waits;
+    std::string volume_waits;
     bool scale_refused = false;
     std::string racks_problem;
     std::string balance_problem;  ///< Why replicas can't be moved by us.
@@ -42,14 +45,19 @@ struct Draft {
     const std::string& name() const { return world.cluster.metadata.name; }
     const std::string& space() const { return world.cluster.metadata.space; }
     const brokers::BrokerFacts* broker(int id) const;
+    std::string trouble_of(const PodFacts& pod) const;
     std::string rack_of(int id) const;
     ObjectPtr find(const std::vector<ObjectPtr>& objects, const std::string& name) const;
     bool is_outdated(int id) const;
     /// We cordoned it because it was leaving: what a person cordoned is theirs to undo.
     bool is_our_cordon(int id) const;
+    /// As the quorum's leader says; where nobody was asked, as disks and status remember.
+    bool votes(int id) const;
     void act(Lane lane, Act what, std::string event, std::string why, bool fresh_look = false);
     Remove removal(const kube::Kind& kind, const Json& object) const;
 };
+
+bool is_bound(const Json& claim);
 
 void check_spec(Draft& draft);  ///< Fills problems.
 void plan_services(Draft& draft);
@@ -59,6 +67,7 @@ void plan_pods(Draft& draft);
 void plan_configs(Draft& draft);
 void plan_roll(Draft& draft);
 void plan_scale(Draft& draft);
+void plan_quorum(Draft& draft);
 void plan_garbage(Draft& draft);
 void fill_status(Draft& draft);
 

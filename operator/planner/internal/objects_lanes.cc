@@ -23,6 +23,39 @@ bool has_service_per_broker(const api::ListenerSpec& listener) {
     return listener.type != api::ListenerType::internal;
 }
 
+/// A disk that isn't made yet was asked for with another class: nothing is on it, it may be asked
+/// for anew.
+bool is_to_be_another(const Json& stored, const api::VolumeSpec& volume) {
+    if (is_bound(stored)) {
+        return false;
+    }
+    const std::string& has = stored["spec"]["storageClassName"].text();
+    const std::string& asked =
+        stored["metadata"]["annotations"][render::annotation::storage_class].text();
+    return volume.storage_class ? has != *volume.storage_class : !asked.empty();
+}
+
+/// What a disk that exists can't change any more.
+void keep_made(Draft& draft, const render::Member& member, const Json& stored, Json& wanted) {
+    const auto size =
+        api::Quantity::parse(stored["spec"]["resources"]["requests"]["storage"].text());
+    const auto wanted_size = api::Quantity::parse(
+        std::as_const(wanted)["spec"]["resources"]["requests"]["storage"].text());
+    if (size && wanted_size && *size >= *wanted_size) {
+        wanted["spec"]["resources"]["requests"]["storage"] =
+            stored["spec"]["resources"]["requests"]["storage"];  // Disks only grow.
+    }
+    const std::string asked = std::as_const(wanted)["spec"]["storageClassName"].text();
+    const std::string& has = stored["spec"]["storageClassName"].text();
+    if (!asked.empty() && asked != has) {
+        wanted["spec"]["storageClassName"] = has;
+        wanted["metadata"]["annotations"][render::annotation::storage_class] = has;
+        draft.volume_waits =
+            fmt::format("the disk of broker {} has class {} and keeps it; new brokers get class {}",
+                        member.id, has, asked);
+    }
+}
+
 void keep_claim(Draft& draft, const render::Member& member, const api::VolumeSpec& volume,
                 const std::string& voters) {
     Json wanted = render::claim(draft.subject, member, volume, draft.cluster_id, voters);
@@ -30,12 +63,18 @@ void keep_claim(Draft& draft, const render::Member& member, const api::VolumeSpe
         draft.find(draft.world.claims, std::as_const(wanted)["metadata"]["name"].text());
     if (found) {
         const Json& stored = *found;
-        const auto size =
-            api::Quantity::parse(stored["spec"]["resources"]["requests"]["storage"].text());
-        if (size && *size >= volume.size) {
-            wanted["spec"]["resources"]["requests"]["storage"] =
-                stored["spec"]["resources"]["requests"]["storage"];  // Disks only grow.
+        if (stored["metadata"].has("deletionTimestamp")) {
+            draft.waits.emplace(member.id, "its old claim for a disk is being deleted");
+            return;
         }
+        if (is_to_be_another(stored, volume)) {
+            draft.act(
+                Lane::volumes, draft.removal(kube::claims, stored), "VolumeAskedAnew",
+                fmt::format("broker {} has no disk yet and gets one of another class", member.id),
+                true);
+            return;
+        }
+        keep_made(draft, member, stored, wanted);
         const bool must_lose_owner = stored["metadata"].has("ownerReferences") &&
                                      !std::as_const(wanted)["metadata"].has("ownerReferences");
         const bool is_back = stored["metadata"]["labels"].has(render::label::retired);
@@ -96,6 +135,9 @@ std::string fill_addresses(Draft& draft, int id, render::BrokerSettings& setting
     }
     for (const int voter : draft.membership.voters) {
         std::string host = host_of(draft, voter);
+        if (host.empty() && !draft.membership.wanted.contains(voter)) {
+            continue;  // It leaves, and its pod is gone: nobody finds it by this list.
+        }
         if (host.empty()) {
             return fmt::format("the pod of voter {} has no address yet", voter);
         }
@@ -243,6 +285,10 @@ void plan_configs(Draft& draft) {
         if (draft.is_outdated(id)) {
             if (files_may_change) {
                 keep_running_file(draft, member);
+            }
+            render::BrokerSettings next = settings_of(draft, member);
+            if (std::string wait = fill_addresses(draft, id, next); !wait.empty()) {
+                draft.unwritten.emplace(id, std::move(wait));
             }
             continue;
         }

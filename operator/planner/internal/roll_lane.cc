@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <fmt/core.h>
+#include <optional>
 
 #include "operator/planner/internal/draft.h"
 
@@ -95,63 +96,107 @@ Duration until_window(const std::vector<api::RollingWindow>& windows, Timestamp 
     return windows.empty() ? Duration{0} : Duration(std::chrono::milliseconds(best));
 }
 
-/// True if a step was planned or asked about.
-bool try_restart(Draft& draft, int id) {
-    if (std::string refusal = draft.ledger.refusal(id); !refusal.empty()) {
-        draft.roll_waits = std::move(refusal);
-        return false;
-    }
+/// The rest of the spec's conditions; empty: it may begin now.
+std::string not_now(Draft& draft) {
     if (!draft.world.brokers) {
-        draft.roll_waits = "no broker answers";
-        return false;
+        return "no broker answers";
     }
     if (const Duration wait =
             until_window(draft.world.cluster.spec.rolling.windows, draft.world.now);
         wait > Duration{0}) {
-        draft.roll_waits = "spec.rolling.windows: none is open now";
         draft.plan.again = wait;
-        return false;
+        return "spec.rolling.windows: none is open now";
+    }
+    return "";
+}
+
+/// Asks the brokers, and restarts it if they and the spec say so.
+void try_restart(Draft& draft, int id) {
+    if (std::string wait = not_now(draft); !wait.empty()) {
+        draft.roll_waits = std::move(wait);
+        return;
+    }
+    if (const auto wait = draft.unwritten.find(id); wait != draft.unwritten.end()) {
+        draft.roll_waits = fmt::format("broker {}: {}", id, wait->second);
+        return;  // It would be down until that is known.
     }
     const AskRestart question{{id}};
     const auto answer = draft.world.answers.restart.find(question);
     if (answer == draft.world.answers.restart.end()) {
         draft.plan.questions.emplace_back(question);
-        return true;
+        return;
     }
     if (!answer->second.value) {
         draft.roll_waits = answer->second.error;
         draft.plan.again = 2s;
-        return false;
+        return;
     }
     if (!may_go_on(draft, *answer->second.value)) {
         draft.roll_waits = answer->second.value->reason;
         draft.plan.again = 5s;  // The health stream tells sooner, if it is about partitions.
-        return false;
+        return;
     }
     restart(draft, id, fmt::format("broker {} gets the revision that the spec wants", id));
-    return true;
+}
+
+/// Somebody runs well with what the spec wants now: only then others of a rack follow together.
+bool is_proven(const Draft& draft) {
+    return std::any_of(
+        draft.membership.wanted.begin(), draft.membership.wanted.end(), [&](const auto& member) {
+            const int id = member.first;
+            return draft.pods.contains(id) && !draft.is_outdated(id) && !draft.ledger.is_down(id);
+        });
+}
+
+/// The next to restart: the first that the ledger lets go. While somebody is down that is one of
+/// the same rack, and only once the revision is proven; the active controller never goes early.
+std::optional<int> next_of(Draft& draft, const std::vector<int>& turn) {
+    const bool alone = draft.ledger.down().empty();
+    for (const int id : turn) {
+        const bool is_controller = draft.world.brokers && draft.world.brokers->controller == id;
+        if (is_controller && turn.size() > 1) {
+            continue;
+        }
+        std::string refusal = draft.ledger.refusal(id);
+        const bool replaces_itself = draft.ledger.is_down(id) && draft.ledger.down().size() == 1;
+        if (refusal.empty() && (alone || replaces_itself || is_proven(draft))) {
+            draft.roll_waits.clear();
+            return id;
+        }
+        if (draft.roll_waits.empty()) {
+            draft.roll_waits = refusal.empty()
+                                   ? "the first broker with the new revision is not back yet"
+                                   : refusal;
+        }
+    }
+    return std::nullopt;
 }
 
 }  // namespace
 
 void plan_roll(Draft& draft) {
     std::vector<int> held;
+    std::vector<int> turn;
     for (const int id : in_turn(draft)) {
         if (is_held(draft, id)) {
             held.push_back(id);
-            continue;
-        }
-        if (is_hopeless(draft, id)) {
+        } else if (is_hopeless(draft, id)) {
             restart(
                 draft, id,
                 fmt::format("broker {} doesn't start as it is: {}", id, draft.pods.at(id).trouble));
             return;
+        } else {
+            turn.push_back(id);
         }
-        try_restart(draft, id);
-        return;  // One at a time: the next one waits for this one, whatever it waits for.
     }
-    if (!held.empty()) {
-        draft.roll_waits = fmt::format("spec.rolling.hold keeps broker {}", held.front());
+    if (turn.empty()) {
+        if (!held.empty()) {
+            draft.roll_waits = fmt::format("spec.rolling.hold keeps broker {}", held.front());
+        }
+        return;
+    }
+    if (const auto next = next_of(draft, turn)) {
+        try_restart(draft, *next);
     }
 }
 

@@ -124,22 +124,13 @@ std::vector<int> leaving_ids(const Draft& draft) {
     return ids;
 }
 
-std::string refusal_of_leaving(const Draft& draft, const std::vector<int>& leaving) {
-    for (const int id : leaving) {
-        const auto& voters = draft.membership.voters;
-        if (std::find(voters.begin(), voters.end(), id) != voters.end()) {
-            return fmt::format(
-                "broker {} is one of the {} voters of the metadata quorum and can't leave; remove "
-                "another broker, or set replicas back",
-                id, voters.size());
-        }
-    }
-    return "";
-}
-
 /// Its replicas are gone, as the metadata shows: pod, registration and disk go, in this order, each
 /// after a fresh look. False: there is nothing to do for it now, the next one may go.
 bool let_go(Draft& draft, int id) {
+    if (draft.votes(id)) {
+        draft.waits[id] = "it still votes in the metadata quorum";
+        return false;
+    }
     const auto pod = draft.pods.find(id);
     if (pod != draft.pods.end()) {
         if (!pod->second.going) {
@@ -188,11 +179,6 @@ bool let_go(Draft& draft, int id) {
 
 void plan_leaving(Draft& draft) {
     const std::vector<int> leaving = leaving_ids(draft);
-    if (std::string refusal = refusal_of_leaving(draft, leaving); !refusal.empty()) {
-        draft.scale_refused = true;
-        draft.scale_waits = std::move(refusal);
-        return;
-    }
     if (!draft.world.brokers) {
         draft.scale_waits = "no broker answers";
         return;

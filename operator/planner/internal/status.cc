@@ -271,13 +271,56 @@ std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
     if (draft.world.cluster.spec.paused) {
         return "spec.paused is set: nothing is changed";
     }
+    if (!draft.world.refused.empty()) {
+        return draft.world.refused.front();
+    }
     if (!draft.scale_waits.empty()) {
         return draft.scale_waits;
     }
     if (const std::string wait = first_wait(status); !wait.empty()) {
         return wait;
     }
-    return draft.roll_waits;
+    for (const std::string* wait : {&draft.quorum_waits, &draft.roll_waits, &draft.volume_waits}) {
+        if (!wait->empty()) {
+            return *wait;
+        }
+    }
+    return "";
+}
+
+std::string waiting_before(const Draft& draft, int id) {
+    for (const api::BrokerStatus& one : draft.world.cluster.status.brokers) {
+        if (one.id == id) {
+            return one.waiting_for;
+        }
+    }
+    return "";
+}
+
+/// What went wrong and wasn't said yet: the stored status is what was said.
+void add_warnings(Draft& draft, const api::ClusterStatus& status) {
+    const api::ClusterStatus& before = draft.world.cluster.status;
+    if (!draft.problems.empty() && draft.problems.front() != before.message) {
+        draft.plan.warnings.push_back({"SpecInvalid", draft.problems.front()});
+    }
+    for (const api::BrokerStatus& broker : status.brokers) {
+        const auto pod = draft.pods.find(broker.id);
+        if (pod != draft.pods.end() && !pod->second.trouble.empty() &&
+            broker.waiting_for != waiting_before(draft, broker.id)) {
+            draft.plan.warnings.push_back(
+                {"BrokerTroubled", fmt::format("broker {}: {}", broker.id, broker.waiting_for)});
+        }
+    }
+    if (!draft.world.refused.empty() && draft.world.refused.front() != before.message) {
+        draft.plan.warnings.push_back({"Refused", draft.world.refused.front()});
+    }
+    if (!draft.volume_waits.empty() && status.message == draft.volume_waits &&
+        draft.volume_waits != before.message) {
+        draft.plan.warnings.push_back({"DiskKept", draft.volume_waits});
+    }
+    if (draft.scale_refused && draft.scale_waits != before.message) {
+        draft.plan.warnings.push_back({"ScaleRefused", draft.scale_waits});
+    }
 }
 
 }  // namespace
@@ -306,7 +349,11 @@ void fill_status(Draft& draft) {
         }
     }
     api::ControllersStatus controllers;
-    controllers.voters.assign(draft.membership.voters.begin(), draft.membership.voters.end());
+    for (const int id : draft.membership.voters) {
+        if (draft.votes(id)) {
+            controllers.voters.push_back(id);
+        }
+    }
     if (world.brokers && world.brokers->controller >= 0) {
         controllers.leader = world.brokers->controller;
     }
@@ -344,12 +391,14 @@ void fill_status(Draft& draft) {
                        counts.updated == counts.wanted && draft.membership.leaving.empty() &&
                        clients_can_use_it;
     conditions.set("Ready", ready, ready ? "Ready" : status.phase, ready ? "" : status.message);
-    conditions.set("Progressing", !ready || draft.rebalance.has_value(), status.phase,
-                   ready ? "" : status.message);
+    conditions.set("Progressing",
+                   !ready || draft.rebalance.has_value() || !draft.quorum_waits.empty(),
+                   status.phase, ready ? draft.quorum_waits : status.message);
     if (counts.updated == counts.wanted) {
         status.restarted = world.cluster.spec.rolling.restart.value_or("");
     }
     api::fill_summary(status);
+    add_warnings(draft, status);
 }
 
 }  // namespace millrace::planner

@@ -125,9 +125,9 @@ TEST(Members, new_brokers_get_the_lowest_free_ids) {
     EXPECT_THAT(ids(members_of(spec_of(4), known({0, 2, 5}), {})), ElementsAre(0, 1, 2, 5));
 }
 
-TEST(Members, the_highest_leave_and_voters_stay) {
+TEST(Members, the_highest_leave_whoever_votes) {
     EXPECT_THAT(ids(members_of(spec_of(3), known({0, 1, 2, 3, 4}), {0, 1, 4})),
-                ElementsAre(0, 1, 4));
+                ElementsAre(0, 1, 2));
 }
 
 TEST(Members, who_is_named_leaves) {
@@ -157,6 +157,21 @@ TEST(Members, voters_are_spread_over_the_racks_of_pools) {
         ++by_rack[*membership.wanted.at(id).pool.rack];
     }
     EXPECT_EQ(by_rack.size(), 3U);
+}
+
+TEST(Members, a_voter_that_leaves_is_replaced_from_the_rack_that_has_none) {
+    const std::map<int, std::string> racks = {{0, "a"}, {1, "b"}, {2, "c"}, {3, "a"}, {4, "b"}};
+    EXPECT_THAT(members_of(spec_of(4, {1}), known({0, 1, 2, 3, 4}), {0, 1, 2}, racks).voters,
+                ElementsAre(0, 2, 4));
+}
+
+TEST(Members, who_still_votes_stays_a_controller) {
+    Membership membership = members_of(spec_of(4, {1}), known({0, 1, 2, 3, 4}), {0, 1, 2});
+    keep_voting(membership, {0, 1, 2});
+    EXPECT_THAT(membership.wanted_voters, ElementsAre(0, 2, 3));
+    EXPECT_THAT(membership.voters, ElementsAre(0, 1, 2, 3));
+    EXPECT_TRUE(membership.wanted.at(3).controller);
+    EXPECT_FALSE(membership.wanted.at(4).controller);
 }
 
 TEST(Members, the_same_world_gives_the_same_members_and_keeps_who_is_there) {

@@ -1,5 +1,6 @@
 // The life of a cluster against a simulated Kubernetes and simulated brokers.
 #include <gmock/gmock.h>
+#include <set>
 
 #include "tests/unit/reconcile/fixture.h"
 
@@ -148,10 +149,84 @@ TEST(ClusterLife, an_image_that_cant_be_pulled_is_told_with_its_reason) {
     world.settle();
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "False");
     EXPECT_THAT(world.cluster()["status"]["message"].text(),
-                HasSubstr("broker 1: ImagePullBackOff: no such image"));
+                HasSubstr("broker 1: image millrace/millrace:1.0 can't be pulled: no such image"));
     world.kube->broken_pods.clear();
     world.settle();
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, a_storage_class_that_is_missing_is_told_and_its_correction_needs_nothing_else) {
+    World world;
+    world.kube->missing_classes = {"fast"};
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi", "class": "fast"}})");
+    world.settle();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("is there a StorageClass fast? see kubectl describe pvc"));
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi", "class": "slow"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    for (const Json& claim : world.kube->all(kube::claims)) {
+        EXPECT_EQ(claim["spec"]["storageClassName"].text(), "slow");
+    }
+}
+
+TEST(ClusterLife, a_disk_that_exists_keeps_its_class_and_the_status_says_so) {
+    World world;
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi", "class": "slow"}})");
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi", "class": "fast"}})");
+    world.settle();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(), HasSubstr("has class slow and keeps"));
+    std::string classes;
+    for (const Json& claim : world.kube->all(kube::claims)) {
+        classes += claim["spec"]["storageClassName"].text() + " ";
+    }
+    EXPECT_EQ(classes, "slow slow slow fast ");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_EQ(world.pod_uids().at("main-0"), uids.at("main-0"));
+}
+
+TEST(ClusterLife, brokers_of_one_rack_restart_together_once_the_first_is_well) {
+    World world;
+    world.kube->brokers().knobs().catch_up_ticks = 3;
+    world.apply_cluster(
+        R"({"replicas": 9, "storage": {"size": "1Gi"}, "rolling": {"maxUnavailablePerRack": 3}})");
+    world.settle();
+    std::set<std::string> before;
+    for (const auto& [name, uid] : world.pod_uids()) {
+        before.insert(uid);
+    }
+    world.apply_cluster(
+        R"({"replicas": 9, "storage": {"size": "1Gi"}, "rolling": {"maxUnavailablePerRack": 3},
+            "config": {"auto.create.topics.enable": "false"}})");
+    std::size_t most = 0;
+    int rounds = 0;
+    for (; rounds < 200; ++rounds) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+        const auto& status = world.cluster()["status"];
+        std::set<std::string> racks;
+        std::size_t down = 0;
+        int old = 0;
+        for (const Json& pod : world.kube->all(kube::pods)) {
+            old += before.contains(pod["metadata"]["uid"].text()) ? 1 : 0;
+            if (pod["status"]["conditions"][0]["status"].text() != "True") {
+                ++down;
+                racks.insert(pod["metadata"]["labels"]["topology.kubernetes.io/zone"].text());
+            }
+        }
+        racks.erase("");
+        ASSERT_LE(racks.size(), 1U) << status.dump();
+        most = std::max(most, down);
+        if (old == 0 && down == 0) {
+            break;
+        }
+    }
+    EXPECT_GE(most, 2U);
+    EXPECT_LE(most, 3U);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "True");
 }
 
 TEST(ClusterLife, more_brokers_get_replicas) {

@@ -34,6 +34,21 @@ std::vector<Story> stories() {
          [](World& world) {
              world.apply_cluster(R"({"replicas": 5, "storage": {"size": "1Gi"}})");
          }},
+        {"more_voters",
+         [](World& world) {
+             world.kube->brokers().knobs().first_voters = 1;
+             world.apply_cluster(R"({"replicas": 1, "storage": {"size": "1Gi"}})");
+         },
+         [](World& world) { world.apply_cluster(three_brokers); }},
+        {"a_voter_leaves",
+         [](World& world) {
+             world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+             world.settle();
+             world.kube->brokers().add_topic("orders", 6, 3, 2);
+         },
+         [](World& world) {
+             world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "remove": [1]})");
+         }},
         {"scale_in",
          [](World& world) {
              world.apply_cluster(
