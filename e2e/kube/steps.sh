@@ -1,0 +1,320 @@
+# The steps of run.sh; sourced. Each is a function step_NAME that begins with a settled cluster `main` and leaves one, and sets
+# `said` to what it has shown. Waits are bounded; what fails says what was waited for.
+short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
+all_steps=(install create records scale-out roll operator-killed operator-restart missing-image broken-start missing-class
+  refused-growth load-balancer broker-killed power-cut drain rack-lost leave chart delete adopt)
+
+field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
+condition() { field ".status.conditions[?(@.type==\"$1\")].status" "${2:-main}"; }
+is_ready() { [ "$(field .status.summary.ready "${2:-main}")" = "$1" ]; }
+wait_ready() {
+  local name=${2:-main}
+  seen() { [ "$(field .status.observedGeneration "$name")" = "$(field .metadata.generation "$name")" ] && [ "$(condition Ready "$name")" = True ]; }
+  until_true "${1:-80}" seen
+}
+settled() { [ "$(condition UpToDate)" = True ] && [ "$(condition Ready)" = True ]; }
+broker_uids() { k get pods -l "millrace.dev/cluster=${1:-main}" -o 'jsonpath={range .items[*]}{.metadata.uid}{"\n"}{end}' | sort; }
+touched() { comm -23 <(echo "$1") <(broker_uids) | grep -c . || true; }  # of these uids, how many are gone
+read_all() { in_network kcat -b "$bootstrap" -t orders -C -o beginning -e -q; }
+put() { in_network kcat -b "$bootstrap" -t orders -P -X acks=all -X message.timeout.ms=30000; }
+message_says() { field .status.message "${2:-main}" | grep -qE -- "$1"; }
+has_event() { k get events --field-selector "involvedObject.kind=Cluster,type=Warning" -o 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | grep -qE -- "$1"; }
+expect_records() { expect "records $1" "$records" "$(read_all | sort -u | wc -l)"; }
+restart_all() { "$bin/kubectl-millrace" restart -n millrace main >/dev/null; }
+records=0
+
+step_install() {
+  timeout 90 helm install millrace "$top/helm" -n millrace >/dev/null
+  k rollout status deploy/millrace-operator --timeout=60s >/dev/null
+  said="helm install in a namespace of restricted Pod Security, with a Role alone"
+}
+
+step_create() {
+  local from=$SECONDS
+  sed 's/100Gi/1Gi/' "$top/deploy/examples/minimal.yaml" | k apply -f - >/dev/null
+  wait_ready
+  bootstrap=$(field .status.summary.bootstrap)
+  expect racks zone-a,zone-b,zone-c "$(field .status.summary.racks)"
+  said="three brokers in three zones are Ready after $((SECONDS - from)) s"
+  sed 's/partitions: 12/partitions: 3/; s/name: orders[.]eu/name: orders/' "$top/deploy/examples/topic.yaml" | k apply -f - >/dev/null
+  k wait --for=condition=Ready topic/orders-eu --timeout=30s >/dev/null
+}
+
+step_records() {
+  seq -f 'first-%g' 1000 | put
+  records=1000
+  expect_records "by kcat"
+  said="kcat in the cluster's network produces and consumes $records records"
+}
+
+step_scale_out() {
+  k scale mrc main --replicas=4 >/dev/null
+  until_true 60 is_ready 4/4
+  wait_ready
+  has_four() { [ "$(in_network kcat -b "$bootstrap" -L | grep -c '^  broker ')" = 4 ]; }
+  until_true 20 has_four
+  said="kubectl scale brings a fourth broker"
+}
+
+# A producer with acks=all and idempotence, fed a batch each time `feed` is called.
+open_producer() {
+  rm -f "$dir/feed"; mkfifo "$dir/feed"
+  in_network kcat -b "$bootstrap" -t orders -P -X acks=all -X enable.idempotence=true -X message.timeout.ms=120000 <"$dir/feed" 2>"$dir/producer.log" &
+  producer=$!
+  helpers+=("$producer")
+  exec 9>"$dir/feed"
+}
+feed() { seq -f "$step-$records-%g" 20 >&9; records=$((records + 20)); }
+close_producer() {
+  exec 9>&-
+  wait "$producer" || fail "the producer lost records: $(cat "$dir/producer.log")"
+}
+
+step_roll() {
+  local before count end from=$records
+  before=$(broker_uids); count=$(wc -l <<<"$before")
+  open_producer
+  restart_all
+  rolled() { [ "$(touched "$before")" = "$count" ] && settled; }
+  end=$((SECONDS + 180))
+  until rolled; do
+    [ $SECONDS -lt $end ] || fail "the roll took too long: $(field .status.rolling)"
+    feed; pause
+  done
+  close_producer
+  expect_records "after the roll"
+  said="every broker restarted once under a producer with acks=all: $((records - from)) records, none lost or doubled"
+}
+
+# Killed, not stopped: its pod goes without a word, its lease stays.
+kill_operator() { k delete pod -l app.kubernetes.io/name=millrace-operator --force --grace-period=0 >/dev/null 2>&1; }
+
+step_operator_killed() {
+  local kills=0 done_then=none done_now pods added end
+  broker_uids >"$dir/before"
+  k get pods -l millrace.dev/cluster=main -w --output-watch-events -o 'jsonpath={.type} {.object.metadata.name} {.object.metadata.uid}{"\n"}' >"$dir/watched" 2>/dev/null &
+  helpers+=($!)
+  restart_all
+  end=$((SECONDS + 200))
+  rolled() { [ "$(touched "$(cat "$dir/before")")" = "$(wc -l <"$dir/before")" ] && settled; }
+  until rolled; do
+    [ $SECONDS -lt $end ] || fail "no end after $kills kills: $(field .status.rolling)"
+    done_now=$(field .status.rolling.done)$(touched "$(cat "$dir/before")")
+    if [ "$done_now" != "$done_then" ]; then kill_operator; kills=$((kills + 1)); done_then=$done_now; fi
+    pause
+  done
+  kill "${helpers[-1]}" 2>/dev/null || true
+  pods=$(wc -l <"$dir/before")
+  added=$(awk '$1 == "ADDED" {print $3}' "$dir/watched" | sort -u | comm -23 - "$dir/before" | wc -l)
+  expect "pods made" "$pods" "$added"
+  expect_records "after $kills kills of the operator"
+  said="the operator was killed $kills times during a roll: each of $pods brokers restarted once"
+}
+
+step_operator_restart() {
+  local before writes
+  before=$(broker_uids)
+  k rollout restart deploy/millrace-operator >/dev/null
+  k rollout status deploy/millrace-operator --timeout=60s >/dev/null
+  until_true 30 k logs deploy/millrace-operator --tail=1
+  leads() { k get lease -o 'jsonpath={.items[*].spec.holderIdentity}' | grep -qF "$(k get pods -l app.kubernetes.io/name=millrace-operator -o 'jsonpath={.items[0].metadata.name}')"; }
+  until_true 40 leads
+  writes=$(field .metadata.resourceVersion)
+  for _ in $(seq 25); do pause; done
+  expect "brokers after a restart of the operator" "$before" "$(broker_uids)"
+  expect "the Cluster's version" "$writes" "$(field .metadata.resourceVersion)"
+  said="another operator restarts no broker and writes nothing"
+}
+
+step_missing_image() {
+  local before from=$SECONDS
+  before=$(broker_uids)
+  k patch mrc main --type=merge -p '{"spec":{"version":"9.9.9"}}' >/dev/null
+  until_true 15 message_says 'image .*:9\.9\.9 can.t be pulled'
+  until_true 5 has_event "can't be pulled"
+  from=$((SECONDS - from))
+  expect "brokers touched" 1 "$(touched "$before")"
+  echo "$step-while-one-is-down" | put
+  records=$((records + 1))
+  k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/version"}]' >/dev/null
+  until_true 30 settled
+  expect "brokers touched after the correction" 1 "$(touched "$before")"
+  expect_records "after the correction"
+  said="an image that isn't there is told after $from s, one broker is touched, its correction needs nothing else"
+}
+
+step_broken_start() {
+  local before from=$SECONDS
+  before=$(broker_uids)
+  k patch mrc main --type=merge -p '{"spec":{"template":{"env":[{"name":"WORD","valueFrom":{"secretKeyRef":{"name":"nobodys","key":"word"}}}]}}}' >/dev/null
+  until_true 15 message_says 'CreateContainerConfigError: secret .nobodys. not found'
+  from=$((SECONDS - from))
+  expect "brokers touched" 1 "$(touched "$before")"
+  k patch mrc main --type=merge -p '{"spec":{"template":null}}' >/dev/null
+  until_true 30 settled
+  # So little memory that it can't even start.
+  before=$(broker_uids)
+  k patch mrc main --type=merge -p '{"spec":{"resources":{"limits":{"memory":"8Mi"}}}}' >/dev/null
+  until_true 20 message_says '(exit code|OOM|oom|memory|StartError|RunContainerError)'
+  expect "brokers touched" 1 "$(touched "$before")"
+  k patch mrc main --type=merge -p '{"spec":{"resources":null}}' >/dev/null
+  until_true 40 settled
+  expect_records "after both corrections"
+  said="a Secret that isn't there (told after $from s), too little memory: one broker each, and the corrections hold at once"
+}
+
+step_missing_class() {
+  local from=$SECONDS told
+  k apply -f - >/dev/null <<'YAML'
+apiVersion: millrace.dev/v1
+kind: Cluster
+metadata: {name: second}
+spec: {replicas: 1, storage: {size: 1Gi, class: nowhere}}
+YAML
+  until_true 15 message_says 'StorageClass nowhere' second
+  told=$((SECONDS - from)); from=$SECONDS
+  k patch mrc second --type=merge -p '{"spec":{"storage":{"class":"local"}}}' >/dev/null
+  wait_ready 40 second
+  said="a storage class that isn't there is told after $told s; Ready $((SECONDS - from)) s after its correction"
+  k delete mrc second --wait --timeout=60s >/dev/null
+}
+
+step_refused_growth() {
+  local before
+  before=$(broker_uids)
+  k patch mrc main --type=merge -p '{"spec":{"storage":{"size":"2Gi"}}}' >/dev/null
+  until_true 15 message_says 'PersistentVolumeClaim .*(resize|resized)'
+  kubectl patch storageclass local -p '{"allowVolumeExpansion":true}' >/dev/null
+  asked() { [ "$(k get pvc -l millrace.dev/cluster=main -o 'jsonpath={.items[*].spec.resources.requests.storage}' | tr ' ' '\n' | sort -u)" = 2Gi ]; }
+  until_true 45 asked
+  for claim in $(k get pvc -l millrace.dev/cluster=main -o name); do  # As the storage system would, which this cluster doesn't have.
+    k patch "$claim" --subresource=status --type=merge -p '{"status":{"capacity":{"storage":"2Gi"}}}' >/dev/null
+  done
+  until_true 20 settled
+  expect "brokers after their disks grew" "$before" "$(broker_uids)"
+  said="a class that can't grow is told; once it can, the claims grow and no broker restarts"
+}
+
+step_load_balancer() {
+  local before broker
+  before=$(broker_uids)
+  k patch mrc main --type=merge -p '{"spec":{"listeners":[{"name":"plain","port":9092,"type":"Internal"},{"name":"outside","port":9094,"type":"LoadBalancer"}]}}' >/dev/null
+  until_true 15 message_says 'outside has no address yet'
+  expect "brokers touched before there are addresses" 0 "$(touched "$before")"
+  for broker in 0 1 2 3; do
+    until_true 10 k get service "main-$broker-outside"
+    k patch service "main-$broker-outside" --subresource=status --type=merge -p "{\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"10.11.12.$broker\"}]}}}" >/dev/null
+  done
+  until_true 120 settled
+  expect "advertised addresses" "10.11.12.0:9094 10.11.12.1:9094 10.11.12.2:9094 10.11.12.3:9094" \
+    "$(in_network kcat -b "$(k get pod main-0 -o 'jsonpath={.status.podIP}'):9094" -L | sed -n 's/^  broker .* at \([^ ]*\).*/\1/p' | sort | xargs)"
+  k patch mrc main --type=merge -p '{"spec":{"listeners":null}}' >/dev/null
+  until_true 120 settled
+  said="load balancers: nobody restarts before there are addresses, then each broker is advertised by its own"
+}
+
+step_broker_killed() {
+  local before
+  before=$(broker_uids)
+  k delete pod main-1 --force --grace-period=0 >/dev/null 2>&1
+  back() { [ "$(touched "$before")" = 1 ] && settled; }
+  until_true 60 back
+  expect_records "after a broker's pod was killed"
+  said="a broker's pod that is killed is made anew over its disk"
+}
+
+step_power_cut() {
+  local node
+  node=$(k get pod main-1 -o 'jsonpath={.spec.nodeName}')
+  "$here/node.sh" stop "${node#node-}" >/dev/null
+  led() { [ "$(in_network kcat -b "$bootstrap" -L -t orders | grep -c 'leader -1')" = 0 ]; }
+  until_true 60 led
+  echo "$step-without-a-node" | put
+  records=$((records + 1))
+  "$here/node.sh" start "${node#node-}" >/dev/null
+  until_true 120 settled
+  expect_records "after a node's power cut"
+  said="a node loses its power and comes back: writes went on, nothing is lost"
+}
+
+step_drain() {
+  local node other
+  node=$(k get pod main-2 -o 'jsonpath={.spec.nodeName}')
+  other=$(k get pod main-0 -o 'jsonpath={.spec.nodeName}')
+  expect "evictions allowed while all is well" 1 "$(k get pdb main-brokers -o 'jsonpath={.status.disruptionsAllowed}')"
+  timeout 90 kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --timeout=80s >/dev/null 2>&1 || fail "drain of $node"
+  # Its broker can't run elsewhere: its disk is there. So nobody else may be evicted.
+  none_allowed() { [ "$(k get pdb main-brokers -o 'jsonpath={.status.disruptionsAllowed}')" = 0 ]; }
+  until_true 15 none_allowed
+  if timeout 30 kubectl drain "$other" --ignore-daemonsets --delete-emptydir-data --timeout=5s >"$dir/drain.log" 2>&1; then
+    fail "a second rack was drained while the first one's broker is away"
+  fi
+  kubectl uncordon "$node" "$other" >/dev/null
+  until_true 120 settled
+  expect_records "after the drain"
+  said="kubectl drain takes one broker; a second rack's is refused until it is back"
+}
+
+step_rack_lost() {
+  local node
+  node=$(k get pod main-1 -o 'jsonpath={.spec.nodeName}')
+  "$here/node.sh" stop "${node#node-}" >/dev/null
+  evicted() { [ -n "$(k get pod main-1 -o 'jsonpath={.metadata.deletionTimestamp}')" ]; }
+  until_true 90 evicted
+  until_true 60 message_says "broker 1"  # The operator may have been there too.
+  seq -f "$step-%g" 50 | put
+  records=$((records + 50))
+  "$here/node.sh" start "${node#node-}" >/dev/null
+  until_true 150 settled
+  expect_records "after a rack was lost for so long that its pods were given up"
+  said="a rack is lost until its pods are evicted, and comes back: nobody else was touched, nothing is lost"
+}
+
+step_leave() {
+  local voters
+  # Broker 3 holds nothing that matters here, broker 1 votes: it is replaced in the quorum before it goes.
+  drained() { ! in_network kcat -b "$bootstrap" -L | grep -E 'replicas: ([0-9,]*,)?1(,|$| )' ; }
+  k patch mrc main --type=merge -p '{"spec":{"replicas":3,"remove":[1]}}' >/dev/null
+  voters() { field .status.controllers.voters; }
+  joined() { [ "$(voters)" = '[0,1,2,3]' ] || [ "$(voters)" = '[0,2,3]' ]; }
+  until_true 90 joined
+  said="a voter that is told to leave is replaced in the quorum first: $(voters)"
+  k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/remove"},{"op":"replace","path":"/spec/replicas","value":4}]' >/dev/null
+  until_true 120 settled
+}
+
+step_chart() {
+  local before
+  before=$(broker_uids)
+  timeout 90 helm upgrade millrace "$top/helm" -n millrace --set logLevel=debug >/dev/null
+  k rollout status deploy/millrace-operator --timeout=60s >/dev/null
+  wait_ready
+  timeout 90 helm uninstall millrace -n millrace >/dev/null
+  k wait --for=delete pod -l app.kubernetes.io/name=millrace-operator --timeout=60s >/dev/null
+  expect_records "without an operator"
+  expect "pods after upgrade and uninstall" "$before" "$(broker_uids)"
+  kubectl get crd clusters.millrace.dev >/dev/null || fail "the kinds went with the release"
+  timeout 90 helm install millrace "$top/helm" -n millrace >/dev/null
+  k rollout status deploy/millrace-operator --timeout=60s >/dev/null
+  said="upgrade and uninstall of the chart restart no broker; it is installed again over what stayed"
+}
+
+step_delete() {
+  field .status.clusterId >"$dir/cluster-id"
+  k delete mrc main --wait --timeout=60s >/dev/null
+  no_brokers() { [ -z "$(k get pods -l millrace.dev/cluster=main -o name)" ]; }
+  until_true 150 no_brokers
+  [ -n "$(k get pvc -o name)" ] || fail "the disks went with the cluster"
+  said="kubectl delete takes the brokers away and keeps their disks"
+}
+
+step_adopt() {
+  local replicas
+  replicas=$(k get pvc -l millrace.dev/cluster=main -o name | wc -l)
+  sed "s/100Gi/1Gi/; s/replicas: 3/replicas: $replicas/" "$top/deploy/examples/minimal.yaml" | k apply -f - >/dev/null
+  wait_ready
+  expect "the cluster's id" "$(cat "$dir/cluster-id")" "$(field .status.clusterId)"
+  bootstrap=$(field .status.summary.bootstrap)
+  expect_records "of the cluster that was deleted"
+  said="a Cluster of the same name takes the disks over, with its id and $records records"
+}
