@@ -201,6 +201,8 @@ public:
     virtual ~Subscription() = default;
 };
 
+class PlanDoors;  // plan_doors.h
+
 class AdminDoors {
 public:
     virtual ~AdminDoors() = default;
@@ -234,6 +236,8 @@ public:
     virtual void describe_quorum(Caller caller, Reply<QuorumHealth> reply);
     virtual void add_voter(Caller caller, Voter voter, Reply<bool> reply);
     virtual void remove_voter(Caller caller, BrokerId id, Uuid directory_id, Reply<bool> reply);
+    /// Placement and plans; null where nobody plans.
+    virtual PlanDoors* plans() { return nullptr; }
     virtual void reload_certificates(Caller caller, Reply<std::vector<ReloadedCertificate>> reply);
     virtual void apply_link(Caller caller, LinkChange change, Reply<AppliedLink> reply);
     virtual void delete_link(Caller caller, std::string name, bool promote_topics,

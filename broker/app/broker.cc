@@ -815,11 +815,7 @@ BrokerView Broker::view() const {
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());
     }
-    for (const config::ListenerSpec& spec : inside.listeners) {
-        if (spec.inter_broker) {
-            view.inter_broker_listener = spec.name;
-        }
-    }
+    view.inter_broker_listener = inside.inter_broker_listener(inside.config->broker());
     for (const auto& directory : inside.store->directories()) {
         view.directories.push_back({directory->id(), directory->path()});
     }

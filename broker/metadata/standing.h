@@ -16,6 +16,8 @@ namespace setting {
 inline constexpr std::string_view cordoned = "millrace.cordoned";
 /// The broker epoch that gives its leaders away; a later start of the broker has another.
 inline constexpr std::string_view drained_epoch = "millrace.drained.epoch";
+/// For all brokers: the plan of moves that runs or was the last (app keeps it).
+inline constexpr std::string_view plan = "millrace.plan";
 }  // namespace setting
 
 /// An UnregisterBroker request with this tagged field (a number of our own) is refused while the

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "admin/doors.h"
+#include "admin/plan_doors.h"
 #include "millrace/admin/v1/admin.pb.h"
 
 namespace millrace::admin {
@@ -48,11 +49,20 @@ MR_CALL(GetLink)
 MR_CALL(ListLinks)
 MR_CALL(DeleteLink)
 MR_CALL(ListMirrorPartitions)
+MR_CALL(PlacementView)
+MR_CALL(PlanRebalance)
+MR_CALL(ApplyPlan)
+MR_CALL(GetPlan)
+MR_CALL(ListPlans)
+MR_CALL(PausePlan)
+MR_CALL(ResumePlan)
+MR_CALL(CancelPlan)
 }  // namespace calls
 
 #undef MR_CALL
 
 v1::HealthResponse to_proto(const Health& health);
 v1::LinkState to_proto(const mirror::LinkView& view);
+v1::PlanProgress to_proto(const PlanProgress& progress);
 
 }  // namespace millrace::admin

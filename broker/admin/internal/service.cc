@@ -58,14 +58,14 @@ public:
     MR_BUILT(GroupLag)
     MR_LATER(AlterGroupOffsets)
     MR_BUILT(DeleteGroups)
-    MR_LATER(PlacementView)
-    MR_LATER(PlanRebalance)
-    MR_LATER(ApplyPlan)
-    MR_LATER(GetPlan)
-    MR_LATER(ListPlans)
-    MR_LATER(PausePlan)
-    MR_LATER(ResumePlan)
-    MR_LATER(CancelPlan)
+    MR_BUILT(PlacementView)
+    MR_BUILT(PlanRebalance)
+    MR_BUILT(ApplyPlan)
+    MR_BUILT(GetPlan)
+    MR_BUILT(ListPlans)
+    MR_BUILT(PausePlan)
+    MR_BUILT(ResumePlan)
+    MR_BUILT(CancelPlan)
     MR_LATER(RollbackPlan)
     MR_BUILT(ApplyLink)
     MR_BUILT(GetLink)
@@ -102,8 +102,23 @@ public:
 
     grpc::ServerWriteReactor<v1::WatchPlanResponse>* WatchPlan(
         grpc::CallbackServerContext* context, const v1::WatchPlanRequest* request) override {
-        return later("WatchPlan", *context, *request,
-                     new NewsStream<v1::WatchPlanResponse>{streams_, 10s});
+        auto* stream = new NewsStream<v1::WatchPlanResponse>{streams_, 10s};
+        if (!admit("WatchPlan", *context, *request, *stream)) {
+            return stream;
+        }
+        PlanDoors* plans = gate_->doors().plans();
+        if (plans == nullptr) {
+            stream->refuse(
+                {grpc::StatusCode::UNIMPLEMENTED, "this broker doesn't offer WatchPlan yet"});
+            return stream;
+        }
+        stream->open(
+            plans->watch(request->hash(), [sink = stream->sink()](const PlanProgress& progress) {
+                v1::WatchPlanResponse response;
+                *response.mutable_progress() = to_proto(progress);
+                sink->push(response);
+            }));
+        return stream;
     }
     grpc::ServerWriteReactor<v1::LinkStatusResponse>* LinkStatus(
         grpc::CallbackServerContext* context, const v1::LinkStatusRequest* request) override {

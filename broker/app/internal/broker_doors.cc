@@ -51,19 +51,21 @@ struct BrokerDoors::Watchers {
     };
 };
 
-BrokerDoors::BrokerDoors(BrokerView view, runtime::Executor& control, std::string version)
+BrokerDoors::BrokerDoors(BrokerView view, runtime::Node& node, std::string version)
     : view_(std::move(view)),
-      control_(control),
+      control_(*node.control_shard().executor),
       version_(std::move(version)),
       watchers_(std::make_shared<Watchers>()),
-      verbs_(view_, control) {
+      verbs_(view_, control_),
+      peers_(std::make_shared<PeerCalls>(view_, node.control_shard(), node.log())),
+      plans_(view_, *this, node) {
     view_.publisher->subscribe(
-        [this, &control, watchers = watchers_](const metadata::Delta&, const metadata::ImagePtr&) {
+        [this, watchers = watchers_](const metadata::Delta&, const metadata::ImagePtr&) {
             if (watchers->is_due || watchers->current().empty()) {
                 return;
             }
             watchers->is_due = true;
-            control.after(news_gather_time, [this, watchers] {
+            control_.after(news_gather_time, [this, watchers] {
                 watchers->is_due = false;
                 const admin::Health now = health();
                 for (const auto& watcher : watchers->current()) {
@@ -177,7 +179,13 @@ void BrokerDoors::remove_voter(admin::Caller caller, BrokerId id, Uuid directory
 }
 
 void BrokerDoors::kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) {
-    call_in_process(view_, std::move(call), caller.address, std::move(reply));
+    if (call.target == no_broker || call.target == self()) {
+        call_in_process(view_, std::move(call), caller.address, std::move(reply));
+        return;
+    }
+    control_.post([peers = peers_, call = std::move(call), reply = std::move(reply)]() mutable {
+        peers->send(call, std::move(reply));
+    });
 }
 
 }  // namespace millrace::app

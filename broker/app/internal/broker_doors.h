@@ -12,12 +12,14 @@
 #include "admin/doors.h"
 #include "app/internal/admin_verbs.h"
 #include "app/internal/broker_view.h"
+#include "app/internal/peer_calls.h"
+#include "app/internal/plan_runner.h"
 
 namespace millrace::app {
 
 class BrokerDoors final : public admin::AdminDoors {
 public:
-    BrokerDoors(BrokerView view, runtime::Executor& control, std::string version);
+    BrokerDoors(BrokerView view, runtime::Node& node, std::string version);
     ~BrokerDoors() override;
 
     /// Without an authorizer everybody may, as on the Kafka listeners.
@@ -58,6 +60,8 @@ public:
     std::unique_ptr<admin::Subscription> watch_links(
         UniqueFunction<void(std::vector<admin::KnownLink>)> news) override;
 
+    admin::PlanDoors* plans() override { return &plans_; }
+
     admin::Health health() const;
 
 private:
@@ -69,6 +73,8 @@ private:
     std::string version_;
     std::shared_ptr<Watchers> watchers_;
     AdminVerbs verbs_;
+    std::shared_ptr<PeerCalls> peers_;
+    PlanRunner plans_;
 };
 
 }  // namespace millrace::app

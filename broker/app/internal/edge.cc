@@ -47,8 +47,7 @@ struct Edge::Inside {
         : log(node.log()),
           view(std::move(view_in)),
           registry(options.registry),
-          doors(
-              std::make_shared<BrokerDoors>(view, *node.control_shard().executor, options.version)) {}
+          doors(std::make_shared<BrokerDoors>(view, node, options.version)) {}
 
     Result<void> start_metrics(const config::BrokerValues& values, bool given);
     Result<void> start_admin(const config::BrokerValues& values, const config::Budget& budget,

@@ -16,15 +16,7 @@ public:
             reply_(Error(Code::unsupported, "this request has no answer that fits a message"));
             return;
         }
-        protocol::Reader reader(response.bytes);
-        protocol::ResponseHeader header;
-        header.decode(reader, response_header_);
-        if (!reader.ok()) {
-            reply_(reader.error());
-            return;
-        }
-        const auto begin = response.bytes.begin() + static_cast<std::ptrdiff_t>(reader.position());
-        reply_(Buffer(begin, response.bytes.end()));
+        reply_(body_of(response.bytes, response_header_));
     }
     void abandon(std::uint64_t, std::uint64_t) override {
         reply_(Error(Code::invalid, "the broker could not read the request"));
@@ -36,6 +28,19 @@ private:
     const std::int16_t response_header_;
     admin::Reply<Buffer> reply_;
 };
+
+}  // namespace
+
+Result<Buffer> body_of(ByteView answer, std::int16_t header_version) {
+    protocol::Reader reader(answer);
+    protocol::ResponseHeader header;
+    header.decode(reader, header_version);
+    if (!reader.ok()) {
+        return reader.error();
+    }
+    const ByteView body = answer.subspan(reader.position());
+    return Buffer(body.begin(), body.end());
+}
 
 Buffer framed(const admin::KafkaCall& call) {
     Buffer bytes;
@@ -49,15 +54,8 @@ Buffer framed(const admin::KafkaCall& call) {
     return bytes;
 }
 
-}  // namespace
-
 void call_in_process(const BrokerView& view, admin::KafkaCall call, const std::string& address,
                      admin::Reply<Buffer> reply) {
-    if (call.target != no_broker && call.target != view.doors->self) {
-        reply(Error::make(Code::unsupported, "asking broker {} from here is not built yet",
-                          call.target));
-        return;
-    }
     view.dispatch_loop->post([dispatch = view.dispatch, loop = view.dispatch_loop,
                               call = std::move(call), address, reply = std::move(reply)]() mutable {
         net::ConnectionInfo connection;

@@ -131,11 +131,11 @@ MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
     return std::nullopt;
 }
 
-/// An order to the controller about one broker (standing.h): no setting of the broker's own, so no
-/// option table knows it.
+/// An order to whoever controls (standing.h): no setting of a broker's own, so no option table
+/// knows it.
 bool is_order(const ConfigResource& resource, std::string_view name) {
-    return resource.type == ConfigResourceType::broker && !resource.name.empty() &&
-           name == setting::drained_epoch;
+    return resource.type == ConfigResourceType::broker &&
+           name == (resource.name.empty() ? setting::plan : setting::drained_epoch);
 }
 
 MaybeRefusal alter_one(

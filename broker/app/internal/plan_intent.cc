@@ -1,0 +1,187 @@
+#include "app/internal/plan_intent.h"
+
+#include <charconv>
+#include <fmt/core.h>
+#include <map>
+#include <vector>
+
+#include "metadata/standing.h"
+
+namespace millrace::app {
+namespace {
+
+using Fields = std::map<std::string, std::string, std::less<>>;
+
+std::vector<std::string_view> split(std::string_view text, char by) {
+    std::vector<std::string_view> parts;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(by), text.size());
+        if (end > 0) {
+            parts.push_back(text.substr(0, end));
+        }
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return parts;
+}
+
+Fields fields_of(std::string_view text, char by) {
+    Fields fields;
+    for (const std::string_view part : split(text, by)) {
+        const std::size_t at = part.find('=');
+        if (at != std::string_view::npos) {
+            fields.emplace(part.substr(0, at), part.substr(at + 1));
+        }
+    }
+    return fields;
+}
+
+std::optional<std::int64_t> number(std::string_view text) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size() ? std::optional(value)
+                                                                    : std::nullopt;
+}
+
+std::int64_t number_in(const Fields& fields, std::string_view key, std::int64_t otherwise) {
+    const auto found = fields.find(key);
+    return found != fields.end() ? number(found->second).value_or(otherwise) : otherwise;
+}
+
+std::string ids(const std::vector<BrokerId>& brokers) {
+    std::string text;
+    for (const BrokerId broker : brokers) {
+        text += fmt::format("{}{}", text.empty() ? "" : "+", broker.value);
+    }
+    return text;
+}
+
+std::vector<BrokerId> brokers_in(const Fields& fields, std::string_view key) {
+    std::vector<BrokerId> brokers;
+    const auto found = fields.find(key);
+    for (const std::string_view part :
+         split(found != fields.end() ? std::string_view(found->second) : std::string_view(), '+')) {
+        if (const auto id = number(part)) {
+            brokers.emplace_back(static_cast<std::int32_t>(*id));
+        }
+    }
+    return brokers;
+}
+
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+    std::uint64_t hash = 0xcbf29ce484222325ULL ^ seed;
+    for (const char c : text) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    }
+    return hash;
+}
+
+}  // namespace
+
+std::string wish_text(const admin::PlanWish& wish) {
+    std::string text = fmt::format("mode={}", static_cast<int>(wish.mode));
+    if (!wish.drain.empty()) {
+        text += ",drain=" + ids(wish.drain);
+    }
+    if (!wish.lost.empty()) {
+        text += ",lost=" + ids(wish.lost);
+    }
+    std::string factors;
+    for (const auto& [topic, factor] : wish.replication_factors) {
+        factors += fmt::format("{}{}:{}", factors.empty() ? "" : "+", topic, factor);
+    }
+    text += factors.empty() ? "" : ",factors=" + factors;
+    std::string exclude;
+    for (const std::string& glob : wish.exclude_topics) {
+        exclude += (exclude.empty() ? "" : "+") + glob;
+    }
+    text += exclude.empty() ? "" : ",exclude=" + exclude;
+    const placement::Limits& limits = wish.limits;
+    text += fmt::format(",cap={},bytes={},counts={},spread={}", limits.max_moves_per_broker,
+                        limits.max_bytes, limits.count_band_percent, limits.bytes_band_percent);
+    return text;
+}
+
+Result<admin::PlanWish> parse_wish(std::string_view text) {
+    const Fields fields = fields_of(text, ',');
+    const std::int64_t mode = number_in(fields, "mode", -1);
+    if (mode < 0 || mode >= static_cast<int>(placement::Mode::relieve)) {
+        return Error::make(Code::invalid, "'{}' is no name of a plan", text);
+    }
+    admin::PlanWish wish;
+    wish.mode = static_cast<placement::Mode>(mode);
+    wish.drain = brokers_in(fields, "drain");
+    wish.lost = brokers_in(fields, "lost");
+    if (const auto factors = fields.find("factors"); factors != fields.end()) {
+        for (const std::string_view part : split(factors->second, '+')) {
+            const std::size_t colon = part.rfind(':');
+            const auto factor = colon != std::string_view::npos ? number(part.substr(colon + 1))
+                                                                : std::optional<std::int64_t>();
+            if (!factor) {
+                return Error::make(Code::invalid, "'{}' is no replication factor", part);
+            }
+            wish.replication_factors[std::string(part.substr(0, colon))] =
+                static_cast<int>(*factor);
+        }
+    }
+    if (const auto exclude = fields.find("exclude"); exclude != fields.end()) {
+        for (const std::string_view glob : split(exclude->second, '+')) {
+            wish.exclude_topics.emplace_back(glob);
+        }
+    }
+    placement::Limits& limits = wish.limits;
+    limits.max_moves_per_broker =
+        static_cast<int>(number_in(fields, "cap", limits.max_moves_per_broker));
+    limits.max_bytes = number_in(fields, "bytes", limits.max_bytes);
+    limits.count_band_percent =
+        static_cast<int>(number_in(fields, "counts", limits.count_band_percent));
+    limits.bytes_band_percent =
+        static_cast<int>(number_in(fields, "spread", limits.bytes_band_percent));
+    return wish;
+}
+
+std::string plan_name(std::string_view fingerprint, const admin::PlanWish& wish) {
+    const std::string text = wish_text(wish);
+    return fmt::format("{:016x}{:016x}/{}", hash_of(text, hash_of(fingerprint, 1)),
+                       hash_of(fingerprint, hash_of(text, 2)), text);
+}
+
+Result<admin::PlanWish> wish_in(std::string_view name) {
+    const std::size_t slash = name.find('/');
+    if (slash == std::string_view::npos) {
+        return Error::make(Code::invalid, "'{}' is no name of a plan", name);
+    }
+    return parse_wish(name.substr(slash + 1));
+}
+
+std::string intent_text(const PlanIntent& intent) {
+    return fmt::format("state={};moves={};bytes={};bound={};started={};ended={};name={}",
+                       static_cast<int>(intent.state), intent.moves, intent.bytes,
+                       intent.lower_bound, intent.started_ms, intent.ended_ms, intent.name);
+}
+
+std::optional<PlanIntent> parse_intent(std::string_view text) {
+    // The name comes last and whole: it has separators of its own.
+    const std::size_t at = text.find(";name=");
+    if (at == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const Fields fields = fields_of(text.substr(0, at), ';');
+    PlanIntent intent;
+    intent.name = text.substr(at + std::string_view(";name=").size());
+    intent.state = static_cast<admin::PlanState>(
+        number_in(fields, "state", static_cast<int>(admin::PlanState::failed)));
+    intent.moves = number_in(fields, "moves", 0);
+    intent.bytes = number_in(fields, "bytes", 0);
+    intent.lower_bound = number_in(fields, "bound", 0);
+    intent.started_ms = number_in(fields, "started", 0);
+    intent.ended_ms = number_in(fields, "ended", 0);
+    return intent;
+}
+
+std::optional<PlanIntent> intent_in(const metadata::Image& image) {
+    const std::string* text =
+        image.configs.find({metadata::ConfigResourceType::broker, {}}, metadata::setting::plan);
+    return text != nullptr ? parse_intent(*text) : std::nullopt;
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,34 @@
+// app/internal/replica_sizes.h
+//
+// How large every replica is and how full every log directory: what DescribeLogDirs says at each
+// broker that is up. Brokers that don't answer are missing from it; a plan does without their
+// sizes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/doors.h"
+#include "model/ids.h"
+
+namespace millrace::app {
+
+struct DirectorySizes {
+    std::string path;
+    std::int64_t total_bytes = -1;
+    std::int64_t usable_bytes = -1;
+    bool is_cordoned = false;
+    std::map<std::string, std::map<std::int32_t, std::int64_t>> replicas;  ///< By topic.
+};
+
+using ReplicaSizes = std::map<BrokerId, std::vector<DirectorySizes>>;
+
+/// Asks through `doors`; `done` runs once, on any thread, when all have answered or failed to.
+void gather_sizes(admin::AdminDoors& doors, std::vector<BrokerId> brokers,
+                  UniqueFunction<void(std::shared_ptr<const ReplicaSizes>)> done);
+
+}  // namespace millrace::app
