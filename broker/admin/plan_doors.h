@@ -85,6 +85,7 @@ enum class PlanState {
 struct BlockedMove {
     TopicPartition partition;
     std::string reason;
+    friend bool operator==(const BlockedMove&, const BlockedMove&) = default;
 };
 
 struct PlanProgress {

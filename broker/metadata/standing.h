@@ -18,6 +18,8 @@ inline constexpr std::string_view cordoned = "millrace.cordoned";
 inline constexpr std::string_view drained_epoch = "millrace.drained.epoch";
 /// For all brokers: the plan of moves that runs or was the last (app keeps it).
 inline constexpr std::string_view plan = "millrace.plan";
+/// For all brokers: how far that plan is.
+inline constexpr std::string_view plan_note = "millrace.plan.note";
 }  // namespace setting
 
 /// An UnregisterBroker request with this tagged field (a number of our own) is refused while the

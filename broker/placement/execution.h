@@ -44,17 +44,23 @@ enum class MoveState { waiting, in_flight, done, dropped, failed, reverted };
 struct MoveOutcome {
     MoveState state = MoveState::waiting;
     std::string why;  ///< Dropped or failed; or what a waiting one waits for.
+    /// It waits for something else than its turn.
+    bool is_held_up = false;
 };
 
 class Execution {
 public:
     Execution(std::vector<Move> moves, int max_moves_per_broker);
 
-    /// Takes note of what ended, and returns the moves to start, in order. Call started() or
+    /// Takes note of what ended.
+    void look(const WorldNow& world) { settle(world); }
+    /// The same, and returns the moves to start, in order. Call started() or
     /// failed() for each.
     std::vector<const Move*> next(const WorldNow& world);
     void started(const Move& move);
     void failed(const Move& move, std::string why);
+    /// Moves in flight to a broker that is lost end here; returns them, to be taken back.
+    std::vector<const Move*> give_up(const std::function<bool(BrokerId)>& is_lost);
     /// Nothing starts any more; returns the moves to take back.
     std::vector<const Move*> cancel(const WorldNow& world);
 
@@ -63,6 +69,7 @@ public:
     const MoveOutcome& outcome(std::size_t move) const { return outcomes_[move]; }
     std::size_t count(MoveState state) const;
     std::int64_t bytes_done() const;
+    std::vector<std::size_t> in_flight() const { return {in_flight_.begin(), in_flight_.end()}; }
 
 private:
     void settle(const WorldNow& world);

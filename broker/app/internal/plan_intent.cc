@@ -184,4 +184,89 @@ std::optional<PlanIntent> intent_in(const metadata::Image& image) {
     return text != nullptr ? parse_intent(*text) : std::nullopt;
 }
 
+std::string id_of(std::string_view name) {
+    return std::string(name.substr(0, name.find('/')));
+}
+
+std::string note_text(const PlanNote& note) {
+    std::string text = fmt::format(
+        "id={};done={};in_flight={};failed={};dropped={};bytes={};rate={};blocked=", note.id,
+        note.done, note.in_flight, note.failed, note.dropped, note.bytes_done,
+        note.bytes_per_second);
+    for (const admin::BlockedMove& move : note.blocked) {
+        text += fmt::format("{}/{}/{}\n", move.partition.topic, move.partition.partition.value,
+                            move.reason);
+    }
+    return text;
+}
+
+std::optional<PlanNote> parse_note(std::string_view text) {
+    // What blocks comes last: its reasons are free text.
+    constexpr std::string_view last = ";blocked=";
+    const std::size_t at = text.find(last);
+    if (at == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const Fields fields = fields_of(text.substr(0, at), ';');
+    PlanNote note;
+    const auto id = fields.find("id");
+    note.id = id != fields.end() ? id->second : "";
+    note.done = number_in(fields, "done", 0);
+    note.in_flight = number_in(fields, "in_flight", 0);
+    note.failed = number_in(fields, "failed", 0);
+    note.dropped = number_in(fields, "dropped", 0);
+    note.bytes_done = number_in(fields, "bytes", 0);
+    note.bytes_per_second = number_in(fields, "rate", 0);
+    for (const std::string_view line : split(text.substr(at + last.size()), '\n')) {
+        const std::size_t topic = line.find('/');
+        const std::size_t partition =
+            topic != std::string_view::npos ? line.find('/', topic + 1) : std::string_view::npos;
+        const auto index = partition != std::string_view::npos
+                               ? number(line.substr(topic + 1, partition - topic - 1))
+                               : std::optional<std::int64_t>();
+        if (index) {
+            note.blocked.push_back({{std::string(line.substr(0, topic)),
+                                     PartitionIndex{static_cast<std::int32_t>(*index)}},
+                                    std::string(line.substr(partition + 1))});
+        }
+    }
+    return note;
+}
+
+std::optional<PlanNote> note_in(const metadata::Image& image, const PlanIntent& intent) {
+    const std::string* text = image.configs.find({metadata::ConfigResourceType::broker, {}},
+                                                 metadata::setting::plan_note);
+    auto note = text != nullptr ? parse_note(*text) : std::nullopt;
+    return note && note->id == id_of(intent.name) ? note : std::nullopt;
+}
+
+admin::PlanProgress progress_of(const PlanIntent& intent, const PlanNote& note) {
+    admin::PlanProgress progress;
+    progress.hash = intent.name;
+    progress.state = intent.state;
+    progress.moves_total = static_cast<int>(intent.moves);
+    progress.bytes_total = intent.bytes;
+    progress.lower_bound_moves = static_cast<int>(intent.lower_bound);
+    progress.started_at = Timestamp{intent.started_ms};
+    progress.ended_at = Timestamp{intent.ended_ms};
+    if (intent.state == admin::PlanState::done) {
+        progress.moves_done = progress.moves_total;
+        progress.bytes_done = progress.bytes_total;
+        progress.eta_seconds = 0;
+        return progress;
+    }
+    progress.moves_done = static_cast<int>(note.done);
+    progress.moves_in_flight = intent.is_over() ? 0 : static_cast<int>(note.in_flight);
+    progress.moves_failed = static_cast<int>(note.failed);
+    progress.moves_dropped = static_cast<int>(note.dropped);
+    progress.bytes_done = note.bytes_done;
+    progress.bytes_per_second = intent.is_over() ? 0 : note.bytes_per_second;
+    progress.blocked = note.blocked;
+    if (progress.bytes_per_second > 0 && intent.state == admin::PlanState::running) {
+        progress.eta_seconds =
+            (progress.bytes_total - progress.bytes_done) / progress.bytes_per_second;
+    }
+    return progress;
+}
+
 }  // namespace millrace::app

@@ -42,4 +42,26 @@ std::optional<PlanIntent> parse_intent(std::string_view text);
 /// The one that the metadata has; none if there never was one.
 std::optional<PlanIntent> intent_in(const metadata::Image& image);
 
+/// How far a plan is, as the node that carries it out noted last.
+struct PlanNote {
+    std::string id;  ///< Of the plan: the first part of its name.
+    std::int64_t done = 0;
+    std::int64_t in_flight = 0;
+    std::int64_t failed = 0;
+    std::int64_t dropped = 0;
+    std::int64_t bytes_done = 0;
+    std::int64_t bytes_per_second = 0;
+    std::vector<admin::BlockedMove> blocked;  ///< The first few.
+    friend bool operator==(const PlanNote&, const PlanNote&) = default;
+};
+
+/// The part of a plan's name that is short: a digest of the rest and of the snapshot.
+std::string id_of(std::string_view name);
+std::string note_text(const PlanNote& note);
+std::optional<PlanNote> parse_note(std::string_view text);
+/// Of this very plan.
+std::optional<PlanNote> note_in(const metadata::Image& image, const PlanIntent& intent);
+
+admin::PlanProgress progress_of(const PlanIntent& intent, const PlanNote& note);
+
 }  // namespace millrace::app

@@ -1,9 +1,8 @@
 // app/internal/plan_runner.h
 //
-// Plans on a running cluster: computes them off the loops, keeps the intent in the metadata quorum,
-// and, on the node whose controller is active, carries out the one that runs as ordinary
-// reassignments. It remembers nothing that a next controller would need: that one plans again from
-// the metadata, with the same intent.
+// Plans on a running cluster, as the admin endpoint asks for them: computed from this node's image
+// (plan_computer.h), kept as an intent in the metadata quorum (plan_intent.h), carried out by
+// whichever node's controller is active (plan_carrier.h). Any node answers, from the metadata.
 #pragma once
 
 #include <memory>

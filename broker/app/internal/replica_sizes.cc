@@ -61,6 +61,7 @@ struct Gathering {
 }  // namespace
 
 void gather_sizes(admin::AdminDoors& doors, std::vector<BrokerId> brokers,
+                  const std::optional<Partitions>& only,
                   UniqueFunction<void(std::shared_ptr<const ReplicaSizes>)> done) {
     if (brokers.empty()) {
         done(std::make_shared<const ReplicaSizes>());
@@ -71,6 +72,14 @@ void gather_sizes(admin::AdminDoors& doors, std::vector<BrokerId> brokers,
     gathering->done = std::move(done);
     protocol::DescribeLogDirsRequest request;
     request.topics = std::nullopt;
+    if (only) {
+        request.topics.emplace();
+        for (const auto& [topic, partitions] : *only) {
+            auto& one = request.topics->emplace_back();
+            one.topic = topic;
+            one.partitions = partitions;
+        }
+    }
     for (const BrokerId broker : brokers) {
         admin::KafkaCall call;
         call.api_key = protocol::DescribeLogDirsRequest::api_key;
@@ -81,6 +90,24 @@ void gather_sizes(admin::AdminDoors& doors, std::vector<BrokerId> brokers,
         doors.kafka({}, std::move(call),
                     [gathering, broker](Result<Buffer> body) { gathering->arrive(broker, body); });
     }
+}
+
+std::int64_t size_at(const ReplicaSizes& sizes, BrokerId at, const std::string& topic,
+                     std::int32_t partition) {
+    const auto broker = sizes.find(at);
+    if (broker == sizes.end()) {
+        return 0;
+    }
+    for (const DirectorySizes& directory : broker->second) {
+        const auto of_topic = directory.replicas.find(topic);
+        if (of_topic == directory.replicas.end()) {
+            continue;
+        }
+        if (const auto found = of_topic->second.find(partition); found != of_topic->second.end()) {
+            return found->second;
+        }
+    }
+    return 0;
 }
 
 }  // namespace millrace::app

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,17 @@ struct DirectorySizes {
 
 using ReplicaSizes = std::map<BrokerId, std::vector<DirectorySizes>>;
 
+/// Partitions by topic.
+using Partitions = std::map<std::string, std::vector<std::int32_t>>;
+
 /// Asks through `doors`; `done` runs once, on any thread, when all have answered or failed to.
+/// `only`: nothing asks for everything.
 void gather_sizes(admin::AdminDoors& doors, std::vector<BrokerId> brokers,
+                  const std::optional<Partitions>& only,
                   UniqueFunction<void(std::shared_ptr<const ReplicaSizes>)> done);
+
+/// What broker `at` keeps of the partition; 0 where it isn't known.
+std::int64_t size_at(const ReplicaSizes& sizes, BrokerId at, const std::string& topic,
+                     std::int32_t partition);
 
 }  // namespace millrace::app

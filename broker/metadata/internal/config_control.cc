@@ -134,8 +134,11 @@ MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
 /// An order to whoever controls (standing.h): no setting of a broker's own, so no option table
 /// knows it.
 bool is_order(const ConfigResource& resource, std::string_view name) {
-    return resource.type == ConfigResourceType::broker &&
-           name == (resource.name.empty() ? setting::plan : setting::drained_epoch);
+    if (resource.type != ConfigResourceType::broker) {
+        return false;
+    }
+    return resource.name.empty() ? name == setting::plan || name == setting::plan_note
+                                 : name == setting::drained_epoch;
 }
 
 MaybeRefusal alter_one(

@@ -121,12 +121,13 @@ std::vector<const Move*> Execution::next(const WorldNow& world) {
         } else if (gone != in.end()) {
             end(number, MoveState::dropped, fmt::format("broker {} takes no replica", gone->value));
         } else if (now->is_moving()) {
-            outcomes_[number].why = "somebody else moves the partition";
+            outcomes_[number] = {MoveState::waiting, "somebody else moves the partition", true};
             still.push_back(number);
         } else if (now->replicas != move.from) {
             end(number, MoveState::dropped, "its replicas are others by now");
         } else if (const auto full = places.full(in, out)) {
-            outcomes_[number].why = fmt::format("broker {} has {} moves", full->value, cap_);
+            outcomes_[number] = {MoveState::waiting,
+                                 fmt::format("broker {} has {} moves", full->value, cap_)};
             still.push_back(number);
         } else {
             places.take(in, out);
@@ -149,6 +150,20 @@ void Execution::failed(const Move& move, std::string why) {
     const std::size_t number = number_of(move);
     std::erase(waiting_, number);
     end(number, MoveState::failed, std::move(why));
+}
+
+std::vector<const Move*> Execution::give_up(const std::function<bool(BrokerId)>& is_lost) {
+    std::vector<const Move*> back;
+    for (const std::size_t number : std::set(in_flight_)) {
+        const Move& move = moves_[number];
+        const std::vector<BrokerId> in = without(move.to, move.from);
+        const auto lost = std::find_if(in.begin(), in.end(), is_lost);
+        if (lost != in.end()) {
+            end(number, MoveState::dropped, fmt::format("broker {} is gone", lost->value));
+            back.push_back(&move);
+        }
+    }
+    return back;
 }
 
 std::vector<const Move*> Execution::cancel(const WorldNow& world) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "app/internal/placement_snapshot.h"
+#include "app/internal/plan_computer.h"
 #include "metadata/standing.h"
 
 namespace millrace::app {
@@ -67,6 +68,86 @@ TEST(PlanIntent, an_intent_survives_as_text) {
     EXPECT_EQ(read->state, admin::PlanState::paused);
     EXPECT_FALSE(read->is_over());
     EXPECT_FALSE(parse_intent("state=2;moves=1").has_value());
+}
+
+TEST(PlanNote, survives_as_text_with_what_blocks) {
+    PlanNote note;
+    note.id = id_of(plan_name("f", wish()));
+    note.done = 3;
+    note.in_flight = 2;
+    note.failed = 1;
+    note.dropped = 4;
+    note.bytes_done = 7'000;
+    note.bytes_per_second = 500;
+    note.blocked = {{{"a.b", PartitionIndex{3}}, "broker 4 takes no replica; it's full: 9/9"},
+                    {{"c", PartitionIndex{0}}, "the topic is deleted"}};
+    const auto read = parse_note(note_text(note));
+    ASSERT_TRUE(read.has_value());
+    EXPECT_EQ(*read, note);
+    EXPECT_EQ(note.id.find('/'), std::string::npos);
+    EXPECT_FALSE(parse_note("id=1;done=3").has_value());
+}
+
+TEST(PlanNote, the_time_that_is_left_follows_from_bytes_and_rate) {
+    PlanIntent intent;
+    intent.moves = 10;
+    intent.bytes = 10'000;
+    PlanNote note;
+    note.done = 4;
+    note.bytes_done = 4'000;
+    EXPECT_EQ(progress_of(intent, note).eta_seconds, -1);
+    note.bytes_per_second = 500;
+    EXPECT_EQ(progress_of(intent, note).eta_seconds, 12);
+    EXPECT_EQ(progress_of(intent, note).moves_done, 4);
+    intent.state = admin::PlanState::done;
+    EXPECT_EQ(progress_of(intent, note).moves_done, 10);
+    EXPECT_EQ(progress_of(intent, note).bytes_done, 10'000);
+}
+
+metadata::Image image_of(int brokers) {
+    metadata::Image image;
+    for (int id = 1; id <= brokers; ++id) {
+        auto broker = metadata::make_ref<metadata::Broker>();
+        broker->id = BrokerId{id};
+        broker->fenced = false;
+        image.cluster.brokers.set(BrokerId{id}, std::move(broker));
+    }
+    return image;
+}
+
+TEST(PlanWish, more_replicas_than_brokers_are_refused_with_the_numbers) {
+    metadata::Image image = image_of(4);
+    image.topics.add(Uuid{1, 1}, "orders");
+    admin::PlanWish wish;
+    wish.replication_factors = {{"orders", 3}};
+    EXPECT_TRUE(check_wish(image, wish));
+    wish.drain = {BrokerId{4}, BrokerId{3}};
+    const auto refused = check_wish(image, wish);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message(),
+              "topic orders can't have 3 replicas: 2 brokers take replicas, 2 leave, 0 are down or "
+              "cordoned");
+}
+
+TEST(PlanWish, what_does_not_exist_is_refused_by_name) {
+    const metadata::Image image = image_of(1);
+    admin::PlanWish wish;
+    wish.replication_factors = {{"orders", 1}};
+    EXPECT_EQ(check_wish(image, wish).error().message(), "there is no topic orders");
+    wish = {};
+    wish.lost = {BrokerId{9}};
+    EXPECT_EQ(check_wish(image, wish).error().message(), "broker 9 is not registered");
+}
+
+TEST(PlanWish, a_drain_that_can_not_end_is_not_begun) {
+    ComputedPlan computed;
+    computed.wish.mode = placement::Mode::drain;
+    EXPECT_TRUE(check_begin(computed));
+    computed.plan.unmet.push_back({"rack", "two in a rack", "orders", 0, 1});
+    EXPECT_TRUE(check_begin(computed));
+    computed.plan.unmet.push_back({"drain", "orders-0 can't leave broker 3", "orders", 0, 4});
+    EXPECT_EQ(check_begin(computed).error().message(),
+              "4 partitions can't leave: orders-0 can't leave broker 3");
 }
 
 TEST(PlanIntent, globs_know_stars_and_question_marks) {

@@ -201,13 +201,50 @@ TEST(Execution, leaves_a_partition_alone_that_somebody_else_moves_elsewhere) {
     EXPECT_EQ(execution.outcome(0).state, MoveState::dropped);
 }
 
+TEST(Execution, gives_up_what_is_on_its_way_to_a_lost_broker) {
+    const Snapshot snapshot = grown();
+    Cluster cluster(snapshot);
+    Execution execution(plan(snapshot, {}, {}).moves, 4);
+    start_all(execution, cluster);
+    const std::size_t under_way = execution.in_flight().size();
+    const auto back = execution.give_up([](BrokerId id) { return id == BrokerId{5}; });
+    ASSERT_THAT(back, Not(IsEmpty()));
+    for (const Move* move : back) {
+        EXPECT_THAT(move->to, ::testing::Contains(BrokerId{5}));
+        EXPECT_THAT(move->from, Not(::testing::Contains(BrokerId{5})));
+    }
+    EXPECT_EQ(execution.in_flight().size(), under_way - back.size());
+    EXPECT_EQ(execution.count(MoveState::dropped), back.size());
+    EXPECT_THAT(execution.give_up([](BrokerId) { return false; }), IsEmpty());
+}
+
+TEST(Execution, waiting_for_a_place_is_no_hindrance_but_another_mans_move_is) {
+    const Snapshot snapshot = grown();
+    Cluster cluster(snapshot);
+    Execution execution(plan(snapshot, {}, {}).moves, 1);
+    const auto& moves = execution.moves();
+    const auto theirs = std::find_if(moves.rbegin(), moves.rend(),
+                                     [](const Move& move) { return move.arrivals() > 0; });
+    cluster.begin(*theirs);
+    start_all(execution, cluster);
+    std::size_t held_up = 0;
+    std::size_t queued = 0;
+    for (std::size_t i = 0; i < execution.moves().size(); ++i) {
+        const MoveOutcome& outcome = execution.outcome(i);
+        held_up += outcome.is_held_up ? 1U : 0U;
+        queued += outcome.state == MoveState::waiting && !outcome.is_held_up ? 1U : 0U;
+    }
+    EXPECT_EQ(held_up, 1U);
+    EXPECT_GT(queued, 1U);
+}
+
 TEST(Execution, takes_back_only_what_is_under_way_when_cancelled) {
     const Snapshot snapshot = grown();
     Cluster cluster(snapshot);
     Execution execution(plan(snapshot, {}, {}).moves, 4);
     start_all(execution, cluster);
     cluster.finish(cluster.moving().front());
-    const std::size_t under_way = cluster.moving().size();
+    const std::size_t under_way = execution.in_flight().size();
     const auto back = execution.cancel(cluster.world());
     EXPECT_THAT(back, SizeIs(under_way));
     for (const Move* move : back) {
