@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One broker's storage on real file systems: damage.sh, power_cut.sh, many.sh (each says in its head what it shows).
+# One broker's storage on real file systems: damage.sh, disk_error.sh, power_cut.sh, many.sh (each says in its head what it shows).
 #   run.sh [--short]     short: 2 cuts and 300 partitions, else 10 cuts and 1,000 and 4,000 partitions
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,6 +11,7 @@ run() { # a machine that lacks something says so with 77
   [ $status = 0 ] || [ $status = 77 ] || exit $status
 }
 run damage
+run disk_error
 if [ "${1:-}" = --short ]; then
   run power_cut 2
   run many 300
