@@ -4,6 +4,7 @@ import uuid
 
 from cases.groups import PROTOCOLS, commit, commit_body, enter, fetch_offsets, join_body, settled, sync_body
 from registry import case
+from sides import SETTINGS
 
 
 def member(number):
@@ -34,9 +35,22 @@ def until_assigned(side, version, group, who, count, epoch=0, **more):
     return answer["MemberEpoch"], state.get("owned")
 
 
+def coordinator_knows(side, group, name, partitions):
+    """Until the group's coordinator has heard of the topic: another group of its own gets all of it."""
+    def home(key):
+        hashed = 0
+        for letter in key:
+            hashed = (31 * hashed + ord(letter)) & 0xFFFFFFFF
+        return (hashed & 0x7FFFFFFF) % int(SETTINGS["offsets.topic.num.partitions"])
+    probe = next(key for key in (f"{group}.probe{n}" for n in range(1000)) if home(key) == home(group))
+    epoch, _ = until_assigned(side, 0, probe, member(9), partitions, SubscribedTopicNames=[name])
+    side.tell("ConsumerGroupHeartbeat", {"GroupId": probe, "MemberId": member(9), "MemberEpoch": -1}, 0)
+
+
 @case("ConsumerGroupHeartbeat", trap=26)
 def a_member_comes_and_goes(side, version):
     group, name = side.group(), side.topic(partitions=3)
+    coordinator_knows(side, group, name, 3)
     me = member(1)
     beat(side, "joins", version, group, me, 0, SubscribedTopicNames=[name])
     beat(side, "joins again", version, group, me, 0, SubscribedTopicNames=[name])

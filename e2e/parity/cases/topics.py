@@ -137,6 +137,7 @@ def grows(side, version):
     side.ask("same topic twice", "CreatePartitions", version, {"TimeoutMs": 5000, "Topics": [
         {"Name": name, "Count": 9, "Assignments": None}, {"Name": name, "Count": 8, "Assignments": None}]})
     side.ask("nothing", "CreatePartitions", version, {"TimeoutMs": 5000, "Topics": []})
+    side.until("Metadata", {"Topics": [{"Name": name}]}, lambda a: len(a["Topics"][0]["Partitions"]) > 3, version=12)
     side.ask("in the end", "Metadata", 12, {"Topics": [{"Name": name}]})
 
 
