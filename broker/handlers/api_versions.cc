@@ -1,9 +1,14 @@
 // ApiVersions: what this listener serves. The first thing that every client asks, in whatever
 // version it hopes for.
 
+#include <algorithm>
+#include <utility>
+
 #include "handlers/dispatch.h"
 #include "handlers/handlers.h"
 #include "handlers/listener_apis.h"
+#include "metadata/features.h"
+#include "protocol/api_table.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/api_versions_response.h"
 
@@ -38,6 +43,28 @@ bool is_misrouted(const Doors& doors, const ApiVersionsRequest& request) {
            (request.node_id >= 0 && BrokerId{request.node_id} != doors.self);
 }
 
+/// A feature's level tells clients how to use an API. Where this broker does not answer that API,
+/// a level would promise what nobody keeps: the metadata knows it, clients do not hear of it.
+template <ListenerKind kind>
+bool is_shown(std::string_view feature) {
+    if (kind == ListenerKind::controller) {
+        return true;
+    }
+    using K = protocol::ApiKey;
+    constexpr std::pair<std::string_view, K> needs[] = {
+        {metadata::feature::transaction_version, K::end_txn},
+        {metadata::feature::share_version, K::share_fetch},
+        {metadata::feature::streams_version, K::streams_group_heartbeat},
+    };
+    const auto need = std::find_if(std::begin(needs), std::end(needs),
+                                   [feature](const auto& entry) { return entry.first == feature; });
+    const std::vector<Route>& routes = routes_of(kind);
+    return need == std::end(needs) ||
+           std::any_of(routes.begin(), routes.end(), [need](const Route& route) {
+               return route.api_key == static_cast<std::int16_t>(need->second);
+           });
+}
+
 template <ListenerKind kind>
 void answer(const Doors& doors, ApiVersionsCall& call) {
     ApiVersionsResponse response;
@@ -60,7 +87,8 @@ void answer(const Doors& doors, ApiVersionsCall& call) {
     const metadata::ImagePtr image = doors.image->current();
     for (const metadata::FeatureInfo& feature : metadata::known_features()) {
         // A client of an older version refuses a feature whose range begins at 0 (KAFKA-17011).
-        if (feature.min == 0 && call.version() < first_version_with_zero) {
+        if ((feature.min == 0 && call.version() < first_version_with_zero) ||
+            !is_shown<kind>(feature.name)) {
             continue;
         }
         response.supported_features.push_back(
@@ -72,6 +100,9 @@ void answer(const Doors& doors, ApiVersionsCall& call) {
     }
     response.finalized_features_epoch = image->provenance.end.value - 1;
     for (const auto& entry : image->features) {
+        if (!is_shown<kind>(entry.key)) {
+            continue;
+        }
         response.finalized_features.push_back({.name = entry.key,
                                                .max_version_level = entry.value,
                                                .min_version_level = entry.value});
