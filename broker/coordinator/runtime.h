@@ -23,7 +23,8 @@ namespace millrace::coordinator {
 
 struct RuntimeSettings {
     Duration write_timeout = 5s;   ///< An answer waits no longer for its commit.
-    Duration retry_pause = 500ms;  ///< Between attempts to load.
+    /// Between attempts to load, doubling: the first may come before its replica has its place.
+    Duration retry_pause = 50ms;
     Duration max_retry_pause = 30s;
     Bytes load_chunk = 1_MiB;    ///< One read of the log while loading: a slice of the loop's time.
     Bytes max_pending = 32_MiB;  ///< Records waiting for the log, per partition; then busy.
