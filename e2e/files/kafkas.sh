@@ -39,7 +39,10 @@ alike() { # ONE OTHER WHAT
 serve() { # FOLDER: ours with Kafka's own properties, other ports
   sed -e "s|^log.dirs=.*|log.dirs=$1|" -e "s|$kafka_port|$port|g" -e "s|$((kafka_port + 1))|$controller_port|g" \
     "$KAFKA_PEER_HOME/run/kafka/node1.properties" >"$work/server.properties"
-  "$broker" --config "$work/server.properties" --set millrace.metrics.listener= --set millrace.admin.listener= >>"$work/ours.log" 2>&1 &
+  launch_ours "$work/server.properties"
+}
+launch_ours() {
+  "$broker" --config "$1" --set millrace.metrics.listener= --set millrace.admin.listener= >>"$work/ours.log" 2>&1 &
   pid=$!
   until_true 60 timeout 3 kcat -b "$at" -L
 }
@@ -85,4 +88,24 @@ echo "ok back under Kafka: $(wc -l <"$work/back.all") records, $(grep -c '^ours'
 tool configs --bootstrap-server "$kafka_at" --describe --entity-type users --entity-name alice | grep -q 'producer_byte_rate=1000000' || fail "back under Kafka the quota is gone"
 "$peer" stop
 dump "what both wrote" "$data"
+
+# The same with a quorum whose voters are in its log (kafka-storage format --standalone), on Kafka's own ports.
+"$peer" wipe
+export KAFKA_PEER_FORMAT_ARGS=--standalone
+dynamic=(controller.quorum.voters= "controller.quorum.bootstrap.servers=127.0.0.1:$((kafka_port + 1))")
+"$peer" start "${dynamic[@]}" >/dev/null
+seq 1 500 | timeout 60 kcat -b "$kafka_at" -P -t dynamic
+"$peer" stop
+at=$kafka_at
+count() { timeout 60 kcat -b "$at" -C -t dynamic -o beginning -e -q | wc -l; }
+launch_ours "$KAFKA_PEER_HOME/run/kafka/node1.properties"
+[ "$(count)" = 500 ] || fail "of a standalone Kafka's 500 records we serve $(count)"
+seq 1 100 | timeout 60 kcat -b "$at" -P -t dynamic
+tool metadata-quorum --bootstrap-server "$at" describe --status >"$work/quorum.txt"
+grep -q '^LeaderId: *1$' "$work/quorum.txt" || fail "kafka-metadata-quorum: $(cat "$work/quorum.txt")"
+stop
+"$peer" start "${dynamic[@]}" >/dev/null
+[ "$(count)" = 600 ] || fail "of 600 records a standalone Kafka serves $(count)"
+"$peer" stop
+echo "ok a directory of kafka-storage format --standalone, there and back"
 echo "PASSED"

@@ -51,6 +51,10 @@ Result<void> Loader::on_snapshot(raft::SnapshotReader& snapshot) {
         }
         MR_TRY_VOID(replay(fresh, *batch));
     }
+    if (snapshot.id().end == Offset{0} && fresh.after().metadata_version().level == 0) {
+        // Kafka's format leaves one in front of everything, with the voters and nothing else.
+        return {};
+    }
     // What is missing from a snapshot reads as deleted, so one that can't be whole must not be
     // taken.
     if (fresh.after().metadata_version().level == 0 || fresh.in_transaction()) {

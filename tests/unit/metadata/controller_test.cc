@@ -530,6 +530,17 @@ TEST_F(ControllerShell, a_snapshot_that_cant_be_whole_is_not_taken) {  // case 4
     EXPECT_NE(image().topics.find("a"), nullptr);
 }
 
+// kafka-storage format --standalone leaves one that holds the voters alone.
+TEST_F(ControllerShell, an_empty_snapshot_in_front_of_everything_is_whole) {
+    ImageHandle handle;
+    Publisher publisher(handle);
+    Loader loader(publisher);
+    const std::vector<Buffer> nothing;
+    FakeSnapshotReader reader(nothing, Offset{0});
+    ASSERT_TRUE(loader.on_snapshot(reader).has_value());
+    EXPECT_EQ(loader.image().topics.size(), 0U);
+}
+
 TEST_F(ControllerShell, snapshots_are_due_by_size_and_by_time) {
     lead();
     Snapshotter snapshotter(executor, driver, node.loader,
