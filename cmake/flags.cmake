@@ -1,7 +1,7 @@
 # Warnings, hardening and sanitizers for our own code. Linked to every room through millrace_flags.
 add_library(millrace_flags INTERFACE)
 target_compile_options(millrace_flags INTERFACE
-    -Wall -Wextra -Wconversion -Wformat=2 -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+    -pthread -Wall -Wextra -Wconversion -Wformat=2 -Wnon-virtual-dtor -Woverloaded-virtual -Werror
     -fno-omit-frame-pointer -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
     -ftrivial-auto-var-init=zero)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -36,6 +36,7 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+    # Precompiled headers need this said: that they carry no macros of the command line, and what stands for their content.
+    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_PCH_EXTSUM=1 ${CCACHE})
     set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()

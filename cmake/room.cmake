@@ -3,11 +3,12 @@
 # Declares the calling folder as a room: a static library of every *.cc below it. DEPENDS names the
 # only rooms it may include; LIBS what it uses from outside. tests/unit/<name>/*.cc become the
 # program test_<name>, which may also use TEST_DEPENDS and TEST_LIBS. millrace_check_rooms() holds
-# the declared edges against the include lines.
+# the declared edges against the include lines. PLAIN is for sources with optimisation levels of their own: they can't
+# start from headers precompiled at another.
 include(GoogleTest)
 
 function(millrace_room name)
-    cmake_parse_arguments(ARG "" "EXCLUDE" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
+    cmake_parse_arguments(ARG "PLAIN" "EXCLUDE" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
     # Programs of their own inside a room (a generator, a tool) end in _main.cc.
     list(FILTER sources EXCLUDE REGEX "_main\\.cc$")
@@ -25,6 +26,9 @@ function(millrace_room name)
         target_include_directories(room_${name} PUBLIC ${CMAKE_SOURCE_DIR}/broker
                                    ${CMAKE_SOURCE_DIR})
         target_link_libraries(room_${name} PUBLIC ${links} PRIVATE millrace_flags)
+        if(NOT ARG_PLAIN)
+            millrace_precompiled(room_${name} millrace_pch)
+        endif()
     else()
         add_library(room_${name} INTERFACE)
         target_include_directories(room_${name} INTERFACE ${CMAKE_SOURCE_DIR}/broker
@@ -46,14 +50,18 @@ endfunction()
 # millrace_test(<program> SOURCES ... ROOMS ... [LIBS ...]): a GoogleTest program, one ctest case
 # per program (they are quick; one start each keeps the suite short).
 function(millrace_test program)
-    cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;ROOMS;LIBS" ${ARGN})
+    cmake_parse_arguments(ARG "PLAIN" "TIMEOUT" "SOURCES;ROOMS;LIBS" ${ARGN})
     add_executable(${program} ${ARG_SOURCES})
     set(links ${ARG_LIBS})
     foreach(room ${ARG_ROOMS})
         list(APPEND links room_${room})
     endforeach()
     target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR}/broker ${CMAKE_SOURCE_DIR})
-    target_link_libraries(${program} PRIVATE ${links} GTest::gmock GTest::gtest_main millrace_flags)
+    target_link_libraries(${program} PRIVATE ${links} GTest::gmock GTest::gtest_main millrace_flags
+                          millrace_test_flags)
+    if(NOT ARG_PLAIN)
+        millrace_precompiled(${program} millrace_pch_tests)
+    endif()
     target_compile_definitions(${program} PRIVATE MILLRACE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 120)
