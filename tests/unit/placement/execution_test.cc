@@ -206,7 +206,7 @@ TEST(Execution, gives_up_what_is_on_its_way_to_a_lost_broker) {
     Cluster cluster(snapshot);
     Execution execution(plan(snapshot, {}, {}).moves, 4);
     start_all(execution, cluster);
-    const std::size_t under_way = cluster.moving().size();
+    const std::size_t under_way = execution.in_flight().size();
     const auto back = execution.give_up([](BrokerId id) { return id == BrokerId{5}; });
     ASSERT_THAT(back, Not(IsEmpty()));
     for (const Move* move : back) {
