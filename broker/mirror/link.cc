@@ -68,6 +68,10 @@ public:
     void operator()(E value) {
         out_.int8(static_cast<std::int8_t>(value));
     }
+    template <typename T>
+    void later(const T& value) {
+        (*this)(value);
+    }
     void operator()(const std::vector<std::string>& values) {
         out_.int32(static_cast<std::int32_t>(values.size()));
         for (const std::string& value : values) {
@@ -98,6 +102,13 @@ public:
         requires std::is_enum_v<E>
     void operator()(E& value) {
         value = static_cast<E>(in_.int8());
+    }
+    /// Of a field that entries of before don't have.
+    template <typename T>
+    void later(T& value) {
+        if (in_.remaining() > 0) {
+            (*this)(value);
+        }
     }
     void operator()(std::vector<std::string>& values) {
         for (std::int32_t left = in_.int32(); left > 0 && in_.ok(); --left) {
@@ -158,6 +169,7 @@ void walk(Archive& field, Any& link) {
     field(spec.on_divergence);
     field(spec.local_compaction);
     field(spec.max_lag_ms);
+    field.later(spec.credentials_version);
 }
 
 }  // namespace
@@ -239,6 +251,18 @@ Result<void> check(const LinkSpec& spec) {
     }
     if (spec.tls) {
         return Error(Code::unsupported, "TLS towards the source is not offered yet");
+    }
+    if (spec.on_source_recreated == Reaction::archive_and_restart) {
+        return Error(Code::unsupported,
+                     "onSourceTopicRecreated: ArchiveAndRestart is not offered yet: Halt is");
+    }
+    if (spec.on_source_deleted == Reaction::remove) {
+        return Error(Code::unsupported,
+                     "onSourceTopicDeleted: Delete is not offered yet: Retain is");
+    }
+    if (spec.truncate_open_transactions) {
+        return Error(Code::unsupported,
+                     "openTransactions: TruncateToLastStable is not offered yet: Abort is");
     }
     if (!spec.sasl_mechanism.empty() && spec.sasl_mechanism != "PLAIN" &&
         spec.sasl_mechanism != "SCRAM-SHA-256" && spec.sasl_mechanism != "SCRAM-SHA-512") {

@@ -68,6 +68,8 @@ struct LinkSpec {
     Reaction on_divergence = Reaction::truncate;
     bool local_compaction = false;
     std::int64_t max_lag_ms = 0;
+    /// What whoever applied it calls this version of its secrets.
+    std::string credentials_version;
 
     friend bool operator==(const LinkSpec&, const LinkSpec&) = default;
 

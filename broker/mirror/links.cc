@@ -6,6 +6,7 @@
 
 #include "config/option.h"
 #include "mirror/internal/runner.h"
+#include "mirror/internal/sealed_secret.h"
 
 namespace millrace::mirror {
 namespace {
@@ -73,6 +74,22 @@ std::string without_oldest(std::string_view entries) {
         --count;
     }
     return std::string(entries);
+}
+
+void add_to(std::optional<FailoverView>& report, const LocalTopic& promoted) {
+    FailoverView sum = report.value_or(FailoverView{});
+    ++sum.topics;
+    for (const auto& [index, sealed] : promoted.sealed) {
+        ++sum.partitions;
+        sum.at = std::max(sum.at, sealed.at);
+        sum.lost = std::max(sum.lost, sealed.lag);
+        if (sealed.source_end == no_offset || sum.lost_records < 0) {
+            sum.lost_records = -1;
+        } else {
+            sum.lost_records += std::max<std::int64_t>(0, sealed.source_end - sealed.end);
+        }
+    }
+    report = sum;
 }
 
 TopicState state_of(Stage stage) {
@@ -159,8 +176,8 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
                 });
         };
         for (std::size_t i = 0; i < replicas.size(); ++i) {
-            pullers.push_back(
-                std::make_shared<Puller>(node.data_shard(i), replicas.here(i), upwards(), log));
+            pullers.push_back(std::make_shared<Puller>(node.data_shard(i), node, replicas.here(i),
+                                                       upwards(), log));
         }
     }
 
@@ -195,14 +212,13 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             });
         };
         up.remember_seal = [weak = weak_from_this(), &loop = *control.executor](
-                               const std::string&, const std::string& topic,
-                               const SealRecord& record, runtime::Executor& home,
-                               UniqueFunction<void(bool)> done) {
-            loop.post([weak, topic, record, &home, done = std::move(done)]() mutable {
+                               const std::string&, const std::string& topic, const Sealed& sealed,
+                               runtime::Executor& home, UniqueFunction<void(bool)> done) {
+            loop.post([weak, topic, record = sealed, &home, done = std::move(done)]() mutable {
                 if (auto self = weak.lock()) {
+                    record.at = self->control.executor->clock().wall();
                     self->own.append_to_topic(topic, std::string(topic_setting::promotion),
-                                              promotion_entry(record.partition, record.last_epoch,
-                                                              record.end, record.leader_epoch),
+                                              promotion_entry(record),
                                               back_to(home, std::move(done)));
                 }
             });
@@ -323,6 +339,15 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
 
     // --- Doors ---
 
+    /// As it is to be stored: what is stored already, if that is the same or nothing new was given.
+    Secret sealed(const Secret& given, const Secret& stored) {
+        const auto known = unseal(stored, options.cluster_id);
+        if (given.empty() || (known && *known == given && !(stored == given))) {
+            return stored;
+        }
+        return seal(given, options.cluster_id, *control.random);
+    }
+
     void apply(LinkSpec spec, std::int64_t expected, bool dry_run, Reply<Applied> reply) {
         if (const auto sound = check(spec); !sound) {
             reply(sound.error());
@@ -342,9 +367,10 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             return;
         }
         // Secrets are write only: who reads a link, changes it and applies it keeps them.
-        if (found != links.end() && spec.sasl_password.empty() && !spec.sasl_mechanism.empty()) {
-            spec.sasl_password = link.spec.sasl_password;
-        }
+        spec.sasl_password = spec.sasl_mechanism.empty()
+                                 ? Secret()
+                                 : sealed(spec.sasl_password, link.spec.sasl_password);
+        spec.tls_key = spec.tls ? sealed(spec.tls_key, link.spec.tls_key) : Secret();
         const bool changed = found == links.end() || !(link.spec == spec);
         if (!changed || dry_run) {
             reply(Applied{link.id, link.version, changed});
@@ -505,6 +531,11 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             const bool sealed = static_cast<std::int32_t>(local.sealed.size()) >= local.partitions;
             if (local.note.stage == Stage::promoted && !sealed) {
                 topic.state = TopicState::failing_over;
+            }
+            if (local.note.stage == Stage::promoted) {
+                add_to(view.failover, local);
+            } else {
+                view.could_lose = std::max({view.could_lose, topic.lag, view.unseen});
             }
             view.topics.push_back(std::move(topic));
             const auto losses = losses_of(local);

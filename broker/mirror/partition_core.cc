@@ -155,7 +155,8 @@ PartitionEffects PartitionCore::diverged_at(Offset end, const LogFacts& log) con
     if (policy_.on_divergence == Reaction::halt) {
         return {Halt{HaltReason::divergence}};
     }
-    return {Verify{end}, Report{Report::Kind::truncated, end, log.end}, CutAt{end}};
+    return {Verify{end}, SetAside{end, log.end}, Report{Report::Kind::truncated, end, log.end},
+            CutAt{end}};
 }
 
 }  // namespace millrace::mirror

@@ -72,11 +72,17 @@ struct CutAt {
     Offset end;
     friend bool operator==(const CutAt&, const CutAt&) = default;
 };
-/// Hold what lies right below `end` against the source, byte for byte, before anything is cut there:
-/// what differs is no common history, whatever the epochs say.
+/// Hold what lies right below `end` against the source, byte for byte, before anything is cut
+/// there: what differs is no common history, whatever the epochs say.
 struct Verify {
     Offset end;
     friend bool operator==(const Verify&, const Verify&) = default;
+};
+/// What we have of [from, to) is about to be cut: keep it beside the log first.
+struct SetAside {
+    Offset from;
+    Offset to;
+    friend bool operator==(const SetAside&, const SetAside&) = default;
 };
 /// Records that are lost to the mirror. To be remembered before what follows it is done.
 struct Report {
@@ -112,8 +118,9 @@ struct Halt {
     friend bool operator==(const Halt&, const Halt&) = default;
 };
 
-using PartitionEffect = std::variant<TakeOver, FollowStart, StartAt, CutAt, Verify, Report, RaiseEpoch,
-                                     AskRange, AskEpochEnd, RefreshSource, BackOff, Halt>;
+using PartitionEffect =
+    std::variant<TakeOver, FollowStart, StartAt, CutAt, Verify, SetAside, Report, RaiseEpoch,
+                 AskRange, AskEpochEnd, RefreshSource, BackOff, Halt>;
 using PartitionEffects = std::vector<PartitionEffect>;
 
 struct PartitionPolicy {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,15 @@ struct ClampedGroup {
     Offset written;
 };
 
+/// What has been promoted so far, as the promotion records say.
+struct FailoverView {
+    Timestamp at;  ///< Of the last partition.
+    std::int32_t topics = 0;
+    std::int32_t partitions = 0;
+    std::int64_t lost_records = 0;  ///< Known at the source and not here; -1: it wasn't seen.
+    Duration lost{};                ///< How far behind the furthest partition was.
+};
+
 struct LinkView {
     std::string name;
     std::string id;
@@ -100,7 +110,10 @@ struct LinkView {
     std::vector<TopicView> topics;  ///< By name.
     std::vector<LostRange> losses;
     std::vector<ClampedGroup> clamped;
+    std::optional<FailoverView> failover;
     Duration round_trip{};
+    Duration unseen{};      ///< Since the source was last followed; 0 while it is.
+    Duration could_lose{};  ///< By a failover now.
     bool credentials_valid = true;
     bool groups_synced = false;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "config/option.h"
+
 namespace millrace::mirror {
 namespace {
 
@@ -13,20 +15,6 @@ struct Word {
 constexpr Word words[] = {{Stage::mirroring, "mirroring"}, {Stage::paused, "paused"},
                           {Stage::halted, "halted"},       {Stage::orphaned, "orphaned"},
                           {Stage::promoting, "promoting"}, {Stage::promoted, "promoted"}};
-
-std::set<PartitionIndex> sealed_in(std::string_view entries) {
-    std::set<PartitionIndex> sealed;
-    while (!entries.empty()) {
-        const std::size_t comma = std::min(entries.find(','), entries.size());
-        std::int32_t index = -1;
-        std::from_chars(entries.data(), entries.data() + comma, index);
-        if (index >= 0) {
-            sealed.insert(PartitionIndex{index});
-        }
-        entries.remove_prefix(std::min(comma + 1, entries.size()));
-    }
-    return sealed;
-}
 
 LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) {
     LocalTopic local;
@@ -150,6 +138,37 @@ private:
     TopicPlan& plan_;
 };
 
+bool exists(const metadata::Image& image, const std::string& link_id) {
+    const metadata::ConfigMap* entries =
+        image.configs.find({metadata::ConfigResourceType::broker, ""});
+    if (entries == nullptr) {
+        return false;
+    }
+    for (auto at = entries->values.lower_bound(config::mirror_link_prefix);
+         at != entries->values.end() && at->first.starts_with(config::mirror_link_prefix); ++at) {
+        // An entry that can't be read may be that link: who owns a topic is not guessed.
+        const auto link = decode(at->second);
+        if (!link || link->id == link_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Nobody's topic, where the link may cut; or the mirror of a link that is gone: the same topic of
+/// the same source goes on where it stood.
+bool may_adopt(const TopicWorld& world, const LocalTopic& local, const client::TopicInfo& source) {
+    if (!local.link.empty() && (local.link == world.link.id || exists(world.image, local.link))) {
+        return false;
+    }
+    if (world.link.spec.truncate_existing) {
+        return true;
+    }
+    const std::string from = local.chain.substr(0, local.chain.find(';'));
+    return !local.link.empty() && local.note.stage != Stage::promoted && !source.id.is_zero() &&
+           source.id == local.source_topic && from == world.link.cluster_id;
+}
+
 }  // namespace
 
 std::string to_text(const StageNote& note) {
@@ -200,9 +219,40 @@ std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::
     return found;
 }
 
-std::string promotion_entry(PartitionIndex partition, LeaderEpoch last, Offset end,
-                            LeaderEpoch own) {
-    return fmt::format("{}:{}:{}:{}", partition, last, end, own);
+std::string promotion_entry(const Sealed& sealed) {
+    return fmt::format("{}:{}:{}:{}:{}:{}:{}", sealed.partition, sealed.last_epoch, sealed.end,
+                       sealed.leader_epoch, sealed.source_end, to_milliseconds(sealed.lag),
+                       sealed.at.milliseconds);
+}
+
+std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries) {
+    std::map<PartitionIndex, Sealed> all;
+    while (!entries.empty()) {
+        const std::size_t comma = std::min(entries.find(','), entries.size());
+        // Entries of before end after the fourth number.
+        std::int64_t numbers[7] = {-1, -1, -1, -1, -1, 0, 0};
+        const char* at = entries.data();
+        const char* const stop = at + comma;
+        for (std::int64_t& number : numbers) {
+            at = std::from_chars(at, stop, number).ptr;
+            if (at == stop) {
+                break;
+            }
+            ++at;
+        }
+        if (numbers[0] >= 0) {
+            const PartitionIndex partition{static_cast<std::int32_t>(numbers[0])};
+            all[partition] = {partition,
+                              LeaderEpoch{static_cast<std::int32_t>(numbers[1])},
+                              Offset{numbers[2]},
+                              LeaderEpoch{static_cast<std::int32_t>(numbers[3])},
+                              Offset{numbers[4]},
+                              std::chrono::milliseconds{numbers[5]},
+                              Timestamp{numbers[6]}};
+        }
+        entries.remove_prefix(std::min(comma + 1, entries.size()));
+    }
+    return all;
 }
 
 TopicPlan plan_topics(const TopicWorld& world) {
@@ -229,8 +279,8 @@ TopicPlan plan_topics(const TopicWorld& world) {
             if (spec.desired(mirror) == Desired::mirroring) {
                 plan.actions.push_back(CreateMirror{mirror, name, source.id, count});
             }
-        } else if (local->link.empty() && spec.truncate_existing &&
-                   spec.desired(mirror) == Desired::mirroring && local->partitions <= count) {
+        } else if (may_adopt(world, *local, source) && spec.desired(mirror) == Desired::mirroring &&
+                   local->partitions <= count) {
             plan.actions.push_back(AdoptTopic{mirror, name, source.id});
         } else if (local->link != world.link.id) {
             plan.refused[mirror] = HaltReason::name_conflict;

@@ -44,6 +44,20 @@ struct StageNote {
 std::string to_text(const StageNote& note);
 StageNote stage_of(std::string_view text);
 
+/// Where a partition's mirrored history ended: an entry of millrace.mirror.promotion.
+struct Sealed {
+    PartitionIndex partition;
+    LeaderEpoch last_epoch = no_leader_epoch;
+    Offset end = no_offset;
+    LeaderEpoch leader_epoch = no_leader_epoch;  ///< The first of our own.
+    Offset source_end = no_offset;  ///< High watermark last seen at the source; none: never seen.
+    Duration lag{};
+    Timestamp at;
+    friend bool operator==(const Sealed&, const Sealed&) = default;
+};
+std::string promotion_entry(const Sealed& sealed);
+std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries);
+
 /// A topic of this cluster, as far as links care.
 struct LocalTopic {
     std::string name;
@@ -53,16 +67,12 @@ struct LocalTopic {
     StageNote note;
     Uuid source_topic;
     std::string chain;
-    std::set<PartitionIndex> sealed;
+    std::map<PartitionIndex, Sealed> sealed;
     config::Entries settings;  ///< All that is set for the topic itself.
 };
 std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_view name);
 /// Every topic that this link writes, or wrote until it was promoted.
 std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link);
-
-/// The promotion record's entry of one partition, as it lies in millrace.mirror.promotion.
-std::string promotion_entry(PartitionIndex partition, LeaderEpoch last, Offset end,
-                            LeaderEpoch own);
 
 struct CreateMirror {
     std::string topic;

@@ -213,6 +213,16 @@ KafkaError ShardReplicas::truncate_mirrored(const TopicIdPartition& id, LeaderEp
                                              : KafkaError::not_leader_or_follower;
 }
 
+Result<storage::ReadSlice> ShardReplicas::read_mirrored(const TopicIdPartition& id,
+                                                        LeaderEpoch as_epoch, Offset from,
+                                                        std::size_t max_bytes) {
+    auto partition = inside_->find(id);
+    if (!partition || !partition->has_log()) {
+        return Error(Code::not_leader, "the partition has no log here");
+    }
+    return partition->read_mirrored(as_epoch, from, max_bytes);
+}
+
 KafkaError ShardReplicas::start_mirrored_at(const TopicIdPartition& id, LeaderEpoch as_epoch,
                                             Offset start) {
     auto partition = inside_->find(id);

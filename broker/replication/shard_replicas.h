@@ -141,6 +141,9 @@ public:
     KafkaError truncate_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch, Offset end);
     /// Nothing that we have is in the source's log any more: go on there.
     KafkaError start_mirrored_at(const TopicIdPartition& id, LeaderEpoch as_epoch, Offset start);
+    /// Batches from the one that holds `from` on, committed or not; empty at the end.
+    Result<storage::ReadSlice> read_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch,
+                                             Offset from, std::size_t max_bytes);
     /// Asks the controller for a leader epoch of at least this; it comes with the metadata, or it
     /// doesn't and one asks again.
     void raise_epoch(const TopicIdPartition& id, LeaderEpoch to);

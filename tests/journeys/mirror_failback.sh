@@ -46,6 +46,7 @@ until_true 40 same
 expect "records that only the old side had" 0 "$(grep -c lost "$dir/a" || true)"
 until_true 20 state_has "$east_admin" west-to-east '"from": *"300"'
 grep -q '"to": *"350"' "$dir/state" || fail "what was cut is not reported as it was"
+expect "records that were cut, kept aside" 50 "$(grep -ao 'lost-[0-9]*' "$dir"/east/orders-0/*.diverged.quarantined | sort -u | wc -l)"
 if echo x | timeout 10 kcat -b "$at_east" -t orders -P -X message.timeout.ms=3000 2>/dev/null; then fail "the old side took a record"; fi
 
 # And the roles swap back without a loss.

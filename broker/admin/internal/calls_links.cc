@@ -75,6 +75,7 @@ mirror::LinkSpec spec_of(const v1::LinkSpec& from) {
     spec.on_divergence = said_or(policy.on_divergence(), spec.on_divergence);
     spec.local_compaction = policy.local_compaction();
     spec.max_lag_ms = from.max_lag_ms();
+    spec.credentials_version = from.source().credentials_version();
     return spec;
 }
 
@@ -85,6 +86,7 @@ v1::LinkSpec to_proto(const mirror::LinkSpec& from) {
     auto& source = *spec.mutable_source();
     fill_list(*source.mutable_bootstrap_servers(), from.bootstrap_servers);
     source.set_expected_cluster_id(from.expected_cluster_id);
+    source.set_credentials_version(from.credentials_version);
     if (from.tls) {
         source.mutable_tls()->set_enabled(true);
         source.mutable_tls()->set_ca_pem(from.tls_ca);
@@ -190,7 +192,7 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
             worst.set_lag_ms(to_milliseconds(topic.lag));
         }
     }
-    state.set_rpo_ms(state.max_lag_ms());
+    state.set_rpo_ms(to_milliseconds(view.could_lose));
     const std::size_t skip =
         view.losses.size() > losses_shown ? view.losses.size() - losses_shown : 0;
     for (std::size_t i = skip; i < view.losses.size(); ++i) {
@@ -199,6 +201,15 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
         gap.set_from(view.losses[i].from.value);
         gap.set_to(view.losses[i].to.value);
         gap.set_at_ms(view.losses[i].at.milliseconds);
+        gap.set_truncated(view.losses[i].truncated);
+    }
+    if (view.failover) {
+        auto& report = *state.mutable_last_failover();
+        report.set_at_ms(view.failover->at.milliseconds);
+        report.set_topics(view.failover->topics);
+        report.set_partitions(view.failover->partitions);
+        report.set_lost_records_at_most(view.failover->lost_records);
+        report.set_lost_ms(to_milliseconds(view.failover->lost));
     }
     for (const mirror::ClampedGroup& one : view.clamped) {
         auto& clamped = *state.mutable_last_failover()->add_clamped();

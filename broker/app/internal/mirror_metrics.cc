@@ -1,6 +1,5 @@
 #include "app/internal/mirror_metrics.h"
 
-#include <algorithm>
 #include <map>
 
 namespace millrace::app {
@@ -21,18 +20,16 @@ void publish_mirrors(metrics::Registry& registry, const mirror::Links& links) {
         connections, throttled, topics, drift;
     for (const mirror::LinkFigures& link : links.figures()) {
         const std::string& name = link.view.name;
-        Duration worst{};
         std::map<std::string, double> by_state;
         for (const mirror::TopicView& topic : link.view.topics) {
             lag_records.push_back({{name, topic.topic}, static_cast<double>(topic.lag_records)});
             lag_seconds.push_back({{name, topic.topic}, seconds(topic.lag)});
-            worst = std::max(worst, topic.lag);
             ++by_state[std::string(to_string(topic.state))];
         }
         for (const auto& [state, count] : by_state) {
             topics.push_back({{name, state}, count});
         }
-        rpo.push_back({{name}, seconds(worst)});
+        rpo.push_back({{name}, seconds(link.view.could_lose)});
         rtt.push_back({{name}, seconds(link.view.round_trip)});
         bytes.push_back({{name}, static_cast<double>(link.pulled.bytes)});
         batches.push_back({{name}, static_cast<double>(link.pulled.batches)});

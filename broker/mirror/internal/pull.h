@@ -20,6 +20,7 @@ struct Pull {
     std::uint64_t generation = 0;  ///< An answer to an earlier one is about a job that is over.
     bool busy = false;             ///< Something else than a fetch is under way.
     bool is_raising = false;
+    bool is_steady = false;  ///< It has caught up and stays close.
     std::optional<HaltReason> halted;
     std::optional<LeaderEpoch> seal_epoch;  ///< What the seal has asked for.
     Instant not_before{};

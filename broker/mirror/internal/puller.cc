@@ -5,6 +5,7 @@
 
 #include "base/overloaded.h"
 #include "mirror/internal/pull.h"
+#include "mirror/internal/set_aside.h"
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
 #include "protocol/messages/offset_for_leader_epoch_request.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr Duration back_off = 200ms;
 constexpr Duration epoch_patience = 1s;
 constexpr Duration seal_tick = 50ms;
+constexpr Duration steady_lag = 2s;
 constexpr Duration question_timeout = 10s;
 constexpr std::int32_t verify_bytes = 1 << 20;
 constexpr std::int64_t earliest = -2;
@@ -37,9 +39,9 @@ bool operator==(const PullJob& a, const PullJob& b) {
 /// One link's work on this shard.
 class LinkPull final : public LaneOwner, public std::enable_shared_from_this<LinkPull> {
 public:
-    LinkPull(std::string id, runtime::Shard shard, replication::ShardReplicas& replicas,
-             const Upwards& up, const Logger& log)
-        : id_(std::move(id)), shard_(shard), replicas_(replicas), up_(up), log_(log) {}
+    LinkPull(std::string id, runtime::Shard shard, runtime::Node& node,
+             replication::ShardReplicas& replicas, const Upwards& up, const Logger& log)
+        : id_(std::move(id)), shard_(shard), node_(node), replicas_(replicas), up_(up), log_(log) {}
 
     void set(Puller::Link link) {
         connection_ = std::move(link.connection);
@@ -162,7 +164,9 @@ private:
         }
         LagClock lag;
         Offset high_watermark = no_offset;
+        bool is_steady = false;
         if (known != pulls_.end()) {
+            is_steady = known->second.is_steady;
             lag = known->second.lag;
             high_watermark = known->second.source_high_watermark;
             drop(known);
@@ -171,6 +175,7 @@ private:
         pull.generation = ++generations_;
         pull.lag = std::move(lag);
         pull.source_high_watermark = high_watermark;
+        pull.is_steady = is_steady;
         if (!pull.job.seal) {
             join_lane(pull.job);
         }
@@ -192,7 +197,7 @@ private:
                      : pull.is_raising                         ? TopicState::epoch_fencing
                      : pull.job.source_leader == no_broker     ? TopicState::source_unavailable
                      : view.source_high_watermark == no_offset ? TopicState::initializing
-                     : view.lag_records() > 0                  ? TopicState::catching_up
+                     : !is_steady(pull, view)                  ? TopicState::catching_up
                                                                : TopicState::mirroring;
         if (pull.halted) {
             view.reason = to_string(*pull.halted);
@@ -200,6 +205,16 @@ private:
             view.reason = fmt::format("{}", pull.last_error);
         }
         return view;
+    }
+
+    /// Caught up once, and since then never far behind: records under way don't count.
+    static bool is_steady(Pull& pull, const PartitionView& view) {
+        if (view.lag_records() == 0) {
+            pull.is_steady = true;
+        } else if (view.lag > steady_lag) {
+            pull.is_steady = false;
+        }
+        return pull.is_steady;
     }
 
     // --- Effects ---
@@ -212,6 +227,10 @@ private:
                                         effects.end());
             if (const auto* report = std::get_if<Report>(&effects[i])) {
                 remember(pull, *report, rest);
+                return;
+            }
+            if (const auto* aside = std::get_if<SetAside>(&effects[i])) {
+                keep_aside(pull, *aside, rest);
                 return;
             }
             if (const auto* verify = std::get_if<Verify>(&effects[i])) {
@@ -251,6 +270,7 @@ private:
     }
     bool act(Pull&, const Report&, const SourceFetched&, ByteView) { return false; }
     bool act(Pull&, const Verify&, const SourceFetched&, ByteView) { return false; }
+    bool act(Pull&, const SetAside&, const SourceFetched&, ByteView) { return false; }
     bool act(Pull& pull, const RaiseEpoch& raise, const SourceFetched&, ByteView) {
         ++counters_.epoch_raises;
         pull.is_raising = true;
@@ -313,6 +333,32 @@ private:
         if (lane != lanes_.end()) {
             lane->second->kick();
         }
+    }
+
+    void keep_aside(Pull& pull, const SetAside& aside, PartitionEffects rest) {
+        const storage::PartitionLog* log = replicas_.mirrored_log(pull.job.id);
+        if (log == nullptr) {
+            wait(pull, back_off);
+            return;
+        }
+        set_aside({&node_.disk(), &node_.disk_pool(), shard_.executor, &replicas_, pull.job.id,
+                   pull.job.leader_epoch, log->path(), aside.from, aside.to},
+                  if_same(pull, [aside, rest = std::move(rest)](LinkPull& self, Pull& now,
+                                                                const Result<Kept>& kept) {
+                      const auto then = self.facts(now);
+                      if (!kept || !then || then->end != aside.to) {
+                          // Nothing is cut that could not be kept.
+                          now.last_error = KafkaError::kafka_storage_error;
+                          self.wait(now, back_off);
+                          return;
+                      }
+                      MR_LOG(self.log_, warn, "mirror.records_set_aside",
+                             field("topic", now.job.topic),
+                             field("partition", now.job.id.partition), field("from", aside.from),
+                             field("to", aside.to), field("bytes", kept->bytes),
+                             field("file", kept->path));
+                      self.run(now, rest);
+                  }));
     }
 
     void remember(Pull& pull, const Report& report, PartitionEffects rest) {
@@ -538,7 +584,13 @@ private:
             wait(pull, epoch_patience);
             return;
         }
-        const SealRecord record{pull.job.id.partition, last, log->end, log->leader_epoch};
+        const Sealed record{pull.job.id.partition,
+                            last,
+                            log->end,
+                            log->leader_epoch,
+                            pull.source_high_watermark,
+                            pull.lag.behind(log->end, now()),
+                            {}};
         up_.remember_seal(id_, pull.job.topic, record, *shard_.executor,
                           if_same(pull, [](LinkPull& self, Pull& now, bool) {
                               // The metadata ends this job; if it doesn't, once more.
@@ -548,6 +600,7 @@ private:
 
     const std::string id_;
     runtime::Shard shard_;
+    runtime::Node& node_;
     replication::ShardReplicas& replicas_;
     const Upwards& up_;
     const Logger& log_;
@@ -564,23 +617,24 @@ private:
 
 struct Puller::Inside {
     runtime::Shard shard;
+    runtime::Node& node;
     replication::ShardReplicas& replicas;
     Upwards up;
     Logger log;
     std::map<std::string, std::shared_ptr<LinkPull>> links;
 };
 
-Puller::Puller(runtime::Shard shard, replication::ShardReplicas& replicas, Upwards up,
-               const Logger& log)
-    : inside_(std::make_shared<Inside>(Inside{shard, replicas, std::move(up), log, {}})) {}
+Puller::Puller(runtime::Shard shard, runtime::Node& node, replication::ShardReplicas& replicas,
+               Upwards up, const Logger& log)
+    : inside_(std::make_shared<Inside>(Inside{shard, node, replicas, std::move(up), log, {}})) {}
 
 Puller::~Puller() = default;
 
 void Puller::set_link(const std::string& id, Link link) {
     auto& one = inside_->links[id];
     if (!one) {
-        one = std::make_shared<LinkPull>(id, inside_->shard, inside_->replicas, inside_->up,
-                                         inside_->log);
+        one = std::make_shared<LinkPull>(id, inside_->shard, inside_->node, inside_->replicas,
+                                         inside_->up, inside_->log);
     }
     one->set(std::move(link));
 }

@@ -16,7 +16,9 @@
 #include "mirror/internal/throttle.h"
 #include "mirror/partition_core.h"
 #include "mirror/state.h"
+#include "mirror/topics_core.h"
 #include "replication/replicas.h"
+#include "runtime/node.h"
 
 namespace millrace::mirror {
 
@@ -38,14 +40,6 @@ struct PullJob {
     friend bool operator==(const PullJob&, const PullJob&);
 };
 
-/// Where a partition's mirrored history ended; `leader_epoch` is the first of our own.
-struct SealRecord {
-    PartitionIndex partition;
-    LeaderEpoch last_epoch;
-    Offset end;
-    LeaderEpoch leader_epoch;
-};
-
 /// The control loop, from a shard: every member may be called from any thread.
 struct Upwards {
     /// A loss is written down before the mirror goes on. `done` runs on the shard's loop.
@@ -53,7 +47,8 @@ struct Upwards {
                        PartitionIndex partition, runtime::Executor& home,
                        UniqueFunction<void(bool)> done)>
         remember_loss;
-    std::function<void(const std::string& link, const std::string& topic, const SealRecord& record,
+    /// `sealed` without its time.
+    std::function<void(const std::string& link, const std::string& topic, const Sealed& sealed,
                        runtime::Executor& home, UniqueFunction<void(bool)> done)>
         remember_seal;
     std::function<void(const std::string& link)> refresh_source;
@@ -69,8 +64,8 @@ public:
         std::vector<PullJob> jobs;
     };
 
-    Puller(runtime::Shard shard, replication::ShardReplicas& replicas, Upwards up,
-           const Logger& log);
+    Puller(runtime::Shard shard, runtime::Node& node, replication::ShardReplicas& replicas,
+           Upwards up, const Logger& log);
     ~Puller();
     Puller(const Puller&) = delete;
     Puller& operator=(const Puller&) = delete;

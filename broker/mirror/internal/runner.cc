@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/listeners.h"
+#include "mirror/internal/sealed_secret.h"
 
 namespace millrace::mirror {
 namespace {
@@ -12,6 +13,18 @@ constexpr Duration longest_backoff = 30s;
 constexpr Duration lost_after = 30s;
 constexpr Duration drain_tick = 200ms;
 constexpr std::size_t default_connections = 4;
+
+/// Brokers that lead a partition which the link writes.
+std::int64_t leaders_of_link(const metadata::Image& image, const std::string& link) {
+    std::set<BrokerId> leaders;
+    for (const LocalTopic& local : topics_of_link(image, link)) {
+        for (const auto& entry : image.topics.find(local.id)->partitions) {
+            leaders.insert(entry.value->leader);
+        }
+    }
+    leaders.erase(no_broker);
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(leaders.size()));
+}
 
 std::vector<runtime::Address> addresses_of(const LinkSpec& spec) {
     std::vector<runtime::Address> all;
@@ -35,6 +48,7 @@ Runner::~Runner() {
 void Runner::start() {
     phase_ = LinkPhase::connecting;
     lost_since_ = shell_.control.executor->clock().now();
+    followed_at_ = lost_since_;
     make_source();
     arm(Duration{});
     arm_groups();
@@ -44,14 +58,18 @@ void Runner::make_source() {
     client::ClusterOptions options;
     options.bootstrap = addresses_of(link_.spec);
     options.client_id = fmt::format("millrace-link-{}", link_.spec.name);
-    if (!link_.spec.sasl_mechanism.empty()) {
-        options.sasl = {link_.spec.sasl_mechanism, link_.spec.sasl_username,
-                        link_.spec.sasl_password};
+    const auto password = unseal(link_.spec.sasl_password, shell_.options.cluster_id);
+    if (password && !link_.spec.sasl_mechanism.empty()) {
+        options.sasl = {link_.spec.sasl_mechanism, link_.spec.sasl_username, *password};
     }
     groups_.reset();
     groups_busy_ = false;
     under_way_.clear();  // who was asked is gone, and the answer with it
     source_.reset();
+    if (!password) {
+        fail("SecretUnreadable", password.error().message());
+        return;
+    }
     if (options.bootstrap.empty()) {
         fail("BadBootstrapServers", "none of the bootstrap servers is host:port");
         return;
@@ -154,6 +172,9 @@ void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
     phase_ = link_.spec.state == Desired::paused ? LinkPhase::paused : LinkPhase::active;
     reason_.clear();
     message_.clear();
+    if (phase_ == LinkPhase::active) {
+        followed_at_ = shell_.control.executor->clock().now();
+    }
     const metadata::ImagePtr image = shell_.image->current();
     if (is_mine(*image)) {
         if (link_.cluster_id.empty()) {
@@ -335,6 +356,7 @@ void Runner::act(const AdoptTopic& action) {
         changes[std::string(topic_setting::state)] = to_text({});
         changes[std::string(topic_setting::chain)] = *chain;
         changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
+        changes[std::string(topic_setting::promotion)] = std::nullopt;  // of a link of before
         self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
     });
 }
@@ -445,11 +467,16 @@ void Runner::hand_out_jobs() {
         const std::size_t shard = shell_.replicas->shard_of(job.id);
         links[shard].jobs.push_back(std::move(job));
     }
+    // The limit is the whole link's: each shard that pulls, here and on other brokers, has a share.
+    const std::int64_t here = std::count_if(links.begin(), links.end(),
+                                            [](const auto& one) { return !one.jobs.empty(); });
+    const std::int64_t pulling =
+        std::max<std::int64_t>(1, here) * leaders_of_link(*image, link_.id);
     for (std::size_t i = 0; i < shards; ++i) {
         if (source_) {
             links[i].connection = source_->connection_options({});
         }
-        links[i].bytes_per_second = link_.spec.bytes_per_second / static_cast<std::int64_t>(shards);
+        links[i].bytes_per_second = link_.spec.bytes_per_second / pulling;
         links[i].connections_per_broker =
             link_.spec.connections_per_broker > 0
                 ? static_cast<std::size_t>(link_.spec.connections_per_broker)
@@ -465,9 +492,12 @@ LinkView Runner::view() const {
     view.version = link_.version;
     view.phase = phase_;
     view.reason = reason_;
-    view.message = message_;
+    view.message = message_.empty() ? draining_message() : message_;
     view.source_cluster_id = link_.cluster_id;
     view.round_trip = round_trip_;
+    if (phase_ != LinkPhase::active) {
+        view.unseen = shell_.control.executor->clock().now() - followed_at_;
+    }
     view.groups_synced = groups_synced_;
     for (const auto& [group, offsets] : clamped_) {
         for (const ClampedOffset& one : offsets) {

@@ -94,6 +94,7 @@ private:
     runtime::TimerId timer_{};
     Duration backoff_{};
     Instant lost_since_{};
+    Instant followed_at_{};  ///< When the source was last seen and to be followed.
     Instant settings_at_{};
     Duration round_trip_{};
     std::set<std::string> missing_;
@@ -116,6 +117,8 @@ private:
         Instant still_since{};
     };
     std::map<std::string, Draining> draining_;
+    /// What a planned promotion waits for; empty if there is none.
+    std::string draining_message() const;
     void set_fence(const std::string& source_topic, std::optional<std::string> value,
                    OwnCluster::Done done);
     void fence_source(const Drain& action);

@@ -24,6 +24,21 @@ void Runner::act(const Drain& action) {
     }
 }
 
+std::string Runner::draining_message() const {
+    for (const auto& [topic, draining] : draining_) {
+        if (!draining.fence_answered) {
+            return fmt::format("{}: the source is asked to take no more writes", topic);
+        }
+        if (!draining.fenced) {
+            return fmt::format(
+                "{}: the source can't be fenced, so its end must stand still for {} s: stop its "
+                "producers",
+                topic, to_milliseconds(shell_.options.standstill) / 1000);
+        }
+    }
+    return draining_.empty() ? "" : "the source is fenced; what is left there is being copied";
+}
+
 void Runner::still_draining(const std::string& topic) {
     const auto found = draining_.find(topic);
     if (found != draining_.end()) {

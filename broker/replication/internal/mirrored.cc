@@ -96,6 +96,22 @@ KafkaError Partition::start_mirrored_at(LeaderEpoch as_epoch, Offset start) {
     return after_cut(log_->truncate_fully_and_start_at(start));
 }
 
+Result<storage::ReadSlice> Partition::read_mirrored(LeaderEpoch as_epoch, Offset from,
+                                                    std::size_t max_bytes) {
+    if (const KafkaError error = check_mirror(as_epoch); error != KafkaError::none) {
+        return Error::make(Code::not_leader, "{}", error);
+    }
+    if (from >= log_->end()) {
+        return storage::ReadSlice{};
+    }
+    storage::ReadRange range;
+    range.from = from;
+    range.upper = log_->end();
+    range.max_bytes = max_bytes;
+    range.check_in_place = false;  // kept as it is, whatever it is
+    return log_->read(range);
+}
+
 void Partition::raise_epoch(LeaderEpoch to) {
     if (!leader_ || state_.leader_epoch >= to) {
         return;

@@ -72,6 +72,8 @@ public:
     MirrorAppended append_mirrored(LeaderEpoch as_epoch, ByteView batches);
     KafkaError truncate_mirrored(LeaderEpoch as_epoch, Offset end);
     KafkaError start_mirrored_at(LeaderEpoch as_epoch, Offset start);
+    Result<storage::ReadSlice> read_mirrored(LeaderEpoch as_epoch, Offset from,
+                                             std::size_t max_bytes);
     void raise_epoch(LeaderEpoch to);
 
     FetchResult read(const FetchPosition& position, const Reader& reader, std::size_t max_bytes,

@@ -24,6 +24,7 @@ TEST(Link, comes_back_from_the_metadata_as_it_went_in) {
     link.spec.topic_states["orders.eu"] = Desired::paused;
     link.spec.bytes_per_second = 5'000'000'000;
     link.spec.on_gap = Reaction::halt;
+    link.spec.credentials_version = "login/812";
     const std::string value = encode(link);
     EXPECT_TRUE(value.starts_with("7:"));
     const auto back = decode(value);
@@ -87,6 +88,28 @@ TEST(Link, says_what_is_wrong_with_a_specification) {
     LinkSpec mechanism = spec();
     mechanism.sasl_mechanism = "GSSAPI";
     EXPECT_FALSE(check(mechanism));
+}
+
+TEST(Link, refuses_policies_that_are_not_built) {
+    LinkSpec archives = spec();
+    archives.on_source_recreated = Reaction::archive_and_restart;
+    EXPECT_FALSE(check(archives));
+    LinkSpec deletes = spec();
+    deletes.on_source_deleted = Reaction::remove;
+    EXPECT_FALSE(check(deletes));
+    LinkSpec cuts = spec();
+    cuts.truncate_open_transactions = true;
+    EXPECT_FALSE(check(cuts));
+    EXPECT_TRUE(check(spec()));
+}
+
+TEST(Link, an_entry_from_before_a_field_was_added_is_read) {
+    Link link{"an-id", 7, "source-cluster", spec()};
+    std::string value = encode(link);
+    value.pop_back();  // the last field, empty, is one byte
+    const auto back = decode(value);
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->spec.topics_include, link.spec.topics_include);
 }
 
 TEST(Link, wishes_of_one_topic_come_before_the_links) {

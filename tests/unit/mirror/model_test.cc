@@ -204,7 +204,10 @@ private:
                 }
             } else if (const auto* start = std::get_if<StartAt>(&effect)) {
                 mirror_.start_over(start->start);
+            } else if (const auto* aside = std::get_if<SetAside>(&effect)) {
+                aside_ = *aside;
             } else if (const auto* cut = std::get_if<CutAt>(&effect)) {
+                ASSERT_EQ(aside_, (SetAside{cut->end, mirror_.end}));  // I15: cut and kept is all
                 mirror_.cut(cut->end);
             } else if (const auto* follow = std::get_if<FollowStart>(&effect)) {
                 mirror_.advance(follow->to);
@@ -285,6 +288,7 @@ private:
     std::vector<Reply> old_;
     std::map<Offset, std::set<std::uint64_t>> ever_;
     std::set<Offset> reported_;
+    SetAside aside_{};
     bool halted_ = false;
     std::int64_t taken_over_ = 0;
 };

@@ -161,7 +161,7 @@ TEST(MirrorPartition, cuts_to_the_common_point_and_reports_how_much) {
     SourceFetched answer = fetched(Offset{100});
     answer.diverging = replication::DivergingEpoch{LeaderEpoch{5}, Offset{80}};
     EXPECT_THAT(core.on_fetched(answer, some_log().facts()),
-                ElementsAre(effect(Verify{Offset{80}}),
+                ElementsAre(effect(Verify{Offset{80}}), effect(SetAside{Offset{80}, Offset{100}}),
                             effect(Report{Report::Kind::truncated, Offset{80}, Offset{100}}),
                             effect(CutAt{Offset{80}})));
 }
@@ -170,7 +170,7 @@ TEST(MirrorPartition, an_epoch_that_only_the_mirror_has_is_cut_as_a_whole) {
     SourceFetched answer = fetched(Offset{100});
     answer.diverging = replication::DivergingEpoch{LeaderEpoch{3}, Offset{90}};
     EXPECT_THAT(core.on_fetched(answer, some_log().facts()),
-                ElementsAre(effect(Verify{Offset{60}}),
+                ElementsAre(effect(Verify{Offset{60}}), effect(SetAside{Offset{60}, Offset{100}}),
                             effect(Report{Report::Kind::truncated, Offset{60}, Offset{100}}),
                             effect(CutAt{Offset{60}})));
 }

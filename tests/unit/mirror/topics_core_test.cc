@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "config/option.h"
+
 namespace millrace::mirror {
 namespace {
 
@@ -48,6 +50,18 @@ struct MirrorTopics : testing::Test {
         return {{std::string(topic_setting::link), link.id},
                 {std::string(topic_setting::state), state},
                 {std::string(topic_setting::source_topic), there.to_string()}};
+    }
+    config::Entries mirror_of(const std::string& owner, const std::string& state) const {
+        config::Entries settings = mirror_in(state);
+        settings[std::string(topic_setting::link)] = owner;
+        settings[std::string(topic_setting::chain)] = link.cluster_id;
+        return settings;
+    }
+    void link_exists(const std::string& id) {
+        Link other = link;
+        other.id = id;
+        image.configs.set({metadata::ConfigResourceType::broker, ""},
+                          std::string(config::mirror_link_prefix) + id, encode(other));
     }
     TopicPlan plan() const { return plan_topics({link, &source, image, missing}); }
     TopicPlan plan_without_source() const { return plan_topics({link, nullptr, image, missing}); }
@@ -107,10 +121,42 @@ TEST_F(MirrorTopics, a_local_topic_of_that_name_is_never_taken) {
 
 TEST_F(MirrorTopics, a_mirror_of_another_link_is_never_taken) {
     at_source("orders", 3);
-    config::Entries settings = mirror_in("mirroring");
-    settings[std::string(topic_setting::link)] = "link-2";
-    here("orders", 3, settings);
+    link_exists("link-2");
+    link.spec.truncate_existing = true;
+    here("orders", 3, mirror_of("link-2", "mirroring"));
+    EXPECT_THAT(plan().actions, IsEmpty());
     EXPECT_EQ(plan().refused.at("orders"), HaltReason::name_conflict);
+}
+
+TEST_F(MirrorTopics, the_mirror_of_a_link_that_is_gone_is_taken_on_where_it_stood) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_of("link-2", "mirroring"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(AdoptTopic{"orders", "orders", there})));
+}
+
+TEST_F(MirrorTopics, the_mirror_of_a_link_that_is_gone_is_left_alone_if_it_followed_another_topic) {
+    at_source("orders", 3, Uuid{8, 8});
+    here("orders", 3, mirror_of("link-2", "mirroring"));
+    EXPECT_EQ(plan().refused.at("orders"), HaltReason::name_conflict);
+}
+
+TEST_F(MirrorTopics, what_was_promoted_is_taken_on_only_where_the_link_may_truncate) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_of("link-2", "promoted"));
+    EXPECT_EQ(plan().refused.at("orders"), HaltReason::name_conflict);
+    link.spec.truncate_existing = true;
+    EXPECT_THAT(plan().actions, ElementsAre(action(AdoptTopic{"orders", "orders", there})));
+}
+
+TEST_F(MirrorTopics, a_promotion_record_comes_back_from_its_text_also_from_before) {
+    const Sealed one{PartitionIndex{3}, LeaderEpoch{4}, Offset{500},
+                     LeaderEpoch{1001}, Offset{520},    std::chrono::milliseconds{1500},
+                     Timestamp{99}};
+    const auto all = sealed_in("0:1:10:1001," + promotion_entry(one));
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all.at(PartitionIndex{0}).end, Offset{10});
+    EXPECT_EQ(all.at(PartitionIndex{0}).source_end, no_offset);
+    EXPECT_EQ(all.at(PartitionIndex{3}), one);
 }
 
 TEST_F(MirrorTopics, a_local_topic_follows_where_the_link_may_truncate) {

@@ -1,0 +1,45 @@
+// A link's limit: over any ten seconds no more comes than was allowed, give or take one answer.
+#include "mirror/internal/throttle.h"
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+
+namespace millrace::mirror {
+namespace {
+
+TEST(MirrorThrottle, lets_no_more_through_than_the_limit) {
+    constexpr std::int64_t rate = 1'000'000;
+    constexpr std::int64_t largest = 4'000'000;
+    SeededRandom random(3);
+    Throttle throttle;
+    throttle.set_rate(rate);
+    Instant now{1};
+    const Instant begin = now;
+    std::int64_t total = 0;
+    for (int i = 0; i < 1000; ++i) {
+        const std::int64_t bytes = random.between(1, largest);
+        total += bytes;
+        now = now + throttle.spend(bytes, now);
+        const double allowed =
+            std::chrono::duration<double>(now - begin).count() * static_cast<double>(rate);
+        ASSERT_LE(static_cast<double>(total), allowed + 1000) << "after answer " << i;
+    }
+}
+
+TEST(MirrorThrottle, saves_nothing_up_while_nothing_comes) {
+    Throttle throttle;
+    throttle.set_rate(1000);
+    Instant now{1};
+    (void)throttle.spend(1000, now);
+    now = now + 60s;
+    EXPECT_EQ(throttle.spend(1000, now), Duration{1s});
+}
+
+TEST(MirrorThrottle, without_a_limit_never_waits) {
+    Throttle throttle;
+    EXPECT_EQ(throttle.spend(1'000'000'000, Instant{1}), Duration{});
+}
+
+}  // namespace
+}  // namespace millrace::mirror
