@@ -12,6 +12,7 @@
 #include "operator/kube/work_queue.h"
 #include "operator/planner/topic_planner.h"
 #include "operator/reconcile/cluster_reconciler.h"
+#include "operator/reconcile/link_reconciler.h"
 #include "operator/reconcile/topic_reconciler.h"
 #include "operator/render/names.h"
 #include "runtime/real/system_clock.h"
@@ -26,6 +27,7 @@ using kube::ObjectPtr;
 
 constexpr std::string_view cluster_lane = "cluster/";
 constexpr std::string_view topic_lane = "topics/";
+constexpr std::string_view link_lane = "link/";
 constexpr Duration not_leading_pause = 500ms;
 constexpr Duration not_synced_pause = 20ms;
 
@@ -38,6 +40,7 @@ std::vector<kube::Informers::Wanted> wanted_kinds(const OperatorOptions& options
     const kube::Selection ours{options.space, render::managed_selector()};
     std::vector<kube::Informers::Wanted> wanted = {{reconcile::clusters, {options.space, ""}},
                                                    {reconcile::topics, {options.space, ""}},
+                                                   {reconcile::mirror_links, {options.space, ""}},
                                                    {kube::pods, ours},
                                                    {kube::claims, ours},
                                                    {kube::services, ours},
@@ -97,7 +100,8 @@ public:
             kube::EventRecorder::start(api_, clock_, options_.election.identity, options_.log);
         reconcile::Parts parts = make_parts();
         cluster_reconciler_ = std::make_unique<reconcile::ClusterReconciler>(parts);
-        topic_reconciler_ = std::make_unique<reconcile::TopicReconciler>(std::move(parts));
+        topic_reconciler_ = std::make_unique<reconcile::TopicReconciler>(parts);
+        link_reconciler_ = std::make_unique<reconcile::LinkReconciler>(std::move(parts));
         if (!acts) {
             return;
         }
@@ -142,6 +146,27 @@ private:
     void add_cluster(const ObjectKey& key) {
         queue_.add(std::string(cluster_lane) + key.to_string());
         queue_.add(std::string(topic_lane) + key.to_string());
+        add_links_of(key);
+    }
+
+    /// Links that follow this cluster or are owned by it.
+    void add_links_of(const ObjectKey& cluster) {
+        if (!is_built()) {
+            return;  // Every link is looked at after the first list anyway.
+        }
+        for (const ObjectPtr& link :
+             informers_->cache(reconcile::mirror_links).all(cluster.space)) {
+            const Json& spec = (*link)["spec"];
+            if (spec["clusterRef"]["name"].text() == cluster.name ||
+                spec["source"]["clusterRef"]["name"].text() == cluster.name) {
+                queue_.add(std::string(link_lane) + kube::key_of(*link).to_string());
+            }
+        }
+    }
+
+    bool is_built() {
+        const std::lock_guard lock(ready_mutex_);
+        return is_built_;
     }
 
     /// On an informer's thread: only notes whose turn it is.
@@ -162,6 +187,10 @@ private:
                 queue_.add(fmt::format("{}{}/{}", topic_lane, reference["namespace"].text_or(own),
                                        reference["name"].text()));
             }
+        } else if (kind == reconcile::mirror_links) {
+            if (!only_ours) {
+                queue_.add(std::string(link_lane) + kube::key_of(*object).to_string());
+            }
         } else if (kind == kube::nodes) {
             if (!only_ours) {
                 on_node_change();
@@ -174,11 +203,9 @@ private:
     }
 
     void on_node_change() {
-        std::unique_lock lock(ready_mutex_);
-        if (!is_built_) {
+        if (!is_built()) {
             return;  // Every cluster is looked at after the first list anyway.
         }
-        lock.unlock();
         for (const ObjectPtr& cluster : informers_->cache(reconcile::clusters).all()) {
             queue_.add(std::string(cluster_lane) + kube::key_of(*cluster).to_string());
         }
@@ -201,13 +228,9 @@ private:
     }
 
     void reconcile_one(const std::string& key) {
-        const bool is_cluster = key.starts_with(cluster_lane);
-        const ObjectKey object = parse_key(
-            std::string_view(key).substr((is_cluster ? cluster_lane : topic_lane).size()));
         const Instant began = clock_.now();
-        const auto outcome = is_cluster ? cluster_reconciler_->reconcile(object)
-                                        : topic_reconciler_->reconcile(object);
-        count(is_cluster ? "cluster" : "topics", outcome.has_value(), clock_.now() - began);
+        const auto [lane, outcome] = run_lane(key);
+        count(lane, outcome.has_value(), clock_.now() - began);
         if (outcome) {
             queue_.done(key, *outcome);
             return;
@@ -224,6 +247,19 @@ private:
                    field("reason", outcome.error().to_string()));
         }
         queue_.failed(key);
+    }
+
+    std::pair<const char*, Result<std::optional<Duration>>> run_lane(const std::string& key) {
+        const auto object = [&](std::string_view lane) {
+            return parse_key(std::string_view(key).substr(lane.size()));
+        };
+        if (key.starts_with(cluster_lane)) {
+            return {"cluster", cluster_reconciler_->reconcile(object(cluster_lane))};
+        }
+        if (key.starts_with(link_lane)) {
+            return {"link", link_reconciler_->reconcile(object(link_lane))};
+        }
+        return {"topics", topic_reconciler_->reconcile(object(topic_lane))};
     }
 
     void count(const char* lane, bool fine, Duration took) {
@@ -247,6 +283,7 @@ private:
     std::unique_ptr<kube::Informers> informers_;
     std::unique_ptr<reconcile::ClusterReconciler> cluster_reconciler_;
     std::unique_ptr<reconcile::TopicReconciler> topic_reconciler_;
+    std::unique_ptr<reconcile::LinkReconciler> link_reconciler_;
     std::unique_ptr<kube::Election> election_;
     std::vector<std::thread> workers_;
 };

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "operator/brokers/facts.h"
+#include "operator/brokers/link_facts.h"
 
 namespace millrace::brokers {
 
@@ -66,6 +67,13 @@ public:
     virtual Result<std::vector<Outcome>> alter_topics(
         const std::vector<SettingsChange>& changes) = 0;
     virtual Result<std::vector<Outcome>> delete_topics(const std::vector<std::string>& names) = 0;
+
+    /// Asks every broker, as each tells of what it leads. An answer without `exists`: no such link.
+    virtual Result<LinkFacts> link(const LinkWish& wish) = 0;
+    /// `expected_version` 0: whatever is there. Code::fenced: the link is at another version.
+    virtual Result<void> apply_link(const LinkWish& wish, std::int64_t expected_version) = 0;
+    /// Code::fenced: its topics are to be promoted and aren't yet.
+    virtual Result<void> delete_link(const std::string& name, bool promote_topics) = 0;
 };
 
 /// Makes and keeps an Admin for each cluster.

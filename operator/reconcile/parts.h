@@ -19,6 +19,7 @@ namespace millrace::reconcile {
 
 inline constexpr kube::Kind clusters{"millrace.dev/v1", "Cluster", "clusters"};
 inline constexpr kube::Kind topics{"millrace.dev/v1", "Topic", "topics"};
+inline constexpr kube::Kind mirror_links{"millrace.dev/v1", "MirrorLink", "mirrorlinks"};
 
 /// Counts what was done; for metrics. Called from any worker.
 class Meter {

@@ -21,8 +21,12 @@ bool is_mirrored(const v1::LinkSpec& spec, const std::string& topic) {
 }
 
 v1::LinkSpec without_secrets(v1::LinkSpec spec) {
-    spec.mutable_source()->mutable_tls()->clear_key_pem();
-    spec.mutable_source()->mutable_sasl()->clear_password();
+    if (spec.source().has_tls()) {
+        spec.mutable_source()->mutable_tls()->clear_key_pem();
+    }
+    if (spec.source().has_sasl()) {
+        spec.mutable_source()->mutable_sasl()->clear_password();
+    }
     return spec;
 }
 

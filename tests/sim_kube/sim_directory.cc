@@ -1,5 +1,6 @@
 // The simulated brokers as the operator reaches them, without gRPC in between.
 #include "operator/brokers/internal/convert.h"
+#include "operator/brokers/internal/convert_links.h"
 #include "tests/sim_kube/sim_kube.h"
 
 namespace millrace::sim_kube {
@@ -168,6 +169,35 @@ public:
         }
         MR_TRY(const auto response, cluster_->DeleteTopics(request));
         return outcomes_of(response);
+    }
+    Result<brokers::LinkFacts> link(const brokers::LinkWish& wish) override {
+        v1::GetLinkRequest request;
+        request.set_name(wish.name);
+        const auto response = cluster_->GetLink(request);
+        if (!response && response.error().code() == Code::not_found) {
+            return brokers::LinkFacts{};
+        }
+        if (!response) {
+            return response.error();
+        }
+        return brokers::merge(wish, {*response});
+    }
+    Result<void> apply_link(const brokers::LinkWish& wish, std::int64_t expected_version) override {
+        v1::ApplyLinkRequest request;
+        *request.mutable_link() = brokers::to_proto(wish);
+        request.set_expected_version(expected_version);
+        MR_TRY(const auto response, cluster_->ApplyLink(request));
+        (void)response;
+        return {};
+    }
+    Result<void> delete_link(const std::string& name, bool promote_topics) override {
+        v1::DeleteLinkRequest request;
+        request.set_name(name);
+        request.set_topics(promote_topics ? v1::DeleteLinkRequest::TOPICS_PROMOTE
+                                          : v1::DeleteLinkRequest::TOPICS_KEEP_READ_ONLY);
+        MR_TRY(const auto response, cluster_->DeleteLink(request));
+        (void)response;
+        return {};
     }
 
 private:

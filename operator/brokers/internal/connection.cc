@@ -19,6 +19,13 @@ Instant steady_now() {
             .count()};
 }
 
+template <typename Item>
+Outcome outcome_of(const Item& item) {
+    return {item.name(), "", item.error().kafka_error(), item.error().message()};
+}
+
+}  // namespace
+
 void set_deadline(grpc::ClientContext& context, Duration deadline) {
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::duration_cast<std::chrono::microseconds>(deadline));
@@ -40,13 +47,6 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const Iden
     arguments.SetSslTargetNameOverride(endpoint.server_name);
     return grpc::CreateCustomChannel(endpoint.address, grpc::SslCredentials(tls), arguments);
 }
-
-template <typename Item>
-Outcome outcome_of(const Item& item) {
-    return {item.name(), "", item.error().kafka_error(), item.error().message()};
-}
-
-}  // namespace
 
 /// Asked first on every new channel: an address may lead to another cluster's broker by now.
 struct Connection::Introduction {
@@ -281,24 +281,6 @@ std::shared_ptr<Connection::Stub> Connection::stub() const {
 std::string Connection::cluster_id() const {
     const std::lock_guard lock(mutex_);
     return cluster_id_;
-}
-
-template <typename Request, typename Response>
-Result<Response> Connection::call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                                               Response*),
-                                  const Request& request, std::string_view name, bool slow) {
-    const std::shared_ptr<Stub> to = stub();
-    if (!to) {
-        return Error::make(Code::unavailable, "{}: no broker of {} answers", name, cluster_);
-    }
-    grpc::ClientContext context;
-    set_deadline(context, slow ? options_.slow_deadline : options_.deadline);
-    Response response;
-    const grpc::Status status = ((*to).*method)(&context, request, &response);
-    if (!status.ok()) {
-        return error_of(status, name);
-    }
-    return response;
 }
 
 Result<ClusterFacts> Connection::ask_facts() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,6 +20,9 @@
 #include "operator/brokers/internal/convert.h"
 
 namespace millrace::brokers {
+
+std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const Identity& identity);
+void set_deadline(grpc::ClientContext& context, Duration deadline);
 
 class Connection final : public Admin, public std::enable_shared_from_this<Connection> {
 public:
@@ -49,6 +53,9 @@ public:
     Result<std::vector<Outcome>> grow_topics(const std::map<std::string, int>& totals) override;
     Result<std::vector<Outcome>> alter_topics(const std::vector<SettingsChange>& changes) override;
     Result<std::vector<Outcome>> delete_topics(const std::vector<std::string>& names) override;
+    Result<LinkFacts> link(const LinkWish& wish) override;
+    Result<void> apply_link(const LinkWish& wish, std::int64_t expected_version) override;
+    Result<void> delete_link(const std::string& name, bool promote_topics) override;
 
 private:
     struct Introduction;
@@ -61,6 +68,8 @@ private:
     void heard(std::uint64_t attempt, const v1::HealthResponse& health);
     void ended(std::uint64_t attempt, const std::string& reason);
     std::shared_ptr<Stub> stub() const;
+    /// A stub for each broker, kept for as long as it is reached the same way.
+    std::vector<std::shared_ptr<Stub>> all_stubs();
     std::string cluster_id() const;
 
     /// One unary call with a deadline; Call is a member of Stub.
@@ -83,9 +92,29 @@ private:
     std::shared_ptr<HealthStream> stream_;
     std::shared_ptr<const ClusterFacts> facts_;
     std::string cluster_id_;
+    std::map<std::string, std::shared_ptr<Stub>> stubs_by_address_;
+    Identity stubs_identity_;
     Instant open_at_;
     Instant heard_at_;
     Duration pause_{0};
 };
+
+template <typename Request, typename Response>
+Result<Response> Connection::call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                               Response*),
+                                  const Request& request, std::string_view name, bool slow) {
+    const std::shared_ptr<Stub> to = stub();
+    if (!to) {
+        return Error::make(Code::unavailable, "{}: no broker of {} answers", name, cluster_);
+    }
+    grpc::ClientContext context;
+    set_deadline(context, slow ? options_.slow_deadline : options_.deadline);
+    Response response;
+    const grpc::Status status = ((*to).*method)(&context, request, &response);
+    if (!status.ok()) {
+        return error_of(status, name);
+    }
+    return response;
+}
 
 }  // namespace millrace::brokers
