@@ -12,15 +12,14 @@ targets=("$@")
 [ $# -gt 0 ] || targets=(fuzz_targets)
 ninja -C "$build" "${targets[@]}" >"$build/build.log" 2>&1 || { tail -30 "$build/build.log"; exit 2; }
 mkdir -p "$build/findings"
-failed=0
-while read -r target seeds max_length; do
-    [ $# -eq 0 ] || [[ " $* " == *" $target "* ]] || continue
-    corpus=$build/corpus/$target
+
+# fuzz TARGET SEEDS MAX_LENGTH: one line when nothing was found, else the log's end and exit code 1.
+fuzz() {
+    local target=$1 seeds=$2 max_length=$3 corpus=$build/corpus/$1 log=$build/findings/$1.log runs cover
     if [ ! -d "$corpus" ]; then
         mkdir -p "$corpus"
         [ "$seeds" = - ] || "$seeds" "$target" "$corpus"
     fi
-    log=$build/findings/$target.log
     if "$build/bin/$target" "$corpus" -max_total_time="$seconds" -max_len="$max_length" \
         -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
         -artifact_prefix="$build/findings/$target-" >"$log" 2>&1; then
@@ -28,9 +27,12 @@ while read -r target seeds max_length; do
         cover=$(grep -o 'cov: [0-9]*' "$log" | tail -1)
         echo "ok      $target  runs ${runs:-0}  ${cover:-}"
     else
-        echo "FAILED  $target  see $log"
-        tail -25 "$log"
-        failed=1
+        printf '%s\n' "FAILED  $target  see $log" "$(tail -25 "$log")"
+        return 1
     fi
-done <"$build/fuzz_targets.txt"
-exit $failed
+}
+export -f fuzz
+export build seconds
+# A core each: exit code 123 of xargs says that one of them found something.
+awk -v named=" $* " 'named == "  " || index(named, " " $1 " ")' "$build/fuzz_targets.txt" |
+    xargs -r -L 1 -P "$(nproc)" bash -euc 'fuzz "$@"' _
