@@ -172,6 +172,9 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
     if (roles.broker) {
         make_broker_side(values);
     }
+    doors.judge_own_settings = [this](auto changes, auto done) {
+        tls->judge(std::move(changes), std::move(done));
+    };
     subscribe();
     watch_brokers(values);
     return {};
@@ -441,8 +444,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     groups = std::make_unique<groups::GroupCoordinator>(
         *control.executor, *group_log, *control.random, group_settings(values), log);
     mirrors = std::make_unique<MirrorNode>(
-        MirrorNodeOptions{self, cluster_id, inter_broker_listener(values)}, node, replicas, image,
-        *controller);
+        MirrorNodeOptions{self, cluster_id, among_brokers, tls->dialed(among_brokers)}, node,
+        replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };
     doors.producer_ids = producer_ids.get();
@@ -811,6 +814,7 @@ BrokerView Broker::view() const {
     view.publisher = &inside.metadata->publisher();
     view.quorum = inside.driver.get();
     view.ledger = inside.ledger.get();
+    view.tls = inside.tls.get();
     view.mirrors = inside.mirrors ? &inside.mirrors->links() : nullptr;
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());

@@ -61,6 +61,7 @@ struct Cluster::Inside : std::enable_shared_from_this<Cluster::Inside> {
         one.client_id = options.client_id;
         one.sasl = options.sasl;
         one.wrap = options.wrap;
+        one.server_name = options.server_name;
         return one;
     }
 

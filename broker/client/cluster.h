@@ -45,6 +45,7 @@ struct ClusterOptions {
     std::string client_id = "millrace";
     std::optional<Sasl> sasl;
     net::StreamWrapper wrap;
+    std::string server_name;  ///< For TLS; the host of each address where empty.
     Duration request_timeout = 10s;
 };
 

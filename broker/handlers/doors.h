@@ -5,8 +5,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -95,6 +97,11 @@ struct Doors {
     QuorumDoor* quorum = nullptr;
     /// From any loop.
     std::function<std::vector<LogDirectoryView>()> log_directories;
+    /// Whether this broker could work with changed settings of its own (no value: removed): some
+    /// name files that only it has. `done` runs on the control loop. May be empty.
+    using SettingChanges = std::map<std::string, std::optional<std::string>>;
+    std::function<void(SettingChanges changes, UniqueFunction<void(Result<void>)> done)>
+        judge_own_settings;
     const Logger* log = nullptr;
 };
 

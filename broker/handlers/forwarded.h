@@ -21,6 +21,17 @@ void fail_at_top(const Request&, Response& response, KafkaError error) {
     response.error_code = code_of(error);
 }
 
+template <typename Request, typename Response>
+void fail_alter_configs(const Request& request, Response& response, KafkaError error) {
+    for (const auto& resource : request.resources) {
+        auto& to = response.responses.emplace_back();
+        to.resource_type = resource.resource_type;
+        to.resource_name = resource.resource_name;
+        to.error_code = code_of(error);
+        to.error_message = message_of(error);
+    }
+}
+
 /// Brokers mark items that they ask of the controller on their own account; clients can't.
 template <typename Request>
 void drop_marks(Request& request) {

@@ -156,17 +156,6 @@ void fail_create_partitions(const CreatePartitionsRequest& request,
     }
 }
 
-template <typename Request, typename Response>
-void fail_alter_configs(const Request& request, Response& response, KafkaError error) {
-    for (const auto& resource : request.resources) {
-        auto& to = response.responses.emplace_back();
-        to.resource_type = resource.resource_type;
-        to.resource_name = resource.resource_name;
-        to.error_code = code_of(error);
-        to.error_message = message_of(error);
-    }
-}
-
 // --- The controller's listener
 // ---------------------------------------------------------------------
 
@@ -275,7 +264,8 @@ std::vector<Route> broker_routes() {
         MR_FORWARD(DeleteTopics, fail_delete_topics),
         MR_FORWARD(CreatePartitions, fail_create_partitions),
         MR_FORWARD(AlterConfigs, fail_alter_configs),
-        MR_FORWARD(IncrementalAlterConfigs, fail_alter_configs),
+        route_to<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+                 incremental_alter_configs>(),
         route_to<DescribeQuorumRequest, DescribeQuorumResponse, describe_quorum>(),
         MR_FORWARD_TOP(ElectLeaders),
         MR_FORWARD_TOP(AlterPartitionReassignments),

@@ -249,8 +249,8 @@ Result<void> check(const LinkSpec& spec) {
     if (spec.naming == Naming::prefix && !is_word(spec.alias)) {
         return Error(Code::invalid, "naming with prefix needs an alias: letters, digits, - _ .");
     }
-    if (spec.tls) {
-        return Error(Code::unsupported, "TLS towards the source is not offered yet");
+    if (!spec.tls && !(spec.tls_ca.empty() && spec.tls_certificate.empty())) {
+        return Error(Code::invalid, "certificates are given for a source without TLS: enable it");
     }
     if (spec.on_source_recreated == Reaction::archive_and_restart) {
         return Error(Code::unsupported,

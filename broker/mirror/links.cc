@@ -313,6 +313,7 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             client::ClusterOptions own_options;
             own_options.bootstrap = own_brokers();
             own_options.client_id = "millrace-links";
+            own_options.wrap = options.own_wrap;
             own_client = std::make_unique<client::Cluster>(std::move(own_options), control, log);
             shell.own_client = own_client.get();
         }
@@ -348,6 +349,21 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         return seal(given, options.cluster_id, *control.random);
     }
 
+    /// What can be judged only with the secrets that were kept.
+    Result<void> check_secrets(const LinkSpec& spec) const {
+        if (!spec.tls) {
+            return {};
+        }
+        if (spec.tls_certificate.empty() != spec.tls_key.empty()) {
+            return Error(Code::invalid, "a certificate and its private key belong together");
+        }
+        MR_TRY(const LinkSpec open, unsealed(spec, options.cluster_id));
+        if (const auto wrap = options.secure(open); !wrap) {
+            return wrap.error();
+        }
+        return {};
+    }
+
     void apply(LinkSpec spec, std::int64_t expected, bool dry_run, Reply<Applied> reply) {
         if (const auto sound = check(spec); !sound) {
             reply(sound.error());
@@ -370,7 +386,14 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         spec.sasl_password = spec.sasl_mechanism.empty()
                                  ? Secret()
                                  : sealed(spec.sasl_password, link.spec.sasl_password);
-        spec.tls_key = spec.tls ? sealed(spec.tls_key, link.spec.tls_key) : Secret();
+        const bool same_certificate = spec.tls_certificate == link.spec.tls_certificate;
+        spec.tls_key =
+            spec.tls ? sealed(spec.tls_key, same_certificate ? link.spec.tls_key : Secret())
+                     : Secret();
+        if (const auto fit = check_secrets(spec); !fit) {
+            reply(fit.error());
+            return;
+        }
         const bool changed = found == links.end() || !(link.spec == spec);
         if (!changed || dry_run) {
             reply(Applied{link.id, link.version, changed});

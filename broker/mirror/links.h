@@ -37,7 +37,10 @@ struct LinksOptions {
     std::int16_t replication_factor = -1;  ///< Of mirrors; -1: as the cluster's default says.
     Duration look_interval = 5s;           ///< At the source's topics.
     Duration first_look_interval = 500ms;  ///< As long as nothing is known of it.
-    Duration standstill = 10s;  ///< A source that can't be fenced has to stand still so long.
+    Duration standstill = 10s;    ///< A source that can't be fenced has to stand still so long.
+    net::StreamWrapper own_wrap;  ///< Towards our own brokers; empty for plaintext.
+    /// TLS towards a source that speaks it; the error is for who applied the link.
+    std::function<Result<net::StreamWrapper>(const LinkSpec&)> secure;
 };
 
 class Links {

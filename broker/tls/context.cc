@@ -25,6 +25,11 @@ Result<bool> Context::reload(Settings settings, runtime::Disk& disk) {
     return true;
 }
 
+Result<void> Context::judge(Settings settings, runtime::Disk& disk) const {
+    MR_TRY(const auto next, internal::load(std::move(settings), disk));
+    return internal::check_succession(*loaded(), *next);
+}
+
 bool Context::has_certificate() const {
     return loaded()->server != nullptr;
 }

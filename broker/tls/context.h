@@ -48,6 +48,9 @@ public:
     /// the name or an address that peers know (unless that is allowed), leaves the old in use.
     Result<bool> reload(Settings settings, runtime::Disk& disk);
 
+    /// What reload() would say, and nothing more.
+    Result<void> judge(Settings settings, runtime::Disk& disk) const;
+
     bool has_certificate() const;
     CertificateFacts facts() const;
     Settings settings() const;

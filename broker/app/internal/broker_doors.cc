@@ -178,6 +178,21 @@ void BrokerDoors::remove_voter(admin::Caller caller, BrokerId id, Uuid directory
     verbs_.remove_voter(caller, id, directory_id, std::move(reply));
 }
 
+void BrokerDoors::reload_certificates(admin::Caller,
+                                      admin::Reply<std::vector<admin::ReloadedCertificate>> reply) {
+    control_.post([tls = view_.tls, reply = std::move(reply)]() mutable {
+        tls->reload([reply = std::move(reply)](std::vector<TlsNode::Reloaded> all) mutable {
+            std::vector<admin::ReloadedCertificate> certificates;
+            for (TlsNode::Reloaded& one : all) {
+                certificates.push_back({std::move(one.listener), one.changed, one.facts.subject,
+                                        one.facts.serial, one.facts.not_after,
+                                        std::move(one.error)});
+            }
+            reply(std::move(certificates));
+        });
+    });
+}
+
 void BrokerDoors::kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) {
     if (call.target == no_broker || call.target == self()) {
         call_in_process(view_, std::move(call), caller.address, std::move(reply));

@@ -48,6 +48,8 @@ public:
     void add_voter(admin::Caller caller, admin::Voter voter, admin::Reply<bool> reply) override;
     void remove_voter(admin::Caller caller, BrokerId id, Uuid directory_id,
                       admin::Reply<bool> reply) override;
+    void reload_certificates(admin::Caller caller,
+                             admin::Reply<std::vector<admin::ReloadedCertificate>> reply) override;
     void kafka(admin::Caller caller, admin::KafkaCall call, admin::Reply<Buffer> reply) override;
 
     void apply_link(admin::Caller caller, admin::LinkChange change,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "admin/doors.h"
+#include "app/internal/tls_node.h"
 #include "handlers/dispatch.h"
 #include "handlers/doors.h"
 #include "metadata/publisher.h"
@@ -30,6 +31,8 @@ struct BrokerView {
     /// Only on the control loop.
     const raft::RaftDriver* quorum = nullptr;
     const net::Ledger* ledger = nullptr;
+    /// Its contexts; to reload them, only on the control loop.
+    TlsNode* tls = nullptr;
     mirror::Links* mirrors = nullptr;  ///< Null without the broker role.
     std::string inter_broker_listener;
     std::vector<std::pair<std::string, const net::ServerCounters*>> listeners;

@@ -44,6 +44,24 @@ void publish_listeners(metrics::Registry& registry, const BrokerView& view) {
     registry.publish(metric::network_out_bytes, publisher, std::move(out));
 }
 
+void publish_tls(metrics::Registry& registry, const TlsNode& tls) {
+    std::vector<metrics::Sample> finished, failed, expiry;
+    for (const auto& [listener, context] : tls.contexts()) {
+        const auto read = [](const std::atomic<std::int64_t>& counter) {
+            return static_cast<double>(counter.load(std::memory_order_relaxed));
+        };
+        finished.push_back({{listener}, read(context->counters().handshakes)});
+        failed.push_back({{listener}, read(context->counters().failures)});
+        if (context->has_certificate()) {
+            const Timestamp end = context->facts().not_after;
+            expiry.push_back({{listener}, static_cast<double>(end.milliseconds) / 1000});
+        }
+    }
+    registry.publish(metric::tls_handshakes, publisher, std::move(finished));
+    registry.publish(metric::tls_handshake_failures, publisher, std::move(failed));
+    registry.publish(metric::tls_certificate_expiry, publisher, std::move(expiry));
+}
+
 /// What this broker leads and holds, from the image.
 void publish_replicas(metrics::Registry& registry, const BrokerView& view) {
     const metadata::ImagePtr image = view.doors->image->current();
@@ -152,6 +170,7 @@ void publish_on_demand(metrics::Registry& registry, BrokerView view,
         [view = std::move(view), health = std::move(health)](metrics::Registry& to) {
             publish_process(to);
             publish_listeners(to, view);
+            publish_tls(to, *view.tls);
             publish_replicas(to, view);
             publish_cluster(to, view, health);
             publish_directories(to, view);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "tls/filter.h"
+
 namespace millrace::app {
 namespace {
 
@@ -20,6 +22,22 @@ std::vector<runtime::Address> brokers_of(const metadata::Image& image, BrokerId 
         all.insert(entry.key == self ? all.begin() : all.end(), address);
     }
     return all;
+}
+
+/// A link carries its certificates as text, so the disk is not asked.
+Result<net::StreamWrapper> towards_source(const mirror::LinkSpec& spec, runtime::Disk& disk) {
+    tls::Settings settings;
+    if (!spec.tls_certificate.empty()) {
+        settings.key_store = {"PEM", {}, {}, Secret(spec.tls_certificate), spec.tls_key};
+    }
+    if (!spec.tls_ca.empty()) {
+        settings.trust_store = {"PEM", {}, {}, Secret(spec.tls_ca), {}};
+    }
+    auto context = tls::Context::open(std::move(settings), disk);
+    if (!context) {
+        return context.error().with_context(fmt::format("link {}", spec.name));
+    }
+    return net::StreamWrapper(tls::client_filter(*std::move(context)));
 }
 
 }  // namespace
@@ -52,6 +70,10 @@ MirrorNode::MirrorNode(MirrorNodeOptions options, runtime::Node& node,
     mirror::LinksOptions links;
     links.self = options.self;
     links.cluster_id = options.cluster_id;
+    links.own_wrap = std::move(options.own_wrap);
+    links.secure = [&disk = node.disk()](const mirror::LinkSpec& spec) {
+        return towards_source(spec, disk);
+    };
     links_ = std::make_unique<mirror::Links>(
         std::move(links), node, replicas, image, *controller_,
         [&image, self = options.self, listener = options.own_listener] {

@@ -16,6 +16,7 @@ struct MirrorNodeOptions {
     BrokerId self;
     std::string cluster_id;
     std::string own_listener;  ///< Of brokers, as they reach each other.
+    net::StreamWrapper own_wrap;
 };
 
 class MirrorNode {

@@ -9,6 +9,9 @@ namespace {
 
 namespace option = config::broker_option;
 
+/// One lane of the disk pool: of two readings the later one counts.
+constexpr std::uint64_t lane = 0x746c73;
+
 bool speaks_tls(config::SecurityProtocol protocol) {
     return protocol == config::SecurityProtocol::ssl ||
            protocol == config::SecurityProtocol::sasl_ssl;
@@ -145,6 +148,43 @@ void TlsNode::settings_changed(std::shared_ptr<const config::BrokerConfig> confi
     }
 }
 
+void TlsNode::judge(std::map<std::string, std::optional<std::string>> changes,
+                    UniqueFunction<void(Result<void>)> done) {
+    struct Job {
+        std::vector<std::pair<std::shared_ptr<tls::Context>, tls::Settings>> work;
+        Result<void> verdict;
+        UniqueFunction<void(Result<void>)> done;
+    };
+    auto job = std::make_shared<Job>();
+    job->done = std::move(done);
+    runtime::Executor& control = *node_.control_shard().executor;
+    control.post([this, job, &control, changes = std::move(changes)] {
+        config::Entries own = config_->this_broker();
+        for (const auto& [name, value] : changes) {
+            if (value) {
+                own[name] = *value;
+            } else {
+                own.erase(name);
+            }
+        }
+        const config::BrokerConfig after{std::make_shared<config::Given>(config_->given()),
+                                         config_->cluster_default(), std::move(own)};
+        for (const auto& [listener, context] : contexts_) {
+            job->work.emplace_back(context, tls_settings(after, listener));
+        }
+        node_.disk_pool().run(
+            lane, control,
+            [job, &disk = node_.disk()] {
+                for (auto& [context, settings] : job->work) {
+                    if (job->verdict) {
+                        job->verdict = context->judge(std::move(settings), disk);
+                    }
+                }
+            },
+            [job] { job->done(std::move(job->verdict)); });
+    });
+}
+
 void TlsNode::reload(UniqueFunction<void(std::vector<Reloaded>)> done) {
     struct Job {
         std::vector<std::pair<std::shared_ptr<tls::Context>, tls::Settings>> work;
@@ -157,8 +197,6 @@ void TlsNode::reload(UniqueFunction<void(std::vector<Reloaded>)> done) {
         job->work.emplace_back(context, tls_settings(*config_, listener));
         job->outcome.push_back({.listener = listener});
     }
-    // One lane: of two readings the later one counts.
-    constexpr std::uint64_t lane = 0x746c73;
     node_.disk_pool().run(
         lane, *node_.control_shard().executor,
         [job, &disk = node_.disk()] {

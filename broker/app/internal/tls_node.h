@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,11 @@ public:
     };
     /// Reads everything anew; `done` on the control loop.
     void reload(UniqueFunction<void(std::vector<Reloaded>)> done);
+
+    /// Whether this node's own settings, changed so, could be used. From any thread; `done` on the
+    /// control loop.
+    void judge(std::map<std::string, std::optional<std::string>> changes,
+               UniqueFunction<void(Result<void>)> done);
 
     /// From any thread.
     const std::map<std::string, std::shared_ptr<tls::Context>>& contexts() const {

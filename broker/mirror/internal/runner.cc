@@ -1,6 +1,7 @@
 #include "mirror/internal/runner.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "config/listeners.h"
@@ -36,6 +37,16 @@ std::vector<runtime::Address> addresses_of(const LinkSpec& spec) {
     return all;
 }
 
+/// Whether connections made for the one serve the other.
+bool same_source(const LinkSpec& a, const LinkSpec& b) {
+    const auto how_to_reach = [](const LinkSpec& spec) {
+        return std::tie(spec.bootstrap_servers, spec.sasl_mechanism, spec.sasl_username, spec.tls,
+                        spec.tls_ca, spec.tls_certificate, spec.tls_server_name);
+    };
+    return how_to_reach(a) == how_to_reach(b) && a.sasl_password == b.sasl_password &&
+           a.tls_key == b.tls_key;
+}
+
 }  // namespace
 
 Runner::Runner(Shell& shell, Link link) : shell_(shell), link_(std::move(link)) {}
@@ -58,20 +69,34 @@ void Runner::make_source() {
     client::ClusterOptions options;
     options.bootstrap = addresses_of(link_.spec);
     options.client_id = fmt::format("millrace-link-{}", link_.spec.name);
-    const auto password = unseal(link_.spec.sasl_password, shell_.options.cluster_id);
-    if (password && !link_.spec.sasl_mechanism.empty()) {
-        options.sasl = {link_.spec.sasl_mechanism, link_.spec.sasl_username, *password};
+    const auto open = unsealed(link_.spec, shell_.options.cluster_id);
+    if (open && !link_.spec.sasl_mechanism.empty()) {
+        options.sasl = {link_.spec.sasl_mechanism, link_.spec.sasl_username, open->sasl_password};
+    }
+    Result<void> secured;
+    if (open && link_.spec.tls) {
+        auto wrap = shell_.options.secure(*open);
+        if (wrap) {
+            options.wrap = *std::move(wrap);
+        } else {
+            secured = wrap.error();
+        }
+        options.server_name = link_.spec.tls_server_name;
     }
     groups_.reset();
     groups_busy_ = false;
     under_way_.clear();  // who was asked is gone, and the answer with it
     source_.reset();
-    if (!password) {
-        fail("SecretUnreadable", password.error().message());
+    if (!open) {
+        fail("SecretUnreadable", open.error().message());
         return;
     }
     if (options.bootstrap.empty()) {
         fail("BadBootstrapServers", "none of the bootstrap servers is host:port");
+        return;
+    }
+    if (!secured) {
+        fail("BadCertificates", secured.error().message());
         return;
     }
     source_ = std::make_unique<client::Cluster>(std::move(options), shell_.control, *shell_.log);
@@ -87,9 +112,7 @@ void Runner::change(Link link) {
         reason_.clear();
         message_.clear();
     }
-    if (before.bootstrap_servers != now.bootstrap_servers ||
-        before.sasl_mechanism != now.sasl_mechanism || before.sasl_username != now.sasl_username ||
-        !(before.sasl_password == now.sasl_password)) {
+    if (!same_source(before, now)) {
         looking_ = false;
         make_source();
     }

@@ -120,4 +120,10 @@ Result<Secret> unseal(const Secret& stored, std::string_view cluster_id) {
     return Secret(std::move(plain));
 }
 
+Result<LinkSpec> unsealed(LinkSpec spec, std::string_view cluster_id) {
+    MR_TRY(spec.sasl_password, unseal(spec.sasl_password, cluster_id));
+    MR_TRY(spec.tls_key, unseal(spec.tls_key, cluster_id));
+    return spec;
+}
+
 }  // namespace millrace::mirror

@@ -10,11 +10,14 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "mirror/link.h"
 
 namespace millrace::mirror {
 
 Secret seal(const Secret& plain, std::string_view cluster_id, Random& random);
 /// What was stored before secrets were sealed comes back as it is.
 Result<Secret> unseal(const Secret& stored, std::string_view cluster_id);
+/// The same link with its secrets open.
+Result<LinkSpec> unsealed(LinkSpec spec, std::string_view cluster_id);
 
 }  // namespace millrace::mirror

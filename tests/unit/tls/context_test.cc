@@ -152,6 +152,7 @@ TEST(Context, takes_another_name_or_fewer_addresses_only_where_that_is_allowed) 
     Settings next = settings_of("server");
     next.key_store.certificates = Secret(renamed.certificate_pem());
     next.key_store.key = Secret(renamed.key_pem());
+    EXPECT_FALSE((*made)->judge(next, disk));
     auto refused = (*made)->reload(next, disk);
     ASSERT_FALSE(refused);
     EXPECT_TRUE(names(refused.error().message(), {"CN=other", "ssl.allow.dn.changes=true"}));
@@ -160,6 +161,8 @@ TEST(Context, takes_another_name_or_fewer_addresses_only_where_that_is_allowed) 
     ASSERT_FALSE(refused);
     EXPECT_TRUE(names(refused.error().message(), {"DNS:localhost", "ssl.allow.san.changes=true"}));
     next.allow_address_loss = true;
+    EXPECT_TRUE((*made)->judge(next, disk));
+    EXPECT_EQ((*made)->facts().subject, "CN=localhost");
     EXPECT_TRUE((*made)->reload(next, disk).value());
 }
 

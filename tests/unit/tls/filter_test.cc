@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/random.h"
 #include "tests/unit/tls/certificates.h"
 #include "tests/unit/tls/fakes.h"
 
@@ -232,6 +233,34 @@ TEST_F(Filter, refuses_a_peer_that_does_not_speak_tls) {
     run();
     executor.advance(200ms);
     EXPECT_TRUE(says(server.error, "the peer does not speak TLS"));
+}
+
+// Whatever a stranger sends first, the end is an answer or a reason, and soon.
+TEST_F(Filter, survives_a_first_message_with_bytes_changed) {
+    const auto with = context(demanding());
+    const auto without = context(stranger());
+    SeededRandom random(2026);
+    for (int round = 0; round < 300; ++round) {
+        client.drop();
+        server.drop();
+        server.error.reset();
+        to_server->ended = to_client->ended = false;
+        to_server->bytes.clear();
+        to_client->bytes.clear();
+        dial(without);
+        ASSERT_GT(to_server->bytes.size(), 100U);
+        client.drop();
+        for (std::uint64_t changes = 1 + random.below(8); changes > 0; --changes) {
+            const std::size_t at = random.below(to_server->bytes.size());
+            to_server->bytes[at] = static_cast<char>(random.below(256));
+        }
+        to_server->bytes.resize(1 + random.below(to_server->bytes.size()));
+        accept(with);
+        run();
+        executor.advance(11s);
+        ASSERT_TRUE(server.error) << round;
+        EXPECT_EQ(server.error->code(), Code::permission);
+    }
 }
 
 TEST_F(Filter, takes_no_offence_at_one_who_only_looks_whether_the_port_is_open) {
