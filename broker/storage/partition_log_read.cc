@@ -24,6 +24,27 @@ Result<std::uint64_t> position_of_upper(Segment& segment, Offset upper) {
     return beyond ? beyond->position : segment.size();
 }
 
+struct SliceScan {
+    std::uint64_t good_end = 0;
+    Result<void> damage;
+};
+
+SliceScan scan_slice(const ReadSlice& slice) {
+    EntryScan scan(slice.file, slice.position, slice.position + slice.length, check_piece,
+                   {.from = slice.first, .end = slice.end, .latest = slice.latest});
+    while (true) {
+        const auto entry = scan.next();
+        if (!entry) {
+            return {scan.good_end(),
+                    entry.error().with_context(
+                        fmt::format("segment {}", offset_name(slice.segment_base, suffix::log)))};
+        }
+        if (!*entry) {
+            return {scan.position(), {}};
+        }
+    }
+}
+
 /// Below which offset the batches in front of `position` must lie.
 Offset end_of_what_precedes(Segment& segment, std::uint64_t position, Offset upper) {
     const Offset most = std::min(upper, segment.end());
@@ -62,9 +83,15 @@ Result<ReadSlice> read_segment(Segment& segment, const EntryHeader& first, Offse
         slice.latest = latest;
     }
     if (!slice.checked && range.check_in_place) {
-        MR_TRY_VOID(check_slice(slice));
+        const SliceScan scan = scan_slice(slice);
+        if (!scan.damage &&
+            (scan.good_end == first.position || scan.damage.error().code() != Code::corrupt)) {
+            return scan.damage.error();
+        }
+        // What lies in front of the damage is served; the read that begins at it is told.
+        slice.length = static_cast<std::size_t>(scan.good_end - first.position);
         slice.checked = true;
-        segment.checked().add(first.position, end);
+        segment.checked().add(first.position, scan.good_end);
     }
     return slice;
 }
@@ -121,18 +148,7 @@ Result<ReadSlice> PartitionLog::read(const ReadRange& range) {
 }
 
 Result<void> check_slice(const ReadSlice& slice) {
-    EntryScan scan(slice.file, slice.position, slice.position + slice.length, check_piece,
-                   {.from = slice.first, .end = slice.end, .latest = slice.latest});
-    while (true) {
-        const auto entry = scan.next();
-        if (!entry) {
-            return entry.error().with_context(
-                fmt::format("segment {}", offset_name(slice.segment_base, suffix::log)));
-        }
-        if (!*entry) {
-            return {};
-        }
-    }
+    return scan_slice(slice).damage;
 }
 
 void PartitionLog::note_checked(const ReadSlice& slice) {

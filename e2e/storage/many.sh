@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Many partitions on one broker: creates them, writes to all, kills it, starts it again, stops it in order; says what each took and holds
 # it to the limits below. The broker may have 20,000 files open.     many.sh [PARTITIONS]
+# (One topic has at most 9,999 partitions at its birth, as in Kafka: 10,000 records of metadata are the most that one request may take.)
 source "$(dirname "$0")/lib.sh"
 count=${1:-1000}
 ready_most=${READY_MOST_MS:-1500} stop_most=${STOP_MOST_MS:-5000} memory_most=${MEMORY_MOST_MIB:-2048}

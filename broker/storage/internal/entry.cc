@@ -112,9 +112,12 @@ EntryScan::EntryScan(runtime::FilePtr file, std::uint64_t position, std::uint64_
       position_(position),
       limit_(limit),
       piece_size_(piece_size),
-      bounds_(bounds) {}
+      bounds_(bounds),
+      previous_(position) {}
 
 Result<void> EntryScan::take_place(const EntryHeader& header) {
+    contradicts_previous_ =
+        header.first < bounds_.from || (header.epoch >= LeaderEpoch{0} && header.epoch < epoch_);
     if (header.first < bounds_.from || header.next() > bounds_.end) {
         return Error::make(Code::corrupt, "position {}: offsets {} to {} where {} to {} belong",
                            position_, header.first, header.last, bounds_.from,
@@ -161,6 +164,7 @@ Result<std::optional<WholeEntry>> EntryScan::next() {
         return good.error().with_context(fmt::format("position {}", position_));
     }
     MR_TRY_VOID(take_place(header));
+    previous_ = position_;
     position_ = header.end();
     return std::optional{WholeEntry{header, bytes}};
 }

@@ -83,6 +83,9 @@ public:
     /// its check, after which position() is where it begins. Code::io if the file can't be read.
     Result<std::optional<WholeEntry>> next();
     std::uint64_t position() const { return position_; }
+    /// After an error: up to where everything is good. Where two entries contradict each other,
+    /// either may be the damaged one.
+    std::uint64_t good_end() const { return contradicts_previous_ ? previous_ : position_; }
 
 private:
     Result<ByteView> bytes_here(std::size_t wanted);
@@ -94,6 +97,8 @@ private:
     std::size_t piece_size_;
     EntryBounds bounds_;  // from: where the next entry may begin, at the earliest.
     LeaderEpoch epoch_ = no_leader_epoch;
+    std::uint64_t previous_;
+    bool contradicts_previous_ = false;
     Buffer piece_;
     std::uint64_t piece_at_ = 0;
     std::size_t piece_filled_ = 0;

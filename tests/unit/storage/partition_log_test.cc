@@ -584,6 +584,26 @@ TEST_F(PartitionLogTest, finds_rot_when_it_is_read_and_never_serves_it) {
     EXPECT_THAT(slice.error().message(), HasSubstr("position 0"));
 }
 
+TEST_F(PartitionLogTest, serves_what_lies_in_front_of_rot) {
+    auto log = create();
+    fill(*log, 5);
+    ASSERT_TRUE(log->close_cleanly());
+    const std::uint64_t one = log->size_bytes() / 5;
+    log.reset();
+    auto file = *disk().open(in_log("00000000000000000000.log"), runtime::OpenMode::read_write);
+    ASSERT_TRUE(file->write_at(3 * one + 80, as_bytes("X")));
+    const auto again = recover({.recovery_point = Offset{5}, .clean = true, .now = noon});
+    ASSERT_TRUE(again);
+    const auto front =
+        (*again)->read({.from = Offset{0}, .upper = Offset{5}, .max_bytes = 1 << 20});
+    ASSERT_TRUE(front) << front.error().to_string();
+    EXPECT_EQ(front->length, 3 * one);
+    const auto at = (*again)->read({.from = Offset{3}, .upper = Offset{5}, .max_bytes = 1 << 20});
+    ASSERT_FALSE(at);
+    EXPECT_EQ(at.error().code(), Code::corrupt);
+    EXPECT_TRUE((*again)->read({.from = Offset{4}, .upper = Offset{5}, .max_bytes = 1 << 20}));
+}
+
 TEST_F(PartitionLogTest, keeps_few_files_open) {
     directory_ = open_directory(4);
     auto log = create({.segment_bytes = 100_B});
