@@ -303,6 +303,8 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     }
     fetch_sessions = fetch_sessions_of(values, data);
     doors.fetch_max_bytes = values.get(option::fetch_max_bytes);
+    doors.fetch_by_rack =
+        values.get(option::replica_selector_class).ends_with(".RackAwareReplicaSelector");
     doors.fetch_sessions = &fetch_sessions;
     broker_dispatch = std::make_unique<handlers::Dispatcher>(
         handlers::ListenerKind::broker, doors, data_loops, meters("data", data_loops.size()));

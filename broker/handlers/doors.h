@@ -88,6 +88,7 @@ struct Doors {
     const replication::Replicas* replicas = nullptr;
     runtime::Executor* control = nullptr;
     std::int32_t fetch_max_bytes = 0;  ///< In one answer, whatever the reader asks.
+    bool fetch_by_rack = false;        ///< A consumer is sent to a replica in its rack (KIP-392).
     /// One per loop that serves connections, each only on its own loop.
     std::vector<FetchSessions>* fetch_sessions = nullptr;
     /// Only on the control loop.

@@ -21,6 +21,7 @@ using protocol::FetchResponse;
 using protocol::Records;
 using FetchCall = Call<FetchRequest, FetchResponse>;
 
+constexpr std::int16_t first_version_with_rack = 11;
 constexpr std::int16_t first_version_with_leader = 12;
 constexpr std::int16_t first_version_with_ids = 13;
 constexpr std::int16_t first_version_with_replica_state = 15;
@@ -101,8 +102,13 @@ public:
             reader_.level = replication::ReadLevel::replica;
             reader_.replica = BrokerId{replica};
             reader_.replica_epoch = BrokerEpoch{request.replica_state.replica_epoch};
-        } else if (request.isolation_level == 1) {
-            reader_.level = replication::ReadLevel::committed;
+        } else {
+            reader_.level = request.isolation_level == 1 ? replication::ReadLevel::committed
+                                                         : replication::ReadLevel::uncommitted;
+            reader_.at_followers = call_.version() >= first_version_with_rack;
+            if (doors.fetch_by_rack && reader_.at_followers) {
+                rack_ = request.rack_id;
+            }
         }
         const std::int32_t limit = std::clamp(
             request.max_bytes, 0, replica >= 0 ? max_answer_bytes : doors.fetch_max_bytes);
@@ -135,13 +141,13 @@ private:
                 topic->partition(PartitionIndex{slot.ask.partition});
             if (partition == nullptr) {
                 refuse(slot, KafkaError::unknown_topic_or_partition);
-            } else if (partition->leader != doors_.self || !may_read(*partition)) {
+            } else if (!may_read(*partition)) {
                 slot.result.error = KafkaError::not_leader_or_follower;
                 slot.result.leader = partition->leader;
                 slot.result.leader_epoch = partition->leader_epoch;
                 settled_ = true;
             } else {
-                add(parts, topic->id, slot);
+                add(parts, topic->id, slot, nearer(*image, *partition));
             }
         }
         for (std::size_t shard = 0; shard < parts.size(); ++shard) {
@@ -176,15 +182,46 @@ private:
         slot.is_unknown = error != KafkaError::inconsistent_topic_id;
     }
 
-    /// A follower reads what it is a replica of; every client reads.
-    bool may_read(const metadata::Partition& partition) const {
-        return reader_.level != replication::ReadLevel::replica ||
-               (reader_.replica != doors_.self &&
-                std::find(partition.replicas.begin(), partition.replicas.end(), reader_.replica) !=
-                    partition.replicas.end());
+    static bool has_replica(const metadata::Partition& partition, BrokerId broker) {
+        return std::find(partition.replicas.begin(), partition.replicas.end(), broker) !=
+               partition.replicas.end();
     }
 
-    void add(std::vector<ShardPart>& parts, const Uuid& topic, Slot& slot) {
+    /// A follower reads at the leader what it is a replica of; every client reads there, and those
+    /// that know of it at any replica.
+    bool may_read(const metadata::Partition& partition) const {
+        if (reader_.level == replication::ReadLevel::replica) {
+            return partition.leader == doors_.self && reader_.replica != doors_.self &&
+                   has_replica(partition, reader_.replica);
+        }
+        return partition.leader == doors_.self ||
+               (reader_.at_followers && has_replica(partition, doors_.self));
+    }
+
+    /// At the leader, unless it is as near itself: the replicas in the reader's rack that are up.
+    std::vector<BrokerId> nearer(const metadata::Image& image,
+                                 const metadata::Partition& partition) const {
+        std::vector<BrokerId> nearer;
+        if (rack_.empty() || partition.leader != doors_.self) {
+            return nearer;
+        }
+        for (const BrokerId replica : partition.isr) {
+            const metadata::Broker* broker = image.cluster.broker(replica);
+            if (broker == nullptr || broker->rack != rack_) {
+                continue;
+            }
+            if (replica == doors_.self) {
+                return {};
+            }
+            if (broker->is_active()) {
+                nearer.push_back(replica);
+            }
+        }
+        return nearer;
+    }
+
+    void add(std::vector<ShardPart>& parts, const Uuid& topic, Slot& slot,
+             std::vector<BrokerId> nearer) {
         replication::FetchPosition position;
         position.id = {topic, PartitionIndex{slot.ask.partition}};
         position.from = slot.ask.from;
@@ -193,6 +230,7 @@ private:
         position.max_bytes = slot.ask.max_bytes;
         position.reader_log_start = slot.ask.reader_log_start;
         position.reader_synced_end = slot.ask.reader_synced_end;
+        position.nearer = std::move(nearer);
         ShardPart& part = parts[doors_.replicas->shard_of(position.id)];
         part.positions.push_back(std::move(position));
         part.slots.push_back(&slot);
@@ -225,7 +263,7 @@ private:
         bool urgent = settled_ || parts_.empty();
         for (const Slot& slot : slots_) {
             bytes += static_cast<std::int64_t>(slot.result.slice.length);
-            urgent = urgent || slot.result.diverging ||
+            urgent = urgent || slot.result.diverging || slot.result.preferred != no_broker ||
                      (slot.result.error != KafkaError::none && !slot.is_unknown);
         }
         const Duration left = deadline_ - call_.home().clock().now();
@@ -335,7 +373,8 @@ private:
                                          .high_watermark = result.high_watermark,
                                          .log_start = result.log_start,
                                          .has_records = result.slice.length > 0,
-                                         .is_diverging = result.diverging.has_value()});
+                                         .is_diverging = result.diverging.has_value(),
+                                         .is_sent_on = result.preferred != no_broker});
             slot.is_told = wants_session_ || is_news;
         }
     }
@@ -348,6 +387,7 @@ private:
         data.high_watermark = from.high_watermark.value;
         data.last_stable_offset = from.last_stable.value;
         data.log_start_offset = from.log_start.value;
+        data.preferred_read_replica = from.preferred.value;
         if (from.diverging) {
             data.diverging_epoch = {.epoch = from.diverging->epoch.value,
                                     .end_offset = from.diverging->end.value};
@@ -406,6 +446,7 @@ private:
     const Doors& doors_;
     FetchCall call_;
     replication::Reader reader_;
+    std::string rack_;  ///< Of a consumer that is to read in its own.
     std::size_t budget_ = 0;
     std::int64_t min_bytes_ = 0;
     Duration max_wait_{};

@@ -97,7 +97,7 @@ bool FetchSession::tell(const FetchAsk& ask, const FetchTold& told) {
         return false;  // forgotten by a later request on the same session
     }
     Partition& known = *found->second;
-    bool is_news = told.has_records || told.is_diverging;
+    bool is_news = told.has_records || told.is_diverging || told.is_sent_on;
     if (told.error != KafkaError::none) {
         // Told every time; and when the error goes away, that is news too.
         known.high_watermark = no_offset;

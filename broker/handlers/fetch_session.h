@@ -44,6 +44,7 @@ struct FetchTold {
     Offset log_start = no_offset;
     bool has_records = false;
     bool is_diverging = false;
+    bool is_sent_on = false;  ///< To another replica.
 };
 
 class FetchSession {

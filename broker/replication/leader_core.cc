@@ -80,6 +80,7 @@ void LeaderCore::note(const FollowerFetched& event) {
                event.log_end >= follower.leader_end_at_fetch) {
         follower.caught_up_at = std::max(follower.caught_up_at, follower.last_fetch_at);
     }
+    follower.log_start = event.log_start;
     follower.log_end = event.log_end;
     if (event.synced_end) {
         // Never more than it has; a restart may report less than before, which is the truth now.
@@ -122,6 +123,23 @@ void LeaderCore::note(const Ineligible& event) {
 void LeaderCore::note(const SettingsChanged& event) {
     durability_ = event.durability;
     min_isr_ = event.min_isr;
+}
+
+BrokerId LeaderCore::nearest(const std::vector<BrokerId>& wanted, Offset from) const {
+    BrokerId best = no_broker;
+    Offset most = from;
+    for (const BrokerId replica : wanted) {
+        const auto at = followers_.find(replica);
+        if (at == followers_.end() || !isr_.contains(replica) || ineligible_.contains(replica) ||
+            at->second.log_start > from || at->second.log_end < most) {
+            continue;
+        }
+        if (best == no_broker || at->second.log_end > most) {
+            best = replica;
+            most = at->second.log_end;
+        }
+    }
+    return best;
 }
 
 Offset LeaderCore::counted_end(BrokerId replica) const {

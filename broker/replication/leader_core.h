@@ -32,6 +32,7 @@ struct FollowerFetched {
     std::optional<Offset> synced_end;  ///< None: it does not report (a foreign broker).
     Instant at;
     BrokerEpoch replica_epoch{-1};  ///< Of the life that asked; -1: it does not say.
+    Offset log_start = no_offset;
 };
 struct Tick {
     Instant at;
@@ -103,7 +104,11 @@ public:
     /// The high watermark has passed where this leader began: what it says is known to be current.
     bool is_current() const { return high_watermark_ >= epoch_start_; }
     bool proposal_pending() const { return !proposed_.empty(); }
+    /// Of these, the member of the ISR that can serve a read from `from` and has most; no_broker if
+    /// none can.
+    BrokerId nearest(const std::vector<BrokerId>& wanted, Offset from) const;
     struct Follower {
+        Offset log_start = no_offset;
         Offset log_end = no_offset;
         std::optional<Offset> synced_end;
         Instant caught_up_at;  ///< Last time it had everything the leader had then.

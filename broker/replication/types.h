@@ -118,6 +118,8 @@ struct FetchPosition {
     std::int32_t max_bytes = 1 << 20;
     Offset reader_log_start = no_offset;
     std::optional<Offset> reader_synced_end;  ///< A follower of ours reports it.
+    /// Replicas that a consumer would rather read from: the leader names the best of them.
+    std::vector<BrokerId> nearer;
 };
 
 struct DivergingEpoch {
@@ -134,6 +136,7 @@ struct FetchResult {
     std::optional<DivergingEpoch> diverging;
     BrokerId leader = no_broker;  ///< With a leadership error.
     LeaderEpoch leader_epoch = no_leader_epoch;
+    BrokerId preferred = no_broker;  ///< Read there: it has what is asked for.
     std::vector<storage::AbortedTransaction> aborted;
     storage::ReadSlice slice;
 };
@@ -142,6 +145,7 @@ struct Reader {
     ReadLevel level = ReadLevel::uncommitted;
     BrokerId replica = no_broker;  ///< Set for a follower.
     BrokerEpoch replica_epoch{-1};
+    bool at_followers = false;  ///< A consumer that may read from any replica (KIP-392).
 };
 
 struct OffsetAnswer {

@@ -93,6 +93,7 @@ void Partition::become_follower() {
         known_high_watermark_ = follower_->high_watermark();
     }
     follower_.emplace(state_.leader_epoch, known_high_watermark_);
+    shell_.readable(*this);  // those who wait here know another epoch
 }
 
 FetchPosition Partition::follower_position() const {
@@ -118,7 +119,10 @@ Partition::Taken Partition::take_fetched(const Fetched& fetched, ByteView bytes)
         return Taken::back_off;
     }
     follower_->on_log_end(log_->end());
-    known_high_watermark_ = follower_->high_watermark();
+    if (std::exchange(known_high_watermark_, follower_->high_watermark()) !=
+        follower_->high_watermark()) {
+        shell_.readable(*this);  // to consumers that read here
+    }
     return taken;
 }
 
@@ -260,9 +264,16 @@ Offset Partition::last_stable() const {
 }
 
 KafkaError Partition::check_leader(LeaderEpoch current_epoch) const {
-    if (!leader_) {
-        return KafkaError::not_leader_or_follower;
-    }
+    return leader_ ? check_epoch(current_epoch) : KafkaError::not_leader_or_follower;
+}
+
+KafkaError Partition::check_reader(const Reader& reader, LeaderEpoch current_epoch) const {
+    // What a follower calls committed is committed, though it may lag behind the leader's word.
+    return follower_ && reader.at_followers ? check_epoch(current_epoch)
+                                            : check_leader(current_epoch);
+}
+
+KafkaError Partition::check_epoch(LeaderEpoch current_epoch) const {
     if (MR_PLANTED(epochs_of_readers_unchecked)) {
         return KafkaError::none;
     }
@@ -651,11 +662,11 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
     result.id = position.id;
     result.leader = state_.leader;
     result.leader_epoch = state_.leader_epoch;
-    result.error = check_leader(position.current_epoch);
+    result.error = check_reader(reader, position.current_epoch);
     if (result.error != KafkaError::none) {
         return result;
     }
-    result.high_watermark = leader_->high_watermark();
+    result.high_watermark = high_watermark();
     result.last_stable = last_stable();
     result.log_start = log_->start();
     if (position.last_fetched_epoch != no_leader_epoch) {
@@ -680,7 +691,10 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
         result.error = KafkaError::offset_out_of_range;
         return result;
     }
-    if (position.from >= upper) {
+    if (leader_ && !position.nearer.empty()) {
+        result.preferred = leader_->nearest(position.nearer, position.from);
+    }
+    if (position.from >= upper || result.preferred != no_broker) {
         return result;
     }
     auto slice =
@@ -715,7 +729,7 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
 
 std::int64_t Partition::readable_bytes(const FetchPosition& position, const Reader& reader) {
     const FetchResult now = read(position, reader, SIZE_MAX >> 1, true);
-    if (now.error != KafkaError::none || now.diverging) {
+    if (now.error != KafkaError::none || now.diverging || now.preferred != no_broker) {
         return INT64_MAX / 4;  // an answer is due
     }
     return static_cast<std::int64_t>(now.slice.length);
@@ -724,7 +738,8 @@ std::int64_t Partition::readable_bytes(const FetchPosition& position, const Read
 void Partition::follower_fetched(const FetchPosition& position, const Reader& reader) {
     if (leader_ && check_leader(position.current_epoch) == KafkaError::none) {
         run(leader_->step(FollowerFetched{reader.replica, position.from, position.reader_synced_end,
-                                          shell_.loop->clock().now(), reader.replica_epoch}));
+                                          shell_.loop->clock().now(), reader.replica_epoch,
+                                          position.reader_log_start}));
     }
 }
 

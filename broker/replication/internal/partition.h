@@ -124,6 +124,8 @@ private:
     };
 
     KafkaError check_leader(LeaderEpoch current_epoch) const;
+    KafkaError check_reader(const Reader& reader, LeaderEpoch current_epoch) const;
+    KafkaError check_epoch(LeaderEpoch current_epoch) const;
     KafkaError check_producer(Append& request, AppendResult& result);
     void note_refused(const Append& request);
     void stage(Append request);

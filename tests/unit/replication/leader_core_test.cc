@@ -275,5 +275,24 @@ TEST(LeaderCore, a_follower_without_reports_counts_by_its_log_end) {
                     AdvanceHighWatermark{Offset{20}}));
 }
 
+// KIP-392: a consumer is sent to a replica that has what it asks for, or stays.
+TEST(LeaderCore, the_nearest_replica_is_an_isr_member_that_has_the_offset) {
+    LeaderCore core{start({b1, b2, b3}, {b1, b2, b3})};
+    core.step(Appended{Offset{20}});
+    EXPECT_EQ(core.nearest({b2, b3}, Offset{5}), no_broker) << "nothing is known of them yet";
+    core.step(FollowerFetched{b2, Offset{12}, Offset{12}, at(101s), BrokerEpoch{1}, Offset{0}});
+    core.step(FollowerFetched{b3, Offset{18}, Offset{18}, at(101s), BrokerEpoch{1}, Offset{8}});
+    EXPECT_EQ(core.nearest({b2}, Offset{12}), b2);
+    EXPECT_EQ(core.nearest({b2}, Offset{13}), no_broker);
+    EXPECT_EQ(core.nearest({b2, b3}, Offset{10}), b3) << "has more";
+    EXPECT_EQ(core.nearest({b2, b3}, Offset{5}), b2) << "b3's log begins behind it";
+}
+
+TEST(LeaderCore, the_nearest_replica_is_in_the_isr) {
+    LeaderCore core{start({b1, b2}, {b1})};
+    core.step(FollowerFetched{b2, Offset{3}, Offset{3}, at(101s), BrokerEpoch{1}, Offset{0}});
+    EXPECT_EQ(core.nearest({b2}, Offset{0}), no_broker);
+}
+
 }  // namespace
 }  // namespace millrace::replication
