@@ -14,6 +14,7 @@
 #include "app/internal/edge.h"
 #include "app/internal/machine.h"
 #include "app/internal/process.h"
+#include "app/internal/supervisor.h"
 #include "config/config.h"
 #include "runtime/real/real_node.h"
 #include "runtime/real/signals.h"
@@ -34,24 +35,11 @@ constexpr const char* usage =
     "num.partitions and so on. Without any setting a broker with a quorum of its own starts in\n"
     "/tmp/kafka-logs and listens on port 9092.\n";
 
-int run(const CommandLine& line) {
+int run(const config::Loaded& loaded, Beats* beats) {
     auto signals = runtime::Signals::catch_from_here({SIGTERM, SIGINT});
     if (!signals) {
         std::fprintf(stderr, "millrace-broker: %s\n", signals.error().message().c_str());
         return EXIT_FAILURE;
-    }
-    const config::Loaded loaded = config::load(line.source);
-    for (const config::Problem& problem : loaded.warnings) {
-        std::fprintf(stderr, "warning: %s\n", problem.to_string().c_str());
-    }
-    for (const config::Problem& problem : loaded.errors) {
-        std::fprintf(stderr, "error: %s\n", problem.to_string().c_str());
-    }
-    if (!loaded.errors.empty()) {
-        return exit_bad_config;
-    }
-    if (line.check_only) {
-        return EXIT_SUCCESS;
     }
     const config::BrokerConfig config{loaded.given};
     const auto budget = config::make_budget(this_machine(), config.broker());
@@ -96,6 +84,9 @@ int run(const CommandLine& line) {
     const auto delivered = (*signals)->deliver_to(**node, [&](int number) {
         MR_LOG((*node)->log(), info, "broker.stopping", field("signal", number));
         if (!std::exchange(ending, true)) {
+            if (beats != nullptr) {
+                beats->phase = Beats::Phase::ending;
+            }
             (*edge)->set_draining();
             (*broker)->drain([&] { ended.set_value(EXIT_SUCCESS); });
         }
@@ -103,6 +94,9 @@ int run(const CommandLine& line) {
     if (!delivered) {
         std::fprintf(stderr, "millrace-broker: %s\n", delivered.error().message().c_str());
         return EXIT_FAILURE;
+    }
+    if (beats != nullptr) {
+        beat_from(**node, *beats, [&] { return (*broker)->is_ready(); });
     }
     (*node)->start();
     int status = ended.get_future().get();
@@ -118,6 +112,30 @@ int run(const CommandLine& line) {
     MR_LOG((*node)->log(), info, "broker.stopped", field("status", status));
     broker->reset();
     return status;
+}
+
+/// Says what is wrong with the settings; then the broker, under a supervisor if they ask for one.
+int run(const CommandLine& line) {
+    const config::Loaded loaded = config::load(line.source);
+    for (const config::Problem& problem : loaded.warnings) {
+        std::fprintf(stderr, "warning: %s\n", problem.to_string().c_str());
+    }
+    for (const config::Problem& problem : loaded.errors) {
+        std::fprintf(stderr, "error: %s\n", problem.to_string().c_str());
+    }
+    if (!loaded.errors.empty()) {
+        return exit_bad_config;
+    }
+    if (line.check_only) {
+        return EXIT_SUCCESS;
+    }
+    const std::string supervisor =
+        config::BrokerConfig{loaded.given}.broker().get(config::broker_option::millrace_supervisor);
+    if (supervisor == "off") {
+        return run(loaded, nullptr);
+    }
+    return supervise(supervisor == "restart" ? AfterEnd::restart : AfterEnd::exit,
+                     SupervisorRules{}, [&](Beats& beats) { return run(loaded, &beats); });
 }
 
 }  // namespace

@@ -7,7 +7,6 @@ happens to the brokers, then everything is read back. Acknowledged = read back e
 import argparse
 import random
 import shutil
-import signal
 import sys
 import time
 
@@ -86,10 +85,10 @@ def freeze(run, rounds):
     run.begin()
     for _ in range(rounds):
         victim = run.leader()
-        run.cluster.signal(victim, signal.SIGSTOP)
+        thaw = run.cluster.freeze(victim)
         time.sleep(8)
         run.goes_on()
-        run.cluster.signal(victim, signal.SIGCONT)
+        thaw()
         run.cluster.wait_whole(TOPIC)
 
 

@@ -53,7 +53,8 @@ class Cluster:
             "offsets.topic.replication.factor=3", "offsets.topic.num.partitions=2", "auto.create.topics.enable=false",
             *self.settings]
         if self.kind == "millrace":
-            lines += ["cluster.id=cGVlcmthZmthcGVlcmthZg", "millrace.metrics.listener=", "millrace.admin.listener="]
+            lines += ["cluster.id=cGVlcmthZmthcGVlcmthZg", "millrace.metrics.listener=", "millrace.admin.listener=",
+                      "millrace.supervisor=restart"]
         path = f"{self.directory}/{node}.properties"
         with open(path, "w") as file:
             file.write("\n".join(lines) + "\n")
@@ -83,6 +84,24 @@ class Cluster:
 
     def signal(self, node, number):
         self.processes[node].send_signal(number)
+
+    def worker(self, node):
+        """The process that serves: below a supervisor, or the only one."""
+        pid = self.processes[node].pid
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            return int((children.read().split() or [pid])[0])
+
+    def freeze(self, node):
+        """Stops it; the answer lets it go on, if it is still there."""
+        pid = self.worker(node)
+        os.kill(pid, signal.SIGSTOP)
+
+        def thaw():
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass  # its supervisor has ended it
+        return thaw
 
     def kill(self, node):
         self.signal(node, signal.SIGKILL)

@@ -6,7 +6,6 @@ broker: the longest time between two acknowledgements. Millrace and Apache Kafka
 """
 import argparse
 import shutil
-import signal
 import statistics
 import sys
 import threading
@@ -52,8 +51,7 @@ def one_run(cluster, fault, number):
     elif fault == "leader_stop":
         cluster.stop(victim)
     else:
-        cluster.signal(victim, signal.SIGSTOP)
-        thaw = threading.Timer(FREEZE, lambda: cluster.signal(victim, signal.SIGCONT))
+        thaw = threading.Timer(FREEZE, cluster.freeze(victim))
         thaw.start()
     resumed = producer.wait_for_acks(300, 60)
     end = time.monotonic()

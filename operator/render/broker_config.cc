@@ -212,6 +212,9 @@ std::string properties_text(const BrokerSettings& settings) {
     lines["listener.security.protocol.map"] = protocol_map(settings.listeners);
     lines["advertised.listeners"] = advertised_listeners(settings);
     lines["log.dirs"] = joined(directories);
+    lines.try_emplace("millrace.supervisor", "exit");  // the kubelet starts it again
+    lines.try_emplace("replica.selector.class",
+                      "org.apache.kafka.common.replica.RackAwareReplicaSelector");
     if (settings.admin_tls) {
         lines["millrace.admin.tls.certificate"] = fmt::format("{}/tls.crt", certificate_directory);
         lines["millrace.admin.tls.key"] = fmt::format("{}/tls.key", certificate_directory);
