@@ -302,6 +302,8 @@ struct BrokerStatus {
     bool updated = false;
     BrokerState state = BrokerState::starting;
     std::optional<std::int32_t> recovery_percent;
+    std::string since{};      ///< When it came into that state.
+    bool balanced = false;    ///< It was given its share of replicas since it came.
     std::string waiting_for;  ///< One line; empty when it waits for nothing.
     friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
 };

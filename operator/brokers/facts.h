@@ -103,6 +103,12 @@ struct PlanFacts {
     friend bool operator==(const PlanFacts&, const PlanFacts&) = default;
 };
 
+/// A plan's name has what it was asked for behind a slash; people are shown, and say, what is
+/// before it.
+inline std::string plan_id(const std::string& hash) {
+    return hash.substr(0, hash.find('/'));
+}
+
 enum class PlanState { none, planned, running, paused, cancelling, cancelled, done, failed };
 
 struct PlanProgress {

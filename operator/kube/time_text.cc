@@ -21,6 +21,16 @@ std::string time_text(Timestamp at) {
     return to_seconds(at) + "Z";
 }
 
+std::optional<Timestamp> parse_time(std::string_view text) {
+    std::tm parts{};
+    const std::string copy(text);
+    const char* end = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (end == nullptr || *end != '\0') {
+        return std::nullopt;
+    }
+    return Timestamp{static_cast<std::int64_t>(timegm(&parts)) * 1000};
+}
+
 std::string micro_time_text(Timestamp at) {
     return fmt::format("{}.{:06}Z", to_seconds(at), at.milliseconds % 1000 * 1000);
 }

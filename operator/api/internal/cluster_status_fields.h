@@ -17,8 +17,11 @@ void describe(Visitor& v, BrokerStatus& s) {
     v.field("ready", s.ready, {.doc = "Clients can use it."});
     v.field("updated", s.updated, {.doc = "It runs what the spec asks for."});
     v.field("state", s.state, {.doc = "What it does."});
+    v.field("since", s.since, {.doc = "When it came into that state."});
     v.field("recoveryPercent", s.recovery_percent,
             {.doc = "While Recovering: how much of its log is checked."});
+    v.field("balanced", s.balanced,
+            {.doc = "It was given its share of replicas since it came, or none were to move."});
     v.field("waitingFor", s.waiting_for, {.doc = "What it waits for, in one line."});
 }
 

@@ -40,6 +40,7 @@ struct Draft {
     std::string racks_problem;
     std::string balance_problem;  ///< Why replicas can't be moved by us.
     std::optional<api::RebalanceStatus> rebalance;
+    std::set<int> balanced;  ///< Were given their share of replicas since they came.
     int missing_certificates = 0;
 
     const std::string& name() const { return world.cluster.metadata.name; }

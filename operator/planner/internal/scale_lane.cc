@@ -1,7 +1,9 @@
 // Brokers that come and go: replicas move to the new ones and away from those that leave.
 #include <algorithm>
 #include <fmt/core.h>
+#include <functional>
 
+#include "operator/kube/time_text.h"
 #include "operator/planner/internal/draft.h"
 
 namespace millrace::planner {
@@ -10,7 +12,8 @@ namespace {
 
 using brokers::PlanState;
 
-constexpr std::string_view leave_suffix = " leave";
+constexpr std::string_view somebodys_plan = "it was asked for elsewhere";
+constexpr std::string_view new_suffix = " new";
 
 std::string list_of(const std::vector<int>& ids) {
     std::string text;
@@ -18,6 +21,10 @@ std::string list_of(const std::vector<int>& ids) {
         text += (text.empty() ? "" : ", ") + std::to_string(id);
     }
     return text;
+}
+
+std::string brokers_text(const std::vector<int>& ids) {
+    return (ids.size() == 1 ? "broker " : "brokers ") + list_of(ids);
 }
 
 bool is_offered(const Draft& draft, const std::string& call) {
@@ -43,7 +50,7 @@ api::RebalanceStatus status_of(const brokers::PlanProgress& progress) {
     api::RebalanceStatus status;
     status.state = progress.state == PlanState::paused ? api::RebalanceState::paused
                                                        : api::RebalanceState::moving;
-    status.plan_hash = progress.hash;
+    status.plan_hash = brokers::plan_id(progress.hash);
     status.moves = {progress.moves_total, progress.moves_done, progress.moves_in_flight};
     status.bytes = {progress.bytes_total, progress.bytes_done};
     status.rate = progress.bytes_per_second;
@@ -55,8 +62,19 @@ api::RebalanceStatus status_of(const brokers::PlanProgress& progress) {
     return status;
 }
 
-/// The plan that is being carried out, if there is one. Asks once a round; true: wait for it.
-bool plan_under_way(Draft& draft, const std::string& trigger) {
+/// What we have started and not seen the end of.
+const api::RebalanceStatus* started_by_us(const Draft& draft) {
+    const auto& before = draft.world.cluster.status.rebalance;
+    const bool started = before && (before->state == api::RebalanceState::moving ||
+                                    before->state == api::RebalanceState::paused);
+    return started ? &*before : nullptr;
+}
+
+using Fits = std::function<bool(const std::string& trigger)>;
+
+/// The plan that is being carried out, if there is one. Asks once a round; true: wait for it. What
+/// we began for an end that doesn't fit any more is cancelled.
+bool plan_under_way(Draft& draft, const Fits& fits) {
     const auto& progress = draft.world.answers.progress;
     if (!progress) {
         draft.plan.questions.emplace_back(AskProgress{});
@@ -65,10 +83,24 @@ bool plan_under_way(Draft& draft, const std::string& trigger) {
     if (!progress->value || !is_under_way(progress->value->state)) {
         return false;
     }
+    const api::RebalanceStatus* ours = started_by_us(draft);
+    const bool is_ours = ours != nullptr && ours->trigger != somebodys_plan &&
+                         ours->plan_hash == brokers::plan_id(progress->value->hash);
     draft.rebalance = status_of(*progress->value);
-    draft.rebalance->trigger = trigger;
+    draft.rebalance->trigger = is_ours ? ours->trigger : std::string(somebodys_plan);
+    if (is_ours && !fits(ours->trigger) && progress->value->state != PlanState::cancelling) {
+        draft.act(Lane::scale, CancelPlan{progress->value->hash}, "RebalanceCancelled",
+                  fmt::format("it was begun because {}; that is over", ours->trigger));
+    }
     draft.plan.again = 1s;  // Its progress is shown; its end is also told by the health stream.
     return true;
+}
+
+/// It was tried, and nothing has changed since.
+bool has_failed(const Draft& draft, const brokers::PlanFacts& plan) {
+    const auto& progress = draft.world.answers.progress;
+    return progress && progress->value && progress->value->state == PlanState::failed &&
+           progress->value->hash == plan.hash;
 }
 
 /// Asks for a plan and starts it, as far as the spec allows. False: nothing is to be moved.
@@ -96,14 +128,20 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
     const api::BalanceSpec& balance = draft.world.cluster.spec.balance;
     api::RebalanceStatus status;
     status.trigger = trigger;
-    status.plan_hash = plan.hash;
+    status.plan_hash = brokers::plan_id(plan.hash);
     status.moves.total = plan.moves;
     status.bytes.total = plan.bytes;
     status.lower_bound = plan.lower_bound;
+    const bool is_approved =
+        balance.approve && (*balance.approve == plan.hash || *balance.approve == status.plan_hash);
     if (draft.scale_refused) {
         status.state = api::RebalanceState::blocked;
         status.blocked_by = draft.scale_waits;
-    } else if (balance.mode == api::BalanceMode::manual && balance.approve != plan.hash) {
+    } else if (has_failed(draft, plan)) {
+        status.state = api::RebalanceState::blocked;
+        status.blocked_by = draft.world.answers.progress->value->blocked_by;
+        draft.plan.again = 30s;
+    } else if (balance.mode == api::BalanceMode::manual && !is_approved) {
         status.state = api::RebalanceState::awaiting_approval;
     } else {
         status.state = api::RebalanceState::moving;
@@ -177,6 +215,38 @@ bool let_go(Draft& draft, int id) {
     return true;
 }
 
+std::string leave_trigger(const std::vector<int>& leaving) {
+    return brokers_text(leaving) + (leaving.size() == 1 ? " leaves" : " leave");
+}
+
+brokers::PlanWish wish_to_leave(const Draft& draft, const std::vector<int>& leaving) {
+    brokers::PlanWish wish = wish_for(draft, brokers::PlanMode::drain);
+    wish.drain = leaving;
+    return wish;
+}
+
+/// Before anything is done about it: can the rest carry what they hold? True also while that is
+/// being asked.
+bool is_refused(Draft& draft, const std::vector<int>& leaving) {
+    const auto& answer = draft.world.answers.plan;
+    if (!answer) {
+        draft.plan.questions.emplace_back(AskPlan{wish_to_leave(draft, leaving)});
+        return true;
+    }
+    if (!answer->value || answer->value->unmet.empty()) {
+        return false;  // Why it can't be planned is told where the moves would begin.
+    }
+    draft.scale_refused = true;
+    draft.scale_waits = answer->value->unmet.front();
+    draft.plan.again = 10s;  // A topic's replicas may become fewer: no news of brokers' health.
+    api::RebalanceStatus status;
+    status.state = api::RebalanceState::blocked;
+    status.trigger = leave_trigger(leaving);
+    status.blocked_by = draft.scale_waits;
+    draft.rebalance = status;
+    return true;
+}
+
 void plan_leaving(Draft& draft) {
     const std::vector<int> leaving = leaving_ids(draft);
     if (!draft.world.brokers) {
@@ -192,6 +262,9 @@ void plan_leaving(Draft& draft) {
             uncordoned.push_back(id);
         }
     }
+    if (holds_replicas && !uncordoned.empty() && is_refused(draft, leaving)) {
+        return;
+    }
     if (!uncordoned.empty() && is_offered(draft, "Cordon")) {
         draft.act(Lane::scale, Cordon{uncordoned, true}, "BrokersCordoned",
                   fmt::format("no new replica goes to {}: leaving", list_of(uncordoned)));
@@ -199,14 +272,12 @@ void plan_leaving(Draft& draft) {
         return;
     }
     if (holds_replicas) {
-        const std::string trigger = fmt::format("brokers {}{}", list_of(leaving), leave_suffix);
-        if (plan_under_way(draft, trigger)) {
+        const std::string trigger = leave_trigger(leaving);
+        if (plan_under_way(draft, [&](const std::string& begun) { return begun == trigger; })) {
             draft.scale_waits = "replicas are moving away from leaving brokers";
             return;
         }
-        brokers::PlanWish wish = wish_for(draft, brokers::PlanMode::drain);
-        wish.drain = leaving;
-        if (move_replicas(draft, wish, trigger)) {
+        if (move_replicas(draft, wish_to_leave(draft, leaving), trigger)) {
             if (draft.scale_waits.empty()) {
                 draft.scale_waits = "replicas are about to move away from leaving brokers";
             }
@@ -239,59 +310,147 @@ void take_back(Draft& draft) {
     }
 }
 
-/// Brokers that run and hold nothing while others do.
-std::vector<int> empty_brokers(const Draft& draft) {
-    std::vector<int> empty;
-    for (const auto& [id, member] : draft.membership.wanted) {
-        const brokers::BrokerFacts* facts = draft.broker(id);
-        if (facts != nullptr && facts->state == brokers::BrokerState::running &&
-            facts->replicas == 0) {
-            empty.push_back(id);
+/// What earlier rounds have seen done.
+std::set<int> balanced_before(const Draft& draft) {
+    std::set<int> ids;
+    for (const api::BrokerStatus& broker : draft.world.cluster.status.brokers) {
+        if (broker.balanced && draft.membership.wanted.contains(broker.id)) {
+            ids.insert(broker.id);
         }
     }
-    return empty;
+    return ids;
 }
 
-void plan_spreading(Draft& draft) {
-    const api::BalanceMode mode = draft.world.cluster.spec.balance.mode;
-    if (mode == api::BalanceMode::off || !draft.world.brokers ||
-        draft.world.brokers->partitions.total == 0) {
-        return;
+bool all_run(const Draft& draft) {
+    return std::all_of(draft.membership.wanted.begin(), draft.membership.wanted.end(),
+                       [&](const auto& member) {
+                           const brokers::BrokerFacts* facts = draft.broker(member.first);
+                           return facts != nullptr && facts->state == brokers::BrokerState::running;
+                       });
+}
+
+void call_all_balanced(Draft& draft) {
+    for (const auto& [id, member] : draft.membership.wanted) {
+        draft.balanced.insert(id);
     }
-    // A started plan goes on until its end, also once no broker is empty any more.
-    const auto& before = draft.world.cluster.status.rebalance;
-    const bool started = before && before->state == api::RebalanceState::moving;
-    const std::vector<int> empty = empty_brokers(draft);
-    if (empty.empty() && !started) {
-        return;
+}
+
+Duration since(const Draft& draft, const std::string& when) {
+    const auto at = kube::parse_time(when);
+    return at ? draft.world.now - *at : Duration{0};
+}
+
+void look_again_in(Draft& draft, Duration wait) {
+    draft.plan.again = draft.plan.again ? std::min(*draft.plan.again, wait) : wait;
+}
+
+/// Wanted brokers that are away for longer than they may be. Looks again when the next one is due.
+std::vector<int> lost_brokers(Draft& draft) {
+    const Duration patience(draft.world.cluster.spec.balance.dead_broker_timeout.length);
+    std::vector<int> lost;
+    for (const api::BrokerStatus& broker : draft.world.cluster.status.brokers) {
+        const brokers::BrokerFacts* facts = draft.broker(broker.id);
+        const bool is_away =
+            broker.state == api::BrokerState::fenced || broker.state == api::BrokerState::dead;
+        if (!draft.membership.wanted.contains(broker.id) || facts == nullptr || !is_away ||
+            (facts->state != brokers::BrokerState::fenced &&
+             facts->state != brokers::BrokerState::dead)) {
+            continue;
+        }
+        const Duration away = since(draft, broker.since);
+        if (away >= patience) {
+            lost.push_back(broker.id);
+        } else {
+            look_again_in(draft, patience - away);
+        }
+    }
+    return lost;
+}
+
+/// More than one rack and more than 40 % of the brokers: that is no loss but an outage, and moving
+/// everything would make it worse.
+bool is_outage(const Draft& draft, const std::vector<int>& lost) {
+    std::set<std::string> racks;
+    for (const int id : lost) {
+        racks.insert(draft.rack_of(id));
+    }
+    return racks.size() > 1 && lost.size() * 10 > draft.membership.wanted.size() * 4;
+}
+
+/// Replicas of brokers that don't come back are made anew from others. False: nobody is lost.
+bool plan_repair(Draft& draft) {
+    const std::vector<int> lost = lost_brokers(draft);
+    bool holds_replicas = false;
+    for (const int id : lost) {
+        draft.balanced.erase(id);  // It may come back, and with nothing on it.
+        holds_replicas |= draft.broker(id)->replicas > 0;
+    }
+    if (!holds_replicas) {
+        return false;
+    }
+    if (is_outage(draft, lost)) {
+        draft.scale_waits = fmt::format(
+            "brokers {} are away: too many to make their replicas anew elsewhere", list_of(lost));
+        return true;
     }
     const std::string trigger =
-        empty.empty() ? before->trigger : fmt::format("brokers {} hold nothing", list_of(empty));
-    if (plan_under_way(draft, trigger)) {
-        const bool is_for_leaving = before && before->trigger.ends_with(leave_suffix);
-        if (is_for_leaving && draft.rebalance) {
-            draft.act(Lane::scale, CancelPlan{draft.rebalance->plan_hash}, "RebalanceCancelled",
-                      "nobody leaves any more");
+        fmt::format("{} {} lost", brokers_text(lost), lost.size() == 1 ? "is" : "are");
+    if (plan_under_way(draft, [&](const std::string& begun) { return begun == trigger; })) {
+        return true;
+    }
+    brokers::PlanWish wish = wish_for(draft, brokers::PlanMode::repair);
+    wish.lost = lost;
+    return move_replicas(draft, wish, trigger);
+}
+
+/// Brokers that came since replicas were last spread get their share: once for all that come.
+void plan_spreading(Draft& draft) {
+    std::vector<int> fresh;
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (!draft.balanced.contains(id)) {
+            fresh.push_back(id);
         }
+    }
+    if (fresh.empty() && started_by_us(draft) == nullptr) {
         return;
     }
-    for (const auto& [id, member] : draft.membership.wanted) {
-        const brokers::BrokerFacts* facts = draft.broker(id);
-        if (facts == nullptr || facts->state != brokers::BrokerState::running) {
-            return;  // Once for all that come, not once for each.
-        }
+    const auto fits = [&](const std::string& begun) {
+        return !fresh.empty() && begun.ends_with(new_suffix);
+    };
+    if (plan_under_way(draft, fits) || fresh.empty() || !all_run(draft)) {
+        return;
     }
-    move_replicas(draft, wish_for(draft, brokers::PlanMode::scale_out), trigger);
+    const bool has_answer = draft.world.answers.plan && draft.world.answers.plan->value;
+    const std::string trigger =
+        fmt::format("{} {}{}", brokers_text(fresh), fresh.size() == 1 ? "is" : "are", new_suffix);
+    if (!move_replicas(draft, wish_for(draft, brokers::PlanMode::scale_out), trigger) &&
+        has_answer) {
+        call_all_balanced(draft);
+    }
+}
+
+void plan_staying(Draft& draft) {
+    if (!draft.world.brokers || draft.world.cluster.spec.balance.mode == api::BalanceMode::off) {
+        return;
+    }
+    if (draft.world.brokers->partitions.total == 0) {
+        if (all_run(draft)) {
+            call_all_balanced(draft);
+        }
+    } else if (!plan_repair(draft)) {
+        plan_spreading(draft);
+    }
 }
 
 }  // namespace
 
 void plan_scale(Draft& draft) {
+    draft.balanced = balanced_before(draft);
     take_back(draft);
     if (!draft.membership.leaving.empty()) {
         plan_leaving(draft);
     } else {
-        plan_spreading(draft);
+        plan_staying(draft);
     }
 }
 

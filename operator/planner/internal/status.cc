@@ -49,6 +49,12 @@ api::BrokerStatus broker_status(const Draft& draft, int id, const std::string& p
     if (status.state == api::BrokerState::recovering && facts != nullptr) {
         status.recovery_percent = facts->recovery_percent;
     }
+    status.balanced = draft.balanced.contains(id);
+    const auto& all = draft.world.cluster.status.brokers;
+    const auto before = std::find_if(all.begin(), all.end(), [&](const api::BrokerStatus& one) {
+        return one.id == id && one.state == status.state && !one.since.empty();
+    });
+    status.since = before != all.end() ? before->since : kube::time_text(draft.world.now);
     if (const auto wait = draft.waits.find(id); wait != draft.waits.end()) {
         status.waiting_for = wait->second;
     }

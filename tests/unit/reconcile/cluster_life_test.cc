@@ -268,10 +268,11 @@ TEST(ClusterLife, too_few_brokers_for_the_replicas_are_refused_and_nothing_goes)
     EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3");
     EXPECT_THAT(world.cluster()["status"]["message"].text(),
                 HasSubstr("no broker is left for orders"));
+    EXPECT_EQ(world.cluster()["status"]["rebalance"]["state"].text(), "Blocked");
+    EXPECT_THAT(world.kube->brokers().journal(), Not(Contains(HasSubstr("Cordon 3"))));
     world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
     world.settle();
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
-    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("Uncordon 3")));
 }
 
 TEST(ClusterLife, a_named_broker_leaves_instead_of_the_highest) {
@@ -427,6 +428,87 @@ TEST(ClusterLife, setting_replicas_back_cancels_the_moves_and_the_brokers_stay) 
     EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("Uncordon 3 4")));
     EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3 main-4");
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST(ClusterLife, setting_replicas_back_while_new_brokers_get_their_share_cancels_that_too) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().knobs().move_ticks = 1000;
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    for (int i = 0; i < 15; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    ASSERT_EQ(world.cluster()["status"]["rebalance"]["state"].text(), "Moving")
+        << world.journal_tail();
+    EXPECT_EQ(world.cluster()["status"]["rebalance"]["trigger"].text(), "broker 3 is new");
+    world.kube->brokers().knobs().move_ticks = 1;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("CancelPlan")));
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+}
+
+TEST(ClusterLife, a_broker_that_holds_a_little_already_gets_its_share_too) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.kube->brokers().fail_next("PlanRebalance", Code::unavailable, "not now", 3);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    for (int i = 0; i < 6; ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    world.kube->brokers().add_topic("late", 1, 4, 2);
+    world.settle();
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("ApplyPlan")));
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+}
+
+TEST(ClusterLife, a_plan_waits_for_its_approval_by_the_hash_that_is_shown) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "balance": {"mode": "Manual"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(
+        R"({"replicas": 4, "storage": {"size": "1Gi"}, "balance": {"mode": "Manual"}})");
+    world.settle();
+    const Json shown = world.cluster()["status"]["rebalance"];
+    EXPECT_EQ(shown["state"].text(), "AwaitingApproval") << world.journal_tail();
+    EXPECT_GT(shown["moves"]["total"].number(), 0);
+    EXPECT_FALSE(world.kube->brokers().has_replicas(3));
+    world.apply_cluster(
+        R"({"replicas": 4, "storage": {"size": "1Gi"}, "balance": {"mode": "Manual", "approve": ")" +
+        shown["planHash"].text() + R"("}})");
+    world.settle();
+    EXPECT_TRUE(world.kube->brokers().has_replicas(3));
+}
+
+TEST(ClusterLife, a_broker_that_stays_away_is_repaired_and_gets_its_share_when_it_is_back) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 4, "storage": {"size": "1Gi"}, "balance": {"deadBrokerTimeout": "20s"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.kube->brokers().stop_broker(3);
+    const auto pass = [&](int seconds) {
+        for (int i = 0; i < seconds; ++i) {
+            world.last = world.round();
+            world.kube->step();
+        }
+    };
+    pass(10);
+    EXPECT_TRUE(world.kube->brokers().has_replicas(3)) << "it may come back yet";
+    pass(30);
+    EXPECT_FALSE(world.kube->brokers().has_replicas(3)) << world.journal_tail();
+    world.kube->brokers().start_broker(3);
+    world.settle();
+    EXPECT_TRUE(world.kube->brokers().has_replicas(3)) << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
 }
 
 TEST(ClusterLife, what_a_person_cordoned_stays_cordoned) {

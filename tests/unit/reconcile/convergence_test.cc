@@ -73,7 +73,8 @@ std::string essence(const World& world) {
         }
     }
     const Json cluster = world.cluster();
-    for (const Json& broker : cluster["status"]["brokers"].items()) {
+    for (Json broker : cluster["status"]["brokers"].items()) {
+        broker.erase("since");
         text += broker.dump() + "\n";
     }
     text += cluster["status"]["phase"].text() + World::condition(cluster, "Ready");
