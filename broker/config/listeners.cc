@@ -155,16 +155,16 @@ Result<void> choose_inter_broker(std::vector<ListenerSpec>& listeners, const Bro
             return {};
         }
     }
-    if (!name.empty()) {
-        return Error::make(Code::invalid,
-                           "inter.broker.listener.name: {} is no listener of brokers in listeners",
-                           name);
-    }
     // A lone listener of another protocol leaves no doubt which one brokers use.
     const auto lone = std::find_if(listeners.begin(), listeners.end(),
                                    [](const ListenerSpec& one) { return !one.controller; });
     if (lone == listeners.end()) {
         return {};  // a node that is only a controller
+    }
+    if (!name.empty()) {
+        return Error::make(Code::invalid,
+                           "inter.broker.listener.name: {} is no listener of brokers in listeners",
+                           name);
     }
     lone->inter_broker = true;
     return {};

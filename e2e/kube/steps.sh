@@ -1,8 +1,8 @@
 # The steps of run.sh; sourced. Each is a function step_NAME that begins with a settled cluster `main` and leaves one, and sets
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
-all_steps=(install create records scale-out roll operator-killed operator-restart missing-image broken-start missing-class
-  refused-growth load-balancer broker-killed power-cut drain rack-lost leave chart delete adopt)
+all_steps=(install create leave records scale-out roll operator-killed operator-restart missing-image broken-start missing-class
+  refused-growth load-balancer broker-killed power-cut drain rack-lost controllers figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
 condition() { field ".status.conditions[?(@.type==\"$1\")].status" "${2:-main}"; }
@@ -36,11 +36,23 @@ step_create() {
   bootstrap=$(field .status.summary.bootstrap)
   expect racks zone-a,zone-b,zone-c "$(field .status.summary.racks)"
   said="three brokers in three zones are Ready after $((SECONDS - from)) s"
-  sed 's/partitions: 12/partitions: 3/; s/name: orders[.]eu/name: orders/' "$top/deploy/examples/topic.yaml" | k apply -f - >/dev/null
-  k wait --for=condition=Ready topic/orders-eu --timeout=30s >/dev/null
+}
+
+# A voter: it is replaced in the metadata quorum before it goes. Nobody holds data yet. Broker 1 comes back with scale-out.
+step_leave() {
+  k scale mrc main --replicas=4 >/dev/null
+  until_true 60 is_ready 4/4
+  k patch mrc main --type=merge -p '{"spec":{"replicas":3,"remove":[1]}}' >/dev/null
+  left() { [ "$(k get pods -l millrace.dev/cluster=main -o 'jsonpath={.items[*].metadata.name}')" = "main-0 main-2 main-3" ] && [ "$(field .status.controllers.voters)" = '[0,2,3]' ] && settled; }
+  until_true 90 left
+  k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/remove"}]' >/dev/null
+  wait_ready
+  said="broker 1 votes and is told to leave: broker 3 votes in its place, then it goes"
 }
 
 step_records() {
+  sed 's/partitions: 12/partitions: 3/; s/name: orders[.]eu/name: orders/' "$top/deploy/examples/topic.yaml" | k apply -f - >/dev/null
+  k wait --for=condition=Ready topic/orders-eu --timeout=30s >/dev/null
   seq -f 'first-%g' 1000 | put
   records=1000
   expect_records "by kcat"
@@ -270,17 +282,38 @@ step_rack_lost() {
   said="a rack is lost until its pods are evicted, and comes back: nobody else was touched, nothing is lost"
 }
 
-step_leave() {
-  local voters
-  # Broker 3 holds nothing that matters here, broker 1 votes: it is replaced in the quorum before it goes.
-  drained() { ! in_network kcat -b "$bootstrap" -L | grep -E 'replicas: ([0-9,]*,)?1(,|$| )' ; }
-  k patch mrc main --type=merge -p '{"spec":{"replicas":3,"remove":[1]}}' >/dev/null
-  voters() { field .status.controllers.voters; }
-  joined() { [ "$(voters)" = '[0,1,2,3]' ] || [ "$(voters)" = '[0,2,3]' ]; }
-  until_true 90 joined
-  said="a voter that is told to leave is replaced in the quorum first: $(voters)"
-  k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/remove"},{"op":"replace","path":"/spec/replicas","value":4}]' >/dev/null
-  until_true 120 settled
+step_controllers() {
+  has_voters() { [ "$(field .status.controllers.voters)" = "$1" ] && settled; }
+  k patch mrc main --type=merge -p '{"spec":{"controllers":{"replicas":3,"storage":{"size":"1Gi"}}}}' >/dev/null
+  until_true 200 has_voters '[1000,1001,1002]'
+  expect_records "with a quorum of its own"
+  k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/controllers"}]' >/dev/null
+  back() { has_voters "$(field .status.controllers.voters)" && [ "$(k get pods -l millrace.dev/cluster=main -o name | wc -l)" = 4 ]; }
+  until_true 200 back
+  expect_records "with the quorum on brokers again"
+  said="dedicated controllers take the quorum from running brokers, and give it back"
+}
+
+# Ten clusters of a broker each with a hundred topics each: what the operator takes.
+step_figures() {
+  local n from bytes
+  for n in $(seq 10); do
+    printf 'apiVersion: millrace.dev/v1\nkind: Cluster\nmetadata: {name: f%s}\nspec: {replicas: 1, storage: {size: 1Gi}}\n---\n' "$n"
+  done | k apply -f - >/dev/null
+  for n in $(seq 10); do until_true 120 is_ready 1/1 "f$n"; done
+  for n in $(seq 1000); do
+    printf 'apiVersion: millrace.dev/v1\nkind: Topic\nmetadata: {name: f%s-%s}\nspec: {clusterRef: {name: f%s}, partitions: 1, replicas: 1}\n---\n' $((n % 10 + 1)) "$n" $((n % 10 + 1))
+  done >"$dir/topics.yaml"
+  timeout 300 kubectl -n millrace create -f "$dir/topics.yaml" >/dev/null
+  from=$SECONDS
+  all_topics() { [ "$(k get topics -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | grep -c True)" = 1001 ]; }
+  until_true 240 all_topics
+  from=$((SECONDS - from))
+  operator_pod=$(k get pods -l app.kubernetes.io/name=millrace-operator --field-selector=status.phase=Running -o 'jsonpath={.items[0].metadata.name}')
+  bytes=$(kubectl get --raw "/api/v1/namespaces/millrace/pods/$operator_pod:8080/proxy/metrics" | sed -n 's/^millrace_operator_resident_bytes //p')
+  said="11 clusters and 1001 topics: Ready $from s after the last was created; the operator's memory $(awk -v b="$bytes" 'BEGIN {printf "%.1f MiB", b / 1048576}')"
+  for n in $(seq 10); do printf 'cluster/f%s ' "$n"; done | xargs timeout 90 kubectl -n millrace delete --wait=false >/dev/null
+  k get topics -o name | grep '/f' | xargs timeout 120 kubectl -n millrace delete --wait=false >/dev/null
 }
 
 step_chart() {

@@ -79,6 +79,19 @@ std::vector<PoolSpec> all_pools(const ClusterSpec& spec) {
     return pools;
 }
 
+std::optional<PoolSpec> controllers_pool(const ClusterSpec& spec) {
+    if (!spec.controllers) {
+        return std::nullopt;
+    }
+    PoolSpec pool;
+    pool.name = controllers_name;
+    pool.replicas = spec.controllers->replicas;
+    pool.storage = spec.controllers->storage;
+    pool.resources = spec.controllers->resources;
+    pool.pod_template = spec.pod_template;
+    return pool;
+}
+
 std::int32_t total_replicas(const ClusterSpec& spec) {
     std::int32_t total = 0;
     for (const PoolSpec& pool : all_pools(spec)) {

@@ -268,6 +268,10 @@ const std::vector<std::string>& owned_settings();
 
 inline constexpr std::string_view default_pool = "brokers";
 
+/// Dedicated controllers, as a pool of this name; none: brokers carry the quorum.
+inline constexpr std::string_view controllers_name = "controllers";
+std::optional<PoolSpec> controllers_pool(const ClusterSpec& spec);
+
 /// The pools a cluster consists of: its own, or one named default_pool from replicas and storage;
 /// resources and template are filled in from the cluster.
 std::vector<PoolSpec> all_pools(const ClusterSpec& spec);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <fmt/core.h>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -47,6 +48,15 @@ std::string text_of(const char* variable) {
 std::string host_name() {
     char name[256] = {};
     return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+/// 0 where the kernel doesn't say.
+std::int64_t resident_bytes() {
+    std::ifstream statm("/proc/self/statm");
+    std::int64_t size = 0;
+    std::int64_t resident = 0;
+    statm >> size >> resident;
+    return resident * sysconf(_SC_PAGESIZE);
 }
 
 Result<kube::Credentials> find_credentials(const CommandLine& line) {
@@ -158,6 +168,7 @@ Shown what_to_show(Operator& one, Metrics& metrics) {
         metrics.set(MetricId::clusters, std::move(by_phase));
         metrics.set(MetricId::queue_length, {{{}, static_cast<double>(one.waiting())}});
         metrics.set(MetricId::leader, {{{}, one.leads() ? 1.0 : 0.0}});
+        metrics.set(MetricId::resident_bytes, {{{}, static_cast<double>(resident_bytes())}});
         metrics.set(MetricId::watch_silence,
                     {{{}, std::chrono::duration<double>(one.silence()).count()}});
         return metrics.to_text();

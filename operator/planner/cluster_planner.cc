@@ -21,10 +21,11 @@ void check_spec(Draft& draft) {
                             listener.name));
         }
     }
-    if (spec.controllers) {
-        draft.problems.emplace_back(
-            "spec.controllers: a quorum of its own isn't offered yet; remove it and the first "
-            "brokers carry the quorum");
+    for (const api::PoolSpec& pool : spec.pools) {
+        if (pool.name == api::controllers_name) {
+            draft.problems.push_back(fmt::format(
+                "spec.pools[{}]: dedicated controllers have this name: choose another", pool.name));
+        }
     }
     if (spec.rolling.revision &&
         (*spec.rolling.revision < 1 || *spec.rolling.revision > render::newest_template)) {

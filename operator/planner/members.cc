@@ -8,6 +8,9 @@ namespace millrace::planner {
 
 namespace {
 
+/// Ids of dedicated controllers: far from brokers, which begin at 0.
+constexpr int first_controller_id = 1000;
+
 /// Known ids of a pool that may stay; those named for removal may not.
 std::vector<int> candidates(const Known& known, const api::PoolSpec& pool,
                             const std::set<int>& removed) {
@@ -62,6 +65,27 @@ std::vector<int> choose_voters(const Membership& membership, const std::vector<i
     return chosen;
 }
 
+/// Who makes up one pool; new ones get the lowest free ids from `first_id` on.
+void fill_pool(Membership& membership, const Known& known, const api::PoolSpec& pool, int first_id,
+               std::set<int>& taken) {
+    const std::set<int> removed(pool.remove.begin(), pool.remove.end());
+    std::vector<int> ids = candidates(known, pool, removed);
+    const auto count = static_cast<std::size_t>(std::max(pool.replicas, 0));
+    if (ids.size() > count) {
+        ids.resize(count);
+    }
+    for (int next = first_id; ids.size() < count; ++next) {
+        if (!taken.contains(next) && !removed.contains(next)) {
+            taken.insert(next);
+            membership.joining.insert(next);
+            ids.push_back(next);
+        }
+    }
+    for (const int id : ids) {
+        membership.wanted[id] = {id, pool, false, pool.name != api::controllers_name};
+    }
+}
+
 }  // namespace
 
 int wanted_voters(int brokers) {
@@ -79,29 +103,26 @@ Membership members_of(const api::ClusterSpec& spec, const Known& known,
         taken.insert(id);
     }
     for (const api::PoolSpec& pool : api::all_pools(spec)) {
-        const std::set<int> removed(pool.remove.begin(), pool.remove.end());
-        std::vector<int> ids = candidates(known, pool, removed);
-        const auto count = static_cast<std::size_t>(std::max(pool.replicas, 0));
-        if (ids.size() > count) {
-            ids.resize(count);
-        }
-        for (int next = 0; ids.size() < count; ++next) {
-            if (!taken.contains(next) && !removed.contains(next)) {
-                taken.insert(next);
-                membership.joining.insert(next);
-                ids.push_back(next);
-            }
-        }
-        for (const int id : ids) {
-            membership.wanted[id] = {id, pool, false};
-        }
+        fill_pool(membership, known, pool, 0, taken);
+    }
+    const auto dedicated = api::controllers_pool(spec);
+    if (dedicated) {
+        fill_pool(membership, known, *dedicated, first_controller_id, taken);
     }
     for (const auto& [id, pool] : known.pool_by_id) {
         if (!membership.wanted.contains(id)) {
             membership.leaving[id] = pool;
         }
     }
-    membership.wanted_voters = choose_voters(membership, voters, racks);
+    if (dedicated) {
+        for (const auto& [id, member] : membership.wanted) {
+            if (!member.broker) {
+                membership.wanted_voters.push_back(id);
+            }
+        }
+    } else {
+        membership.wanted_voters = choose_voters(membership, voters, racks);
+    }
     keep_voting(membership, {});
     return membership;
 }
@@ -111,7 +132,7 @@ void keep_voting(Membership& membership, const std::vector<int>& voting) {
     all.insert(voting.begin(), voting.end());
     membership.voters.assign(all.begin(), all.end());
     for (auto& [id, member] : membership.wanted) {
-        member.controller = all.contains(id);
+        member.controller = all.contains(id) || !member.broker;
     }
 }
 

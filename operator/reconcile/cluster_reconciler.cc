@@ -168,7 +168,9 @@ void ClusterReconciler::follow_brokers(const World& world) {
     std::vector<brokers::Endpoint> endpoints;
     for (const ObjectPtr& pod : world.pods) {
         const auto facts = planner::facts_of(pod, world.cluster.spec.rack.topology_key);
-        if (facts.id >= 0 && !facts.ip.empty() && !facts.ended && !facts.going) {
+        const bool is_controller =
+            (*pod)["metadata"]["labels"][render::label::pool].text() == api::controllers_name;
+        if (facts.id >= 0 && !facts.ip.empty() && !facts.ended && !facts.going && !is_controller) {
             const bool tls = parts_.around.admin_tls;
             endpoints.push_back(
                 {facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin),

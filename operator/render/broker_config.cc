@@ -103,10 +103,24 @@ std::string protocol_map(const std::vector<api::ListenerSpec>& listeners) {
     return joined(parts);
 }
 
+std::string roles_text(Roles roles) {
+    std::vector<std::string> words;
+    if (roles.broker) {
+        words.emplace_back("broker");
+    }
+    if (roles.controller) {
+        words.emplace_back("controller");
+    }
+    return joined(words);
+}
+
 std::string advertised_listeners(const BrokerSettings& settings) {
-    std::vector<std::string> parts = {fmt::format("{}://{}:{}", replication_listener, settings.host,
-                                                  api::owned_port::replication)};
-    if (settings.controller) {
+    std::vector<std::string> parts;
+    if (settings.roles.broker) {
+        parts.push_back(fmt::format("{}://{}:{}", replication_listener, settings.host,
+                                    api::owned_port::replication));
+    }
+    if (settings.roles.controller) {
         parts.push_back(fmt::format("{}://{}:{}", controller_listener, settings.host,
                                     api::owned_port::controller));
     }
@@ -205,7 +219,7 @@ std::string properties_text(const BrokerSettings& settings) {
     }
     lines["cluster.id"] = settings.cluster_id;
     lines["node.id"] = std::to_string(settings.id);
-    lines["process.roles"] = settings.controller ? "broker,controller" : "broker";
+    lines["process.roles"] = roles_text(settings.roles);
     lines["controller.quorum.voters"] = voter_list(settings.voters);
     lines["controller.listener.names"] = controller_listener;
     lines["inter.broker.listener.name"] = replication_listener;
@@ -248,11 +262,14 @@ std::string with_running_settings(const std::string& properties, const api::Text
     return text_of(settings);
 }
 
-std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, bool controller,
+std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, Roles roles,
                                    const std::string& rack) {
-    std::vector<std::string> sockets = {
-        fmt::format("{}://$(POD_IP):{}", replication_listener, api::owned_port::replication)};
-    if (controller) {
+    std::vector<std::string> sockets;
+    if (roles.broker) {
+        sockets.push_back(
+            fmt::format("{}://$(POD_IP):{}", replication_listener, api::owned_port::replication));
+    }
+    if (roles.controller) {
         sockets.push_back(
             fmt::format("{}://$(POD_IP):{}", controller_listener, api::owned_port::controller));
     }

@@ -33,15 +33,20 @@ struct Place {
     std::string host;  ///< A name, or an address where there are no names.
 };
 
+struct Roles {
+    bool broker = true;
+    bool controller = false;
+};
+
 struct BrokerSettings {
     std::string cluster_id;
     std::int32_t id = 0;
-    bool controller = false;
+    Roles roles;
     std::vector<Place> voters;
     std::string host;                               ///< Advertised among brokers.
     std::map<std::string, std::string> advertised;  ///< "host:port" by listener's name.
-    std::vector<api::ListenerSpec> listeners;
-    std::vector<std::int32_t> volumes;  ///< Ids.
+    std::vector<api::ListenerSpec> listeners;       ///< None on a dedicated controller.
+    std::vector<std::int32_t> volumes;              ///< Ids.
     api::Texts config;
     bool admin_tls = false;
 };
@@ -58,7 +63,7 @@ std::string with_running_settings(const std::string& properties, const api::Text
 
 /// Arguments of the broker program in its pod, in terms of $(POD_IP) and $(RACK).
 /// `rack` is a text or "$(RACK)".
-std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, bool controller,
+std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, Roles roles,
                                    const std::string& rack);
 
 /// "PLAIN" for "plain": Kafka writes listener names in capitals.

@@ -140,13 +140,17 @@ Json container(const Subject& subject, const Member& member, const api::PodTempl
                               {"imagePullPolicy", subject.around.image_pull_policy},
                               {"terminationMessagePolicy", "FallbackToLogsOnError"}});
     json["command"] = Json::array({"/usr/bin/millrace-broker"});
-    const auto listeners = api::all_listeners(subject.cluster.spec);
+    const auto listeners =
+        member.broker ? api::all_listeners(subject.cluster.spec) : std::vector<api::ListenerSpec>{};
+    const Roles roles{member.broker, member.controller};
     for (const std::string& argument :
-         arguments(listeners, member.controller, rack_argument(subject, member))) {
+         arguments(listeners, roles, rack_argument(subject, member))) {
         json["args"].push_back(argument);
     }
     json["env"] = environment(subject, shape);
-    json["ports"].push_back(port("replication", api::owned_port::replication));
+    if (member.broker) {
+        json["ports"].push_back(port("replication", api::owned_port::replication));
+    }
     json["ports"].push_back(port("controller", api::owned_port::controller));
     json["ports"].push_back(port("admin", api::owned_port::admin));
     json["ports"].push_back(port("metrics", api::owned_port::metrics));
@@ -154,7 +158,8 @@ Json container(const Subject& subject, const Member& member, const api::PodTempl
         json["ports"].push_back(port(listener.name, listener.port));
     }
     json["resources"] = resources_of(member.pool.resources.value_or(api::Resources{}));
-    json["readinessProbe"] = probe("/readyz", 1, 3);
+    // A controller is told by nobody that it is ready: its voice in the quorum is asked for.
+    json["readinessProbe"] = probe(member.broker ? "/readyz" : "/healthz", 1, 3);
     // Alive as long as it answers: recovery of a large log takes its time and must not be cut off.
     json["livenessProbe"] = probe("/healthz", 10, 6);
     json["securityContext"] =
@@ -208,12 +213,25 @@ void mount_all(const Subject& subject, const Member& member, const api::PodTempl
     }
 }
 
-Json spread_of(const Subject& subject) {
+/// Brokers among brokers and dedicated controllers among themselves.
+Json likes_of(const Subject& subject, const Member& member) {
+    Json likes = Json(Json::Object{});
+    likes["matchLabels"] = selector(subject);
+    if (subject.cluster.spec.controllers) {
+        Json one = Json::object(
+            {{"key", text(label::pool)}, {"operator", member.broker ? "NotIn" : "In"}});
+        one["values"] = Json::array({text(api::controllers_name)});
+        likes["matchExpressions"] = Json::array({std::move(one)});
+    }
+    return likes;
+}
+
+Json spread_of(const Subject& subject, const Member& member) {
     const api::RackSpec& rack = subject.cluster.spec.rack;
     const auto constraint = [&](const std::string& key, bool required) {
         Json one = Json::object({{"maxSkew", 1}, {"topologyKey", key}});
         one["whenUnsatisfiable"] = required ? "DoNotSchedule" : "ScheduleAnyway";
-        one["labelSelector"]["matchLabels"] = selector(subject);
+        one["labelSelector"] = likes_of(subject, member);
         return one;
     };
     Json list = Json::array({constraint("kubernetes.io/hostname", false)});
@@ -257,7 +275,7 @@ Json pod_spec(const Subject& subject, const Member& member, const api::PodTempla
                                             {"fsGroup", 10001},
                                             {"fsGroupChangePolicy", "OnRootMismatch"}});
     spec["securityContext"]["seccompProfile"]["type"] = "RuntimeDefault";
-    spec["topologySpreadConstraints"] = spread_of(subject);
+    spec["topologySpreadConstraints"] = spread_of(subject, member);
     if (!shape.affinity.is_null()) {
         spec["affinity"] = shape.affinity;
     }

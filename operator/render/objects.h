@@ -36,6 +36,7 @@ struct Member {
     std::int32_t id = 0;
     api::PoolSpec pool;
     bool controller = false;
+    bool broker = true;  ///< False: one of the dedicated controllers.
 };
 
 struct Subject {

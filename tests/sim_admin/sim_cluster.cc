@@ -37,6 +37,12 @@ void SimCluster::add_broker(int id, const std::string& rack) {
     moved();
 }
 
+void SimCluster::add_controller(int id) {
+    const SimCall call{*this, ""};
+    controllers_.insert(id);
+    moved();
+}
+
 std::string SimCluster::directory_of(int id) const {
     const auto changed = directories_.find(id);
     return changed == directories_.end() ? "dir-" + std::to_string(id) : changed->second;
@@ -50,6 +56,9 @@ void SimCluster::change_disk(int id) {
 
 void SimCluster::stop_broker(int id) {
     const SimCall call{*this, ""};
+    if (controllers_.erase(id) > 0) {
+        return;
+    }
     brokers_.at(id).alive = false;
     for (auto& [name, topic] : topics_) {
         for (Partition& partition : topic.partitions) {
@@ -378,6 +387,12 @@ v1::QuorumHealth SimCluster::quorum_health() const {
         one.set_end_offset(broker.alive ? offset_ : 0);
         one.set_last_caught_up_ms(broker.alive ? 0 : -1);
     }
+    for (const int id : controllers_) {
+        v1::Voter& one = voters_.count(id) != 0 ? *health.add_voters() : *health.add_observers();
+        one.set_id(id);
+        one.set_directory_id(directory_of(id));
+        one.set_end_offset(offset_);
+    }
     return health;
 }
 
@@ -391,6 +406,9 @@ std::vector<v1::RestartBlocker> SimCluster::blockers(const std::set<int>& stoppi
     };
     for (const int id : stopping) {
         const auto broker = brokers_.find(id);
+        if (controllers_.count(id) != 0) {
+            continue;
+        }
         if (broker == brokers_.end()) {
             add(v1::RestartBlocker::REASON_UNKNOWN_BROKER, "there is no such broker")
                 .set_broker_id(id);
@@ -603,9 +621,11 @@ Result<v1::DescribeQuorumResponse> SimCluster::DescribeQuorum(const v1::Describe
 Result<v1::AddVoterResponse> SimCluster::AddVoter(const v1::AddVoterRequest& request) {
     MR_SIM_ENTER(AddVoter);
     const int id = request.voter().id();
-    MR_TRY(const Broker* found, broker(id));
-    if (!found->alive) {
-        return Error::make(Code::fenced, "broker {} has not caught up", id);
+    if (controllers_.count(id) == 0) {
+        MR_TRY(const Broker* found, broker(id));
+        if (!found->alive) {
+            return Error::make(Code::fenced, "broker {} has not caught up", id);
+        }
     }
     if (voters_.count(id) != 0) {
         return Error::make(Code::exists, "broker {} is a voter", id);

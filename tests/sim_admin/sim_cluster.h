@@ -42,9 +42,10 @@ public:
     // ---- The world, as a test makes it -----------------------------------------------------
     Knobs& knobs() { return knobs_; }
     void add_broker(int id, const std::string& rack);
-    void stop_broker(int id);   ///< A crash: leaders move, replicas leave the in-sync sets.
-    void change_disk(int id);   ///< It comes back with an empty one: it follows, without a vote.
-    void start_broker(int id);  ///< With a new epoch; recovers over ticks.
+    void add_controller(int id);  ///< No broker: it follows the quorum, or votes among the first.
+    void stop_broker(int id);     ///< A crash: leaders move, replicas leave the in-sync sets.
+    void change_disk(int id);     ///< It comes back with an empty one: it follows, without a vote.
+    void start_broker(int id);    ///< With a new epoch; recovers over ticks.
     void add_topic(const std::string& name, int partitions, int replication_factor,
                    int min_isr = 1);
     void add_group(const std::string& name, const std::string& topic, std::int64_t lag);
@@ -185,6 +186,7 @@ private:
     std::map<std::string, Topic> topics_;
     std::map<std::string, Group> groups_;
     std::map<int, std::string> voters_;
+    std::set<int> controllers_;               ///< Dedicated ones.
     std::map<int, std::string> directories_;  ///< Of brokers whose disk was changed.
     int next_voter_ = 0;
     std::map<std::string, std::map<std::string, std::string>> configs_;

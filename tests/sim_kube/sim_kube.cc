@@ -215,7 +215,9 @@ void SimKube::start_broker(const Json& pod, int id) {
     if (!running_brokers_.insert(id).second) {
         return;
     }
-    if (known_brokers_.insert(id).second) {
+    if (pod["metadata"]["labels"]["millrace.dev/pool"].text() == "controllers") {
+        brokers_->add_controller(id);
+    } else if (known_brokers_.insert(id).second) {
         brokers_->add_broker(id, pod["metadata"]["labels"]["topology.kubernetes.io/zone"].text());
     } else {
         brokers_->start_broker(id);
@@ -264,6 +266,8 @@ void SimKube::run_pod(Json& pod) {
         pod["status"]["phase"] = "Running";
         bool ready = false;
         const auto health = brokers_->health();
+        ready =
+            std::as_const(pod)["metadata"]["labels"]["millrace.dev/pool"].text() == "controllers";
         for (const auto& broker : health.brokers()) {
             ready |=
                 broker.id() == id && broker.state() == millrace::admin::v1::BROKER_STATE_RUNNING;
@@ -458,8 +462,11 @@ Result<Json> SimKube::remove(const Kind& kind, const ObjectKey& key,
             const bool well = broker.state() == millrace::admin::v1::BROKER_STATE_RUNNING &&
                               broker.lagging_replicas() == 0;
             // A registered broker without a pod left on purpose.
-            second_disruptions_ +=
-                broker.id() != id && !well && running_brokers_.contains(id) ? 1 : 0;
+            if (broker.id() != id && !well && running_brokers_.contains(id)) {
+                ++second_disruptions_;
+                journal_.push_back(fmt::format("second disruption: {} goes while {} isn't well: {}",
+                                               id, broker.id(), broker.ShortDebugString()));
+            }
         }
         Json next = found->second;
         next["metadata"]["deletionTimestamp"] = kube::time_text(now_);

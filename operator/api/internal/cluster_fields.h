@@ -514,12 +514,6 @@ void describe_cluster_rules(Visitor& v) {
             .holds = [](const Json& self, const Json*) {
                 return !self["pools"].empty() || (self.has("replicas") && self.has("storage"));
             }});
-    v.rule({.cel = "has(self.controllers) == has(oldSelf.controllers)",
-            .message = "controllers can't be added or taken away later: create the cluster with "
-                       "or without them",
-            .holds = [](const Json& self, const Json* old_self) {
-                return self.has("controllers") == old_self->has("controllers");
-            }});
     v.rule({.cel = "!has(self.listeners) || self.listeners.all(a, self.listeners.exists_one(b, "
                    "a.port == b.port))",
             .message = "two listeners have the same port: give each its own",

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/core.h>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/bytes.h"
@@ -293,7 +294,8 @@ Json generated(Resources& resources, const ObjectKey& key, const char* version, 
                                     {"ownerReferences", service_owner(service)}})}});
 }
 
-Json endpoint_ports(const Json& service, const Json& pod) {
+/// None: the pod hasn't all of the ports that the service names, so it isn't behind it.
+std::optional<Json> endpoint_ports(const Json& service, const Json& pod) {
     Json ports = Json::array({});
     for (const Json& port : service["spec"]["ports"].items()) {
         Json number = port["targetPort"];
@@ -305,6 +307,9 @@ Json endpoint_ports(const Json& service, const Json& pod) {
                     }
                 }
             }
+        }
+        if (number.is_string()) {
+            return std::nullopt;
         }
         Json entry = Json::object({{"port", number.integer()}, {"protocol", port["protocol"]}});
         if (port.has("name")) {
@@ -339,8 +344,12 @@ void tend_service(Resources& resources, const Json& service) {
         if (!selector.matches((*pod)["metadata"]["labels"]) || address.empty()) {
             continue;
         }
+        auto its_ports = endpoint_ports(service, *pod);
+        if (!its_ports) {
+            continue;
+        }
+        ports = *std::move(its_ports);
         const bool ready = pod_is_ready(*pod) && !is_going(*pod);
-        ports = endpoint_ports(service, *pod);
         Json entry = Json::object({{"ip", address}, {"targetRef", target_of(*pod)}});
         (ready || all ? addresses : waiting).push_back(std::move(entry));
         endpoints.push_back(

@@ -61,7 +61,7 @@ void plan_certificates(Draft& draft) {
     keep_certificate(
         draft, *authority,
         {render::operator_certificate_name(draft.name()), "millrace-operator", {}, -1});
-    for (const auto& [id, member] : draft.membership.wanted) {
+    for (const auto& [id, member] : draft.running) {
         keep_certificate(
             draft, *authority,
             {render::certificate_name(draft.name(), id), render::pod_name(draft.name(), id),

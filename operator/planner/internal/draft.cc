@@ -134,23 +134,14 @@ Draft::Draft(const World& the_world)
       membership(members_of(the_world.cluster.spec, known_brokers(the_world),
                             recorded_voters(the_world), known_racks(the_world))),
       ledger({}, 1) {
-    const std::vector<int> voting = voting_now(world);
-    const bool moves_first =
-        std::any_of(membership.leaving.begin(), membership.leaving.end(), [&](const auto& one) {
-            const brokers::BrokerFacts* facts = broker(one.first);
-            return facts != nullptr && facts->replicas > 0;
-        });
-    if (moves_first && !voting.empty()) {
-        membership.wanted_voters = voting;  // Who leaves may be told to stay, until it is empty.
-    }
-    keep_voting(membership, voting);
+    choose_members();
     for (const ObjectPtr& pod : world.pods) {
         PodFacts facts = facts_of(pod, world.cluster.spec.rack.topology_key);
         if (facts.id >= 0) {
             pods[facts.id] = std::move(facts);
         }
     }
-    for (const auto& [id, member] : membership.wanted) {
+    for (const auto& [id, member] : running) {
         revisions[id] = render::revision_of(subject, member);
     }
     std::vector<Standing> standings;
@@ -161,10 +152,11 @@ Draft::Draft(const World& the_world)
         const auto pod = pods.find(id);
         const brokers::BrokerFacts* facts = broker(id);
         const bool ready = pod != pods.end() && pod->second.ready;
+        const bool is_broker = !is_dedicated(id);
         standing.recovering = facts != nullptr && facts->state == brokers::BrokerState::recovering;
         standing.up =
-            ready &&
-            (!world.brokers || (facts != nullptr && facts->state == brokers::BrokerState::running));
+            ready && (!is_broker || !world.brokers ||
+                      (facts != nullptr && facts->state == brokers::BrokerState::running));
         const int in_sync_percent =
             facts == nullptr || facts->replicas == 0
                 ? 100
@@ -188,11 +180,42 @@ Draft::Draft(const World& the_world)
         stand(id);
     }
     for (const auto& [id, pool] : membership.leaving) {
-        if (broker(id) != nullptr) {
+        if (broker(id) != nullptr || (is_dedicated(id) && pods.contains(id))) {
             stand(id);
         }
     }
     ledger = Ledger(std::move(standings), world.cluster.spec.rolling.max_unavailable_per_rack);
+}
+
+/// Who leaves and holds replicas or votes goes on running until that is moved: should its pod be
+/// lost, it gets another.
+void Draft::choose_members() {
+    const std::vector<int> voting = voting_now(world);
+    const auto has_replicas = [&](int id) {
+        const brokers::BrokerFacts* facts = broker(id);
+        return facts != nullptr && facts->replicas > 0;
+    };
+    const bool moves_first = std::any_of(membership.leaving.begin(), membership.leaving.end(),
+                                         [&](const auto& one) { return has_replicas(one.first); });
+    if (moves_first && !voting.empty()) {
+        membership.wanted_voters = voting;  // Who leaves may be told to stay, until it is empty.
+    }
+    keep_voting(membership, voting);
+    running = membership.wanted;
+    std::vector<api::PoolSpec> pools = api::all_pools(world.cluster.spec);
+    for (const auto& [id, pool_name] : membership.leaving) {
+        const bool votes_now = std::find(voting.begin(), voting.end(), id) != voting.end();
+        if (!has_replicas(id) && !votes_now) {
+            continue;
+        }
+        const auto pool =
+            std::find_if(pools.begin(), pools.end(),
+                         [&, name = pool_name](const auto& one) { return one.name == name; });
+        const bool is_broker = pool_name != api::controllers_name;
+        if (pool != pools.end() && is_broker) {  // Else nobody knows any more what it looked like.
+            running[id] = {id, *pool, votes_now, true};
+        }
+    }
 }
 
 bool is_bound(const Json& claim) {
@@ -253,6 +276,14 @@ ObjectPtr Draft::find(const std::vector<ObjectPtr>& objects, const std::string& 
         return (*one)["metadata"]["name"].text() == wanted;
     });
     return found == objects.end() ? nullptr : *found;
+}
+
+bool Draft::is_dedicated(int id) const {
+    if (const auto member = membership.wanted.find(id); member != membership.wanted.end()) {
+        return !member->second.broker;
+    }
+    const auto leaves = membership.leaving.find(id);
+    return leaves != membership.leaving.end() && leaves->second == api::controllers_name;
 }
 
 bool Draft::is_outdated(int id) const {

@@ -23,8 +23,10 @@ struct Draft {
     render::Subject subject;
     std::string cluster_id;
     Membership membership;
+    /// Who has to run: those that are wanted, and those that leave and still hold replicas or vote.
+    std::map<int, render::Member> running;
     std::map<int, PodFacts> pods;          ///< By broker.
-    std::map<int, std::string> revisions;  ///< That each wanted member's pod should have.
+    std::map<int, std::string> revisions;  ///< That the pod of each of these should have.
     Ledger ledger;
     Plan plan;
 
@@ -50,12 +52,16 @@ struct Draft {
     std::string rack_of(int id) const;
     ObjectPtr find(const std::vector<ObjectPtr>& objects, const std::string& name) const;
     bool is_outdated(int id) const;
+    bool is_dedicated(int id) const;  ///< A controller and no broker.
     /// We cordoned it because it was leaving: what a person cordoned is theirs to undo.
     bool is_our_cordon(int id) const;
     /// As the quorum's leader says; where nobody was asked, as disks and status remember.
     bool votes(int id) const;
     void act(Lane lane, Act what, std::string event, std::string why, bool fresh_look = false);
     Remove removal(const kube::Kind& kind, const Json& object) const;
+
+private:
+    void choose_members();
 };
 
 bool is_bound(const Json& claim);

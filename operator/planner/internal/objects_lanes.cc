@@ -218,8 +218,10 @@ render::BrokerSettings settings_of(const Draft& draft, const render::Member& mem
     render::BrokerSettings settings;
     settings.cluster_id = draft.cluster_id;
     settings.id = member.id;
-    settings.controller = member.controller;
-    settings.listeners = api::all_listeners(draft.world.cluster.spec);
+    settings.roles = {member.broker, member.controller};
+    if (member.broker) {
+        settings.listeners = api::all_listeners(draft.world.cluster.spec);
+    }
     settings.config = draft.world.cluster.spec.config;
     settings.admin_tls = draft.world.around.admin_tls;
     for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
@@ -241,6 +243,9 @@ void plan_services(Draft& draft) {
             continue;
         }
         for (const auto& [id, member] : draft.membership.wanted) {
+            if (!member.broker) {
+                continue;
+            }
             keep(draft, Lane::services, kube::services, services,
                  render::broker_service(draft.subject, id, listener),
                  fmt::format("broker {} is reached by listener {}", id, listener.name));
@@ -264,7 +269,7 @@ void plan_volumes(Draft& draft) {
 }
 
 void plan_pods(Draft& draft) {
-    for (const auto& [id, member] : draft.membership.wanted) {
+    for (const auto& [id, member] : draft.running) {
         const auto pod = draft.pods.find(id);
         if (pod == draft.pods.end()) {
             draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, member)},
@@ -281,7 +286,7 @@ void plan_pods(Draft& draft) {
 
 void plan_configs(Draft& draft) {
     const bool files_may_change = alter_running(draft);
-    for (const auto& [id, member] : draft.membership.wanted) {
+    for (const auto& [id, member] : draft.running) {
         if (draft.is_outdated(id)) {
             if (files_may_change) {
                 keep_running_file(draft, member);
@@ -320,7 +325,7 @@ void plan_garbage(Draft& draft) {
         needed.insert(render::config_name(draft.name(), id, draft.revisions.at(id)));
         needed.insert(render::certificate_name(draft.name(), id));
         for (const api::ListenerSpec& listener : api::all_listeners(draft.world.cluster.spec)) {
-            if (has_service_per_broker(listener)) {
+            if (member.broker && has_service_per_broker(listener)) {
                 needed.insert(render::broker_service_name(draft.name(), id, listener.name));
             }
         }

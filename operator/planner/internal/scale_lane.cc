@@ -171,6 +171,11 @@ bool let_go(Draft& draft, int id) {
     }
     const auto pod = draft.pods.find(id);
     if (pod != draft.pods.end()) {
+        if (std::string refusal = draft.ledger.refusal(id);
+            !refusal.empty() && !pod->second.going) {
+            draft.waits[id] = std::move(refusal);  // Empty or not: one at a time.
+            return true;
+        }
         if (!pod->second.going) {
             draft.act(Lane::scale, draft.removal(kube::pods, *pod->second.object), "BrokerRemoved",
                       fmt::format("broker {} leaves and holds no replica", id), true);
@@ -322,16 +327,19 @@ std::set<int> balanced_before(const Draft& draft) {
 }
 
 bool all_run(const Draft& draft) {
-    return std::all_of(draft.membership.wanted.begin(), draft.membership.wanted.end(),
-                       [&](const auto& member) {
-                           const brokers::BrokerFacts* facts = draft.broker(member.first);
-                           return facts != nullptr && facts->state == brokers::BrokerState::running;
-                       });
+    return std::all_of(
+        draft.membership.wanted.begin(), draft.membership.wanted.end(), [&](const auto& member) {
+            const brokers::BrokerFacts* facts = draft.broker(member.first);
+            return !member.second.broker ||
+                   (facts != nullptr && facts->state == brokers::BrokerState::running);
+        });
 }
 
 void call_all_balanced(Draft& draft) {
     for (const auto& [id, member] : draft.membership.wanted) {
-        draft.balanced.insert(id);
+        if (member.broker) {
+            draft.balanced.insert(id);
+        }
     }
 }
 
@@ -407,7 +415,7 @@ bool plan_repair(Draft& draft) {
 void plan_spreading(Draft& draft) {
     std::vector<int> fresh;
     for (const auto& [id, member] : draft.membership.wanted) {
-        if (!draft.balanced.contains(id)) {
+        if (member.broker && !draft.balanced.contains(id)) {
             fresh.push_back(id);
         }
     }

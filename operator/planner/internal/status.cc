@@ -11,6 +11,11 @@ namespace {
 
 api::BrokerState state_of(const Draft& draft, int id) {
     const brokers::BrokerFacts* facts = draft.broker(id);
+    if (draft.is_dedicated(id)) {
+        const Standing* standing = draft.ledger.find(id);
+        return standing != nullptr && standing->up ? api::BrokerState::running
+                                                   : api::BrokerState::starting;
+    }
     if (facts == nullptr) {
         return api::BrokerState::starting;
     }
@@ -86,6 +91,9 @@ std::vector<api::ListenerStatus> listener_status(const Draft& draft) {
             status.bootstrap = fmt::format("{}:{}", host, listener.port);
         }
         for (const auto& [id, member] : draft.membership.wanted) {
+            if (!member.broker) {
+                continue;
+            }
             const auto pod = draft.pods.find(id);
             const std::string broker_host =
                 render::host_of(draft.subject, id, pod == draft.pods.end() ? "" : pod->second.ip);
@@ -102,12 +110,17 @@ struct Counts {
     int wanted = 0;
     int up = 0;
     int updated = 0;
+    bool controllers_well = true;  ///< All dedicated ones run as the spec wants.
 };
 
 Counts counts_of(const Draft& draft) {
     Counts counts;
-    counts.wanted = static_cast<int>(draft.membership.wanted.size());
     for (const auto& [id, member] : draft.membership.wanted) {
+        if (!member.broker) {
+            counts.controllers_well &= !draft.ledger.is_down(id) && !draft.is_outdated(id);
+            continue;
+        }
+        ++counts.wanted;
         const Standing* standing = draft.ledger.find(id);
         counts.up += standing != nullptr && standing->up && draft.world.brokers ? 1 : 0;
         counts.updated += draft.pods.contains(id) && !draft.is_outdated(id) ? 1 : 0;
@@ -212,7 +225,7 @@ void set_balance(const Draft& draft, Conditions& conditions) {
 
 void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
                  Conditions& conditions) {
-    const bool updated = counts.updated == counts.wanted;
+    const bool updated = counts.updated == counts.wanted && counts.controllers_well;
     conditions.set("UpToDate", updated, updated ? "Updated" : "Rolling", draft.roll_waits);
     bool rolls = false;
     for (const auto& [id, member] : draft.membership.wanted) {
@@ -226,7 +239,7 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
     }
     api::RollingStatus rolling;
     rolling.reason = "the spec has changed";
-    rolling.total = counts.wanted;
+    rolling.total = static_cast<std::int32_t>(draft.membership.wanted.size());
     rolling.waiting_for = draft.roll_waits;
     for (const int id : draft.ledger.down()) {
         if (draft.membership.wanted.contains(id) && !draft.is_outdated(id)) {
@@ -337,10 +350,14 @@ void fill_status(Draft& draft) {
     status = world.cluster.status;
     status.observed_generation = world.cluster.metadata.generation;
     status.cluster_id = draft.cluster_id;
-    status.version = render::version_of(draft.subject);
     status.revision = {render::newest_template, render::newest_template};
     status.selector = fmt::format("{}={}", render::label::cluster, draft.name());
     const Counts counts = counts_of(draft);
+    // What the cluster stays with when the spec names none: never a version that nobody ran.
+    const bool all_run_it = counts.up == counts.wanted && counts.updated == counts.wanted;
+    if (!world.cluster.spec.version || all_run_it) {
+        status.version = render::version_of(draft.subject);
+    }
     status.replicas = counts.wanted;
     status.ready_replicas = counts.up;
     status.updated_replicas = counts.updated;
@@ -394,8 +411,8 @@ void fill_status(Draft& draft) {
     const bool clients_can_use_it = world.brokers && world.brokers->partitions.offline == 0 &&
                                     world.brokers->partitions.under_min_isr == 0;
     const bool ready = draft.problems.empty() && counts.up == counts.wanted &&
-                       counts.updated == counts.wanted && draft.membership.leaving.empty() &&
-                       clients_can_use_it;
+                       counts.updated == counts.wanted && counts.controllers_well &&
+                       draft.membership.leaving.empty() && clients_can_use_it;
     conditions.set("Ready", ready, ready ? "Ready" : status.phase, ready ? "" : status.message);
     conditions.set("Progressing",
                    !ready || draft.rebalance.has_value() || !draft.quorum_waits.empty(),

@@ -511,6 +511,49 @@ TEST(ClusterLife, a_broker_that_stays_away_is_repaired_and_gets_its_share_when_i
     EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
 }
 
+TEST(ClusterLife, a_leaving_broker_whose_pod_is_lost_gets_another_while_it_holds_replicas) {
+    World world;
+    world.apply_cluster(R"({"replicas": 5, "storage": {"size": "1Gi"}})");
+    world.settle();
+    world.kube->brokers().knobs().move_ticks = 20;
+    world.kube->brokers().add_topic("orders", 10, 3, 2);
+    world.apply_cluster(three_brokers);
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    world.kube->take_away(kube::pods, {"default", "main-4"});
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3 main-4");
+    for (int i = 0; i < 150; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+}
+
+TEST(ClusterLife, a_version_that_never_ran_is_forgotten_when_the_spec_names_none_again) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    world.kube->broken_pods["main-0"] = world.kube->broken_pods["main-1"] =
+        world.kube->broken_pods["main-2"] = "no such image";
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "version": "9.9"})");
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["version"].text(), "1.0");
+    world.kube->broken_pods.clear();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    for (const Json& pod : world.kube->all(kube::pods)) {
+        EXPECT_EQ(pod["spec"]["containers"][0]["image"].text(), "millrace/millrace:1.0");
+    }
+}
+
 TEST(ClusterLife, what_a_person_cordoned_stays_cordoned) {
     World world;
     world.apply_cluster(three_brokers);

@@ -84,6 +84,26 @@ TEST_F(Quorum, the_vote_of_a_disk_that_is_gone_goes_to_the_new_one) {
     EXPECT_THAT(changes(), ElementsAre(HasSubstr("RemoveVoter 2"), HasSubstr("AddVoter 2")));
 }
 
+TEST_F(Quorum, moves_to_dedicated_controllers_and_back) {
+    brokers(3);
+    brokers(3, R"(, "controllers": {"replicas": 3, "storage": {"size": "1Gi"}})");
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-1000 main-1001 main-1002 main-2");
+    EXPECT_THAT(voters(), ElementsAre(1000, 1001, 1002));
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(world.cluster()["status"]["summary"]["ready"].text(), "3/3") << "brokers alone";
+    for (const Json& file : world.kube->all(kube::config_maps)) {
+        const std::string& text = file["data"]["server.properties"].text();
+        const bool dedicated = file["metadata"]["labels"]["millrace.dev/broker"].text().size() == 4;
+        EXPECT_THAT(text,
+                    HasSubstr(dedicated ? "process.roles=controller\n" : "process.roles=broker\n"));
+    }
+    brokers(3);
+    EXPECT_THAT(voters(), ElementsAre(0, 1, 2));
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    EXPECT_EQ(world.kube->second_disruptions(), 0);
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
 TEST_F(Quorum, is_left_alone_while_nothing_changes) {
     brokers(3);
     world.new_operator();
