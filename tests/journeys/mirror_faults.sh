@@ -8,7 +8,7 @@ at_east=127.0.0.1:$east at_west=127.0.0.1:$west
 common=(controller.listener.names=CONTROLLER offsets.topic.replication.factor=1 offsets.topic.num.partitions=2
   group.initial.rebalance.delay.ms=0 millrace.metrics.listener= num.partitions=1)
 start_east() {  # DATA
-  start east "log.dirs=$dir/$1" "listeners=PLAINTEXT://$at_east,CONTROLLER://127.0.0.1:0" "millrace.admin.listener=127.0.0.1:$east_admin" \
+  start east log.retention.check.interval.ms=300 "log.dirs=$dir/$1" "listeners=PLAINTEXT://$at_east,CONTROLLER://127.0.0.1:0" "millrace.admin.listener=127.0.0.1:$east_admin" \
     "${common[@]}"
   until_true 20 answers "$at_east"
 }
@@ -66,12 +66,22 @@ expect "records once the source is itself again" 150 "$(wc -l <"$dir/b")"
 link "$west_admin" orders "$at_east" 'orders*' ',"state":"LINK_DESIRED_PAUSED"'
 until_true 20 state_has "$west_admin" orders '"state": *"MIRROR_TOPIC_STATE_PAUSED"'
 write "$at_east" orders third 50
-call "$east_admin" DeleteRecords '{"partitions":[{"topic":"orders","partition":0,"before_offset":"180"}]}' >/dev/null
+retain() {  # OP VALUE
+  call "$east_admin" AlterConfigs '{"resources":[{"resource":{"type":"CONFIG_RESOURCE_TYPE_TOPIC","name":"orders"},
+    "alterations":[{"key":"retention.ms","op":"'"$1"'","value":"'"$2"'"}]}]}' >/dev/null
+}
+retain OP_SET 1
+emptied() { [ "$(count "$at_east" orders)" = 0 ]; }
+until_true 30 emptied
+retain OP_DELETE ''
+write "$at_east" orders later 30
 link "$west_admin" orders "$at_east" 'orders*'
 until_true 60 state_has "$west_admin" orders '"from": *"150"'
-grep -q '"to": *"180"' "$dir/state" || fail "the gap is not told as it is: $(cat "$dir/state")"
+grep -q '"to": *"200"' "$dir/state" || fail "the gap is not told as it is: $(cat "$dir/state")"
+follows() { [ "$(dump "$at_west" orders | tail -1 | awk '{ print $NF }')" = later-30 ]; }
+until_true 30 follows
 until_true 30 same orders
-expect "last record" "third-50" "$(tail -1 "$dir/b" | awk '{ print $NF }')"
+expect "last record" "later-30" "$(tail -1 "$dir/b" | awk '{ print $NF }')"
 
 # The link goes and comes again: its topics are taken on where they stand.
 call "$west_admin" DeleteLink '{"name":"orders","topics":"TOPICS_KEEP_READ_ONLY"}' >/dev/null

@@ -107,6 +107,7 @@ void Runner::change(Link link) {
     link_ = std::move(link);
     const LinkSpec& now = link_.spec;
     refused_.clear();
+    has_planned_ = false;
     if (phase_ == LinkPhase::failed) {
         phase_ = LinkPhase::connecting;
         reason_.clear();
@@ -288,6 +289,15 @@ void Runner::plan(const client::ClusterInfo* source) {
             }
         }
         refused_ = plan.refused;
+        has_planned_ = true;
+        creating_.clear();
+        for (const TopicAction& action : plan.actions) {
+            if (const auto* create = std::get_if<CreateMirror>(&action)) {
+                creating_.insert(create->topic);
+            } else if (const auto* adopt = std::get_if<AdoptTopic>(&action)) {
+                creating_.insert(adopt->topic);
+            }
+        }
     }
     for (const TopicAction& action : plan.actions) {
         std::visit(
@@ -513,7 +523,10 @@ LinkView Runner::view() const {
     view.name = link_.spec.name;
     view.id = link_.id;
     view.version = link_.version;
-    view.phase = phase_;
+    const metadata::ImagePtr image = shell_.image->current();
+    view.phase = phase_ == LinkPhase::active && !has_planned_ && is_mine(*image)
+                     ? LinkPhase::validating
+                     : phase_;
     view.reason = reason_;
     view.message = message_.empty() ? draining_message() : message_;
     view.source_cluster_id = link_.cluster_id;
@@ -525,6 +538,12 @@ LinkView Runner::view() const {
     for (const auto& [group, offsets] : clamped_) {
         for (const ClampedOffset& one : offsets) {
             view.clamped.push_back({group, one.partition, one.source, one.written});
+        }
+    }
+    for (const std::string& topic : creating_) {
+        const auto local = local_topic(*image, topic);
+        if ((!local || local->link != link_.id) && !refused_.contains(topic)) {
+            view.topics.push_back({topic, TopicState::initializing, {}, 0, {}});
         }
     }
     view.credentials_valid = reason_ != "Unauthorized";

@@ -97,6 +97,8 @@ private:
     Instant followed_at_{};  ///< When the source was last seen and to be followed.
     Instant settings_at_{};
     Duration round_trip_{};
+    bool has_planned_ = false;        ///< What the source has was compared with what is here.
+    std::set<std::string> creating_;  ///< Mirrors that the last plan asked for.
     std::set<std::string> missing_;
     std::set<std::string> under_way_;  ///< Topics that something is being done about.
     std::map<std::string, HaltReason> refused_;

@@ -134,11 +134,10 @@ private:
                 {one.topic, one.state, seconds > 0 ? one.lag_records : 0, seconds, one.reason});
         }
         // What rounds to the same keeps the order of names: else the list would flutter.
-        std::stable_sort(status.worst_topics.begin(), status.worst_topics.end(),
-                         [](const auto& a, const auto& b) {
-                             return std::tie(b.lag_seconds, a.name) <
-                                    std::tie(a.lag_seconds, b.name);
-                         });
+        std::sort(status.worst_topics.begin(), status.worst_topics.end(),
+                  [](const auto& a, const auto& b) {
+                      return std::tie(b.lag_seconds, a.name) < std::tie(a.lag_seconds, b.name);
+                  });
         losses(facts);
         if (facts.failover) {
             api::FailoverReport report;
@@ -301,7 +300,7 @@ private:
         for (const api::Condition& now : told_.status.conditions) {
             const api::Condition* before =
                 api::find_condition(world_.link.status.conditions, now.type);
-            const std::string_view was = before == nullptr ? "" : before->status;
+            const std::string was = before == nullptr ? "" : before->status;
             const std::string_view good = std::find(good_when_false.begin(), good_when_false.end(),
                                                     now.type) == good_when_false.end()
                                               ? "True"
