@@ -156,14 +156,15 @@ v1::LinkState SimCluster::link_state(const Link& link) const {
         auto& worst = *state.add_worst_topics();
         worst.set_topic(topic);
         worst.set_lag_records(promoted ? 0 : lag);
-        worst.set_state(promoted ? v1::MIRROR_TOPIC_STATE_PROMOTED
-                        : desired(link.spec, topic) == v1::LINK_DESIRED_PROMOTED
-                            ? v1::MIRROR_TOPIC_STATE_PROMOTING
-                        : desired(link.spec, topic) == v1::LINK_DESIRED_PAUSED
-                            ? v1::MIRROR_TOPIC_STATE_PAUSED
-                        : source == nullptr ? v1::MIRROR_TOPIC_STATE_SOURCE_UNAVAILABLE
-                        : lag == 0          ? v1::MIRROR_TOPIC_STATE_MIRRORING
-                                            : v1::MIRROR_TOPIC_STATE_CATCHING_UP);
+        worst.set_state(
+            promoted ? v1::MIRROR_TOPIC_STATE_PROMOTED
+            : desired(link.spec, topic) == v1::LINK_DESIRED_PROMOTED
+                ? v1::MIRROR_TOPIC_STATE_PROMOTING
+            : desired(link.spec, topic) == v1::LINK_DESIRED_PAUSED ? v1::MIRROR_TOPIC_STATE_PAUSED
+            : source == nullptr ? v1::MIRROR_TOPIC_STATE_SOURCE_UNAVAILABLE
+            // Records under way don't make a mirror that is behind.
+            : lag <= knobs_.link_records_per_tick / 10 ? v1::MIRROR_TOPIC_STATE_MIRRORING
+                                                       : v1::MIRROR_TOPIC_STATE_CATCHING_UP);
         state.set_topics_total(state.topics_total() + 1);
         state.set_topics_mirroring(state.topics_mirroring() +
                                    (worst.state() == v1::MIRROR_TOPIC_STATE_MIRRORING ? 1 : 0));

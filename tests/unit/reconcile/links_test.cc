@@ -33,6 +33,9 @@ protected:
         parts.clock = &world.clock;
         parts.may_write = [this] { return leads; };
         directory->reach("default/main", {{0, "127.0.0.1:9095", ""}}, {});
+        for (const kube::Kind& kind : {clusters, mirror_links}) {
+            (void)world.kube->cache(kind);  // Filled from now on.
+        }
         reconciler = std::make_unique<LinkReconciler>(parts);
     }
 
