@@ -165,6 +165,10 @@ Result<brokers::LinkWish> wish_of(const LinkWorld& world) {
     } else {
         wish.bootstrap = source.bootstrap_servers;
     }
+    if (source.tls && !source.tls->verify_host_name && known == nullptr) {
+        return Error(Code::unsupported,
+                     "source.tls.verifyHostName: false is not offered by brokers of this version");
+    }
     if (source.cluster_id) {
         wish.cluster_id = *source.cluster_id;
     }
