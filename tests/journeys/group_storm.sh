@@ -12,7 +12,7 @@ start one "log.dirs=$dir/data" "listeners=PLAINTEXT://$at,CONTROLLER://127.0.0.1
 until_true 20 answers "$at" storm
 cost() { awk -v hz="$(getconf CLK_TCK)" '{ printf "%.1f CPU seconds", ($14 + $15) / hz }' "/proc/${pids[one]}/stat"; awk '/VmRSS/ { printf ", %d MiB\n", $2 / 1024 }' "/proc/${pids[one]}/status"; }
 for protocol in classic consumer; do
-  timeout 400 python3 "$(dirname "$0")/group_storm.py" "$port" "$members" $protocol 10 || fail "$protocol"
+  timeout 400 python3 "$(dirname "$0")/group_storm.py" "$port" "$members" $protocol 5 || fail "$protocol"
   echo "$protocol: $(cost)"
 done
 stop one
