@@ -48,6 +48,11 @@ sim: configure ## Simulate: make sim SEED=7 [SEEDS=1000] [SCENARIO=register] [TR
 	@$(BUILD)/bin/sim_runner --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS) --processes $(JOBS)) \
 	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink)
 
+.PHONY: sim-mixture
+sim-mixture: configure ## Simulate 1,040 seeds over all scenarios, with their ledger rows
+	@ninja -C $(BUILD) -j $(JOBS) sim_runner
+	@tests/sim/mixture.sh $(BUILD)/bin/sim_runner $(JOBS)
+
 .PHONY: e2e
 e2e: build ## Run programs that others wrote against it: make e2e S=clients [ONLY=franz-go] [ARGS=--short]
 	@MILLRACE_BROKER=$(CURDIR)/$(BUILD)/bin/millrace-broker ONLY="$(ONLY)" e2e/run.sh $(S) $(ARGS)

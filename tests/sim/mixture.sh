@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# mixture.sh SIM_RUNNER [PROCESSES]: 1,040 seeds over all scenarios, their rows for LEDGER.md,
+# and in the last line how fast it went. The first failing seed of a scenario is made small. MIX="cluster:450 ..." chooses.
+set -uo pipefail
+runner=$1
+processes=${2:-$(nproc)}
+begun=$(date +%s%N)
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+failed=0
+for part in ${MIX:-echo:400 register:500 mirror:40 cluster:100}; do
+  "$runner" --scenario "${part%%:*}" --seeds "${part##*:}" --processes "$processes" --ledger --shrink | tee -a "$out" || failed=1
+done
+awk -v seconds="$(((($(date +%s%N) - begun)) / 1000000000))" '
+  / seeds from / {
+    for (i = 1; i < NF; i++) {
+      if ($(i + 1) == "seeds") seeds += $i
+      if ($(i + 1) == "simulated") hours += $i
+      if ($(i + 1) ~ /^violations/) violations += $i
+    }
+  }
+  END {
+    printf "%d seeds, %.2f simulated hours in %d s (%.1f hours a minute), %d violations\n", seeds, hours, seconds,
+      hours * 60 / (seconds ? seconds : 1), violations
+  }' "$out"
+exit $failed
