@@ -276,12 +276,14 @@ void plan_leaving(Draft& draft) {
         draft.scale_waits = "leaving brokers are being cordoned";
         return;
     }
+    // Also a plan of ours that was to give them replicas must have ended before they go.
+    const std::string trigger = leave_trigger(leaving);
+    if ((holds_replicas || started_by_us(draft) != nullptr) &&
+        plan_under_way(draft, [&](const std::string& begun) { return begun == trigger; })) {
+        draft.scale_waits = "replicas are moving away from leaving brokers";
+        return;
+    }
     if (holds_replicas) {
-        const std::string trigger = leave_trigger(leaving);
-        if (plan_under_way(draft, [&](const std::string& begun) { return begun == trigger; })) {
-            draft.scale_waits = "replicas are moving away from leaving brokers";
-            return;
-        }
         if (move_replicas(draft, wish_to_leave(draft, leaving), trigger)) {
             if (draft.scale_waits.empty()) {
                 draft.scale_waits = "replicas are about to move away from leaving brokers";
