@@ -822,6 +822,7 @@ BrokerView Broker::view() const {
         view.listeners.emplace_back(one.name, &one.server->counters());
     }
     view.inter_broker_listener = inside.inter_broker_listener(inside.config->broker());
+    view.to_brokers = inside.tls->dialed(view.inter_broker_listener);
     for (const auto& directory : inside.store->directories()) {
         view.directories.push_back({directory->id(), directory->path()});
     }

@@ -35,6 +35,7 @@ struct BrokerView {
     TlsNode* tls = nullptr;
     mirror::Links* mirrors = nullptr;  ///< Null without the broker role.
     std::string inter_broker_listener;
+    net::StreamWrapper to_brokers;  ///< Around connections to it; empty for plaintext.
     std::vector<std::pair<std::string, const net::ServerCounters*>> listeners;
     std::vector<admin::LogDirectory> directories;
     std::vector<std::string> roles;

@@ -24,6 +24,7 @@ void PeerCalls::send(const admin::KafkaCall& call, admin::Reply<Buffer> reply) {
     if (channel == nullptr || channel->address() != address) {
         net::ChannelOptions options;
         options.address = address;
+        options.wrap = view_.to_brokers;
         channel = std::make_unique<net::Channel>(std::move(options), control_, log_);
     }
     const std::int16_t header = protocol::response_header_version(call.api_key, call.api_version);
