@@ -316,6 +316,13 @@ std::string waiting_before(const Draft& draft, int id) {
     return "";
 }
 
+/// It waits for what we are about to write: no news for anybody.
+bool waits_for_us(const Draft& draft, const api::BrokerStatus& broker) {
+    const std::string& wait = broker.waiting_for;
+    return wait.find(render::config_name(draft.name(), broker.id, "")) != std::string::npos ||
+           wait.find(render::certificate_name(draft.name(), broker.id)) != std::string::npos;
+}
+
 /// What went wrong and wasn't said yet: the stored status is what was said.
 void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     const api::ClusterStatus& before = draft.world.cluster.status;
@@ -325,7 +332,8 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     for (const api::BrokerStatus& broker : status.brokers) {
         const auto pod = draft.pods.find(broker.id);
         if (pod != draft.pods.end() && !pod->second.trouble.empty() &&
-            broker.waiting_for != waiting_before(draft, broker.id)) {
+            broker.waiting_for != waiting_before(draft, broker.id) &&
+            !waits_for_us(draft, broker)) {
             draft.plan.warnings.push_back(
                 {"BrokerTroubled", fmt::format("broker {}: {}", broker.id, broker.waiting_for)});
         }
