@@ -65,7 +65,9 @@ public:
             }
             return;
         }
-        const bool may_retry = local.note.link_version < world_.link.version;
+        // What was gone may be back: as it was, or made anew.
+        const bool may_retry = local.note.link_version < world_.link.version ||
+                               (local.note.stage == Stage::orphaned && is_at_source(source_name));
         if ((local.note.stage == Stage::halted || local.note.stage == Stage::orphaned) &&
             !may_retry) {
             return;
@@ -83,6 +85,11 @@ private:
         if (local.note.stage != stage) {
             plan_.actions.push_back(SetStage{local.name, {stage, {}, 0}});
         }
+    }
+
+    bool is_at_source(const std::string& source_name) const {
+        const auto found = world_.source->topics.find(source_name);
+        return found != world_.source->topics.end() && found->second.error == KafkaError::none;
     }
 
     void promote(const LocalTopic& local, const std::string& source_name) {

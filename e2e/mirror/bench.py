@@ -11,6 +11,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -212,6 +213,7 @@ def main():
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=15)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # Nothing is left running.
     work = tempfile.mkdtemp(prefix="mirror-bench-")
     source = f"127.0.0.1:{PORT}"
     contender = None

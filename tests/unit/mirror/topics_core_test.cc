@@ -180,6 +180,17 @@ TEST_F(MirrorTopics, a_topic_that_is_gone_at_the_source_is_orphaned_at_the_secon
     EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::orphaned, "", 3}})));
 }
 
+TEST_F(MirrorTopics, an_orphan_whose_topic_is_back_goes_on_or_halts_if_it_is_another) {
+    here("orders", 3, mirror_in("orphaned:@3"));
+    missing = {"orders"};
+    EXPECT_THAT(plan().actions, IsEmpty());
+    at_source("orders", 3);
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::mirroring, "", 0}})));
+    at_source("orders", 3, Uuid{8, 8});
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(SetStage{"orders", {Stage::halted, "TopicRecreated", 3}})));
+}
+
 TEST_F(MirrorTopics, what_halted_tries_again_when_the_link_was_changed) {
     at_source("orders", 3);
     here("orders", 3, mirror_in("halted:DataGap@3"));
