@@ -267,6 +267,13 @@ void plan_leaving(Draft& draft) {
             uncordoned.push_back(id);
         }
     }
+    // First: a plan of ours for another end, which may be about to give them replicas.
+    const std::string trigger = leave_trigger(leaving);
+    if ((holds_replicas || started_by_us(draft) != nullptr) &&
+        plan_under_way(draft, [&](const std::string& begun) { return begun == trigger; })) {
+        draft.scale_waits = "replicas are moving away from leaving brokers";
+        return;
+    }
     if (holds_replicas && !uncordoned.empty() && is_refused(draft, leaving)) {
         return;
     }
@@ -274,13 +281,6 @@ void plan_leaving(Draft& draft) {
         draft.act(Lane::scale, Cordon{uncordoned, true}, "BrokersCordoned",
                   fmt::format("no new replica goes to {}: leaving", list_of(uncordoned)));
         draft.scale_waits = "leaving brokers are being cordoned";
-        return;
-    }
-    // Also a plan of ours that was to give them replicas must have ended before they go.
-    const std::string trigger = leave_trigger(leaving);
-    if ((holds_replicas || started_by_us(draft) != nullptr) &&
-        plan_under_way(draft, [&](const std::string& begun) { return begun == trigger; })) {
-        draft.scale_waits = "replicas are moving away from leaving brokers";
         return;
     }
     if (holds_replicas) {
