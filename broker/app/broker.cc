@@ -195,6 +195,7 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
                  : wanted.empty() ? Uuid::random(*node.control_shard().random).to_string()
                                   : wanted;
     storage::StoreOptions store_options;
+    store_options.open_files_max = options.log_files;
     store_options.paths = paths;
     store_options.identity = {cluster_id, self};
     store_options.not_ours = {{std::string(metadata_topic), PartitionIndex{0}}};

@@ -25,6 +25,7 @@ struct BrokerOptions {
     /// Where requests are counted; none: nowhere. Outlives the broker.
     std::shared_ptr<metrics::Registry> registry;
     std::int32_t max_connections = 0;  ///< The machine's bound on max.connections; 0: none.
+    std::size_t log_files = 4096;      ///< Segment files held open; the rest is opened when needed.
 };
 
 class Broker {

@@ -66,6 +66,7 @@ int run(const config::Loaded& loaded, Beats* beats) {
     options.registry = registry;
     options.request_memory = budget->request_bytes + budget->response_bytes;
     options.max_connections = static_cast<std::int32_t>(budget->connections);
+    options.log_files = static_cast<std::size_t>(budget->log_files);
     auto broker = Broker::make(std::move(options), **node, [&](const Error&) {
         if (!std::exchange(ending, true)) {
             ended.set_value(EXIT_FAILURE);

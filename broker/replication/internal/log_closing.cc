@@ -6,8 +6,9 @@ namespace millrace::replication {
 
 namespace {
 
-/// Each holds some five open files: far from any limit, and more than the disk pool has threads.
-constexpr std::size_t at_once = 64;
+/// Each holds some five open files beyond what the cache of files may have open, so that few shards
+/// stay far from the limit of the process; the disk pool has no more threads than this.
+constexpr std::size_t at_once = 16;
 
 }  // namespace
 

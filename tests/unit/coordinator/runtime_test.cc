@@ -417,6 +417,7 @@ TEST_F(RuntimeTest, starts_a_load_over_that_failed_half_way) {
         loop.run_ready();
     }
     settings.load_chunk = 300_B;
+    settings.retry_pause = 500ms;
     start();
     made = 0;
     topic[p0].leader_epoch = LeaderEpoch{2};
