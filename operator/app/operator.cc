@@ -63,12 +63,40 @@ Json without_our_writes(const Json& object) {
     return rest;
 }
 
+/// The way of news from brokers to the operator. Connections outlive it by a little, in threads of
+/// gRPC's: once shut, nothing passes and nothing is passing.
+class NewsGate {
+public:
+    using Take = std::function<void(const std::string&)>;
+
+    explicit NewsGate(Take take) : take_(std::move(take)) {}
+    void pass(const std::string& cluster) {
+        const std::lock_guard lock(mutex_);
+        if (take_) {
+            take_(cluster);
+        }
+    }
+    void shut() {
+        const std::lock_guard lock(mutex_);
+        take_ = nullptr;
+    }
+
+private:
+    std::mutex mutex_;
+    Take take_;
+};
+
 class RealOperator final : public Operator {
 public:
     RealOperator(std::shared_ptr<kube::Api> api, OperatorOptions options)
-        : api_(std::move(api)), options_(std::move(options)), queue_(clock_) {}
+        : api_(std::move(api)),
+          options_(std::move(options)),
+          queue_(clock_),
+          broker_news_(std::make_shared<NewsGate>(
+              [this](const std::string& cluster) { add_cluster(parse_key(cluster)); })) {}
 
     ~RealOperator() override {
+        broker_news_->shut();
         queue_.stop();
         for (std::thread& worker : workers_) {
             worker.join();
@@ -83,7 +111,7 @@ public:
     void run(bool acts) {
         brokers::DirectoryOptions reach;
         reach.log = options_.log;
-        reach.on_news = [this](const std::string& cluster) { add_cluster(parse_key(cluster)); };
+        reach.on_news = [gate = broker_news_](const std::string& cluster) { gate->pass(cluster); };
         directory_ = brokers::make_directory(std::move(reach));
         informers_ = kube::Informers::start(
             api_, wanted_kinds(options_),
@@ -93,6 +121,7 @@ public:
             options_.log);
         {
             const std::lock_guard lock(ready_mutex_);
+            caches_ = informers_.get();
             is_built_ = true;
         }
         ready_.notify_all();
@@ -154,8 +183,7 @@ private:
         if (!is_built()) {
             return;  // Every link is looked at after the first list anyway.
         }
-        for (const ObjectPtr& link :
-             informers_->cache(reconcile::mirror_links).all(cluster.space)) {
+        for (const ObjectPtr& link : caches_->cache(reconcile::mirror_links).all(cluster.space)) {
             const Json& spec = (*link)["spec"];
             if (spec["clusterRef"]["name"].text() == cluster.name ||
                 spec["source"]["clusterRef"]["name"].text() == cluster.name) {
@@ -206,7 +234,7 @@ private:
         if (!is_built()) {
             return;  // Every cluster is looked at after the first list anyway.
         }
-        for (const ObjectPtr& cluster : informers_->cache(reconcile::clusters).all()) {
+        for (const ObjectPtr& cluster : caches_->cache(reconcile::clusters).all()) {
             queue_.add(std::string(cluster_lane) + kube::key_of(*cluster).to_string());
         }
     }
@@ -275,12 +303,16 @@ private:
     const std::shared_ptr<kube::Api> api_;
     const OperatorOptions options_;
     kube::WorkQueue queue_;
+    const std::shared_ptr<NewsGate> broker_news_;
     std::mutex ready_mutex_;
     std::condition_variable ready_;
     bool is_built_ = false;
     std::shared_ptr<brokers::Directory> directory_;
     std::unique_ptr<kube::EventRecorder> events_;
     std::unique_ptr<kube::Informers> informers_;
+    /// The same, for informers' own threads: they run until the informers are gone, and the owner
+    /// above is empty by then.
+    kube::Informers* caches_ = nullptr;
     std::unique_ptr<reconcile::ClusterReconciler> cluster_reconciler_;
     std::unique_ptr<reconcile::TopicReconciler> topic_reconciler_;
     std::unique_ptr<reconcile::LinkReconciler> link_reconciler_;
