@@ -67,7 +67,7 @@ YAML
 until_true 20 kubectl wait --timeout=1s --for=condition=Ready topic/wide
 k scale cluster main --replicas=3 >/dev/null
 until_true 20 is Blocked field .status.rebalance.state
-field .status.message | grep -q "wide-[01] can't leave broker 3: of 3 brokers that take replicas" ||
+field .status.message | grep "wide-[01] can't leave broker 3: of 3 brokers that take replicas" >/dev/null ||
   fail "no reason: $(field .status.message)"
 expect "events about a cordon" 0 "$(k get events -o 'jsonpath={range .items[*]}{.reason}{"\n"}{end}' | grep -c BrokersCordoned || true)"
 k patch topic wide --type=merge -p '{"spec":{"replicas":3}}' >/dev/null
@@ -87,6 +87,7 @@ wait $producer || fail "the producer gave up"
 timeout 30 kcat -b "$(bootstrap)" -t orders -C -o beginning -e -q -f '%k:%s\n' >"$dir/read"
 expect "records read" "$produced" "$(wc -l <"$dir/read")"
 expect "different records" "$produced" "$(sort -u "$dir/read" | wc -l)"
+told() { k get events -o 'jsonpath={range .items[*]}{.reason}{"\n"}{end}' >"$dir/events" && grep -qx "$1" "$dir/events"; }
 for reason in RebalanceStarted BrokersCordoned BrokerRemoved BrokerUnregistered; do
-  k get events -o 'jsonpath={range .items[*]}{.reason}{"\n"}{end}' | grep -qx $reason || fail "no event $reason"
+  until_true 10 told $reason
 done
