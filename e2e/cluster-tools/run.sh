@@ -8,26 +8,12 @@ broker=$(realpath "${1:-${MILLRACE_BROKER:-build/release/bin/millrace-broker}}")
 cache=${MILLRACE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/e2e}
 export MILLRACE_E2E_CACHE=$cache
 e2e/clients/java/packages.sh tools
-work=$(mktemp -d)
-declare -A pids=()
-finish() {
-  local status=$? pid
-  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
-  [ $status = 0 ] || tail -n 5 "$work"/*.log >&2 || true
-  rm -rf "$work"
-}
-trap finish EXIT
+source tests/journeys/lib.sh "$broker"
+work=$dir
 fail() { echo "FAILED  $*"; exit 1; }
 ok() { printf 'ok      %s\n' "$*"; }
-
-read -r -a port < <(python3 - <<'PY'
-import socket
-held = [socket.socket() for _ in range(8)]
-for one in held:
-    one.bind(("127.0.0.1", 0))
-print(0, *(one.getsockname()[1] for one in held))
-PY
-)
+read -r -a port < <(free_ports 8)
+port=(0 "${port[@]}")
 at() { echo "127.0.0.1:${port[$1]}"; }               # broker N
 controller_at() { echo "127.0.0.1:${port[$1 + 4]}"; } # controller N
 properties() { # node rest...
@@ -48,8 +34,7 @@ millrace.metrics.listener=
 CONF
   printf '%s\n' "$@" >>"$work/$n.properties"
 }
-start() { "$broker" --config "$work/$1.properties" >>"$work/$1.log" 2>&1 & pids[$1]=$!; }
-kill_hard() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" || true; unset "pids[$1]"; } 2>/dev/null
+start_node() { "$broker" --config "$work/$1.properties" >>"$work/$1.log" 2>&1 & pids[$1]=$!; }
 declare -A classes=(
   [quorum]=org.apache.kafka.tools.MetadataQuorumCommand [features]=org.apache.kafka.tools.FeatureCommand [cluster]=org.apache.kafka.tools.ClusterTool
   [topics]=org.apache.kafka.tools.TopicCommand [configs]=kafka.admin.ConfigCommand [acls]=org.apache.kafka.tools.AclCommand
@@ -70,9 +55,9 @@ until_says() {
 }
 
 properties 1
-start 1
+start_node 1
 until_says 30 '^LeaderId: +1$' quorum --bootstrap-server "$(at 1)" describe --status
-for n in 2 3; do properties $n "controller.quorum.bootstrap.servers=$(controller_at 1)"; start $n; done
+for n in 2 3; do properties $n "controller.quorum.bootstrap.servers=$(controller_at 1)"; start_node $n; done
 until_says 30 '^3 .*Observer' quorum --bootstrap-controller "$(controller_at 1)" describe --replication
 for n in 2 3; do
   must quorum --command-config "$work/$n.properties" --bootstrap-controller "$(controller_at 1)" add-controller
@@ -119,7 +104,7 @@ until_says 30 "^LeaderId: +[23]$" quorum --bootstrap-controller "$(controller_at
 directory=$(sed -n 's/^directory.id=//p' "$work/d1/meta.properties")
 rm -rf "$work/d1"
 properties 1 "controller.quorum.bootstrap.servers=$(controller_at 2),$(controller_at 3)"
-start 1
+start_node 1
 until_says 30 '^1 .*Observer' quorum --bootstrap-controller "$(controller_at 2)" describe --replication
 must quorum --bootstrap-controller "$(controller_at 2)" remove-controller --controller-id 1 --controller-directory-id "$directory"
 must quorum --command-config "$work/1.properties" --bootstrap-controller "$(controller_at 2)" add-controller

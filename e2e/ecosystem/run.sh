@@ -10,37 +10,19 @@ broker=$(realpath "${1:-${MILLRACE_BROKER:-$here/../../build/release/bin/millrac
 peer=$here/../peers/kafka/kafka-peer.sh
 libs=${KAFKA_PEER_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/kafka-peer}/libs
 [ -d "$libs" ] || "$peer" install >/dev/null
-work=$(mktemp -d)
-declare -A pids=()
-finish() {
-  local status=$? pid
-  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
-  [ $status = 0 ] || tail -n 8 "$work"/*.log >&2 || true
-  rm -rf "$work"
-}
-trap finish EXIT
+source "$here/../../tests/journeys/lib.sh" "$broker"
+work=$dir
 fail() { echo "FAILED  $*"; exit 1; }
 ok() { printf 'ok      %s\n' "$*"; }
-pause() { read -rt 0.3 <> <(:) || true; }
-until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $SECONDS -lt "$end" ] || fail "in time: $*"; pause; done; }
-kill_hard() { kill -9 "${pids[$1]}"; wait "${pids[$1]}" || true; unset "pids[$1]"; } 2>/dev/null
-
-read -r -a port < <(python3 - <<'PY'
-import socket
-held = [socket.socket() for _ in range(9)]
-for one in held:
-    one.bind(("127.0.0.1", 0))
-print(0, *(one.getsockname()[1] for one in held))
-PY
-)
+read -r -a port < <(free_ports 7)
+port=(0 "${port[@]}")
 all=127.0.0.1:${port[1]},127.0.0.1:${port[2]},127.0.0.1:${port[3]}
 start_broker() {
-  "$broker" --set "node.id=$1" --set process.roles=broker,controller --set "log.dirs=$work/d$1" --set "broker.rack=rack-$1" \
-    --set "listeners=PLAINTEXT://127.0.0.1:${port[$1]},CONTROLLER://127.0.0.1:${port[$1 + 3]}" --set controller.listener.names=CONTROLLER \
-    --set "controller.quorum.voters=1@127.0.0.1:${port[4]},2@127.0.0.1:${port[5]},3@127.0.0.1:${port[6]}" \
-    --set cluster.id=EcosystemClusterId0001 --set default.replication.factor=3 --set min.insync.replicas=2 \
-    --set offsets.topic.num.partitions=6 --set millrace.admin.listener= --set millrace.metrics.listener= >>"$work/broker$1.log" 2>&1 &
-  pids[broker$1]=$!
+  start "broker$1" "node.id=$1" process.roles=broker,controller "log.dirs=$work/d$1" "broker.rack=rack-$1" \
+    "listeners=PLAINTEXT://127.0.0.1:${port[$1]},CONTROLLER://127.0.0.1:${port[$1 + 3]}" controller.listener.names=CONTROLLER \
+    "controller.quorum.voters=1@127.0.0.1:${port[4]},2@127.0.0.1:${port[5]},3@127.0.0.1:${port[6]}" \
+    cluster.id=EcosystemClusterId0001 default.replication.factor=3 min.insync.replicas=2 \
+    offsets.topic.num.partitions=6 millrace.admin.listener= millrace.metrics.listener=
 }
 for n in 1 2 3; do start_broker $n; done
 three() { [ "$(timeout 3 kcat -b "$all" -L | grep -c '^  broker ')" = 3 ]; }

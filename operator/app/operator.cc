@@ -333,7 +333,7 @@ bool wait_for(std::chrono::milliseconds at_most, const Condition& condition) {
     return true;
 }
 
-void reach_brokers(RealOperator& one, const OperatorOptions& options, const ObjectKey& key) {
+void reach_brokers(RealOperator& one, const ObjectKey& key) {
     std::vector<brokers::Endpoint> endpoints;
     for (const ObjectPtr& pod : one.cache(kube::pods).all(key.space)) {
         const auto facts = planner::facts_of(pod, "");
@@ -343,7 +343,6 @@ void reach_brokers(RealOperator& one, const OperatorOptions& options, const Obje
                 {facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin), ""});
         }
     }
-    (void)options;
     if (const auto admin = one.directory().reach(key.to_string(), endpoints, {})) {
         wait_for(std::chrono::seconds(3), [&] { return admin->facts() != nullptr; });
     }
@@ -367,7 +366,7 @@ Result<std::vector<std::string>> dry_run(std::shared_ptr<kube::Api> api,
     std::vector<std::string> lines;
     for (const ObjectPtr& cluster : one.clusters()) {
         const ObjectKey key = kube::key_of(*cluster);
-        reach_brokers(one, options, key);
+        reach_brokers(one, key);
         MR_TRY(const auto plan, one.cluster_reconciler().plan(key));
         if (!plan) {
             continue;

@@ -328,20 +328,28 @@ std::set<int> balanced_before(const Draft& draft) {
     return ids;
 }
 
+/// The members that hold replicas: dedicated controllers don't.
+std::vector<int> wanted_brokers(const Draft& draft) {
+    std::vector<int> ids;
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (member.broker) {
+            ids.push_back(id);
+        }
+    }
+    return ids;
+}
+
 bool all_run(const Draft& draft) {
-    return std::all_of(
-        draft.membership.wanted.begin(), draft.membership.wanted.end(), [&](const auto& member) {
-            const brokers::BrokerFacts* facts = draft.broker(member.first);
-            return !member.second.broker ||
-                   (facts != nullptr && facts->state == brokers::BrokerState::running);
-        });
+    const std::vector<int> ids = wanted_brokers(draft);
+    return std::all_of(ids.begin(), ids.end(), [&](int id) {
+        const brokers::BrokerFacts* facts = draft.broker(id);
+        return facts != nullptr && facts->state == brokers::BrokerState::running;
+    });
 }
 
 void call_all_balanced(Draft& draft) {
-    for (const auto& [id, member] : draft.membership.wanted) {
-        if (member.broker) {
-            draft.balanced.insert(id);
-        }
+    for (const int id : wanted_brokers(draft)) {
+        draft.balanced.insert(id);
     }
 }
 
@@ -384,7 +392,7 @@ bool is_outage(const Draft& draft, const std::vector<int>& lost) {
     for (const int id : lost) {
         racks.insert(draft.rack_of(id));
     }
-    return racks.size() > 1 && lost.size() * 10 > draft.membership.wanted.size() * 4;
+    return racks.size() > 1 && lost.size() * 10 > wanted_brokers(draft).size() * 4;
 }
 
 /// Replicas of brokers that don't come back are made anew from others. False: nobody is lost.
@@ -416,8 +424,8 @@ bool plan_repair(Draft& draft) {
 /// Brokers that came since replicas were last spread get their share: once for all that come.
 void plan_spreading(Draft& draft) {
     std::vector<int> fresh;
-    for (const auto& [id, member] : draft.membership.wanted) {
-        if (member.broker && !draft.balanced.contains(id)) {
+    for (const int id : wanted_brokers(draft)) {
+        if (!draft.balanced.contains(id)) {
             fresh.push_back(id);
         }
     }
