@@ -154,8 +154,8 @@ def measure(mode, args, rows):
             make_topic(side, "bench")
             make_topic(side, "read")
             load(side, "bench", CELLS["produce 128 KB"][0], warm=2, seconds=args.warm_seconds)
-            # What is read must not be old enough to go: a second's worth.
-            filled = load(side, "read", CELLS["produce 128 KB"][0], warm=0, seconds=1)
+            # What is read must not be old enough to go: two seconds' worth. One is less than a disk may stall.
+            filled = load(side, "read", CELLS["produce 128 KB"][0], warm=0, seconds=2)
             batches = max(1, min(batches, filled["requests"] // (2 * PARTITIONS)))
         saturation = {}
         for name, (words, figure, goal) in CELLS.items():
@@ -195,8 +195,14 @@ def main():
         sys.exit(f"{tempfile.gettempdir()} has {free >> 30} GiB free, this takes {ROOM >> 30} (TMPDIR says where else)")
     args.warm, args.seconds, args.warm_seconds = (1, 2, 3) if args.short else (3, 10, 60)
     rows = []
-    for mode in args.mode or MODES:
-        measure(mode, args, rows)
+    try:
+        for mode in args.mode or MODES:
+            measure(mode, args, rows)
+    finally:
+        report(rows, args.out)
+
+
+def report(rows, out):
     lines = ["| durability | what | Apache Kafka 4.3.1 | Millrace | ratio | goal |", "|---|---|---|---|---|---|"]
     for mode, what, theirs, ours, goal in rows:
         ratio = ours / theirs if theirs else float("nan")
@@ -204,8 +210,8 @@ def main():
         lines.append(f"| {mode} | {what} | {theirs:.3f} | {ours:.3f} | {ratio:.2f} | {verdict} |")
     text = "\n".join(lines)
     print(text)
-    if args.out:
-        pathlib.Path(args.out).write_text(text + "\n")
+    if out:
+        pathlib.Path(out).write_text(text + "\n")
 
 
 main()
