@@ -13,7 +13,7 @@ packages=(
   libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcpprest-dev
   prometheus-cpp-dev
   # tests
-  libgtest-dev libgmock-dev libbenchmark-dev python3 curl
+  libgtest-dev libgmock-dev libbenchmark-dev python3 curl zstd
   # the image
   mmdebstrap
   # what a newcomer tries the product with

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "config/config.h"
@@ -116,6 +117,7 @@ public:
             }
         }
         fill_node_id();
+        fill_request_size();
         auto given = std::make_shared<const Given>(std::move(given_));
         if (loaded_.errors.empty()) {
             check_conflicts(given);
@@ -272,6 +274,32 @@ private:
                   fmt::format("differs from node.id, which is {}", node->second),
                   "delete the line");
         }
+    }
+
+    /// Kafka lets a request be 100 MiB, so its users raise message.max.bytes alone. Here the limit
+    /// of requests follows unless it was given too.
+    void fill_request_size() {
+        constexpr std::int64_t around_a_batch = 65536;
+        const char* key = "socket.request.max.bytes";
+        const auto batch = given_.entries.find("message.max.bytes");
+        if (batch == given_.entries.end() || given_.entries.count(key) != 0) {
+            return;
+        }
+        const std::optional<std::int64_t> largest = whole("message.max.bytes", batch->second);
+        const std::optional<std::int64_t> usual = whole(key, broker_option_behind(key)->fallback);
+        if (largest && *largest + around_a_batch > *usual) {
+            constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+            set(key, fmt::format("{}", std::min(most, *largest + around_a_batch)),
+                given_.where["message.max.bytes"]);
+        }
+    }
+
+    /// Nothing for what is no value of that setting: it is told elsewhere.
+    static std::optional<std::int64_t> whole(std::string_view key, const std::string& text) {
+        const auto parsed = parse_value(*broker_option_behind(key), text);
+        const Value* value = std::get_if<Value>(&parsed);
+        const std::int64_t* number = value == nullptr ? nullptr : std::get_if<std::int64_t>(value);
+        return number == nullptr ? std::nullopt : std::optional{*number};
     }
 
     void check_conflicts(const std::shared_ptr<const Given>& given) {

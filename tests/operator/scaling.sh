@@ -33,6 +33,7 @@ broker_field() { field ".status.brokers[?(@.id==$1)].$2"; }
 # Partitions of a topic with a replica on a broker.
 held_by() { timeout 10 kcat -b "$(bootstrap)" -L -t "${2:-orders}" | sed -n 's/.*replicas: \([0-9,]*\), isrs.*/,\1,/p' | grep -c ",$1," || true; }
 produce
+until_true 20 is "true true true" field '.status.brokers[*].balanced'
 
 # A plan waits for its approval, and shows what it would do.
 k scale cluster main --replicas=4 >/dev/null

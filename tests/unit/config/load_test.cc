@@ -62,9 +62,10 @@ TEST(Load, takes_the_file_that_kafka_ships) {
         "log.retention.check.interval.ms=300000\n");
     EXPECT_THAT(texts(loaded.errors), IsEmpty());
     // Only what has another value than the default is worth a word.
-    EXPECT_THAT(texts(loaded.warnings),
-                testing::AllOf(testing::Each(HasSubstr("has no effect")),
-                               testing::Contains(HasSubstr("num.recovery.threads.per.data.dir=1"))));
+    EXPECT_THAT(
+        texts(loaded.warnings),
+        testing::AllOf(testing::Each(HasSubstr("has no effect")),
+                       testing::Contains(HasSubstr("num.recovery.threads.per.data.dir=1"))));
 }
 
 TEST(Load, names_every_problem_with_its_place_and_a_remedy) {
@@ -178,6 +179,19 @@ struct Contradiction {
 
 class Contradictions : public testing::TestWithParam<Contradiction> {};
 
+TEST(Load, requests_may_be_as_large_as_the_batches_that_were_allowed) {
+    const Loaded loaded = load_text("message.max.bytes=200000000\n");
+    ASSERT_THAT(loaded.errors, testing::IsEmpty());
+    const BrokerConfig config{loaded.given};
+    EXPECT_EQ(config.broker().get(broker_option::socket_request_max_bytes), 200065536);
+}
+
+TEST(Load, a_limit_of_requests_that_batches_fit_in_stays) {
+    const Loaded loaded = load_text("message.max.bytes=2000000\n");
+    const BrokerConfig config{loaded.given};
+    EXPECT_EQ(config.broker().get(broker_option::socket_request_max_bytes), 16777216);
+}
+
 TEST_P(Contradictions, are_told) {
     const Loaded loaded = load_text(GetParam().text);
     ASSERT_EQ(loaded.errors.size(), 1u);
@@ -190,8 +204,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Contradiction{"broker.heartbeat.interval.ms=2000\n", "broker.heartbeat.interval.ms",
                       "more than a half of the 3000 of broker.session.timeout.ms"},
-        Contradiction{"message.max.bytes=20000000\n", "message.max.bytes",
-                      "more than the 16777216 of socket.request.max.bytes"},
+        Contradiction{"message.max.bytes=20000000\nsocket.request.max.bytes=16777216\n",
+                      "message.max.bytes", "more than the 16777216 of socket.request.max.bytes"},
         Contradiction{"log.retention.ms=0\n", "log.retention.ms", "must be 1 or more, or -1"},
         Contradiction{"group.consumer.session.timeout.ms=70000\n",
                       "group.consumer.session.timeout.ms", "more than the 60000"},
