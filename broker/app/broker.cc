@@ -76,6 +76,7 @@ struct Broker::Inside {
     void make_broker_side(const config::BrokerValues& values);
     void subscribe();
     void on_configs(const metadata::Delta& delta, const metadata::ImagePtr& image);
+    void tell_groups(const metadata::Delta& delta, const metadata::Image& next);
     void on_partitions(const metadata::Delta& delta, const metadata::ImagePtr& image);
     void on_groups(const metadata::Delta& delta, const metadata::ImagePtr& image);
     std::vector<Uuid> failed_directories();
@@ -281,8 +282,10 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
 std::vector<handlers::RequestMeter> Broker::Inside::meters(std::string_view kind,
                                                            std::size_t count) const {
     std::vector<handlers::RequestMeter> all;
+    const std::int32_t topics_max = config->broker().get(option::millrace_metrics_topics_max);
     for (std::size_t i = 0; options.registry && i < count; ++i) {
-        all.emplace_back(options.registry->scope(fmt::format("requests-{}-{}", kind, i)));
+        all.emplace_back(options.registry->scope(fmt::format("requests-{}-{}", kind, i)),
+                         static_cast<std::size_t>(topics_max));
     }
     return all;
 }
@@ -406,6 +409,13 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     life.heartbeat_interval =
         std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
     life.failed_directories = [this] { return failed_directories(); };
+    life.failure_timeout =
+        std::chrono::milliseconds{values.get(option::log_dir_failure_timeout_ms)};
+    life.on_failure_unheard = [this] {
+        halt(Error(Code::io,
+                   "a log directory has failed, and no controller could be told within "
+                   "log.dir.failure.timeout.ms"));
+    };
     life.cordoned = [this] { return cordoned_directories(); };
     if (store->clean_start()) {
         life.previous_epoch = store->last_broker_epoch();
@@ -546,8 +556,20 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     if (roles.broker) {
         applier->on_settings_changed(*next);
         lifecycle->tell_cordoned();
-        groups->settings_changed(group_settings(config->broker()));
+        tell_groups(delta, *next);
         keeper->set(config->broker());
+    }
+}
+
+void Broker::Inside::tell_groups(const metadata::Delta& delta, const metadata::Image& next) {
+    groups->settings_changed(group_settings(config->broker()));
+    for (const metadata::ConfigResource& changed : delta.changes().configs) {
+        if (changed.type == metadata::ConfigResourceType::group) {
+            const metadata::ConfigMap* found = next.configs.find(changed);
+            groups->overrides_changed(
+                changed.name,
+                group_overrides(*config, found == nullptr ? config::Entries{} : found->values));
+        }
     }
 }
 

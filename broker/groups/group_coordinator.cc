@@ -301,6 +301,10 @@ void GroupCoordinator::leave_group(const protocol::LeaveGroupRequest& request, c
 void GroupCoordinator::consumer_group_heartbeat(
     const protocol::ConsumerGroupHeartbeatRequest& request, const Caller& caller,
     Reply<protocol::ConsumerGroupHeartbeatResponse> reply) {
+    if (!inside_->env.settings.offers_consumer_protocol) {
+        refuse(reply, KafkaError::unsupported_version);
+        return;
+    }
     if (const KafkaError error = inside_->unready(request.group_id); error != KafkaError::none) {
         refuse(reply, error);
         return;

@@ -37,6 +37,7 @@ struct GroupSettings {
     Duration consumer_heartbeat_interval = 5s;  ///< group.consumer.heartbeat.interval.ms
     Duration consumer_min_heartbeat_interval = 5s;
     Duration consumer_max_heartbeat_interval = 15s;
+    bool offers_consumer_protocol = true;        ///< group.coordinator.rebalance.protocols
     std::int32_t consumer_max_size = INT32_MAX;  ///< group.consumer.max.size
     std::vector<std::string> consumer_assignors = {"uniform", "range"};  ///< The first by default.
     /// group.consumer.assignment.interval.ms: at most one new target assignment in it. Small groups

@@ -8,7 +8,6 @@ namespace {
 namespace metric = metrics::metric;
 
 /// Topics come and go; past this many all handles are let go and resolved anew when needed.
-constexpr std::size_t most_topics = 50'000;
 constexpr std::int16_t most_versions = 64;
 
 std::string name_of(std::int16_t api_key) {
@@ -18,8 +17,9 @@ std::string name_of(std::int16_t api_key) {
 
 }  // namespace
 
-RequestMeter::RequestMeter(metrics::Scope& scope)
+RequestMeter::RequestMeter(metrics::Scope& scope, std::size_t topics_max)
     : scope_(&scope),
+      topics_max_(topics_max),
       apis_(api_keys),
       replicated_out_(scope.counter(metric::replication_out_bytes)) {}
 
@@ -93,14 +93,17 @@ void RequestMeter::malformed(Malformed reason) {
 }
 
 TopicMeter& RequestMeter::topic(const std::string& name) {
-    if (topics_.size() >= most_topics) {
-        topics_.clear();
+    const auto known = topics_.find(name);
+    if (known != topics_.end()) {
+        return known->second;
     }
-    auto [found, is_new] = topics_.try_emplace(name);
+    // One place is for all who have none of their own.
+    const std::string label = topics_.size() < topics_max_ ? name : "_other";
+    auto [found, is_new] = topics_.try_emplace(label);
     if (is_new && scope_ != nullptr) {
-        found->second = {scope_->counter(metric::produced_records, {name}),
-                         scope_->counter(metric::produced_bytes, {name}),
-                         scope_->counter(metric::fetched_bytes, {name})};
+        found->second = {scope_->counter(metric::produced_records, {label}),
+                         scope_->counter(metric::produced_bytes, {label}),
+                         scope_->counter(metric::fetched_bytes, {label})};
     }
     return found->second;
 }

@@ -32,7 +32,8 @@ enum class Malformed : std::uint8_t { header, api, body };
 class RequestMeter {
 public:
     RequestMeter() = default;
-    explicit RequestMeter(metrics::Scope& scope);
+    /// More topics than `topics_max` are counted under one name, `_other`.
+    RequestMeter(metrics::Scope& scope, std::size_t topics_max);
 
     void received(std::int16_t api_key, std::int16_t version, std::size_t bytes);
     /// From the request's last byte to its answer being ready.
@@ -55,6 +56,7 @@ private:
     Api* api(std::int16_t api_key);
 
     metrics::Scope* scope_ = nullptr;
+    std::size_t topics_max_ = 0;
     std::vector<Api> apis_;
     std::unordered_map<std::string, TopicMeter> topics_;
     std::map<std::pair<std::int16_t, std::int16_t>, metrics::Counter> unsupported_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "app/internal/unheard_failures.h"
 #include "metadata/features.h"
 #include "metadata/recovered_directories.h"
 #include "model/kafka_error.h"
@@ -54,7 +55,8 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
           control(control_in),
           controller(controller_in),
           image(image_in),
-          log(log_in) {}
+          log(log_in),
+          unheard(options.failure_timeout) {}
 
     void enroll() {
         BrokerRegistrationRequest request;
@@ -143,6 +145,10 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         request.want_shut_down = state == State::leaving;
         if (options.failed_directories) {
             request.offline_log_dirs = options.failed_directories();
+            if (unheard.is_overdue(request.offline_log_dirs, control.clock().now())) {
+                options.on_failure_unheard();
+            }
+            said_failed = request.offline_log_dirs;
         }
         if (options.cordoned) {
             said_cordoned = options.cordoned();
@@ -161,8 +167,8 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
     void on_beat(Result<handlers::ControllerDoor::Answer> answer) {
         in_flight = false;
         if (!answer && state == State::leaving) {
-            // Nobody leads the quorum: when a whole cluster stops, the last brokers see this. Nobody
-            // can hand our leadership over either.
+            // Nobody leads the quorum: when a whole cluster stops, the last brokers see this.
+            // Nobody can hand our leadership over either.
             MR_LOG(log, info, "broker.leaves_unheard", field("reason", answer.error().message()));
             gone();
             return;
@@ -187,6 +193,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
             return;
         }
         if (error == KafkaError::none) {
+            unheard.heard(said_failed);
             if (state == State::leaving && response->should_shut_down) {
                 gone();
                 return;
@@ -260,6 +267,8 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
     bool in_flight = false;
     bool beat_wanted = false;
     bool said_current = false;
+    UnheardFailures unheard;
+    std::vector<Uuid> said_failed;
     std::vector<Uuid> said_cordoned;
     UniqueFunction<void()> left;
 };

@@ -31,6 +31,9 @@ public:
         Duration heartbeat_interval = 500ms;
         /// Asked with every heartbeat: those of `directories` that are lost for this run.
         std::function<std::vector<Uuid>()> failed_directories;
+        /// How long the controller may not hear of one, and what happens then.
+        Duration failure_timeout = 30s;
+        std::function<void()> on_failure_unheard;
     };
 
     Lifecycle(Options options, runtime::Executor& control, ControllerLink& controller,

@@ -1,5 +1,6 @@
 #include "app/internal/settings.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace millrace::app {
@@ -19,6 +20,20 @@ std::string joined(const std::vector<std::string>& list) {
     return text;
 }
 
+/// Kafka's settings name an assignor, or the class that it has there.
+std::vector<std::string> assignors(const std::vector<std::string>& named) {
+    std::vector<std::string> names;
+    for (const std::string& one : named) {
+        std::string name = one.ends_with(".UniformAssignor") ? "uniform"
+                           : one.ends_with(".RangeAssignor") ? "range"
+                                                             : one;
+        if (std::find(names.begin(), names.end(), name) == names.end()) {
+            names.push_back(std::move(name));
+        }
+    }
+    return names;
+}
+
 groups::MigrationPolicy migration_policy(const std::string& text) {
     if (text == "upgrade") {
         return groups::MigrationPolicy::upgrade;
@@ -34,6 +49,8 @@ groups::MigrationPolicy migration_policy(const std::string& text) {
 
 groups::GroupSettings group_settings(const config::BrokerValues& values) {
     groups::GroupSettings settings;
+    settings.offsets_compression =
+        static_cast<record::Compression>(values.get(option::offsets_topic_compression_codec));
     settings.offsets_retention =
         std::chrono::minutes{values.get(option::offsets_retention_minutes)};
     settings.offsets_check_interval =
@@ -56,11 +73,33 @@ groups::GroupSettings group_settings(const config::BrokerValues& values) {
         milliseconds(values.get(option::group_consumer_min_heartbeat_interval_ms));
     settings.consumer_max_heartbeat_interval =
         milliseconds(values.get(option::group_consumer_max_heartbeat_interval_ms));
+    settings.consumer_assignment_interval =
+        milliseconds(values.get(option::group_consumer_assignment_interval_ms));
+    settings.consumer_assignors = assignors(values.get(option::group_consumer_assignors));
+    const auto protocols = values.get(option::group_coordinator_rebalance_protocols);
+    settings.offers_consumer_protocol =
+        std::find(protocols.begin(), protocols.end(), "consumer") != protocols.end();
     settings.consumer_max_size = values.get(option::group_consumer_max_size);
     settings.migration = migration_policy(values.get(option::group_consumer_migration_policy));
     settings.regex_refresh =
         milliseconds(values.get(option::group_consumer_regex_refresh_interval_ms));
     return settings;
+}
+
+groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
+                                       const config::Entries& entries) {
+    namespace group = config::group_option;
+    const config::GroupValues values = config.group(entries);
+    const auto own = [&](const auto& setting, const char* name) {
+        return entries.contains(name) ? std::optional{milliseconds(values.get(setting))}
+                                      : std::nullopt;
+    };
+    return {.consumer_session_timeout =
+                own(group::consumer_session_timeout_ms, "consumer.session.timeout.ms"),
+            .consumer_heartbeat_interval =
+                own(group::consumer_heartbeat_interval_ms, "consumer.heartbeat.interval.ms"),
+            .consumer_assignment_interval =
+                own(group::consumer_assignment_interval_ms, "consumer.assignment.interval.ms")};
 }
 
 replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {

@@ -15,6 +15,9 @@ namespace millrace::app {
 
 replication::FollowerFetch follower_fetch(const config::BrokerValues& values);
 groups::GroupSettings group_settings(const config::BrokerValues& values);
+/// What is set for one group.
+groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
+                                       const config::Entries& entries);
 /// One for each loop that serves connections; their slots are shared out.
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
                                                        const std::vector<runtime::Shard>& shards);
