@@ -128,6 +128,7 @@ struct Broker::Inside {
     std::unique_ptr<GroupLog> group_log;
     std::unique_ptr<groups::GroupCoordinator> groups;
     std::vector<handlers::FetchSessions> fetch_sessions;
+    std::vector<Secret> link_keys;
     std::unique_ptr<MirrorNode> mirrors;
     handlers::Doors doors;
     std::unique_ptr<handlers::Dispatcher> broker_dispatch;
@@ -167,6 +168,7 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
     MR_TRY(listeners, config::read_listeners(values));
     MR_TRY(tls, TlsNode::open(config, listeners,
                               {inter_broker_listener(values), controller_listener(values)}, node));
+    MR_TRY(link_keys, read_link_keys(node.disk(), values.get(option::millrace_links_key_file)));
     MR_TRY_VOID(open_store(values));
     MR_TRY_VOID(listen(values));
     MR_TRY_VOID(open_quorum(values));
@@ -457,8 +459,11 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     groups = std::make_unique<groups::GroupCoordinator>(
         *control.executor, *group_log, *control.random, group_settings(values), log);
     mirrors = std::make_unique<MirrorNode>(
-        MirrorNodeOptions{self, cluster_id, among_brokers, tls->dialed(among_brokers)}, node,
-        replicas, image, *controller);
+        MirrorNodeOptions{
+            self, cluster_id, among_brokers, tls->dialed(among_brokers),
+            std::chrono::milliseconds{values.get(option::millrace_links_delete_grace_ms)},
+            std::move(link_keys)},
+        node, replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };
     doors.producer_ids = producer_ids.get();

@@ -252,18 +252,6 @@ Result<void> check(const LinkSpec& spec) {
     if (!spec.tls && !(spec.tls_ca.empty() && spec.tls_certificate.empty())) {
         return Error(Code::invalid, "certificates are given for a source without TLS: enable it");
     }
-    if (spec.on_source_recreated == Reaction::archive_and_restart) {
-        return Error(Code::unsupported,
-                     "onSourceTopicRecreated: ArchiveAndRestart is not offered yet: Halt is");
-    }
-    if (spec.on_source_deleted == Reaction::remove) {
-        return Error(Code::unsupported,
-                     "onSourceTopicDeleted: Delete is not offered yet: Retain is");
-    }
-    if (spec.truncate_open_transactions) {
-        return Error(Code::unsupported,
-                     "openTransactions: TruncateToLastStable is not offered yet: Abort is");
-    }
     if (!spec.sasl_mechanism.empty() && spec.sasl_mechanism != "PLAIN" &&
         spec.sasl_mechanism != "SCRAM-SHA-256" && spec.sasl_mechanism != "SCRAM-SHA-512") {
         return Error::make(Code::invalid,

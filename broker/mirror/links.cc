@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "config/option.h"
+#include "mirror/internal/link_views.h"
 #include "mirror/internal/runner.h"
 #include "mirror/internal/sealed_secret.h"
 
@@ -39,34 +40,6 @@ std::map<std::string, Link> links_of(const metadata::Image& image, const Logger&
     return links;
 }
 
-std::vector<LostRange> losses_of(const LocalTopic& topic) {
-    std::vector<LostRange> losses;
-    const auto entries = topic.settings.find(topic_setting::losses);
-    if (entries == topic.settings.end()) {
-        return losses;
-    }
-    std::string_view rest = entries->second;
-    while (!rest.empty()) {
-        const std::size_t comma = std::min(rest.find(','), rest.size());
-        const std::string entry(rest.substr(0, comma));
-        int partition = 0;
-        long long from = 0;
-        long long to = 0;
-        long long at = 0;
-        char kind[16] = {};
-        if (std::sscanf(entry.c_str(), "%15[a-z]:%d:%lld:%lld:%lld", kind, &partition, &from, &to,
-                        &at) == 5) {
-            losses.push_back({{topic.name, PartitionIndex{partition}},
-                              Offset{from},
-                              Offset{to},
-                              Timestamp{at},
-                              std::string_view(kind) == "truncated"});
-        }
-        rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
-    return losses;
-}
-
 std::string without_oldest(std::string_view entries) {
     auto count = std::count(entries.begin(), entries.end(), ',') + 1;
     while (count >= losses_kept) {
@@ -76,77 +49,7 @@ std::string without_oldest(std::string_view entries) {
     return std::string(entries);
 }
 
-void add_to(std::optional<FailoverView>& report, const LocalTopic& promoted) {
-    FailoverView sum = report.value_or(FailoverView{});
-    ++sum.topics;
-    for (const auto& [index, sealed] : promoted.sealed) {
-        ++sum.partitions;
-        sum.at = std::max(sum.at, sealed.at);
-        sum.lost = std::max(sum.lost, sealed.lag);
-        if (sealed.source_end == no_offset || sum.lost_records < 0) {
-            sum.lost_records = -1;
-        } else {
-            sum.lost_records += std::max<std::int64_t>(0, sealed.source_end - sealed.end);
-        }
-    }
-    report = sum;
-}
-
-TopicState state_of(Stage stage) {
-    switch (stage) {
-        case Stage::mirroring:
-            return TopicState::catching_up;
-        case Stage::paused:
-            return TopicState::paused;
-        case Stage::halted:
-            return TopicState::halted;
-        case Stage::orphaned:
-            return TopicState::orphaned;
-        case Stage::promoting:
-            return TopicState::promoting;
-        case Stage::promoted:
-            return TopicState::promoted;
-    }
-    MR_ASSERT(false);
-}
-
 }  // namespace
-
-std::string_view to_string(TopicState state) {
-    switch (state) {
-        case TopicState::initializing:
-            return "initializing";
-        case TopicState::catching_up:
-            return "catching_up";
-        case TopicState::mirroring:
-            return "mirroring";
-        case TopicState::epoch_fencing:
-            return "epoch_fencing";
-        case TopicState::truncating:
-            return "truncating";
-        case TopicState::paused:
-            return "paused";
-        case TopicState::source_unavailable:
-            return "source_unavailable";
-        case TopicState::halted:
-            return "halted";
-        case TopicState::orphaned:
-            return "orphaned";
-        case TopicState::promoting:
-            return "promoting";
-        case TopicState::failing_over:
-            return "failing_over";
-        case TopicState::promoted:
-            return "promoted";
-        case TopicState::restoring_setup:
-            return "restoring_setup";
-        case TopicState::restoring_truncate:
-            return "restoring_truncate";
-        case TopicState::reversing:
-            return "reversing";
-    }
-    MR_ASSERT(false);
-}
 
 struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
     Inside(LinksOptions options_in, runtime::Node& node_in,
@@ -158,7 +61,7 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
           log(node_in.log()),
           replicas(replicas_in),
           image(image_in),
-          own(controller),
+          own(controller, *control.executor),
           own_brokers(std::move(own_in)) {
         shell.options = options;
         shell.control = control;
@@ -342,11 +245,14 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
 
     /// As it is to be stored: what is stored already, if that is the same or nothing new was given.
     Secret sealed(const Secret& given, const Secret& stored) {
-        const auto known = unseal(stored, options.cluster_id);
-        if (given.empty() || (known && *known == given && !(stored == given))) {
+        const SealingKeys keys = options.sealing();
+        const auto known = unseal(stored, keys);
+        const bool same = given.empty() || (known && *known == given);
+        if (same && (!known || is_sealed_as_now(stored, keys))) {
             return stored;
         }
-        return seal(given, options.cluster_id, *control.random);
+        // What lies under an earlier key is moved to the one of now by whatever applies the link.
+        return seal(given.empty() ? *known : given, keys, *control.random);
     }
 
     /// What can be judged only with the secrets that were kept.
@@ -357,7 +263,7 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         if (spec.tls_certificate.empty() != spec.tls_key.empty()) {
             return Error(Code::invalid, "a certificate and its private key belong together");
         }
-        MR_TRY(const LinkSpec open, unsealed(spec, options.cluster_id));
+        MR_TRY(const LinkSpec open, unsealed(spec, options.sealing()));
         if (const auto wrap = options.secure(open); !wrap) {
             return wrap.error();
         }
@@ -387,9 +293,9 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
                                  ? Secret()
                                  : sealed(spec.sasl_password, link.spec.sasl_password);
         const bool same_certificate = spec.tls_certificate == link.spec.tls_certificate;
-        spec.tls_key =
-            spec.tls ? sealed(spec.tls_key, same_certificate ? link.spec.tls_key : Secret())
-                     : Secret();
+        spec.tls_key = spec.tls
+                           ? sealed(spec.tls_key, same_certificate ? link.spec.tls_key : Secret())
+                           : Secret();
         if (const auto fit = check_secrets(spec); !fit) {
             reply(fit.error());
             return;
@@ -427,6 +333,9 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         if (promote) {
             // Who pulls must also seal: the link goes only once all of it is promoted.
             for (const LocalTopic& local : topics_of_link(*image.current(), found->second.id)) {
+                if (is_archive(local)) {
+                    continue;
+                }
                 if (local.note.stage != Stage::promoted ||
                     static_cast<std::int32_t>(local.sealed.size()) < local.partitions) {
                     reply(Error::make(Code::fenced,
@@ -515,7 +424,7 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             const auto found = pulled.find(id);
             const Pulled mine = found == pulled.end() ? Pulled{} : found->second;
             LinkFigures one;
-            one.view = view_of(*runner, mine.partitions);
+            one.view = whole_view(runner->view(), *image.current(), mine.partitions);
             one.pulled = mine.counters;
             one.connections = mine.connections;
             one.group_offsets_written = runner->groups_total().written;
@@ -530,51 +439,14 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         arm_figures();
     }
 
-    LinkView view_of(const Runner& runner, const std::vector<PartitionView>& partitions) const {
-        LinkView view = runner.view();
-        for (const LocalTopic& local : topics_of_link(*image.current(), runner.link().id)) {
-            TopicView topic{local.name, state_of(local.note.stage), local.note.reason, 0, {}};
-            bool steady = true;
-            bool any = false;
-            for (const PartitionView& partition : partitions) {
-                if (partition.partition.topic != local.name) {
-                    continue;
-                }
-                any = true;
-                topic.lag_records += partition.lag_records();
-                topic.lag = std::max(topic.lag, partition.lag);
-                steady = steady && partition.state == TopicState::mirroring;
-                if (topic.reason.empty() && local.note.stage != Stage::promoted) {
-                    topic.reason = partition.reason;
-                }
-            }
-            if (local.note.stage == Stage::mirroring && (steady || !any)) {
-                topic.state = TopicState::mirroring;
-            }
-            const bool sealed = static_cast<std::int32_t>(local.sealed.size()) >= local.partitions;
-            if (local.note.stage == Stage::promoted && !sealed) {
-                topic.state = TopicState::failing_over;
-            }
-            if (local.note.stage == Stage::promoted) {
-                add_to(view.failover, local);
-            } else {
-                view.could_lose = std::max({view.could_lose, topic.lag, view.unseen});
-            }
-            view.topics.push_back(std::move(topic));
-            const auto losses = losses_of(local);
-            view.losses.insert(view.losses.end(), losses.begin(), losses.end());
-        }
-        return view;
-    }
-
     void views(UniqueFunction<void(std::vector<LinkView>)> done) {
         gather([self = shared_from_this(), done = std::move(done)](const ByLink& pulled) mutable {
             std::vector<LinkView> all;
             for (const auto& [id, runner] : self->runners) {
                 const auto found = pulled.find(id);
-                all.push_back(self->view_of(*runner, found == pulled.end()
-                                                         ? std::vector<PartitionView>{}
-                                                         : found->second.partitions));
+                all.push_back(whole_view(runner->view(), *self->image.current(),
+                                         found == pulled.end() ? std::vector<PartitionView>{}
+                                                               : found->second.partitions));
             }
             done(std::move(all));
         });

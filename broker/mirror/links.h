@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "client/cluster.h"
 #include "metadata/publisher.h"
 #include "mirror/link.h"
@@ -31,16 +32,26 @@ public:
                      UniqueFunction<void(Result<Buffer>)> done) = 0;
 };
 
+/// What secrets of links are sealed under in the metadata.
+struct SealingKeys {
+    std::string cluster_id;
+    std::vector<Secret> own;  ///< The first one seals, all of them open. None: the cluster's id.
+};
+
 struct LinksOptions {
     BrokerId self;
     std::string cluster_id;
+    std::vector<Secret> secret_keys;       ///< SealingKeys::own
     std::int16_t replication_factor = -1;  ///< Of mirrors; -1: as the cluster's default says.
     Duration look_interval = 5s;           ///< At the source's topics.
     Duration first_look_interval = 500ms;  ///< As long as nothing is known of it.
+    Duration deletion_grace = std::chrono::hours{24};  ///< Of mirrors whose source is gone.
     Duration standstill = 10s;    ///< A source that can't be fenced has to stand still so long.
     net::StreamWrapper own_wrap;  ///< Towards our own brokers; empty for plaintext.
     /// TLS towards a source that speaks it; the error is for who applied the link.
     std::function<Result<net::StreamWrapper>(const LinkSpec&)> secure;
+
+    SealingKeys sealing() const { return {cluster_id, secret_keys}; }
 };
 
 class Links {

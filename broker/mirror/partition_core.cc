@@ -148,6 +148,16 @@ PartitionEffects PartitionCore::on_epoch_end(LeaderEpoch asked, LeaderEpoch epoc
     return diverged_at(common, log);
 }
 
+PartitionEffects PartitionCore::on_seal(const LogFacts& log) const {
+    if (!policy_.cut_open_transactions || log.last_stable == no_offset ||
+        log.last_stable >= log.end) {
+        return {};
+    }
+    const Offset stable = std::max(log.last_stable, log.start);
+    return {SetAside{stable, log.end}, Report{Report::Kind::truncated, stable, log.end},
+            CutAt{stable}};
+}
+
 PartitionEffects PartitionCore::diverged_at(Offset end, const LogFacts& log) const {
     if (end <= log.start) {
         return {Halt{HaltReason::topic_recreated}};  // nothing in common: never mixed in one log

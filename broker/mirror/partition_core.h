@@ -27,6 +27,7 @@ struct LogFacts {
     Offset high_watermark;
     LeaderEpoch leader_epoch;
     const storage::LeaderEpochCache* epochs = nullptr;
+    Offset last_stable = no_offset;  ///< The first record of a transaction that is open.
 };
 
 /// One partition's part of a fetch answer.
@@ -127,6 +128,8 @@ struct PartitionPolicy {
     StartFrom start_from = StartFrom::earliest;
     Reaction on_gap = Reaction::go_on;
     Reaction on_divergence = Reaction::truncate;
+    bool cut_open_transactions = false;  ///< At the seal; otherwise they are aborted.
+    friend bool operator==(const PartitionPolicy&, const PartitionPolicy&) = default;
 };
 
 class PartitionCore {
@@ -143,6 +146,9 @@ public:
     /// `epoch` is the largest at the source not above the one asked for; no_offset: it has none.
     PartitionEffects on_epoch_end(LeaderEpoch asked, LeaderEpoch epoch, Offset end,
                                   const LogFacts& log) const;
+
+    /// Before the mirrored history ends, once all of it is committed: what must give way for it.
+    PartitionEffects on_seal(const LogFacts& log) const;
 
     /// The epoch that a promotion asks for: above all that the source wrote, with room to tell it
     /// from what a source that lives on may elect.

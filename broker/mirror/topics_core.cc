@@ -14,7 +14,10 @@ struct Word {
 };
 constexpr Word words[] = {{Stage::mirroring, "mirroring"}, {Stage::paused, "paused"},
                           {Stage::halted, "halted"},       {Stage::orphaned, "orphaned"},
-                          {Stage::promoting, "promoting"}, {Stage::promoted, "promoted"}};
+                          {Stage::promoting, "promoting"}, {Stage::promoted, "promoted"},
+                          {Stage::archiving, "archiving"}, {Stage::archived, "archived"}};
+/// A source that lost more of its topics at once was not cleaned up but broken.
+constexpr std::size_t most_lost_of_ten = 2;
 
 LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) {
     LocalTopic local;
@@ -44,7 +47,8 @@ LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) 
 /// Decides about one topic that the link writes.
 class Judge {
 public:
-    Judge(const TopicWorld& world, TopicPlan& plan) : world_(world), plan_(plan) {}
+    Judge(const TopicWorld& world, const std::vector<LocalTopic>& topics, TopicPlan& plan)
+        : world_(world), topics_(topics), plan_(plan) {}
 
     void judge(const LocalTopic& local, const std::string& source_name) {
         const LinkSpec& spec = world_.link.spec;
@@ -65,11 +69,18 @@ public:
             }
             return;
         }
+        if (restarts(local)) {
+            if (wish == Desired::mirroring) {
+                restart(local);
+            }
+            return;
+        }
         // What was gone may be back: as it was, or made anew.
         const bool may_retry = local.note.link_version < world_.link.version ||
                                (local.note.stage == Stage::orphaned && is_at_source(source_name));
         if ((local.note.stage == Stage::halted || local.note.stage == Stage::orphaned) &&
             !may_retry) {
+            remove_orphan(local);
             return;
         }
         if (const auto halt = trouble_with(local, source_name)) {
@@ -80,7 +91,86 @@ public:
         grow(local, source_name);
     }
 
+    /// An archive that is not finished: it waits for the mirror that it is of.
+    void judge_archive(const LocalTopic& archive) {
+        if (archive.note.stage != Stage::archiving) {
+            return;
+        }
+        const auto of = std::find_if(topics_.begin(), topics_.end(), [&](const LocalTopic& one) {
+            return one.id == archive.source_topic;
+        });
+        if (of == topics_.end()) {
+            set(archive, Stage::archived);  // more than this will not come
+        } else if (!restarts(*of)) {
+            plan_.actions.push_back(RemoveMirror{archive.name, archive.id});  // it is all there
+        }
+    }
+
 private:
+    static bool is_recreated(const LocalTopic& local) {
+        return local.note.stage == Stage::halted &&
+               local.note.reason == to_string(HaltReason::topic_recreated);
+    }
+
+    bool restarts(const LocalTopic& local) const {
+        return is_recreated(local) &&
+               world_.link.spec.on_source_recreated == Reaction::archive_and_restart;
+    }
+
+    /// Step by step, each seen in the metadata before the next: an archive, all that there is in
+    /// it, the old topic gone; then a new one is made like any other.
+    void restart(const LocalTopic& local) {
+        const auto archive = std::find_if(
+            topics_.begin(), topics_.end(),
+            [&](const LocalTopic& one) { return is_archive(one) && one.source_topic == local.id; });
+        if (archive == topics_.end()) {
+            plan_.actions.push_back(CreateArchive{free_archive_name(local.name), local.name});
+        } else if (archive->note.stage == Stage::archiving) {
+            plan_.actions.push_back(FinishArchive{archive->name, local.name});
+        } else {
+            plan_.actions.push_back(RemoveMirror{local.name, local.id});
+        }
+    }
+
+    std::string free_archive_name(const std::string& topic) const {
+        for (int n = 1;; ++n) {
+            std::string name = fmt::format("{}.archived.{}", topic, n);
+            if (world_.image.topics.find(std::string_view(name)) == nullptr) {
+                return name;
+            }
+        }
+    }
+
+    /// The policy says so, long enough has passed, and it is not as if the source had lost them
+    /// all: then the mirror goes as its source went.
+    void remove_orphan(const LocalTopic& local) {
+        if (local.note.stage != Stage::orphaned ||
+            world_.link.spec.on_source_deleted != Reaction::remove) {
+            return;
+        }
+        if (local.note.since == Timestamp{}) {
+            StageNote dated = local.note;
+            dated.since = world_.now;
+            plan_.actions.push_back(SetStage{local.name, dated});
+            return;
+        }
+        const auto counts = [](const LocalTopic& one) {
+            return !is_archive(one) && one.note.stage != Stage::promoted;
+        };
+        const auto is_lost = [&](const LocalTopic& one) {
+            const auto source = world_.link.spec.source_name(one.name);
+            return counts(one) && (one.note.stage == Stage::orphaned ||
+                                   (source && !world_.source->topics.contains(*source)));
+        };
+        const auto all = std::count_if(topics_.begin(), topics_.end(), counts);
+        const auto lost = std::count_if(topics_.begin(), topics_.end(), is_lost);
+        const bool too_many =
+            static_cast<std::size_t>(lost) * 10 > static_cast<std::size_t>(all) * most_lost_of_ten;
+        if (!too_many && world_.now - local.note.since >= world_.deletion_grace) {
+            plan_.actions.push_back(RemoveMirror{local.name, local.id});
+        }
+    }
+
     void set(const LocalTopic& local, Stage stage) {
         if (local.note.stage != stage) {
             plan_.actions.push_back(SetStage{local.name, {stage, {}, 0}});
@@ -111,7 +201,7 @@ private:
         if (found == world_.source->topics.end() ||
             found->second.error == KafkaError::unknown_topic_or_partition) {
             if (world_.missing_before.contains(source_name)) {
-                return StageNote{Stage::orphaned, {}, world_.link.version};
+                return StageNote{Stage::orphaned, {}, world_.link.version, world_.now};
             }
             return std::nullopt;
         }
@@ -142,6 +232,7 @@ private:
     }
 
     const TopicWorld& world_;
+    const std::vector<LocalTopic>& topics_;
     TopicPlan& plan_;
 };
 
@@ -185,8 +276,10 @@ std::string to_text(const StageNote& note) {
             text = word.text;
         }
     }
-    if (note.stage == Stage::halted || note.stage == Stage::orphaned) {
+    if (note.stage == Stage::halted) {
         text += fmt::format(":{}@{}", note.reason, note.link_version);
+    } else if (note.stage == Stage::orphaned) {
+        text += fmt::format(":{}@{}", note.since.milliseconds, note.link_version);
     }
     return text;
 }
@@ -204,6 +297,10 @@ StageNote stage_of(std::string_view text) {
         note.reason = text.substr(colon + 1, at - colon - 1);
         if (at < text.size()) {
             std::from_chars(text.data() + at + 1, text.data() + text.size(), note.link_version);
+        }
+        if (note.stage == Stage::orphaned) {
+            std::from_chars(text.data() + colon + 1, text.data() + at, note.since.milliseconds);
+            note.reason.clear();
         }
     }
     return note;
@@ -264,10 +361,13 @@ std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries) {
 
 TopicPlan plan_topics(const TopicWorld& world) {
     TopicPlan plan;
-    Judge judge(world, plan);
+    const std::vector<LocalTopic> topics = topics_of_link(world.image, world.link.id);
+    Judge judge(world, topics, plan);
     const LinkSpec& spec = world.link.spec;
-    for (const LocalTopic& local : topics_of_link(world.image, world.link.id)) {
-        if (const auto source = spec.source_name(local.name)) {
+    for (const LocalTopic& local : topics) {
+        if (is_archive(local)) {
+            judge.judge_archive(local);
+        } else if (const auto source = spec.source_name(local.name)) {
             judge.judge(local, *source);
         }
     }
@@ -294,6 +394,10 @@ TopicPlan plan_topics(const TopicWorld& world) {
         }
     }
     return plan;
+}
+
+bool is_archive(const LocalTopic& topic) {
+    return topic.note.stage == Stage::archiving || topic.note.stage == Stage::archived;
 }
 
 bool is_synced_setting(std::string_view name) {

@@ -29,16 +29,27 @@ inline constexpr std::string_view chain = "millrace.mirror.source.cluster.id";
 inline constexpr std::string_view source_topic = "millrace.mirror.source.topic.id";
 inline constexpr std::string_view promotion = "millrace.mirror.promotion";
 inline constexpr std::string_view losses = "millrace.mirror.losses";
+inline constexpr std::string_view caught_up = "millrace.mirror.caught.up";
 inline constexpr std::string_view fenced = "millrace.fenced";
 }  // namespace topic_setting
 
 /// What millrace.mirror.state says.
-enum class Stage { mirroring, paused, halted, orphaned, promoting, promoted };
+enum class Stage {
+    mirroring,
+    paused,
+    halted,
+    orphaned,
+    promoting,
+    promoted,
+    archiving,  ///< Filled with what a mirror has whose source was made anew.
+    archived,
+};
 
 struct StageNote {
     Stage stage = Stage::mirroring;
     std::string reason;             ///< Of halted.
     std::int64_t link_version = 0;  ///< Of halted and orphaned: a later one tries again.
+    Timestamp since{};              ///< Of orphaned; zero: written before that was noted.
     friend bool operator==(const StageNote&, const StageNote&) = default;
 };
 std::string to_text(const StageNote& note);
@@ -104,7 +115,26 @@ struct Drain {
     std::string source_topic;
     friend bool operator==(const Drain&, const Drain&) = default;
 };
-using TopicAction = std::variant<CreateMirror, AdoptTopic, GrowMirror, SetStage, Drain>;
+/// The mirror's topic goes, with its data.
+struct RemoveMirror {
+    std::string topic;
+    Uuid id;
+    friend bool operator==(const RemoveMirror&, const RemoveMirror&) = default;
+};
+/// A topic that is to keep what the mirror `of` has, before that one begins anew.
+struct CreateArchive {
+    std::string topic;
+    std::string of;
+    friend bool operator==(const CreateArchive&, const CreateArchive&) = default;
+};
+/// Once the archive has all that the mirror `of` has, it is finished.
+struct FinishArchive {
+    std::string topic;
+    std::string of;
+    friend bool operator==(const FinishArchive&, const FinishArchive&) = default;
+};
+using TopicAction = std::variant<CreateMirror, AdoptTopic, GrowMirror, SetStage, Drain,
+                                 RemoveMirror, CreateArchive, FinishArchive>;
 
 struct TopicPlan {
     std::vector<TopicAction> actions;
@@ -118,8 +148,13 @@ struct TopicWorld {
     const metadata::Image& image;
     /// Topics of the link that the source did not name last time either: one look may be too early.
     const std::set<std::string>& missing_before;
+    Timestamp now{};
+    Duration deletion_grace = std::chrono::hours{24};  ///< Of mirrors whose source is gone.
 };
 TopicPlan plan_topics(const TopicWorld& world);
+
+/// Whether it keeps an earlier incarnation of a mirror: nobody's mirror any more.
+bool is_archive(const LocalTopic& topic);
 
 /// Settings that follow the source's.
 bool is_synced_setting(std::string_view name);

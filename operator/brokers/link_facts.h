@@ -96,7 +96,7 @@ struct LinkFacts {
     std::int64_t lag_records = 0;
     std::int64_t lag_ms = 0;
     std::int64_t rpo_ms = 0;
-    std::vector<LinkTopicFacts> worst;  ///< Furthest behind first.
+    std::vector<LinkTopicFacts> worst;  ///< With a reason first, then the furthest behind.
     std::vector<LinkLoss> losses;
     std::optional<LinkFailover> failover;
     bool credentials_valid = true;

@@ -14,7 +14,7 @@ start_east() {  # DATA
 }
 start_east east
 start west "log.dirs=$dir/west" "listeners=PLAINTEXT://$at_west,CONTROLLER://127.0.0.1:0" "millrace.admin.listener=127.0.0.1:$west_admin" \
-  "${common[@]}" auto.create.topics.enable=false
+  "${common[@]}" auto.create.topics.enable=false millrace.links.delete.grace.ms=2000
 until_true 20 answers "$at_west"
 call() { timeout 30 "$admin_call" "127.0.0.1:$1" "${@:2}"; }
 # link ADMIN NAME SOURCE TOPICS [MORE]
@@ -30,11 +30,6 @@ write "$at_east" orders first 100
 link "$west_admin" itself "$at_west" '*'
 until_true 20 state_has "$west_admin" itself SelfLink
 call "$west_admin" DeleteLink '{"name":"itself","topics":"TOPICS_KEEP_READ_ONLY"}' >/dev/null
-
-# What isn't built is refused, not done in another way.
-if link "$west_admin" orders "$at_east" orders ',"policy":{"on_source_topic_recreated":"REACTION_ARCHIVE_AND_RESTART"}' 2>/dev/null; then
-  fail "a policy that is not built was taken"
-fi
 
 link "$west_admin" orders "$at_east" 'orders*'
 until_true 30 same orders
@@ -98,6 +93,23 @@ until_true 20 write "$at_east" orders anew 500
 until_true 60 state_has "$west_admin" again TopicRecreated
 expect "records of the first incarnation" "$before" "$(count "$at_west" orders)"
 expect "records of the second" 0 "$(dump "$at_west" orders | grep -c anew || true)"
+
+# Told to archive it: what the first incarnation left is kept under another name, and the new one is mirrored from its start.
+dump "$at_west" orders >"$dir/first"
+link "$west_admin" again "$at_east" 'orders*' ',"policy":{"on_source_topic_recreated":"REACTION_ARCHIVE_AND_RESTART"}'
+until_true 60 same orders
+expect "records of the second incarnation" 500 "$(wc -l <"$dir/b")"
+dump "$at_west" orders.archived.1 >"$dir/b"
+cmp -s "$dir/first" "$dir/b" || fail "the archive is not what the mirror was"
+if write "$at_west" orders.archived.1 local 1 2>/dev/null; then fail "an archive took a record"; fi
+
+# One topic of many is deleted at the source: where the policy is to delete, its mirror goes after the grace, and no other.
+for i in 1 2 3 4 5; do until_true 20 write "$at_east" "orders.$i" one 5; until_true 30 same "orders.$i"; done
+link "$west_admin" again "$at_east" 'orders*' ',"policy":{"on_source_topic_deleted":"REACTION_DELETE"}'
+call "$east_admin" DeleteTopics '{"topics":[{"name":"orders.3"}]}' >/dev/null
+gone() { ! timeout 5 kcat -b "$at_west" -L -J | grep -c '"orders.3"'; }
+until_true 60 gone
+for i in 1 2 4 5; do expect "records of orders.$i" 5 "$(count "$at_west" "orders.$i")"; done
 
 # A password is nowhere in plain text: not in an answer, not in the log, not on the disk.
 call "$west_admin" ApplyLink '{"link":{"name":"secret","source":{"bootstrap_servers":["127.0.0.1:1"],"sasl":{"mechanism":"PLAIN",

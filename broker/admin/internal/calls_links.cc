@@ -174,7 +174,10 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
     state.set_groups_synced(view.groups_synced);
     std::vector<mirror::TopicView> topics = view.topics;
     std::sort(topics.begin(), topics.end(), [](const auto& a, const auto& b) {
-        return std::tie(b.lag, a.topic) < std::tie(a.lag, b.topic);
+        // What is wrong with a topic is never hidden behind topics that are just behind.
+        const bool well_a = a.reason.empty();
+        const bool well_b = b.reason.empty();
+        return std::tie(well_a, b.lag, a.topic) < std::tie(well_b, a.lag, b.topic);
     });
     for (const mirror::TopicView& topic : topics) {
         state.set_topics_total(state.topics_total() + 1);

@@ -1,5 +1,6 @@
 #include "app/internal/mirror_node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tls/filter.h"
@@ -8,6 +9,8 @@ namespace millrace::app {
 namespace {
 
 constexpr Duration patience = 15s;
+constexpr std::uint64_t most_key_bytes = 64 << 10;
+constexpr std::size_t shortest_key = 16;
 
 /// Where clients of this cluster find its brokers, ourselves first.
 std::vector<runtime::Address> brokers_of(const metadata::Image& image, BrokerId self,
@@ -42,6 +45,36 @@ Result<net::StreamWrapper> towards_source(const mirror::LinkSpec& spec, runtime:
 
 }  // namespace
 
+Result<std::vector<Secret>> read_link_keys(runtime::Disk& disk, const std::string& path) {
+    std::vector<Secret> keys;
+    if (path.empty()) {
+        return keys;
+    }
+    auto text = disk.read_whole(path, most_key_bytes);
+    if (!text) {
+        return text.error().with_context("millrace.links.key.file");
+    }
+    for (std::size_t at = 0; at < text->size();) {
+        const std::size_t end = std::min(text->find('\n', at), text->size());
+        const std::string line = text->substr(at, end - at);
+        at = end + 1;
+        if (line.empty()) {
+            continue;
+        }
+        if (line.size() < shortest_key) {
+            return Error::make(Code::invalid,
+                               "millrace.links.key.file: a key of {} characters; {} at least, as "
+                               "`openssl rand -base64 32` makes them",
+                               line.size(), shortest_key);
+        }
+        keys.emplace_back(line);
+    }
+    if (keys.empty()) {
+        return Error::make(Code::invalid, "millrace.links.key.file: there is no key in {}", path);
+    }
+    return keys;
+}
+
 class MirrorNode::ToController final : public mirror::Controller {
 public:
     explicit ToController(ControllerLink& link) : link_(link) {}
@@ -71,6 +104,8 @@ MirrorNode::MirrorNode(MirrorNodeOptions options, runtime::Node& node,
     links.self = options.self;
     links.cluster_id = options.cluster_id;
     links.own_wrap = std::move(options.own_wrap);
+    links.deletion_grace = options.deletion_grace;
+    links.secret_keys = std::move(options.secret_keys);
     links.secure = [&disk = node.disk()](const mirror::LinkSpec& spec) {
         return towards_source(spec, disk);
     };

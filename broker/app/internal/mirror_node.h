@@ -17,7 +17,12 @@ struct MirrorNodeOptions {
     std::string cluster_id;
     std::string own_listener;  ///< Of brokers, as they reach each other.
     net::StreamWrapper own_wrap;
+    Duration deletion_grace = std::chrono::hours{24};
+    std::vector<Secret> secret_keys;
 };
+
+/// Keys for the secrets of links, one a line; lines that are empty don't count.
+Result<std::vector<Secret>> read_link_keys(runtime::Disk& disk, const std::string& path);
 
 class MirrorNode {
 public:

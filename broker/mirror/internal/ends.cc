@@ -1,8 +1,7 @@
 #include "mirror/internal/ends.h"
 
-#include <map>
+#include <algorithm>
 #include <memory>
-#include <optional>
 
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
@@ -14,21 +13,25 @@ using protocol::ListOffsetsRequest;
 using protocol::ListOffsetsResponse;
 
 constexpr std::int64_t latest = -1;
+constexpr std::int64_t earliest = -2;
 constexpr client::Versions versions{1, ListOffsetsRequest::max_version};
 
 struct Reading {
-    std::vector<Offset> ends;
+    std::int64_t which = latest;
+    Ends ends;
     std::size_t left = 0;
-    std::optional<Error> error;
-    UniqueFunction<void(Result<std::vector<Offset>>)> done;
+    UniqueFunction<void(Result<Ends>)> done;
 
     void arrive(const Result<ListOffsetsResponse>& response) {
-        if (!response) {
-            error = response.error();
-        } else {
+        if (response) {
             for (const auto& topic : response->topics) {
+                const auto found = ends.find(std::string(topic.name));
                 for (const auto& partition : topic.partitions) {
-                    note(partition);
+                    const auto index = static_cast<std::size_t>(partition.partition_index);
+                    if (found != ends.end() && index < found->second.size() &&
+                        partition.error_code == 0) {
+                        found->second[index] = Offset{partition.offset};
+                    }
                 }
             }
         }
@@ -36,38 +39,38 @@ struct Reading {
             finish();
         }
     }
-    void note(const ListOffsetsResponse::ListOffsetsPartitionResponse& partition) {
-        const auto index = static_cast<std::size_t>(partition.partition_index);
-        if (partition.error_code != 0) {
-            error =
-                Error::make(Code::unavailable, "{}", static_cast<KafkaError>(partition.error_code));
-        } else if (index < ends.size()) {
-            ends[index] = Offset{partition.offset};
-        }
-    }
     void finish() {
-        for (const Offset end : ends) {
-            if (end == no_offset && !error) {
-                error = Error(Code::unavailable, "a partition was not answered for");
-            }
-        }
-        if (error) {
-            done(*error);
-        } else {
-            done(std::move(ends));
-        }
+        std::erase_if(ends, [](const auto& topic) {
+            return std::find(topic.second.begin(), topic.second.end(), no_offset) !=
+                   topic.second.end();
+        });
+        done(std::move(ends));
     }
 };
 
-void ask_leaders(client::Cluster& cluster, const client::TopicInfo& topic,
-                 const std::shared_ptr<Reading>& reading) {
-    std::map<BrokerId, std::vector<std::int32_t>> by_leader;
-    for (const client::PartitionInfo& partition : topic.partitions) {
-        by_leader[partition.leader].push_back(partition.index.value);
+/// Of each leader: topics and their partitions.
+using Questions = std::map<BrokerId, std::map<std::string, std::vector<std::int32_t>>>;
+
+Questions questions_for(const client::ClusterInfo& info, const std::vector<std::string>& topics,
+                        Ends& ends) {
+    Questions questions;
+    for (const std::string& name : topics) {
+        const auto topic = info.topics.find(name);
+        if (topic == info.topics.end() || topic->second.partitions.empty()) {
+            continue;
+        }
+        ends[name].assign(topic->second.partitions.size(), no_offset);
+        for (const client::PartitionInfo& partition : topic->second.partitions) {
+            questions[partition.leader][name].push_back(partition.index.value);
+        }
     }
-    reading->ends.assign(topic.partitions.size(), no_offset);
-    reading->left = by_leader.size();
-    for (const auto& [leader, partitions] : by_leader) {
+    return questions;
+}
+
+void ask_leaders(client::Cluster& cluster, const Questions& questions,
+                 const std::shared_ptr<Reading>& reading) {
+    reading->left = questions.size() + 1;
+    for (const auto& [leader, asked] : questions) {
         client::Connection* connection = cluster.broker(leader);
         if (connection == nullptr) {
             reading->arrive(Error(Code::unavailable, "a partition has no leader"));
@@ -75,15 +78,17 @@ void ask_leaders(client::Cluster& cluster, const client::TopicInfo& topic,
         }
         client::ask<ListOffsetsRequest, ListOffsetsResponse>(
             *connection, cluster.request_timeout(),
-            [name = topic.name, partitions](std::int16_t) {
+            [asked = asked, which = reading->which](std::int16_t) {
                 ListOffsetsRequest request;
                 request.replica_id = -1;
-                auto& to = request.topics.emplace_back();
-                to.name = name;
-                for (const std::int32_t index : partitions) {
-                    auto& one = to.partitions.emplace_back();
-                    one.partition_index = index;
-                    one.timestamp = latest;
+                for (const auto& [name, partitions] : asked) {
+                    auto& to = request.topics.emplace_back();
+                    to.name = name;
+                    for (const std::int32_t index : partitions) {
+                        auto& one = to.partitions.emplace_back();
+                        one.partition_index = index;
+                        one.timestamp = which;
+                    }
                 }
                 return request;
             },
@@ -92,26 +97,34 @@ void ask_leaders(client::Cluster& cluster, const client::TopicInfo& topic,
             },
             versions);
     }
+    reading->arrive(ListOffsetsResponse{});  // so that nobody to ask is an answer, too
 }
 
-}  // namespace
-
-void read_ends(client::Cluster& cluster, const std::string& topic,
-               UniqueFunction<void(Result<std::vector<Offset>>)> done) {
+void read(client::Cluster& cluster, std::vector<std::string> topics, std::int64_t which,
+          UniqueFunction<void(Result<Ends>)> done) {
     auto reading = std::make_shared<Reading>();
+    reading->which = which;
     reading->done = std::move(done);
-    cluster.refresh([&cluster, topic, reading](Result<client::ClusterInfoPtr> info) {
+    cluster.refresh([&cluster, topics = std::move(topics),
+                     reading](const Result<client::ClusterInfoPtr>& info) {
         if (!info) {
             reading->done(info.error());
             return;
         }
-        const auto found = (*info)->topics.find(topic);
-        if (found == (*info)->topics.end() || found->second.partitions.empty()) {
-            reading->done(Error::make(Code::not_found, "there is no topic {}", topic));
-            return;
-        }
-        ask_leaders(cluster, found->second, reading);
+        ask_leaders(cluster, questions_for(**info, topics, reading->ends), reading);
     });
+}
+
+}  // namespace
+
+void read_ends(client::Cluster& cluster, std::vector<std::string> topics,
+               UniqueFunction<void(Result<Ends>)> done) {
+    read(cluster, std::move(topics), latest, std::move(done));
+}
+
+void read_starts(client::Cluster& cluster, std::vector<std::string> topics,
+                 UniqueFunction<void(Result<Ends>)> done) {
+    read(cluster, std::move(topics), earliest, std::move(done));
 }
 
 }  // namespace millrace::mirror

@@ -1,8 +1,10 @@
 // mirror/internal/ends.h
 //
-// How far a topic reaches in a cluster: the high watermark of each partition, asked of its leader.
+// How far topics reach in a cluster: the log start or the high watermark of each partition, asked
+// of its leader.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,8 +12,15 @@
 
 namespace millrace::mirror {
 
-/// All partitions or an error. Asks for the metadata first: who led a moment ago may not any more.
-void read_ends(client::Cluster& cluster, const std::string& topic,
-               UniqueFunction<void(Result<std::vector<Offset>>)> done);
+using Ends = std::map<std::string, std::vector<Offset>>;  ///< By partition.
+
+/// Topics all of whose partitions answered; the others are not in it. An error only if the cluster
+/// could not be asked at all. Asks for the metadata first: who led a moment ago may not any more.
+void read_ends(client::Cluster& cluster, std::vector<std::string> topics,
+               UniqueFunction<void(Result<Ends>)> done);
+
+/// The same of where the logs begin.
+void read_starts(client::Cluster& cluster, std::vector<std::string> topics,
+                 UniqueFunction<void(Result<Ends>)> done);
 
 }  // namespace millrace::mirror

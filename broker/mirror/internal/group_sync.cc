@@ -49,7 +49,8 @@ struct GroupSync::Round {
     std::string mark;
     std::set<std::string> groups;  ///< Still to do.
     std::size_t brokers_left = 0;
-    std::map<std::string, std::vector<Offset>> ends;  ///< Of mirrors, as far as asked.
+    Ends ends;  ///< Of mirrors, as far as they were asked for in this round.
+    Ends starts;
     Outcome outcome;
 };
 
@@ -128,36 +129,55 @@ void GroupSync::next_group(const std::shared_ptr<Round>& round) {
                   self.next_group(round);
                   return;
               }
-              self.reach(round, group, std::move(topics));
+              self.reach(round, group, topics);
           }));
 }
 
-/// A reach that was read for an earlier group of this round has only grown since.
+/// A reach that was read for an earlier group of this round has only grown since. Where the mirror
+/// begins is asked last: what retention takes meanwhile is not offered to anybody.
 void GroupSync::reach(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group,
-                      std::set<std::string> topics) {
+                      const std::set<std::string>& topics) {
     if (topics.empty()) {
-        for (const auto& [partition, offset] : group->world.source) {
-            const auto& ends = round->ends[partition.topic];
-            const auto index = static_cast<std::size_t>(partition.partition.value);
-            if (index < ends.size()) {
-                group->world.reach[partition] = {Offset{0}, ends[index]};
-            }
-        }
-        read_here(round, group);
+        use_reach(round, group);
         return;
     }
-    const std::string topic = *topics.begin();
-    topics.erase(topics.begin());
-    read_ends(own_, topic,
-              guarded([round, group, topic, topics = std::move(topics)](
-                          GroupSync& self, Result<std::vector<Offset>> ends) mutable {
+    const std::vector<std::string> names(topics.begin(), topics.end());
+    read_ends(own_, names, guarded([round, group, names](GroupSync& self, Result<Ends> ends) {
                   if (!ends) {
                       self.give_up(round, *group, ends.error());
                       return;
                   }
-                  round->ends[topic] = *std::move(ends);
-                  self.reach(round, group, std::move(topics));
+                  round->ends.merge(*std::move(ends));
+                  read_starts(self.own_, names,
+                              self.guarded([round, group](GroupSync& again, Result<Ends> starts) {
+                                  if (!starts) {
+                                      again.give_up(round, *group, starts.error());
+                                      return;
+                                  }
+                                  round->starts.merge(*std::move(starts));
+                                  again.use_reach(round, group);
+                              }));
               }));
+}
+
+void GroupSync::use_reach(const std::shared_ptr<Round>& round,
+                          const std::shared_ptr<OneGroup>& group) {
+    bool knows_all = true;
+    for (const auto& [partition, offset] : group->world.source) {
+        const auto ends = round->ends.find(partition.topic);
+        const auto starts = round->starts.find(partition.topic);
+        const auto index = static_cast<std::size_t>(partition.partition.value);
+        if (ends != round->ends.end() && starts != round->starts.end() &&
+            index < ends->second.size() && index < starts->second.size()) {
+            group->world.reach[partition] = {starts->second[index], ends->second[index]};
+        } else {
+            knows_all = false;
+        }
+    }
+    if (!knows_all) {
+        ++round->outcome.failed;  // what can be copied is; the rest has to wait for another round
+    }
+    read_here(round, group);
 }
 
 void GroupSync::read_here(const std::shared_ptr<Round>& round,

@@ -43,7 +43,8 @@ private:
     void list_groups(const std::shared_ptr<Round>& round);
     void next_group(const std::shared_ptr<Round>& round);
     void reach(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group,
-               std::set<std::string> topics);
+               const std::set<std::string>& topics);
+    void use_reach(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group);
     void read_here(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group);
     void commit(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group);
     void give_up(const std::shared_ptr<Round>& round, const OneGroup& group, const Error& why);

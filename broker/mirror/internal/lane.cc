@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "mirror/internal/pull.h"
 #include "record/batch_view.h"
 
@@ -12,23 +14,27 @@ constexpr Duration longest_backoff = 30s;
 constexpr Duration nothing_ready = 100ms;
 constexpr Duration wait_at_source = 250ms;
 constexpr Duration timeout_beyond_wait = 20s;
-constexpr std::int32_t fetch_bytes = 16 << 20;
-constexpr std::int32_t partition_bytes = 4 << 20;
+/// Of a backlog: what is under way must outlast the round trip. Of the rest: little, and soon.
+constexpr std::int32_t backlog_bytes = 16 << 20;
+constexpr std::int32_t backlog_partition_bytes = 4 << 20;
+constexpr std::int32_t quiet_bytes = 4 << 20;
+constexpr std::int32_t quiet_partition_bytes = 1 << 20;
 /// Without the epoch of what we have (before 12), a source could not tell us that it diverged.
 constexpr client::Versions fetch_versions{9, FetchRequest::max_version};
 constexpr std::int16_t first_with_ids = 13;
 
 }  // namespace
 
-Lane::Lane(std::weak_ptr<LaneOwner> owner, client::ConnectionOptions options, runtime::Shard shard,
-           const Logger& log)
+Lane::Lane(std::weak_ptr<LaneOwner> owner, LaneKind kind, client::ConnectionOptions options,
+           runtime::Shard shard, const Logger& log)
     : owner_(std::move(owner)),
+      kind_(kind),
       shard_(shard),
       log_(log),
       connection_(std::move(options), shard, log) {}
 
 void Lane::add(const TopicIdPartition& id) {
-    partitions_[id] = true;
+    partitions_.insert(id);
     kick();
 }
 
@@ -56,7 +62,7 @@ bool Lane::gather(LaneOwner& owner) {
     wanted_.clear();
     asked_.clear();
     const Instant now = shard_.executor->clock().now();
-    for (const auto& [id, is_here] : partitions_) {
+    for (const TopicIdPartition& id : partitions_) {
         Pull* pull = owner.find(id);
         if (pull == nullptr || pull->busy || pull->halted || pull->job.seal ||
             pull->not_before > now) {
@@ -67,10 +73,10 @@ bool Lane::gather(LaneOwner& owner) {
             continue;
         }
         const std::int32_t partition = id.partition.value;
-        TopicPositions& topic = wanted_[pull->job.source_topic];
+        SourceTopic& topic = wanted_[pull->job.source_topic];
         topic.id = pull->job.source_topic_id;
-        topic.positions.push_back(
-            {partition, pull->job.source_epoch, log->end, PartitionCore::last_epoch(*log)});
+        topic.partitions[partition] = {pull->job.source_epoch, log->end,
+                                       PartitionCore::last_epoch(*log), pull->generation};
         asked_[{pull->job.source_topic, partition}] = {id, pull->generation, log->end};
         last_stable_ = pull->job.read_up_to == ReadUpTo::last_stable;
     }
@@ -78,28 +84,38 @@ bool Lane::gather(LaneOwner& owner) {
 }
 
 FetchRequest Lane::request(std::int16_t version) const {
+    const bool backlog = kind_ == LaneKind::backlog;
+    const auto count = static_cast<std::int32_t>(std::min<std::size_t>(asked_.size(), 1000));
+    const std::int32_t partition_bytes =
+        backlog ? std::max(backlog_partition_bytes, backlog_bytes / std::max(1, count))
+                : quiet_partition_bytes;
     FetchRequest fetch;
     fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(wait_at_source));
     fetch.min_bytes = 1;
-    fetch.max_bytes = fetch_bytes;
+    fetch.max_bytes = backlog ? backlog_bytes : quiet_bytes;
     fetch.isolation_level = last_stable_ ? 1 : 0;
-    for (const auto& [name, wanted] : wanted_) {
-        auto& topic = fetch.topics.emplace_back();
-        if (version >= first_with_ids) {
-            topic.topic_id = wanted.id;
-        } else {
-            topic.topic = name;
-        }
-        for (const Position& position : wanted.positions) {
-            auto& to = topic.partitions.emplace_back();
-            to.partition = position.partition;
-            to.current_leader_epoch = position.source_epoch.value;
-            to.fetch_offset = position.from.value;
+    fetch.session_id = next_.session_id;
+    fetch.session_epoch = next_.session_epoch;
+    for (const auto& [name, topic] : next_.ask) {
+        auto& to = fetch.topics.emplace_back();
+        to.topic = version >= first_with_ids ? std::string_view{} : std::string_view(name);
+        to.topic_id = version >= first_with_ids ? topic.id : Uuid{};
+        for (const auto& [partition, position] : topic.partitions) {
+            auto& one = to.partitions.emplace_back();
+            one.partition = partition;
+            one.current_leader_epoch = position.source_epoch.value;
+            one.fetch_offset = position.from.value;
             if (version >= 12) {
-                to.last_fetched_epoch = position.last_epoch.value;
+                one.last_fetched_epoch = position.last_epoch.value;
             }
-            to.partition_max_bytes = partition_bytes;
+            one.partition_max_bytes = partition_bytes;
         }
+    }
+    for (const auto& [name, topic] : next_.forget) {
+        auto& to = fetch.forgotten_topics_data.emplace_back();
+        to.topic = version >= first_with_ids ? std::string_view{} : std::string_view(name);
+        to.topic_id = version >= first_with_ids ? topic.first : Uuid{};
+        to.partitions = topic.second;
     }
     return fetch;
 }
@@ -114,6 +130,7 @@ void Lane::round() {
         return;
     }
     in_flight_ = true;
+    next_ = session_.next(wanted_);
     client::ask<FetchRequest, FetchResponse>(
         connection_, wait_at_source + timeout_beyond_wait,
         [weak = weak_from_this()](std::int16_t version) {
@@ -134,19 +151,23 @@ void Lane::on_answer(const Result<FetchResponse>& response) {
     if (!owner) {
         return;
     }
-    if (!response || response->error_code != 0) {
-        const Error why = response
-                              ? Error::make(Code::unavailable, "the source answers a fetch with {}",
-                                            static_cast<KafkaError>(response->error_code))
-                              : response.error();
-        MR_LOG(log_, debug, "mirror.fetch_failed",
-               field("source", connection_.address().to_string()), field("reason", why.message()));
-        owner->source_lost(why);
-        // With jitter: many lanes that lost one source shall not come back at the same moment.
-        backoff_ = std::min(longest_backoff, std::max(first_backoff, backoff_ * 2));
-        arm(backoff_ / 2 + Duration{shard_.random->between(0, backoff_.count() / 2)});
+    if (!response) {
+        on_failure(*owner, response.error());
         return;
     }
+    const auto error = static_cast<KafkaError>(response->error_code);
+    if (SourceSession::is_about_session(error)) {
+        // A source that was restarted, or has given our place to somebody else.
+        session_.failed();
+        arm(next_.session_epoch == 0 ? first_backoff : Duration{});
+        return;
+    }
+    if (error != KafkaError::none) {
+        on_failure(*owner,
+                   Error::make(Code::unavailable, "the source answers a fetch with {}", error));
+        return;
+    }
+    session_.answered(response->session_id, wanted_);
     backoff_ = {};
     std::map<Uuid, std::string> names;
     for (const auto& [name, wanted] : wanted_) {
@@ -163,6 +184,16 @@ void Lane::on_answer(const Result<FetchResponse>& response) {
     }
     asked_.clear();
     arm(owner->spend(bytes));
+}
+
+void Lane::on_failure(LaneOwner& owner, const Error& why) {
+    session_.failed();
+    MR_LOG(log_, debug, "mirror.fetch_failed", field("source", connection_.address().to_string()),
+           field("reason", why.message()));
+    owner.source_lost(why);
+    // With jitter: many lanes that lost one source shall not come back at the same moment.
+    backoff_ = std::min(longest_backoff, std::max(first_backoff, backoff_ * 2));
+    arm(backoff_ / 2 + Duration{shard_.random->between(0, backoff_.count() / 2)});
 }
 
 void Lane::on_partition(LaneOwner& owner, const std::string& topic,

@@ -4,12 +4,13 @@
 
 #include "config/option.h"
 #include "metadata/link_mark.h"
+#include "mirror/internal/alterations.h"
 #include "protocol/messages/create_partitions_request.h"
 #include "protocol/messages/create_partitions_response.h"
 #include "protocol/messages/create_topics_request.h"
 #include "protocol/messages/create_topics_response.h"
-#include "protocol/messages/incremental_alter_configs_request.h"
-#include "protocol/messages/incremental_alter_configs_response.h"
+#include "protocol/messages/delete_topics_request.h"
+#include "protocol/messages/delete_topics_response.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"
 
@@ -18,9 +19,6 @@ namespace {
 
 constexpr std::int8_t topic_resource = 2;
 constexpr std::int8_t broker_resource = 4;
-constexpr std::int8_t op_set = 0;
-constexpr std::int8_t op_remove = 1;
-constexpr std::int8_t op_append = 2;
 constexpr std::int32_t timeout_ms = 15'000;
 
 const protocol::UnknownTag mark{.tag = metadata::link_tag, .data = {}};
@@ -106,45 +104,45 @@ void OwnCluster::grow_topic(const std::string& name, std::int32_t partitions, Do
         std::move(done));
 }
 
-void OwnCluster::alter(std::int8_t resource_type, const std::string& resource,
-                       const std::vector<Change>& changes, Done done) {
-    protocol::IncrementalAlterConfigsRequest request;
-    auto& to = request.resources.emplace_back();
-    to.resource_type = resource_type;
-    to.resource_name = resource;
-    to.unknown_tags.push_back(mark);
-    for (const Change& change : changes) {
-        auto& config = to.configs.emplace_back();
-        config.name = change.name;
-        config.config_operation = change.operation;
-        config.value = change.value ? std::optional<std::string_view>(*change.value) : std::nullopt;
-    }
-    ask_controller<protocol::IncrementalAlterConfigsResponse>(
-        controller_, 1, request,
-        [resource](const protocol::IncrementalAlterConfigsResponse& r) {
-            return outcome_of(resource, r.responses);
+OwnCluster::OwnCluster(Controller& controller, runtime::Executor& loop)
+    : controller_(controller), alterations_(std::make_shared<Alterations>(controller, loop)) {}
+
+OwnCluster::~OwnCluster() = default;
+
+void OwnCluster::delete_topic(Uuid id, Done done) {
+    protocol::DeleteTopicsRequest request;
+    request.timeout_ms = timeout_ms;
+    request.topics.emplace_back().topic_id = id;
+    ask_controller<protocol::DeleteTopicsResponse>(
+        controller_, 6, request,
+        [id](const protocol::DeleteTopicsResponse& r) {
+            return outcome_of(id.to_string(), r.responses);
         },
         std::move(done));
 }
 
 void OwnCluster::set_topic(const std::string& name, const SettingChanges& changes, Done done) {
-    std::vector<Change> all;
+    using Op = Alterations::Op;
+    std::vector<Alterations::Change> all;
     for (const auto& [key, value] : changes) {
-        all.push_back({key, value ? op_set : op_remove, value});
+        all.push_back({key, value ? Op::set : Op::remove, value});
     }
-    alter(topic_resource, name, all, std::move(done));
+    alterations_->add({topic_resource, name}, std::move(all), std::move(done));
 }
 
 void OwnCluster::append_to_topic(const std::string& name, const std::string& setting,
                                  const std::string& entry, Done done) {
-    alter(topic_resource, name, {{setting, op_append, entry}}, std::move(done));
+    alterations_->add({topic_resource, name}, {{setting, Alterations::Op::append, entry}},
+                      std::move(done));
 }
 
 void OwnCluster::set_link(const std::string& name, const std::optional<std::string>& value,
                           Done done) {
-    alter(broker_resource, "",
-          {{std::string(config::mirror_link_prefix) + name, value ? op_set : op_remove, value}},
-          std::move(done));
+    using Op = Alterations::Op;
+    alterations_->add(
+        {broker_resource, ""},
+        {{std::string(config::mirror_link_prefix) + name, value ? Op::set : Op::remove, value}},
+        std::move(done));
 }
 
 }  // namespace millrace::mirror

@@ -1,9 +1,12 @@
 // mirror/internal/own_cluster.h
 //
-// What a link asks of its own cluster's controller, marked as a link's own doing.
+// What a link asks of its own cluster's controller, marked as a link's own doing. Changes of
+// settings that are asked for while others are under way travel together: a failover of a thousand
+// topics is a handful of requests. Lives on the control loop.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,11 +22,13 @@ class OwnCluster {
 public:
     using Done = UniqueFunction<void(Result<void>)>;
 
-    explicit OwnCluster(Controller& controller) : controller_(controller) {}
+    OwnCluster(Controller& controller, runtime::Executor& loop);
+    ~OwnCluster();
 
     void create_topic(const std::string& name, std::int32_t partitions,
                       std::int16_t replication_factor, const SettingChanges& settings, Done done);
     void grow_topic(const std::string& name, std::int32_t partitions, Done done);
+    void delete_topic(Uuid id, Done done);
     void set_topic(const std::string& name, const SettingChanges& changes, Done done);
     void append_to_topic(const std::string& name, const std::string& setting,
                          const std::string& entry, Done done);
@@ -31,15 +36,10 @@ public:
     void set_link(const std::string& name, const std::optional<std::string>& value, Done done);
 
 private:
-    struct Change {
-        std::string name;
-        std::int8_t operation;
-        std::optional<std::string> value;
-    };
-    void alter(std::int8_t resource_type, const std::string& resource,
-               const std::vector<Change>& changes, Done done);
+    class Alterations;
 
     Controller& controller_;
+    std::shared_ptr<Alterations> alterations_;
 };
 
 }  // namespace millrace::mirror

@@ -5,12 +5,16 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "mirror/internal/puller.h"
+#include "mirror/internal/source_session.h"
 #include "protocol/messages/fetch_request.h"
 #include "protocol/messages/fetch_response.h"
 
 namespace millrace::mirror {
+
+class Lane;
 
 struct Pull {
     explicit Pull(PullJob job_in) : job(std::move(job_in)), core(job.policy) {}
@@ -21,6 +25,8 @@ struct Pull {
     bool busy = false;             ///< Something else than a fetch is under way.
     bool is_raising = false;
     bool is_steady = false;  ///< It has caught up and stays close.
+    bool has_backlog = false;
+    std::shared_ptr<Lane> lane;  ///< None while nobody leads it at the source.
     std::optional<HaltReason> halted;
     std::optional<LeaderEpoch> seal_epoch;  ///< What the seal has asked for.
     Instant not_before{};
@@ -43,14 +49,19 @@ public:
     virtual void source_lost(const Error& why) = 0;
 };
 
+/// Backlogs and what is almost quiet don't share a lane: a record of a quiet topic never waits
+/// behind megabytes of another, and whoever waits for something new holds nobody up.
+enum class LaneKind : std::uint8_t { quiet, backlog };
+
 class Lane : public std::enable_shared_from_this<Lane> {
 public:
-    Lane(std::weak_ptr<LaneOwner> owner, client::ConnectionOptions options, runtime::Shard shard,
-         const Logger& log);
+    Lane(std::weak_ptr<LaneOwner> owner, LaneKind kind, client::ConnectionOptions options,
+         runtime::Shard shard, const Logger& log);
 
     void add(const TopicIdPartition& id);
     void remove(const TopicIdPartition& id);
     bool idle() const { return partitions_.empty(); }
+    std::size_t size() const { return partitions_.size(); }
     client::Connection& connection() { return connection_; }
     /// Something may be ready to be asked for.
     void kick();
@@ -61,38 +72,31 @@ private:
         std::uint64_t generation;
         Offset from;
     };
-    using Place = std::pair<std::string, std::int32_t>;  ///< Topic and partition at the source.
 
     void round();
     void arm(Duration delay);
     bool gather(LaneOwner& owner);
     protocol::FetchRequest request(std::int16_t version) const;
     void on_answer(const Result<protocol::FetchResponse>& response);
+    void on_failure(LaneOwner& owner, const Error& why);
     void on_partition(LaneOwner& owner, const std::string& topic,
                       const protocol::FetchResponse::PartitionData& data);
 
     std::weak_ptr<LaneOwner> owner_;
+    const LaneKind kind_;
     runtime::Shard shard_;
     const Logger& log_;
     client::Connection connection_;
-    std::map<TopicIdPartition, bool> partitions_;
+    std::set<TopicIdPartition> partitions_;
     bool in_flight_ = false;
     runtime::TimerId timer_{};
     Duration backoff_{};
 
     // The fetch under way, or about to be sent.
-    struct Position {
-        std::int32_t partition;
-        LeaderEpoch source_epoch;
-        Offset from;
-        LeaderEpoch last_epoch;
-    };
-    struct TopicPositions {
-        Uuid id;
-        std::vector<Position> positions;
-    };
-    std::map<std::string, TopicPositions> wanted_;
-    std::map<Place, Asked> asked_;
+    SourceSession session_;
+    SourcePositions wanted_;
+    SourceSession::Request next_;
+    std::map<SourcePlace, Asked> asked_;
     bool last_stable_ = false;
 };
 

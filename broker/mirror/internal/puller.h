@@ -37,7 +37,9 @@ struct PullJob {
     bool is_compacted = false;
     /// The mirror is promoted: take over nothing more, end the mirrored history.
     bool seal = false;
-    friend bool operator==(const PullJob&, const PullJob&);
+    /// The source is a topic of our own cluster: a mirror that is being archived.
+    bool from_own = false;
+    friend bool operator==(const PullJob&, const PullJob&) = default;
 };
 
 /// The control loop, from a shard: every member may be called from any thread.
@@ -58,8 +60,9 @@ struct Upwards {
 class Puller {
 public:
     struct Link {
-        client::ConnectionOptions connection;  ///< The address is each job's.
-        std::int64_t bytes_per_second = 0;     ///< This shard's share; 0: no limit.
+        client::ConnectionOptions connection;      ///< The address is each job's.
+        client::ConnectionOptions own_connection;  ///< Of jobs that are `from_own`.
+        std::int64_t bytes_per_second = 0;         ///< This shard's share; 0: no limit.
         std::size_t connections_per_broker = 4;
         std::vector<PullJob> jobs;
     };

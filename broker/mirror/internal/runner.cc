@@ -13,19 +13,6 @@ namespace {
 constexpr Duration longest_backoff = 30s;
 constexpr Duration lost_after = 30s;
 constexpr Duration drain_tick = 200ms;
-constexpr std::size_t default_connections = 4;
-
-/// Brokers that lead a partition which the link writes.
-std::int64_t leaders_of_link(const metadata::Image& image, const std::string& link) {
-    std::set<BrokerId> leaders;
-    for (const LocalTopic& local : topics_of_link(image, link)) {
-        for (const auto& entry : image.topics.find(local.id)->partitions) {
-            leaders.insert(entry.value->leader);
-        }
-    }
-    leaders.erase(no_broker);
-    return std::max<std::int64_t>(1, static_cast<std::int64_t>(leaders.size()));
-}
 
 std::vector<runtime::Address> addresses_of(const LinkSpec& spec) {
     std::vector<runtime::Address> all;
@@ -69,7 +56,7 @@ void Runner::make_source() {
     client::ClusterOptions options;
     options.bootstrap = addresses_of(link_.spec);
     options.client_id = fmt::format("millrace-link-{}", link_.spec.name);
-    const auto open = unsealed(link_.spec, shell_.options.cluster_id);
+    const auto open = unsealed(link_.spec, shell_.options.sealing());
     if (open && !link_.spec.sasl_mechanism.empty()) {
         options.sasl = {link_.spec.sasl_mechanism, link_.spec.sasl_username, open->sasl_password};
     }
@@ -85,6 +72,9 @@ void Runner::make_source() {
     }
     groups_.reset();
     groups_busy_ = false;
+    after_groups_ = {};
+    horizon_.reset();
+    drain_step_ = false;
     under_way_.clear();  // who was asked is gone, and the answer with it
     source_.reset();
     if (!open) {
@@ -116,6 +106,9 @@ void Runner::change(Link link) {
     if (!same_source(before, now)) {
         looking_ = false;
         make_source();
+    }
+    if (!link_.cluster_id.empty() && is_mine(*shell_.image->current())) {
+        plan(nullptr);  // what needs no source is done at once: it may be dead
     }
     hand_out_jobs();
     look_soon();
@@ -206,6 +199,7 @@ void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
         } else {
             plan(info_.get());
             sync_settings();
+            watch_horizons();
         }
     }
     hand_out_jobs();
@@ -272,250 +266,6 @@ void Runner::pin(const std::string& cluster_id) {
             self->look_soon();
         }
     });
-}
-
-// --- Topics ---
-
-void Runner::plan(const client::ClusterInfo* source) {
-    const metadata::ImagePtr image = shell_.image->current();
-    const TopicPlan plan = plan_topics({link_, source, *image, missing_});
-    if (source != nullptr) {
-        missing_.clear();
-        for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
-            const auto name = link_.spec.source_name(local.name);
-            if (name && !source->topics.contains(*name)) {
-                missing_.insert(*name);
-                look_again_ = look_again_ || local.note.stage == Stage::mirroring;
-            }
-        }
-        refused_ = plan.refused;
-        has_planned_ = true;
-        creating_.clear();
-        for (const TopicAction& action : plan.actions) {
-            if (const auto* create = std::get_if<CreateMirror>(&action)) {
-                creating_.insert(create->topic);
-            } else if (const auto* adopt = std::get_if<AdoptTopic>(&action)) {
-                creating_.insert(adopt->topic);
-            }
-        }
-    }
-    for (const TopicAction& action : plan.actions) {
-        std::visit(
-            [this](const auto& one) {
-                if (!under_way_.contains(one.topic)) {
-                    act(one);
-                }
-            },
-            action);
-    }
-    std::erase_if(draining_, [&](const auto& entry) {
-        const auto local = local_topic(*image, entry.first);
-        return !local || local->note.stage != Stage::promoting;
-    });
-}
-
-OwnCluster::Done Runner::noted(std::string what, std::string topic) {
-    under_way_.insert(topic);
-    return [weak = weak_from_this(), what = std::move(what),
-            topic = std::move(topic)](const Result<void>& outcome) {
-        auto self = weak.lock();
-        if (!self) {
-            return;
-        }
-        self->under_way_.erase(topic);
-        const bool fine = outcome || outcome.error().code() == Code::exists;
-        if (fine) {
-            MR_LOG(*self->shell_.log, info, "mirror.topic_changed",
-                   field("link", self->link_.spec.name), field("topic", topic),
-                   field("what", what));
-        } else {
-            MR_LOG(*self->shell_.log, warn, "mirror.topic_not_changed",
-                   field("link", self->link_.spec.name), field("topic", topic), field("what", what),
-                   field("reason", outcome.error().message()));
-        }
-    };
-}
-
-void Runner::act(const CreateMirror& action) {
-    under_way_.insert(action.topic);
-    read_settings({action.source_topic},
-                  [weak = weak_from_this(), action](const Result<Settings>& settings) {
-                      auto self = weak.lock();
-                      if (!self) {
-                          return;
-                      }
-                      self->under_way_.erase(action.topic);
-                      if (settings && settings->contains(action.source_topic)) {
-                          self->create(action, settings->at(action.source_topic));
-                      }
-                  });
-}
-
-void Runner::create(const CreateMirror& action,
-                    const std::map<std::string, std::string>& settings) {
-    const auto chain = chain_of(settings);
-    if (!chain) {
-        refused_[action.topic] = HaltReason::provenance_loop;
-        return;
-    }
-    SettingChanges changes = setting_changes(settings, {});
-    changes[std::string(topic_setting::link)] = link_.id;
-    changes[std::string(topic_setting::state)] = to_text({});
-    changes[std::string(topic_setting::chain)] = *chain;
-    changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
-    shell_.own->create_topic(action.topic, action.partitions, shell_.options.replication_factor,
-                             changes, noted("created", action.topic));
-}
-
-void Runner::act(const AdoptTopic& action) {
-    under_way_.insert(action.topic);
-    read_settings({action.source_topic}, [weak = weak_from_this(),
-                                          action](const Result<Settings>& settings) {
-        auto self = weak.lock();
-        if (!self) {
-            return;
-        }
-        self->under_way_.erase(action.topic);
-        if (!settings || !settings->contains(action.source_topic)) {
-            return;
-        }
-        const auto chain = self->chain_of(settings->at(action.source_topic));
-        if (!chain) {
-            self->refused_[action.topic] = HaltReason::provenance_loop;
-            return;
-        }
-        SettingChanges changes;
-        changes[std::string(topic_setting::link)] = self->link_.id;
-        changes[std::string(topic_setting::state)] = to_text({});
-        changes[std::string(topic_setting::chain)] = *chain;
-        changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
-        changes[std::string(topic_setting::promotion)] = std::nullopt;  // of a link of before
-        self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
-    });
-}
-
-/// The clusters that the source's topic came through, itself first; none if it comes from us and
-/// still follows us.
-std::optional<std::string> Runner::chain_of(
-    const std::map<std::string, std::string>& settings) const {
-    const auto get = [&](std::string_view name) {
-        const auto found = settings.find(std::string(name));
-        return found == settings.end() ? std::string() : found->second;
-    };
-    const std::string came = get(topic_setting::chain);
-    const bool is_ours = came.find(shell_.options.cluster_id) != std::string::npos;
-    if (is_ours && stage_of(get(topic_setting::state)).stage != Stage::promoted) {
-        return std::nullopt;
-    }
-    return came.empty() || is_ours ? link_.cluster_id : link_.cluster_id + ";" + came;
-}
-
-void Runner::act(const GrowMirror& action) {
-    shell_.own->grow_topic(action.topic, action.partitions, noted("grown", action.topic));
-}
-
-void Runner::act(const SetStage& action) {
-    SettingChanges changes;
-    changes[std::string(topic_setting::state)] = to_text(action.note);
-    if (action.note.stage == Stage::promoted) {
-        // Who was fenced when the other side took over is not any more.
-        changes[std::string(topic_setting::fenced)] = std::nullopt;
-    } else {
-        changes[std::string(topic_setting::promotion)] = std::nullopt;
-    }
-    const auto local = local_topic(*shell_.image->current(), action.topic);
-    const auto source = link_.spec.source_name(action.topic);
-    if (local && source && source_ && local->note.stage == Stage::promoting &&
-        action.note.stage != Stage::promoted) {
-        set_fence(*source, std::nullopt, [](const Result<void>&) {});  // the promotion is off
-    }
-    shell_.own->set_topic(action.topic, changes, noted(to_text(action.note), action.topic));
-}
-
-// --- What shards do ---
-
-std::vector<PullJob> Runner::jobs(const metadata::Image& image) const {
-    std::vector<PullJob> all;
-    if (phase_ == LinkPhase::failed) {
-        return all;
-    }
-    const PartitionPolicy policy{link_.spec.start_from, link_.spec.on_gap,
-                                 link_.spec.on_divergence};
-    for (const LocalTopic& local : topics_of_link(image, link_.id)) {
-        const Stage stage = local.note.stage;
-        const auto source_name = link_.spec.source_name(local.name);
-        if (!source_name ||
-            (stage != Stage::mirroring && stage != Stage::promoting && stage != Stage::promoted)) {
-            continue;
-        }
-        const client::TopicInfo* source = nullptr;
-        if (info_) {
-            const auto found = info_->topics.find(*source_name);
-            // Another incarnation is another topic: never appended to this one.
-            const bool same =
-                found != info_->topics.end() &&
-                (found->second.id.is_zero() || found->second.id == local.source_topic);
-            source = same ? &found->second : nullptr;
-        }
-        for (const auto& entry : image.topics.find(local.id)->partitions) {
-            const metadata::Partition& partition = *entry.value;
-            const bool seal = stage == Stage::promoted;
-            if (partition.leader != shell_.options.self ||
-                (seal && local.sealed.contains(entry.key))) {
-                continue;
-            }
-            PullJob job;
-            job.id = {local.id, entry.key};
-            job.topic = local.name;
-            job.leader_epoch = partition.leader_epoch;
-            job.source_topic = *source_name;
-            job.source_topic_id = local.source_topic;
-            job.policy = policy;
-            job.read_up_to = link_.spec.read_up_to;
-            job.seal = seal;
-            const auto cleanup = local.settings.find("cleanup.policy");
-            job.is_compacted = cleanup != local.settings.end() &&
-                               cleanup->second.find("compact") != std::string::npos;
-            if (source != nullptr && !seal) {
-                for (const client::PartitionInfo& there : source->partitions) {
-                    const auto address = info_->brokers.find(there.leader);
-                    if (there.index == entry.key && address != info_->brokers.end()) {
-                        job.source_leader = there.leader;
-                        job.source_address = address->second;
-                        job.source_epoch = there.epoch;
-                    }
-                }
-            }
-            all.push_back(std::move(job));
-        }
-    }
-    return all;
-}
-
-void Runner::hand_out_jobs() {
-    const metadata::ImagePtr image = shell_.image->current();
-    const std::size_t shards = shell_.replicas->size();
-    std::vector<Puller::Link> links(shards);
-    for (PullJob& job : jobs(*image)) {
-        const std::size_t shard = shell_.replicas->shard_of(job.id);
-        links[shard].jobs.push_back(std::move(job));
-    }
-    // The limit is the whole link's: each shard that pulls, here and on other brokers, has a share.
-    const std::int64_t here = std::count_if(links.begin(), links.end(),
-                                            [](const auto& one) { return !one.jobs.empty(); });
-    const std::int64_t pulling =
-        std::max<std::int64_t>(1, here) * leaders_of_link(*image, link_.id);
-    for (std::size_t i = 0; i < shards; ++i) {
-        if (source_) {
-            links[i].connection = source_->connection_options({});
-        }
-        links[i].bytes_per_second = link_.spec.bytes_per_second / pulling;
-        links[i].connections_per_broker =
-            link_.spec.connections_per_broker > 0
-                ? static_cast<std::size_t>(link_.spec.connections_per_broker)
-                : default_connections;
-        shell_.pull(i, link_.id, std::move(links[i]));
-    }
 }
 
 LinkView Runner::view() const {

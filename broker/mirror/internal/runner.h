@@ -12,7 +12,9 @@
 
 #include "base/log.h"
 #include "client/cluster.h"
+#include "mirror/internal/ends.h"
 #include "mirror/internal/group_sync.h"
+#include "mirror/internal/horizon.h"
 #include "mirror/internal/own_cluster.h"
 #include "mirror/internal/puller.h"
 #include "mirror/topics_core.h"
@@ -66,11 +68,15 @@ private:
     void act(const GrowMirror& action);
     void act(const SetStage& action);
     void act(const Drain& action);
+    void act(const RemoveMirror& action);
+    void act(const CreateArchive& action);
+    void act(const FinishArchive& action);
     std::optional<std::string> chain_of(const std::map<std::string, std::string>& settings) const;
     void create(const CreateMirror& action, const std::map<std::string, std::string>& settings);
     void sync_settings();
     void arm_groups();
-    /// Copies group offsets now; `then` runs after the round, whatever came of it.
+    /// Copies group offsets now; `then` runs after the round, whatever came of it: at once if there
+    /// can't be one, and after the next if one that began earlier is under way.
     void sync_groups(runtime::Task then);
     void on_groups(const Result<GroupSync::Outcome>& outcome);
     /// Settings of source topics that were set for them; `done` gets what could be read.
@@ -81,6 +87,13 @@ private:
 
     void hand_out_jobs();
     std::vector<PullJob> jobs(const metadata::Image& image) const;
+    /// Of one topic; nothing where this broker has nothing to do for it.
+    void add_jobs(std::vector<PullJob>& all, const LocalTopic& local,
+                  const metadata::Image& image) const;
+    /// Where to pull a partition from; left out while nobody leads it there.
+    void aim_at_source(PullJob& job, const LocalTopic& local, const std::string& source_name) const;
+    void aim_at_archived(PullJob& job, const LocalTopic& archive,
+                         const metadata::Image& image) const;
 
     Shell& shell_;
     Link link_;
@@ -105,6 +118,7 @@ private:
     std::shared_ptr<GroupSync> groups_;
     runtime::TimerId groups_timer_{};
     bool groups_busy_ = false;
+    runtime::Task after_groups_;  ///< Waits for a round of its own.
     bool groups_synced_ = false;
     std::map<std::string, std::vector<ClampedOffset>> clamped_;
     GroupSync::Outcome groups_total_;
@@ -112,7 +126,7 @@ private:
 
     /// A planned promotion of one topic.
     struct Draining {
-        bool asking = false;
+        std::string source;
         bool fence_answered = false;
         bool fenced = false;
         std::vector<Offset> ends;
@@ -121,14 +135,24 @@ private:
     std::map<std::string, Draining> draining_;
     /// What a planned promotion waits for; empty if there is none.
     std::string draining_message() const;
-    void set_fence(const std::string& source_topic, std::optional<std::string> value,
-                   OwnCluster::Done done);
-    void fence_source(const Drain& action);
-    void on_fence(const std::string& topic, const Result<void>& outcome);
-    void compare_ends(const Drain& action);
-    void on_source_ends(const Drain& action, const Result<std::vector<Offset>>& ends);
-    void on_own_ends(const Drain& action, const Result<std::vector<Offset>>& ends);
-    void still_draining(const std::string& topic);
+    using FenceOutcomes = std::map<std::string, Result<void>>;
+    /// One request for all; Code::unsupported: the source understood, and has no such thing.
+    void set_fences(std::vector<std::string> source_topics, std::optional<std::string> value,
+                    UniqueFunction<void(Result<FenceOutcomes>)> done);
+    /// All topics that drain, one step further. One step at a time.
+    void drain();
+    void fence_sources(std::vector<std::string> topics);
+    void on_fences(const std::vector<std::string>& topics, const Result<FenceOutcomes>& outcomes);
+    void compare_ends(const std::vector<std::string>& topics);
+    std::vector<std::string> standing_still(const std::vector<std::string>& topics,
+                                            const Ends& theirs);
+    void on_own_ends(const std::vector<std::string>& topics, const Ends& ours);
+    void promote_drained(const std::vector<std::string>& topics);
+    void drained_a_step();
+    bool drain_step_ = false;  ///< One is under way.
+
+    std::shared_ptr<HorizonWatch> horizon_;
+    void watch_horizons();
 };
 
 }  // namespace millrace::mirror

@@ -1,4 +1,6 @@
 // The groups of a link: when their offsets are copied.
+#include <utility>
+
 #include "mirror/internal/runner.h"
 
 namespace millrace::mirror {
@@ -11,7 +13,9 @@ void Runner::arm_groups() {
     groups_timer_ = loop.after(interval, [weak = weak_from_this()] {
         if (auto self = weak.lock()) {
             self->groups_timer_ = {};
-            self->sync_groups([] {});
+            if (!self->groups_busy_) {
+                self->sync_groups([] {});
+            }
             self->arm_groups();
         }
     });
@@ -19,8 +23,18 @@ void Runner::arm_groups() {
 
 void Runner::sync_groups(runtime::Task then) {
     const metadata::ImagePtr image = shell_.image->current();
-    if (groups_busy_ || !source_ || phase_ != LinkPhase::active ||
-        link_.spec.groups_include.empty() || !is_mine(*image)) {
+    if (groups_busy_) {
+        // What began earlier has not seen what this caller wants to be copied.
+        after_groups_ = [before = std::move(after_groups_), then = std::move(then)]() mutable {
+            if (before) {
+                before();
+            }
+            then();
+        };
+        return;
+    }
+    if (!source_ || phase_ != LinkPhase::active || link_.spec.groups_include.empty() ||
+        !is_mine(*image)) {
         then();
         return;
     }
@@ -43,11 +57,15 @@ void Runner::sync_groups(runtime::Task then) {
     groups_->round(link_.spec, mark_of_link(link_.id), std::move(mirrors),
                    [weak = weak_from_this(),
                     then = std::move(then)](const Result<GroupSync::Outcome>& outcome) mutable {
-                       if (auto self = weak.lock()) {
+                       auto self = weak.lock();
+                       if (self) {
                            self->groups_busy_ = false;
                            self->on_groups(outcome);
                        }
                        then();
+                       if (self && self->after_groups_) {
+                           self->sync_groups(std::exchange(self->after_groups_, {}));
+                       }
                    });
 }
 

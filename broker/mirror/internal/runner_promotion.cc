@@ -10,18 +10,14 @@
 #include "protocol/messages/incremental_alter_configs_response.h"
 
 namespace millrace::mirror {
+namespace {
+
+constexpr Duration fence_settles = 1s;
+
+}  // namespace
 
 void Runner::act(const Drain& action) {
-    Draining& draining = draining_[action.topic];
-    if (draining.asking) {
-        return;
-    }
-    draining.asking = true;
-    if (draining.fence_answered) {
-        compare_ends(action);
-    } else {
-        fence_source(action);
-    }
+    draining_[action.topic].source = action.source_topic;
 }
 
 std::string Runner::draining_message() const {
@@ -39,118 +35,194 @@ std::string Runner::draining_message() const {
     return draining_.empty() ? "" : "the source is fenced; what is left there is being copied";
 }
 
-void Runner::still_draining(const std::string& topic) {
-    const auto found = draining_.find(topic);
-    if (found != draining_.end()) {
-        found->second.asking = false;
+/// All topics of a link go together: a switchover of a thousand asks the source as often as one of
+/// a single topic.
+void Runner::drain() {
+    if (drain_step_ || !source_) {
+        return;
     }
+    std::vector<std::string> open;
+    std::vector<std::string> fenced;
+    for (const auto& [topic, draining] : draining_) {
+        if (!under_way_.contains(topic)) {
+            (draining.fence_answered ? fenced : open).push_back(topic);
+        }
+    }
+    if (!open.empty()) {
+        fence_sources(std::move(open));
+    } else if (!fenced.empty()) {
+        compare_ends(fenced);
+    }
+}
+
+void Runner::drained_a_step() {
+    drain_step_ = false;
     look_soon();
 }
 
-void Runner::fence_source(const Drain& action) {
-    set_fence(action.source_topic, "true",
-              [weak = weak_from_this(), topic = action.topic](const Result<void>& outcome) {
-                  if (auto self = weak.lock()) {
-                      self->on_fence(topic, outcome);
-                  }
-              });
+void Runner::fence_sources(std::vector<std::string> topics) {
+    drain_step_ = true;
+    std::vector<std::string> sources;
+    for (const std::string& topic : topics) {
+        sources.push_back(draining_[topic].source);
+    }
+    set_fences(std::move(sources), "true",
+               [weak = weak_from_this(),
+                topics = std::move(topics)](const Result<FenceOutcomes>& outcomes) {
+                   if (auto self = weak.lock()) {
+                       self->on_fences(topics, outcomes);
+                   }
+               });
 }
 
-/// Code::unsupported: the source understood, and has no such thing.
-void Runner::set_fence(const std::string& source_topic, std::optional<std::string> value,
-                       OwnCluster::Done done) {
+void Runner::set_fences(std::vector<std::string> source_topics, std::optional<std::string> value,
+                        UniqueFunction<void(Result<FenceOutcomes>)> done) {
     using protocol::IncrementalAlterConfigsRequest;
     using protocol::IncrementalAlterConfigsResponse;
     client::ask<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
         source_->any(), source_->request_timeout(),
-        [source_topic, value = std::move(value)](std::int16_t) {
+        [topics = std::move(source_topics), value = std::move(value)](std::int16_t) {
             IncrementalAlterConfigsRequest request;
-            auto& to = request.resources.emplace_back();
-            to.resource_type = 2;
-            to.resource_name = source_topic;
-            auto& fence = to.configs.emplace_back();
-            fence.name = topic_setting::fenced;
-            fence.config_operation = value ? std::int8_t{0} : std::int8_t{1};
-            fence.value = value ? std::optional<std::string_view>(*value) : std::nullopt;
+            for (const std::string& topic : topics) {
+                auto& to = request.resources.emplace_back();
+                to.resource_type = 2;
+                to.resource_name = topic;
+                auto& fence = to.configs.emplace_back();
+                fence.name = topic_setting::fenced;
+                fence.config_operation = value ? std::int8_t{0} : std::int8_t{1};
+                fence.value = value ? std::optional<std::string_view>(*value) : std::nullopt;
+            }
             return request;
         },
         [done = std::move(done)](const Result<IncrementalAlterConfigsResponse>& response,
                                  std::int16_t) mutable {
-            if (!response || response->responses.empty()) {
-                done(response ? Error(Code::unavailable, "no answer about the fence")
-                              : response.error());
+            if (!response) {
+                done(response.error());
                 return;
             }
-            const auto error = static_cast<KafkaError>(response->responses.front().error_code);
-            done(error == KafkaError::none ? Result<void>{}
-                                           : Error::make(Code::unsupported, "{}", error));
+            FenceOutcomes outcomes;
+            for (const auto& one : response->responses) {
+                const auto error = static_cast<KafkaError>(one.error_code);
+                outcomes.emplace(std::string(one.resource_name),
+                                 error == KafkaError::none
+                                     ? Result<void>{}
+                                     : Error::make(Code::unsupported, "{}", error));
+            }
+            done(std::move(outcomes));
         });
 }
 
-void Runner::on_fence(const std::string& topic, const Result<void>& outcome) {
-    const auto found = draining_.find(topic);
-    if (found != draining_.end() && (outcome || outcome.error().code() == Code::unsupported)) {
-        found->second.fence_answered = true;
-        found->second.fenced = outcome.has_value();
+void Runner::on_fences(const std::vector<std::string>& topics,
+                       const Result<FenceOutcomes>& outcomes) {
+    for (const std::string& topic : topics) {
+        const auto draining = draining_.find(topic);
+        if (draining == draining_.end() || !outcomes) {
+            continue;
+        }
+        const auto outcome = outcomes->find(draining->second.source);
+        if (outcome == outcomes->end()) {
+            continue;
+        }
+        draining->second.fence_answered = true;
+        draining->second.fenced = outcome->second.has_value();
         MR_LOG(*shell_.log, info, "mirror.source_fenced", field("topic", topic),
-               field("fenced", outcome.has_value()),
-               field("reason", outcome ? "" : outcome.error().message()));
+               field("fenced", outcome->second.has_value()),
+               field("reason", outcome->second ? "" : outcome->second.error().message()));
     }
-    still_draining(topic);
+    drained_a_step();
 }
 
-void Runner::compare_ends(const Drain& action) {
-    read_ends(*source_, action.source_topic,
-              [weak = weak_from_this(), action](const Result<std::vector<Offset>>& ends) {
-                  if (auto self = weak.lock()) {
-                      self->on_source_ends(action, ends);
+void Runner::compare_ends(const std::vector<std::string>& topics) {
+    drain_step_ = true;
+    std::vector<std::string> sources;
+    for (const std::string& topic : topics) {
+        sources.push_back(draining_[topic].source);
+    }
+    read_ends(*source_, std::move(sources),
+              [weak = weak_from_this(), topics](const Result<Ends>& theirs) {
+                  auto self = weak.lock();
+                  if (!self) {
+                      return;
                   }
+                  const auto still =
+                      theirs ? self->standing_still(topics, *theirs) : std::vector<std::string>{};
+                  if (still.empty()) {
+                      self->drained_a_step();
+                      return;
+                  }
+                  read_ends(*self->shell_.own_client, still,
+                            [weak, still](const Result<Ends>& ours) {
+                                if (auto alive = weak.lock()) {
+                                    alive->on_own_ends(still, ours ? *ours : Ends{});
+                                }
+                            });
               });
 }
 
-void Runner::on_source_ends(const Drain& action, const Result<std::vector<Offset>>& ends) {
-    const auto found = draining_.find(action.topic);
-    if (!ends || found == draining_.end()) {
-        still_draining(action.topic);
-        return;
-    }
+/// Those to which nobody writes any more. A fence reaches the source's brokers within moments;
+/// whoever can't be fenced has to show it for longer.
+std::vector<std::string> Runner::standing_still(const std::vector<std::string>& topics,
+                                                const Ends& theirs) {
     const Instant now = shell_.control.executor->clock().now();
-    Draining& draining = found->second;
-    if (draining.ends != *ends) {
-        draining.ends = *ends;
-        draining.still_since = now;
+    std::vector<std::string> still;
+    for (const std::string& topic : topics) {
+        const auto found = draining_.find(topic);
+        if (found == draining_.end()) {
+            continue;
+        }
+        Draining& draining = found->second;
+        const auto ends = theirs.find(draining.source);
+        if (ends == theirs.end()) {
+            continue;
+        }
+        if (draining.ends != ends->second) {
+            draining.ends = ends->second;
+            draining.still_since = now;
+        }
+        const Duration needed = draining.fenced ? fence_settles : shell_.options.standstill;
+        if (now - draining.still_since >= needed) {
+            still.push_back(topic);
+        }
     }
-    // A fence reaches the source's brokers within moments; whoever can't be fenced has to show that
-    // nobody writes any more.
-    const Duration needed = draining.fenced ? Duration{1s} : shell_.options.standstill;
-    if (now - draining.still_since < needed) {
-        still_draining(action.topic);
-        return;
-    }
-    read_ends(*shell_.own_client, action.topic,
-              [weak = weak_from_this(), action](const Result<std::vector<Offset>>& own) {
-                  if (auto self = weak.lock()) {
-                      self->on_own_ends(action, own);
-                  }
-              });
+    return still;
 }
 
-void Runner::on_own_ends(const Drain& action, const Result<std::vector<Offset>>& own) {
-    const auto found = draining_.find(action.topic);
-    if (!own || found == draining_.end() || own->size() != found->second.ends.size() ||
-        !std::equal(own->begin(), own->end(), found->second.ends.begin(), std::greater_equal<>())) {
-        still_draining(action.topic);
+void Runner::on_own_ends(const std::vector<std::string>& topics, const Ends& ours) {
+    std::vector<std::string> drained;
+    for (const std::string& topic : topics) {
+        const auto draining = draining_.find(topic);
+        const auto own = ours.find(topic);
+        if (draining != draining_.end() && own != ours.end() &&
+            own->second.size() == draining->second.ends.size() &&
+            std::equal(own->second.begin(), own->second.end(), draining->second.ends.begin(),
+                       std::greater_equal<>())) {
+            drained.push_back(topic);
+        }
+    }
+    if (drained.empty()) {
+        drained_a_step();
         return;
     }
-    draining_.erase(found);
-    under_way_.insert(action.topic);
+    for (const std::string& topic : drained) {
+        under_way_.insert(topic);
+    }
     // All data is here, so every offset of a group can be: nobody's position is clamped.
-    sync_groups([weak = weak_from_this(), topic = action.topic] {
+    sync_groups([weak = weak_from_this(), drained] {
         if (auto self = weak.lock()) {
-            self->under_way_.erase(topic);
-            self->act(SetStage{topic, {Stage::promoted, {}, 0}});
+            self->promote_drained(drained);
         }
     });
+}
+
+void Runner::promote_drained(const std::vector<std::string>& topics) {
+    for (const std::string& topic : topics) {
+        under_way_.erase(topic);
+        const bool drains = draining_.erase(topic) > 0;
+        if (drains && link_.spec.desired(topic) == Desired::promoted) {  // not called off meanwhile
+            act(SetStage{topic, {Stage::promoted, {}, 0}});
+        }
+    }
+    drained_a_step();
 }
 
 }  // namespace millrace::mirror

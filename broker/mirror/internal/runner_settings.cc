@@ -50,6 +50,21 @@ void Runner::read_settings(const std::vector<std::string>& topics,
         });
 }
 
+void Runner::watch_horizons() {
+    if (!horizon_) {
+        horizon_ = std::make_shared<HorizonWatch>(*source_, *shell_.own_client, *shell_.own,
+                                                  *shell_.control.executor);
+    }
+    std::vector<HorizonWatch::Mirror> mirrors;
+    for (LocalTopic& local : topics_of_link(*shell_.image->current(), link_.id)) {
+        const auto source = link_.spec.source_name(local.name);
+        if (source && local.note.stage == Stage::mirroring) {
+            mirrors.push_back({*source, std::move(local)});
+        }
+    }
+    horizon_->look(std::move(mirrors));
+}
+
 void Runner::sync_settings() {
     const Instant now = shell_.control.executor->clock().now();
     const Duration interval = std::chrono::milliseconds{link_.spec.configs_interval_ms};

@@ -5,14 +5,20 @@
 #include <memory>
 #include <openssl/evp.h>
 #include <string>
+#include <utility>
 
 #include "base/assert.h"
 
 namespace millrace::mirror {
 namespace {
 
-constexpr std::string_view mark = "sealed1:";
-constexpr std::string_view purpose = "millrace mirror link secret\n";
+/// Under a key from the cluster's id; under a key of its own, whose name follows.
+constexpr std::string_view derived_mark = "sealed1:";
+constexpr std::string_view own_mark = "sealed2:";
+constexpr std::string_view derived_purpose = "millrace mirror link secret\n";
+constexpr std::string_view own_purpose = "millrace mirror link secret, key of its own\n";
+constexpr std::string_view name_purpose = "millrace mirror link key name\n";
+constexpr std::size_t name_size = 8;  ///< Of a key, in hexadecimal digits.
 constexpr std::size_t nonce_size = 12;
 constexpr std::size_t tag_size = 16;
 
@@ -29,8 +35,8 @@ unsigned char* raw(std::string& text) {
     return reinterpret_cast<unsigned char*>(text.data());
 }
 
-Key key_of(std::string_view cluster_id) {
-    const std::string material = std::string(purpose) + std::string(cluster_id);
+Key digest(std::string_view purpose, std::string_view of) {
+    const std::string material = std::string(purpose) + std::string(of);
     Key key{};
     unsigned size = 0;
     const int made =
@@ -62,9 +68,40 @@ Result<std::string> from_hex(std::string_view text) {
     return bytes;
 }
 
+/// Tells keys apart, and nothing about them.
+std::string name_of(const Secret& key) {
+    const Key named = digest(name_purpose, key.reveal());
+    return to_hex({reinterpret_cast<const char*>(named.data()), name_size / 2});
+}
+
+/// What stands before what seal() makes now.
+std::string mark_of(const SealingKeys& keys) {
+    return keys.own.empty() ? std::string(derived_mark)
+                            : fmt::format("{}{}:", own_mark, name_of(keys.own.front()));
+}
+
+/// The key that the stored text names, and the text behind its mark.
+Result<std::pair<Key, std::string_view>> key_for(std::string_view stored, const SealingKeys& keys) {
+    if (stored.starts_with(derived_mark)) {
+        return std::pair(digest(derived_purpose, keys.cluster_id),
+                         stored.substr(derived_mark.size()));
+    }
+    const std::string_view rest = stored.substr(own_mark.size());
+    const std::string_view name = rest.substr(0, name_size);
+    for (const Secret& key : keys.own) {
+        if (name_of(key) == name && rest.size() > name_size) {
+            return std::pair(digest(own_purpose, key.reveal()), rest.substr(name_size + 1));
+        }
+    }
+    return Error::make(Code::not_found,
+                       "a secret is sealed under a key, {}, that this broker does not have: see "
+                       "millrace.links.key.file",
+                       name);
+}
+
 }  // namespace
 
-Secret seal(const Secret& plain, std::string_view cluster_id, Random& random) {
+Secret seal(const Secret& plain, const SealingKeys& keys, Random& random) {
     if (plain.empty()) {
         return plain;
     }
@@ -72,7 +109,8 @@ Secret seal(const Secret& plain, std::string_view cluster_id, Random& random) {
     for (char& c : nonce) {
         c = static_cast<char>(random.below(256));
     }
-    const Key key = key_of(cluster_id);
+    const Key key = keys.own.empty() ? digest(derived_purpose, keys.cluster_id)
+                                     : digest(own_purpose, keys.own.front().reveal());
     std::string cipher(plain.reveal().size(), '\0');
     std::string tag(tag_size, '\0');
     const Context context(EVP_CIPHER_CTX_new());
@@ -86,15 +124,20 @@ Secret seal(const Secret& plain, std::string_view cluster_id, Random& random) {
         EVP_EncryptFinal_ex(context.get(), raw(cipher) + size, &size) == 1 &&
         EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, tag_size, raw(tag)) == 1;
     MR_ASSERT(done);
-    return Secret(std::string(mark) + to_hex(nonce + cipher + tag));
+    return Secret(mark_of(keys) + to_hex(nonce + cipher + tag));
 }
 
-Result<Secret> unseal(const Secret& stored, std::string_view cluster_id) {
-    if (!stored.reveal().starts_with(mark)) {
+bool is_sealed_as_now(const Secret& stored, const SealingKeys& keys) {
+    return stored.empty() || stored.reveal().starts_with(mark_of(keys));
+}
+
+Result<Secret> unseal(const Secret& stored, const SealingKeys& keys) {
+    if (!stored.reveal().starts_with(derived_mark) && !stored.reveal().starts_with(own_mark)) {
         return stored;
     }
-    MR_TRY(const std::string bytes,
-           from_hex(std::string_view(stored.reveal()).substr(mark.size())));
+    MR_TRY(const auto sealed, key_for(stored.reveal(), keys));
+    const Key& key = sealed.first;
+    MR_TRY(const std::string bytes, from_hex(sealed.second));
     if (bytes.size() < nonce_size + tag_size) {
         return Error(Code::corrupt, "a sealed secret that is cut short");
     }
@@ -102,7 +145,6 @@ Result<Secret> unseal(const Secret& stored, std::string_view cluster_id) {
     const std::string_view nonce = all.substr(0, nonce_size);
     const std::string_view cipher = all.substr(nonce_size, all.size() - nonce_size - tag_size);
     std::string tag(all.substr(all.size() - tag_size));
-    const Key key = key_of(cluster_id);
     std::string plain(cipher.size(), '\0');
     const Context context(EVP_CIPHER_CTX_new());
     int size = 0;
@@ -120,9 +162,9 @@ Result<Secret> unseal(const Secret& stored, std::string_view cluster_id) {
     return Secret(std::move(plain));
 }
 
-Result<LinkSpec> unsealed(LinkSpec spec, std::string_view cluster_id) {
-    MR_TRY(spec.sasl_password, unseal(spec.sasl_password, cluster_id));
-    MR_TRY(spec.tls_key, unseal(spec.tls_key, cluster_id));
+Result<LinkSpec> unsealed(LinkSpec spec, const SealingKeys& keys) {
+    MR_TRY(spec.sasl_password, unseal(spec.sasl_password, keys));
+    MR_TRY(spec.tls_key, unseal(spec.tls_key, keys));
     return spec;
 }
 

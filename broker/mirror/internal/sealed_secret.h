@@ -1,8 +1,9 @@
 // mirror/internal/sealed_secret.h
 //
-// A link's password as it lies in the cluster's metadata: AES-256-GCM under a key that is derived
-// from the cluster's id. It keeps passwords out of dumps, backups and searches; who has the log and
-// the cluster's id can still open it, as no key of the operator's own is configured anywhere yet.
+// A link's password as it lies in the cluster's metadata: AES-256-GCM, under a key of whoever runs
+// the cluster (millrace.links.key.file), the same for all its brokers. Without one the key is
+// derived from the cluster's id: that keeps passwords out of dumps, backups and searches, and no
+// more: who has the metadata log has all that it takes to open it.
 #pragma once
 
 #include <string_view>
@@ -11,13 +12,17 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "mirror/link.h"
+#include "mirror/links.h"
 
 namespace millrace::mirror {
 
-Secret seal(const Secret& plain, std::string_view cluster_id, Random& random);
-/// What was stored before secrets were sealed comes back as it is.
-Result<Secret> unseal(const Secret& stored, std::string_view cluster_id);
+Secret seal(const Secret& plain, const SealingKeys& keys, Random& random);
+/// What was stored before secrets were sealed comes back as it is. Code::not_found: it is sealed
+/// under a key that this broker does not have.
+Result<Secret> unseal(const Secret& stored, const SealingKeys& keys);
+/// Whether it lies under the key that seal() would take now.
+bool is_sealed_as_now(const Secret& stored, const SealingKeys& keys);
 /// The same link with its secrets open.
-Result<LinkSpec> unsealed(LinkSpec spec, std::string_view cluster_id);
+Result<LinkSpec> unsealed(LinkSpec spec, const SealingKeys& keys);
 
 }  // namespace millrace::mirror

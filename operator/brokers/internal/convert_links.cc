@@ -137,7 +137,9 @@ public:
             facts_.worst.push_back(std::move(topic));
         }
         std::sort(facts_.worst.begin(), facts_.worst.end(), [](const auto& a, const auto& b) {
-            return std::tie(b.lag_ms, a.topic) < std::tie(a.lag_ms, b.topic);
+            const bool well_a = a.reason.empty();
+            const bool well_b = b.reason.empty();
+            return std::tie(well_a, b.lag_ms, a.topic) < std::tie(well_b, a.lag_ms, b.topic);
         });
         if (facts_.worst.size() > worst_shown) {
             facts_.worst.resize(worst_shown);

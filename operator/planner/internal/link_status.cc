@@ -16,6 +16,8 @@ using brokers::LinkFacts;
 using brokers::LinkPhase;
 
 constexpr std::size_t gaps_shown = 20;
+/// What brokers say of a compacted topic that may have missed tombstones.
+constexpr std::string_view past_tombstone_horizon = "TombstoneHorizonExceeded";
 
 /// In steps that grow with it, so that a status isn't written for what nobody reads.
 double rounded_seconds(std::int64_t ms) {
@@ -212,6 +214,16 @@ private:
         };
         set("DataGap", any(false), any(false) ? "RecordsMissing" : "None",
             any(false) ? "the source had dropped records before they were read: see gaps" : "");
+        const auto past = std::find_if(facts.worst.begin(), facts.worst.end(), [](const auto& one) {
+            return one.reason == past_tombstone_horizon;
+        });
+        const bool horizon = past != facts.worst.end();
+        set("TombstoneHorizonExceeded", horizon, horizon ? "MayKeepDeletedKeys" : "None",
+            horizon ? fmt::format("{} was behind for longer than the source keeps tombstones: keys "
+                                  "that were deleted there may live on here; delete the mirror "
+                                  "topic and the link copies it anew",
+                                  past->topic)
+                    : "");
         set("Diverged", any(true), any(true) ? "RecordsCut" : "None",
             any(true) ? "records that the source doesn't have were cut here: see gaps" : "");
     }
@@ -296,7 +308,8 @@ private:
 
     /// Conditions that turned, told once.
     void note_events() {
-        constexpr std::array<std::string_view, 2> good_when_false{"DataGap", "Diverged"};
+        constexpr std::array<std::string_view, 3> good_when_false{"DataGap", "Diverged",
+                                                                  "TombstoneHorizonExceeded"};
         for (const api::Condition& now : told_.status.conditions) {
             const api::Condition* before =
                 api::find_condition(world_.link.status.conditions, now.type);

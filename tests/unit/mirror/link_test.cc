@@ -90,19 +90,6 @@ TEST(Link, says_what_is_wrong_with_a_specification) {
     EXPECT_FALSE(check(mechanism));
 }
 
-TEST(Link, refuses_policies_that_are_not_built) {
-    LinkSpec archives = spec();
-    archives.on_source_recreated = Reaction::archive_and_restart;
-    EXPECT_FALSE(check(archives));
-    LinkSpec deletes = spec();
-    deletes.on_source_deleted = Reaction::remove;
-    EXPECT_FALSE(check(deletes));
-    LinkSpec cuts = spec();
-    cuts.truncate_open_transactions = true;
-    EXPECT_FALSE(check(cuts));
-    EXPECT_TRUE(check(spec()));
-}
-
 TEST(Link, an_entry_from_before_a_field_was_added_is_read) {
     Link link{"an-id", 7, "source-cluster", spec()};
     std::string value = encode(link);

@@ -214,5 +214,21 @@ TEST(MirrorPartition, a_promotion_takes_an_epoch_that_no_living_source_soon_reac
     EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{1001}, LeaderEpoch{6}), LeaderEpoch{2001});
 }
 
+TEST(MirrorPartition, seals_at_the_last_stable_offset_where_the_policy_says_so) {
+    const Log log = some_log();
+    LogFacts facts = log.facts();
+    facts.last_stable = Offset{70};
+    EXPECT_THAT(core.on_seal(facts), IsEmpty()) << "the seal aborts what is open";
+    PartitionPolicy policy;
+    policy.cut_open_transactions = true;
+    const PartitionCore cutting{policy};
+    EXPECT_THAT(cutting.on_seal(facts),
+                ElementsAre(effect(SetAside{Offset{70}, Offset{100}}),
+                            effect(Report{Report::Kind::truncated, Offset{70}, Offset{100}}),
+                            effect(CutAt{Offset{70}})));
+    facts.last_stable = facts.end;
+    EXPECT_THAT(cutting.on_seal(facts), IsEmpty()) << "nothing is open";
+}
+
 }  // namespace
 }  // namespace millrace::mirror

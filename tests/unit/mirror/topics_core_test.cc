@@ -63,13 +63,14 @@ struct MirrorTopics : testing::Test {
         image.configs.set({metadata::ConfigResourceType::broker, ""},
                           std::string(config::mirror_link_prefix) + id, encode(other));
     }
-    TopicPlan plan() const { return plan_topics({link, &source, image, missing}); }
+    TopicPlan plan() const { return plan_topics({link, &source, image, missing, now}); }
     TopicPlan plan_without_source() const { return plan_topics({link, nullptr, image, missing}); }
 
     Link link;
     client::ClusterInfo source;
     metadata::Image image;
     std::set<std::string> missing;
+    Timestamp now;
     std::uint64_t ids = 0;
 };
 
@@ -191,6 +192,96 @@ TEST_F(MirrorTopics, an_orphan_whose_topic_is_back_goes_on_or_halts_if_it_is_ano
                 ElementsAre(action(SetStage{"orders", {Stage::halted, "TopicRecreated", 3}})));
 }
 
+TEST_F(MirrorTopics, an_orphan_goes_after_its_grace_where_the_policy_is_to_delete) {
+    now = Timestamp{1'000};
+    for (int i = 0; i < 4; ++i) {
+        at_source(fmt::format("orders{}", i), 1);
+        here(fmt::format("orders{}", i), 1, mirror_in("mirroring"));
+    }
+    here("orders", 3, mirror_in("mirroring"));
+    missing = {"orders"};
+    EXPECT_THAT(
+        plan().actions,
+        ElementsAre(action(SetStage{"orders", {Stage::orphaned, "", 3, Timestamp{1'000}}})));
+    image.configs.set({metadata::ConfigResourceType::topic, "orders"},
+                      std::string(topic_setting::state), "orphaned:1000@3");
+    now = now + std::chrono::hours{24};
+    EXPECT_THAT(plan().actions, IsEmpty()) << "the policy is to retain";
+    link.spec.on_source_deleted = Reaction::remove;
+    EXPECT_THAT(plan().actions, ElementsAre(action(RemoveMirror{"orders", Uuid{1, ids}})));
+    now = Timestamp{now.milliseconds - 1};
+    EXPECT_THAT(plan().actions, IsEmpty()) << "within the grace";
+}
+
+TEST_F(MirrorTopics, no_orphan_goes_while_more_than_a_fifth_of_the_link_is_lost) {
+    link.spec.on_source_deleted = Reaction::remove;
+    now = Timestamp{0} + std::chrono::hours{100};
+    for (int i = 0; i < 4; ++i) {
+        at_source(fmt::format("orders{}", i), 1);
+        here(fmt::format("orders{}", i), 1, mirror_in("mirroring"));
+    }
+    here("orders", 3, mirror_in("orphaned:1000@3"));
+    EXPECT_EQ(plan().actions.size(), 1U) << "one of five";
+    source.topics.erase("orders0");  // not noted yet, and lost all the same
+    EXPECT_THAT(plan().actions, IsEmpty());
+    at_source("orders0", 1);
+    here("orders5", 3, mirror_in("orphaned:1000@3"));
+    EXPECT_THAT(plan().actions, IsEmpty()) << "two of six";
+}
+
+TEST_F(MirrorTopics, an_orphan_of_before_begins_its_grace_when_it_is_seen) {
+    link.spec.on_source_deleted = Reaction::remove;
+    now = Timestamp{5'000};
+    here("orders", 3, mirror_in("orphaned:@3"));
+    EXPECT_THAT(
+        plan().actions,
+        ElementsAre(action(SetStage{"orders", {Stage::orphaned, "", 3, Timestamp{5'000}}})));
+}
+
+TEST_F(MirrorTopics, what_was_made_anew_is_archived_step_by_step_and_then_mirrored_from_its_start) {
+    link.spec.on_source_recreated = Reaction::archive_and_restart;
+    at_source("orders", 2, Uuid{8, 8});
+    here("orders", 3, mirror_in("halted:TopicRecreated@3"));
+    const Uuid old{1, ids};
+    EXPECT_THAT(plan().actions, ElementsAre(action(CreateArchive{"orders.archived.1", "orders"})));
+    config::Entries archive = mirror_in("archiving");
+    archive[std::string(topic_setting::source_topic)] = old.to_string();
+    here("orders.archived.1", 3, archive);
+    EXPECT_THAT(plan().actions, ElementsAre(action(FinishArchive{"orders.archived.1", "orders"})));
+    image.configs.set({metadata::ConfigResourceType::topic, "orders.archived.1"},
+                      std::string(topic_setting::state), "archived");
+    EXPECT_THAT(plan().actions, ElementsAre(action(RemoveMirror{"orders", old})));
+    image.topics.remove(old);
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(CreateMirror{"orders", "orders", Uuid{8, 8}, 2})));
+}
+
+TEST_F(MirrorTopics, a_second_archive_gets_another_number) {
+    link.spec.on_source_recreated = Reaction::archive_and_restart;
+    at_source("orders", 3, Uuid{8, 8});
+    here("orders", 3, mirror_in("halted:TopicRecreated@3"));
+    here("orders.archived.1", 3, mirror_in("archived"));  // of an earlier one
+    EXPECT_THAT(plan().actions, ElementsAre(action(CreateArchive{"orders.archived.2", "orders"})));
+}
+
+TEST_F(MirrorTopics, an_archive_that_nobody_wants_any_more_goes_while_its_mirror_is_there) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("mirroring"));
+    config::Entries archive = mirror_in("archiving");
+    archive[std::string(topic_setting::source_topic)] = Uuid{1, ids}.to_string();
+    here("orders.archived.1", 3, archive);
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(RemoveMirror{"orders.archived.1", Uuid{1, ids}})));
+}
+
+TEST_F(MirrorTopics, an_archive_whose_mirror_is_gone_keeps_what_it_has) {
+    config::Entries archive = mirror_in("archiving");
+    archive[std::string(topic_setting::source_topic)] = Uuid{9, 9}.to_string();
+    here("orders.archived.1", 3, archive);
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(SetStage{"orders.archived.1", {Stage::archived, "", 0}})));
+}
+
 TEST_F(MirrorTopics, what_halted_tries_again_when_the_link_was_changed) {
     at_source("orders", 3);
     here("orders", 3, mirror_in("halted:DataGap@3"));
@@ -267,7 +358,8 @@ TEST_F(MirrorTopics, settings_follow_the_source_and_then_stand_still) {
 TEST_F(MirrorTopics, a_stage_comes_back_from_its_text) {
     for (const StageNote& note :
          {StageNote{}, StageNote{Stage::halted, "DataGap", 12}, StageNote{Stage::orphaned, "", 4},
-          StageNote{Stage::promoted, "", 0}}) {
+          StageNote{Stage::promoted, "", 0}, StageNote{Stage::orphaned, "", 4, Timestamp{77}},
+          StageNote{Stage::archiving, "", 0}, StageNote{Stage::archived, "", 0}}) {
         EXPECT_EQ(stage_of(to_text(note)), note);
     }
 }

@@ -1,0 +1,186 @@
+// What a pull asks of the source beyond fetching: whether what both have is the same, where the log
+// begins and ends, where an epoch ended.
+#include <algorithm>
+
+#include "mirror/internal/link_pull.h"
+#include "protocol/messages/list_offsets_request.h"
+#include "protocol/messages/list_offsets_response.h"
+#include "protocol/messages/offset_for_leader_epoch_request.h"
+#include "protocol/messages/offset_for_leader_epoch_response.h"
+#include "storage/partition_log.h"
+
+namespace millrace::mirror {
+namespace {
+
+constexpr Duration question_timeout = 10s;
+constexpr std::int32_t verify_bytes = 1 << 20;
+constexpr std::int64_t earliest = -2;
+constexpr std::int64_t latest = -1;
+
+}  // namespace
+
+void LinkPull::verify(Pull& pull, Offset end, PartitionEffects rest) {
+    using protocol::FetchRequest;
+    using protocol::FetchResponse;
+    client::Connection* connection = connection_of(pull);
+    if (pull.job.is_compacted) {
+        // What the source compacted since looks different and is the same history.
+        run(pull, rest);
+        return;
+    }
+    if (connection == nullptr) {
+        wait(pull, back_off);
+        return;
+    }
+    client::ask<FetchRequest, FetchResponse>(
+        *connection, question_timeout,
+        [topic = pull.job.source_topic, partition = pull.job.id.partition, end](std::int16_t) {
+            FetchRequest request;
+            request.min_bytes = 1;
+            request.max_bytes = verify_bytes;
+            auto& to = request.topics.emplace_back();
+            to.topic = topic;
+            auto& one = to.partitions.emplace_back();
+            one.partition = partition.value;
+            one.fetch_offset = end.value - 1;
+            one.partition_max_bytes = verify_bytes;
+            return request;
+        },
+        if_same(pull, [end, rest = std::move(rest)](
+                          LinkPull& self, Pull& now, const Result<FetchResponse>& response,
+                          std::int16_t) { self.on_verified(now, end, rest, response); }),
+        {9, 12});  // by name: an answer of one partition needs no ids
+}
+
+void LinkPull::on_verified(Pull& pull, Offset end, const PartitionEffects& rest,
+                           const Result<protocol::FetchResponse>& response) {
+    if (!response || response->responses.empty() ||
+        response->responses.front().partitions.empty()) {
+        wait(pull, back_off);
+        return;
+    }
+    const auto& data = response->responses.front().partitions.front();
+    const auto error = static_cast<KafkaError>(data.error_code);
+    if (error != KafkaError::none && error != KafkaError::offset_out_of_range) {
+        wait(pull, back_off);
+        return;
+    }
+    // Out of range: the source keeps nothing there any more that could differ.
+    record::BatchRange theirs(data.records ? data.records->bytes : ByteView{});
+    while (const auto batch = theirs.next()) {
+        if (batch->next_offset() > end) {
+            break;
+        }
+        if (!is_ours(pull, *batch)) {
+            run(pull, {Halt{HaltReason::divergence}});
+            return;
+        }
+    }
+    run(pull, rest);
+}
+
+bool LinkPull::is_ours(const Pull& pull, const record::BatchView& theirs) {
+    replication::FetchPosition position;
+    position.id = pull.job.id;
+    position.from = theirs.base_offset();
+    position.max_bytes = 1;  // the first batch comes whole
+    const auto results = replicas_.fetch({position}, {}, 1);
+    const storage::ReadSlice& slice = results.front().slice;
+    if (results.front().error != KafkaError::none || slice.empty()) {
+        return true;  // nothing of ours lies there: deleted here, or not committed
+    }
+    Buffer bytes(std::min(slice.length, theirs.size()));
+    const auto got = slice.file->read_at(slice.position, bytes);
+    return got && *got == theirs.size() && slice.first == theirs.base_offset() &&
+           std::equal(bytes.begin(), bytes.end(), theirs.bytes().begin());
+}
+
+template <typename Then>
+void LinkPull::ask_offset(Pull& pull, std::int64_t which, Then then) {
+    using protocol::ListOffsetsRequest;
+    using protocol::ListOffsetsResponse;
+    client::Connection* connection = connection_of(pull);
+    if (connection == nullptr) {
+        wait(pull, back_off);
+        return;
+    }
+    client::ask<ListOffsetsRequest, ListOffsetsResponse>(
+        *connection, question_timeout,
+        [topic = pull.job.source_topic, epoch = pull.job.source_epoch, which,
+         partition = pull.job.id.partition](std::int16_t) {
+            ListOffsetsRequest request;
+            request.replica_id = -1;
+            auto& to = request.topics.emplace_back();
+            to.name = topic;
+            auto& one = to.partitions.emplace_back();
+            one.partition_index = partition.value;
+            one.current_leader_epoch = epoch.value;
+            one.timestamp = which;
+            return request;
+        },
+        if_same(pull,
+                [then](LinkPull& self, Pull& now, const Result<ListOffsetsResponse>& response,
+                       std::int16_t) {
+                    if (!response || response->topics.empty() ||
+                        response->topics.front().partitions.empty() ||
+                        response->topics.front().partitions.front().error_code != 0) {
+                        self.up_.refresh_source(self.id_);
+                        self.wait(now, back_off);
+                        return;
+                    }
+                    then(self, now, Offset{response->topics.front().partitions.front().offset});
+                }),
+        {4, ListOffsetsRequest::max_version});
+}
+
+void LinkPull::ask_range(Pull& pull) {
+    ask_offset(pull, earliest, [](LinkPull& self, Pull& now, Offset start) {
+        self.ask_offset(now, latest, [start](LinkPull& again, Pull& then, Offset end) {
+            if (const auto log = again.facts(then)) {
+                again.run(then, then.core.on_range(start, end, *log));
+            }
+        });
+    });
+}
+
+void LinkPull::ask_epoch_end(Pull& pull, LeaderEpoch epoch) {
+    using protocol::OffsetForLeaderEpochRequest;
+    using protocol::OffsetForLeaderEpochResponse;
+    client::Connection* connection = connection_of(pull);
+    if (connection == nullptr) {
+        wait(pull, back_off);
+        return;
+    }
+    client::ask<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse>(
+        *connection, question_timeout,
+        [topic = pull.job.source_topic, current = pull.job.source_epoch, epoch,
+         partition = pull.job.id.partition](std::int16_t) {
+            OffsetForLeaderEpochRequest request;
+            request.replica_id = -1;
+            auto& to = request.topics.emplace_back();
+            to.topic = topic;
+            auto& one = to.partitions.emplace_back();
+            one.partition = partition.value;
+            one.current_leader_epoch = current.value;
+            one.leader_epoch = epoch.value;
+            return request;
+        },
+        if_same(pull,
+                [epoch](LinkPull& self, Pull& now,
+                        const Result<OffsetForLeaderEpochResponse>& response, std::int16_t) {
+                    const auto log = self.facts(now);
+                    if (!log || !response || response->topics.empty() ||
+                        response->topics.front().partitions.empty() ||
+                        response->topics.front().partitions.front().error_code != 0) {
+                        self.up_.refresh_source(self.id_);
+                        self.wait(now, back_off);
+                        return;
+                    }
+                    const auto& end = response->topics.front().partitions.front();
+                    self.run(now, now.core.on_epoch_end(epoch, LeaderEpoch{end.leader_epoch},
+                                                        Offset{end.end_offset}, *log));
+                }),
+        {2, OffsetForLeaderEpochRequest::max_version});
+}
+
+}  // namespace millrace::mirror

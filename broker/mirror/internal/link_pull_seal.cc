@@ -1,0 +1,68 @@
+// How a mirrored history ends: what is here is committed, then the partition is its own.
+#include <algorithm>
+
+#include "mirror/internal/link_pull.h"
+
+namespace millrace::mirror {
+namespace {
+
+constexpr Duration seal_tick = 50ms;
+
+}  // namespace
+
+void LinkPull::seal_soon() {
+    const bool any = std::any_of(pulls_.begin(), pulls_.end(),
+                                 [](const auto& entry) { return entry.second.job.seal; });
+    if (!any || seal_armed_) {
+        return;
+    }
+    seal_armed_ = true;
+    shard_.executor->after(seal_tick, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->seal_armed_ = false;
+            for (auto& [id, pull] : self->pulls_) {
+                if (pull.job.seal && !pull.busy && pull.not_before <= self->now()) {
+                    self->seal(pull);
+                }
+            }
+            self->seal_soon();
+        }
+    });
+}
+
+void LinkPull::seal(Pull& pull) {
+    const auto log = facts(pull);
+    if (!log || log->high_watermark < log->end) {
+        return;
+    }
+    if (const PartitionEffects cut = pull.core.on_seal(*log); !cut.empty()) {
+        run(pull, cut);
+        return;
+    }
+    const LeaderEpoch last = PartitionCore::last_epoch(*log);
+    if (!pull.seal_epoch) {
+        pull.seal_epoch = seal_epochs_.contains(pull.job.id)
+                              ? seal_epochs_[pull.job.id]
+                              : PartitionCore::promoted_epoch(log->leader_epoch, last);
+        seal_epochs_[pull.job.id] = *pull.seal_epoch;
+    }
+    if (log->leader_epoch < *pull.seal_epoch) {
+        replicas_.raise_epoch(pull.job.id, *pull.seal_epoch);
+        wait(pull, epoch_patience);
+        return;
+    }
+    const Sealed record{pull.job.id.partition,
+                        last,
+                        log->end,
+                        log->leader_epoch,
+                        pull.source_high_watermark,
+                        pull.lag.behind(log->end, now()),
+                        {}};
+    up_.remember_seal(id_, pull.job.topic, record, *shard_.executor,
+                      if_same(pull, [](LinkPull& self, Pull& now, bool) {
+                          // The metadata ends this job; if it doesn't, once more.
+                          self.wait(now, epoch_patience);
+                      }));
+}
+
+}  // namespace millrace::mirror

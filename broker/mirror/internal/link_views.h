@@ -1,0 +1,18 @@
+// mirror/internal/link_views.h
+//
+// What is told of a link: what its runner knows, what the metadata says of its topics, and what
+// this broker's shards say of the partitions that they pull.
+#pragma once
+
+#include <vector>
+
+#include "metadata/image.h"
+#include "mirror/state.h"
+
+namespace millrace::mirror {
+
+/// `known` has what its runner knows; the topics come from the metadata.
+LinkView whole_view(LinkView known, const metadata::Image& image,
+                    const std::vector<PartitionView>& partitions);
+
+}  // namespace millrace::mirror
