@@ -61,6 +61,7 @@ k() { timeout 90 kubectl -n millrace "$@"; }
 in_network() { timeout 240 "$here/in.sh" "$@"; }
 operator_log() { k logs deploy/millrace-operator --tail=-1; }
 source "$here/steps.sh"
+source "$here/steps_mirror.sh"
 
 "$here/up.sh" >"$dir/up.log" 2>&1 || { cat "$dir/up.log" >&2; exit 1; }
 for program in millrace-broker millrace-operator; do

@@ -2,7 +2,7 @@
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
 all_steps=(install create leave records scale-out roll operator-killed operator-restart missing-image broken-start missing-class
-  refused-growth load-balancer broker-killed power-cut drain rack-lost controllers figures chart delete adopt)
+  refused-growth load-balancer broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
 condition() { field ".status.conditions[?(@.type==\"$1\")].status" "${2:-main}"; }
