@@ -6,7 +6,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
 
 public class Transactions {
     static KafkaProducer<String, String> producer(String bootstrap, String id) {
-        var producer = new KafkaProducer<>(Map.<String, Object>of("bootstrap.servers", bootstrap, "transactional.id", id),
+        var producer = new KafkaProducer<>(Map.<String, Object>of("bootstrap.servers", bootstrap, "transactional.id", id,
+            "transaction.timeout.ms", 600000),
             new StringSerializer(), new StringSerializer());
         producer.initTransactions();
         return producer;

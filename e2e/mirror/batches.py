@@ -6,38 +6,14 @@
 Speaks ListOffsets 1 and Fetch 4, which every Kafka serves; the bytes are what the broker's file holds.
 """
 import hashlib
-import socket
 import struct
 import sys
 
-
-def text(value):
-    raw = value.encode()
-    return struct.pack(">h", len(raw)) + raw
+import wire
+from wire import text
 
 
-class Broker:
-    def __init__(self, address):
-        host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), 10)
-        self.correlation = 0
-
-    def read(self, size):
-        parts = bytearray()
-        while len(parts) < size:
-            part = self.socket.recv(size - len(parts))
-            if not part:
-                raise SystemExit("the broker closed the connection")
-            parts += part
-        return bytes(parts)
-
-    def ask(self, key, version, body):
-        self.correlation += 1
-        frame = struct.pack(">hhi", key, version, self.correlation) + text("batches") + body
-        self.socket.sendall(struct.pack(">i", len(frame)) + frame)
-        answer = self.read(struct.unpack(">i", self.read(4))[0])
-        return answer[4:]
-
+class Broker(wire.Broker):
     def offset(self, topic, partition, which):
         body = struct.pack(">ii", -1, 1) + text(topic) + struct.pack(">iiq", 1, partition, which)
         answer = self.ask(2, 1, body)

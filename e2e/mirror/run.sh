@@ -106,6 +106,15 @@ keyed later 2000 | timeout 30 kcat -b "$kafka" -t codecs -P -K : -z zstd -X enab
 start_ours
 check codecs 2 "after kill -9"
 
+# A second mirror of the same topic, that is cut at what was decided when it is promoted.
+cut_link() {
+  timeout 30 "$admin_call" "$admin" ApplyLink '{"link":{"name":"cut","source":{"bootstrap_servers":["'"$kafka"'"]},"naming":"LINK_NAMING_PREFIX",
+    "alias":"cut","topics":{"include":["transactions"]},"policy":{"open_transactions":"OPEN_TRANSACTIONS_TRUNCATE_TO_LAST_STABLE"}'"$1"'}}' >/dev/null
+}
+cut_link ''
+copied() { [ "$(timeout 30 kcat -b "$ours" -t cut.transactions -C -o beginning -e -q | wc -l)" = "$(timeout 30 kcat -b "$ours" -t transactions -C -o beginning -e -q | wc -l)" ]; }
+until_true 60 copied
+
 # The source dies; promoted by force, the mirror takes writes and ends what was open.
 "$peer" stop >/dev/null
 timeout 30 "$admin_call" "$admin" ApplyLink '{"link":{"name":"kafka","source":{"bootstrap_servers":["'"$kafka"'"]},
@@ -116,3 +125,17 @@ committed "$ours" >"$work/after"
 grep -q " after$" "$work/after" || fail "what was written after the promotion is held back by an open transaction"
 if grep -q "never decided" "$work/after"; then fail "an undecided record is shown to committed readers"; fi
 echo "ok forced promotion: writable, and the open transaction is aborted"
+
+# The other one gives up what comes after the first open transaction, tells so, and keeps it aside.
+timeout 30 kcat -b "$ours" -t cut.transactions -C -o beginning -e -q -X isolation.level=read_committed -f '%p %o %s\n' | sort >"$work/before"
+cut_link ',"state":"LINK_DESIRED_PROMOTED","promotion":"LINK_PROMOTION_FORCED"'
+writes_cut() { echo "after" | timeout 10 kcat -b "$ours" -t cut.transactions -p 0 -P -X message.timeout.ms=4000; }
+until_true 60 writes_cut
+timeout 30 kcat -b "$ours" -t cut.transactions -C -o beginning -e -q -f '%p %o %s\n' | sort >"$work/after"
+if grep -q "never decided" "$work/after"; then fail "an undecided record is still there after the cut"; fi
+grep -v ' after$' "$work/after" >"$work/kept" || true
+[ "$(comm -23 "$work/before" "$work/kept" | wc -l)" = 0 ] || fail "a committed record below the first open transaction was cut"
+timeout 30 "$admin_call" "$admin" GetLink '{"name":"cut"}' >"$work/state"
+[ "$(grep -c '"truncated": *true' "$work/state")" -gt 0 ] || fail "the cut is not told"
+[ "$(find "$work/data" -name '*.diverged.quarantined' | wc -l)" -gt 0 ] || fail "what was cut is not kept"
+echo "ok forced promotion with a cut: $(grep -c . "$work/kept") records stay, the rest is told and kept aside"

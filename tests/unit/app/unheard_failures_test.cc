@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 const Uuid one{0, 1};
 const Uuid other{0, 2};
-constexpr Instant start{100s};
+constexpr Instant start{100'000'000'000};
 
 TEST(UnheardFailures, are_overdue_once_the_controller_has_not_heard_of_them_for_the_whole_time) {
     UnheardFailures failures(30s);
