@@ -77,7 +77,9 @@ void FollowerCore::on_log_end(Offset end) {
                                                         ? leader_high_watermark_
                                                         : std::min(leader_high_watermark_, end));
     }
-    high_watermark_ = std::min(high_watermark_, end);
+    if (!MR_PLANTED(high_watermark_beyond_log)) {
+        high_watermark_ = std::min(high_watermark_, end);
+    }
 }
 
 }  // namespace millrace::replication

@@ -103,7 +103,9 @@ void LeaderCore::note(const IsrDecided& event) {
         return;
     }
     isr_ = {event.isr.begin(), event.isr.end()};
-    take_replicas(event.replicas);
+    if (!MR_PLANTED(leaders_keep_their_first_replicas)) {
+        take_replicas(event.replicas);
+    }
     partition_epoch_ = event.partition_epoch;
     proposed_.clear();
     held_back_ = false;

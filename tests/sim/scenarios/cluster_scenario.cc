@@ -8,6 +8,7 @@
 #include "tests/sim/planted.h"
 #include "tests/sim/systems/cluster_broker.h"
 #include "tests/sim/systems/cluster_history.h"
+#include "tests/sim/systems/cluster_mover.h"
 #include "tests/sim/systems/cluster_producer.h"
 #include "tests/sim/systems/cluster_reader.h"
 #include "tests/sim/systems/cluster_watch.h"
@@ -16,7 +17,8 @@ namespace millrace::simtest {
 
 namespace {
 
-constexpr std::uint32_t brokers = 3;
+constexpr std::uint32_t voters = 3;
+constexpr std::uint32_t replicas = 3;
 constexpr std::uint32_t most_producers = 2;
 constexpr std::uint32_t sends = 200;
 constexpr Duration bad_time = 20s;
@@ -24,10 +26,17 @@ constexpr Duration good_time = 180s;
 constexpr Duration restart_after = 300ms;
 constexpr std::string_view topic = "t";
 
+struct Shape {
+    std::uint32_t brokers = 3;  ///< The first three are the quorum, too.
+    bool moves = false;         ///< Somebody reassigns partitions all the time.
+};
+
 /// What all machines of a run report to.
 struct Run {
-    explicit Run(const RunPlan& the_plan)
+    Run(const RunPlan& the_plan, const Shape& shape)
         : plan(the_plan),
+          brokers(shape.brokers),
+          moves(shape.moves),
           simulation({.seed = plan.seed, .plan = plan.faults, .trace = plan.trace}) {
         SeededRandom random(sim::derive_seed(plan.seed, "shape"));
         producers = static_cast<std::uint32_t>(random.between(1, most_producers));
@@ -36,6 +45,7 @@ struct Run {
         window = static_cast<std::size_t>(random.between(1, 5));
         longest_thought = std::chrono::milliseconds{random.between(20, 250)};
         filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
+        reader_rack = random.one_in(2) ? fmt::format("r{}", random.below(brokers)) : "";
         watch = std::make_unique<ClusterWatch>(
             ClusterWatch::Options{
                 .brokers = brokers, .topic = std::string(topic), .partitions = partitions},
@@ -44,6 +54,8 @@ struct Run {
     }
 
     const RunPlan& plan;
+    const std::uint32_t brokers;
+    const bool moves;
     ClusterHistory history;
     std::uint32_t producers = 0;
     std::int32_t partitions = 0;
@@ -51,6 +63,7 @@ struct Run {
     std::size_t window = 1;
     Duration longest_thought{};
     std::uint64_t filler_one_in = 1;
+    std::string reader_rack;                ///< Empty: it reads from leaders.
     std::size_t next[most_producers] = {};  ///< Into plan.operations.
     std::uint64_t next_sender = 1;
     std::unique_ptr<ClusterWatch> watch;
@@ -63,7 +76,7 @@ struct Run {
         }
         return all;
     }
-    ClusterMap::Topic the_topic() const { return {std::string(topic), partitions, brokers}; }
+    ClusterMap::Topic the_topic() const { return {std::string(topic), partitions, replicas}; }
     bool all_sent() const {
         std::size_t sent = 0;
         for (const std::size_t count : next) {
@@ -74,21 +87,23 @@ struct Run {
 };
 
 std::string settings_of(std::uint32_t node) {
-    std::string voters;
-    for (std::uint32_t i = 0; i < brokers; ++i) {
-        voters += fmt::format("{}{}@n{}:9093", i == 0 ? "" : ",", i + 1, i);
+    std::string quorum;
+    for (std::uint32_t i = 0; i < voters; ++i) {
+        quorum += fmt::format("{}{}@n{}:9093", i == 0 ? "" : ",", i + 1, i);
     }
+    const bool votes = node < voters;
     return fmt::format(
-        "node.id={0}\nprocess.roles=broker,controller\n"
-        "listeners=PLAINTEXT://n{1}:9092,CONTROLLER://n{1}:9093\n"
+        "node.id={0}\nprocess.roles={3}\nlisteners=PLAINTEXT://n{1}:9092{4}\n"
         "controller.listener.names=CONTROLLER\ncontroller.quorum.voters={2}\n"
         "cluster.id=SimulatedClusterOfThree\nlog.dirs=/data\nbroker.rack=r{1}\n"
+        "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector\n"
         "default.replication.factor=3\nmin.insync.replicas=2\nreplica.lag.time.max.ms=5000\n"
         "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n"
         // Clocks may be anywhere: neither the future nor the age of a record shall matter here.
         "log.message.timestamp.after.max.ms=9223372036854775807\nproducer.id.expiration.ms="
         "2147483647\n",
-        node + 1, node, voters);
+        node + 1, node, quorum, votes ? "broker,controller" : "broker",
+        votes ? fmt::format(",CONTROLLER://n{}:9093", node) : "");
 }
 
 class ProducerProgram final : public sim::Program {
@@ -151,10 +166,32 @@ class ReaderProgram final : public sim::Program {
 public:
     ReaderProgram(Run& run, runtime::Node& node)
         : map(node, run.addresses(), run.the_topic()),
-          reader(run.partitions, map, run.history,
-                 [&run](std::string why) { run.simulation.fail(std::move(why)); }) {}
+          reader(
+              run.partitions, run.reader_rack, map, run.history,
+              [&run](std::string why) { run.simulation.fail(std::move(why)); },
+              [&run](std::int32_t partition, Offset end) {
+                  if (end > run.watch->committed(partition)) {
+                      run.simulation.fail(
+                          fmt::format("partition {} was read to {}, {} is committed", partition,
+                                      end, run.watch->committed(partition)));
+                  }
+              }) {}
     ClusterMap map;
     ClusterReader reader;
+};
+
+class MoverProgram final : public sim::Program {
+public:
+    MoverProgram(Run& run, runtime::Node& node)
+        : map(node, run.addresses(), run.the_topic()),
+          mover({.topic = std::string(topic),
+                 .partitions = run.partitions,
+                 .brokers = static_cast<std::int32_t>(run.brokers),
+                 .replicas = replicas,
+                 .until = Instant{} + bad_time},
+                map) {}
+    ClusterMap map;
+    ClusterMover mover;
 };
 
 /// As an operator would: a broker that ended by itself is started anew.
@@ -193,7 +230,7 @@ void expect_errors(Run& run) {
 }
 
 void add_machines(Run& run) {
-    for (std::uint32_t i = 0; i < brokers; ++i) {
+    for (std::uint32_t i = 0; i < run.brokers; ++i) {
         run.simulation.add_node({.name = fmt::format("n{}", i), .data_shards = run.data_shards})
             .start([&run, i](runtime::Node& node) {
                 return std::make_unique<BrokerProgram>(
@@ -210,6 +247,11 @@ void add_machines(Run& run) {
     run.simulation.add_node({.name = "reader"}).start([&run](runtime::Node& node) {
         return std::make_unique<ReaderProgram>(run, node);
     });
+    if (run.moves) {
+        run.simulation.add_node({.name = "mover"}).start([&run](runtime::Node& node) {
+            return std::make_unique<MoverProgram>(run, node);
+        });
+    }
 }
 
 bool is_done(Run& run) {
@@ -218,13 +260,13 @@ bool is_done(Run& run) {
     }
     for (std::uint32_t i = 0; i < run.producers; ++i) {
         const auto* program =
-            static_cast<ProducerProgram*>(run.simulation.node(brokers + i).program());
+            static_cast<ProducerProgram*>(run.simulation.node(run.brokers + i).program());
         if (program == nullptr || program->open() > 0) {
             return false;
         }
     }
     const auto* reader =
-        static_cast<ReaderProgram*>(run.simulation.node(brokers + run.producers).program());
+        static_cast<ReaderProgram*>(run.simulation.node(run.brokers + run.producers).program());
     for (std::int32_t partition = 0; partition < run.partitions; ++partition) {
         if (reader == nullptr ||
             reader->reader.position(partition) < run.watch->committed(partition)) {
@@ -234,7 +276,7 @@ bool is_done(Run& run) {
     return true;
 }
 
-class ClusterScenario final : public Scenario {
+class ClusterScenario : public Scenario {
 public:
     std::string_view name() const override { return "cluster"; }
     std::string_view about() const override {
@@ -257,23 +299,32 @@ public:
     }
 
     std::vector<std::string> planted_bugs() const override {
-        return {"leader_counts_unsynced",         "follower_counts_unsynced",
-                "follower_reports_unsynced",      "commits_under_min_isr",
-                "leader_commits_alone",           "isr_without_the_slowest",
-                "proposed_members_do_not_count",  "joins_before_it_caught_up",
-                "late_refusal_ends_any_proposal", "no_truncation_on_divergence",
-                "truncates_to_high_watermark",    "takes_answers_of_another_epoch",
-                "high_watermark_beyond_log",      "epochs_of_readers_unchecked",
-                "acknowledges_before_commit",     "unknown_outcome_taken_for_refusal",
-                "proposals_without_lives",        "sequences_unchecked",
-                "counts_diverging_fetches",       "keeps_epochs_without_records",
-                "directories_not_synced",         "acts_on_its_predecessors_metadata",
-                "unclean_stops_keep_their_place", "duplicate_registrations_accepted"};
+        return {"leader_counts_unsynced",
+                "follower_counts_unsynced",
+                "follower_reports_unsynced",
+                "commits_under_min_isr",
+                "leader_commits_alone",
+                "isr_without_the_slowest",
+                "proposed_members_do_not_count",
+                "joins_before_it_caught_up",
+                "late_refusal_ends_any_proposal",
+                "no_truncation_on_divergence",
+                "truncates_to_high_watermark",
+                "takes_answers_of_another_epoch",
+                "high_watermark_beyond_log",
+                "epochs_of_readers_unchecked",
+                "acknowledges_before_commit",
+                "unknown_outcome_taken_for_refusal",
+                "sequences_unchecked",
+                "counts_diverging_fetches",
+                "keeps_epochs_without_records",
+                "directories_not_synced",
+                "duplicate_registrations_accepted"};
     }
 
     Outcome run(const RunPlan& plan) const override {
         plant(plan.bug);
-        Run run(plan);
+        Run run(plan, shape());
         expect_errors(run);
         add_machines(run);
         run.simulation.run_for(bad_time);
@@ -290,9 +341,59 @@ public:
         outcome.operations = run.history.acknowledged();
         return outcome;
     }
+
+protected:
+    virtual Shape shape() const { return {}; }
+};
+
+/// One machine may come back with nothing on its disk, again and again: a voter that is another one
+/// now, a replica that may be in no ISR until it has everything again.
+class WipedScenario final : public ClusterScenario {
+public:
+    std::string_view name() const override { return "wiped"; }
+    std::string_view about() const override {
+        return "as cluster, and one machine may lose its whole disk";
+    }
+    sim::FaultProfile faults() const override {
+        sim::FaultProfile profile = ClusterScenario::faults();
+        profile.kinds = {sim::FaultKind::empty_disk, sim::FaultKind::kill,
+                         sim::FaultKind::power_cut,  sim::FaultKind::pause,
+                         sim::FaultKind::reset,      sim::FaultKind::slow_link,
+                         sim::FaultKind::one_way};
+        profile.may_lose_data = 1;
+        profile.longest = 3s;
+        return profile;
+    }
+    std::vector<std::string> planted_bugs() const override {
+        return {"proposals_without_lives", "acts_on_its_predecessors_metadata",
+                "unclean_stops_keep_their_place"};
+    }
+};
+
+/// Replicas come and go while brokers die. Every reassignment ends once the world is healthy, and
+/// none loses what was acknowledged.
+class MovedScenario final : public ClusterScenario {
+public:
+    std::string_view name() const override { return "moved"; }
+    std::string_view about() const override {
+        return "four brokers, partitions are reassigned all the time";
+    }
+    sim::FaultProfile faults() const override {
+        sim::FaultProfile profile = ClusterScenario::faults();
+        profile.nodes = {0, 1, 2, 3};
+        return profile;
+    }
+    std::vector<std::string> planted_bugs() const override {
+        return {"leaders_keep_their_first_replicas", "moves_end_before_all_are_in_sync"};
+    }
+
+protected:
+    Shape shape() const override { return {.brokers = 4, .moves = true}; }
 };
 
 MR_SCENARIO(ClusterScenario);
+MR_SCENARIO(MovedScenario);
+MR_SCENARIO(WipedScenario);
 
 }  // namespace
 

@@ -57,6 +57,15 @@ ClusterMap::Leader ClusterMap::leader(std::int32_t partition) {
     return {&channel_to(broker->second), known->second.epoch};
 }
 
+ClusterMap::Leader ClusterMap::replica(std::int32_t partition, BrokerId broker) {
+    const auto address = brokers_.find(broker);
+    const auto known = leaders_.find(partition);
+    if (address == brokers_.end() || known == leaders_.end()) {
+        return {};
+    }
+    return {&channel_to(address->second), known->second.epoch};
+}
+
 void ClusterMap::later(Duration delay) {
     shard_.executor->after(delay, [this, alive = alive_] {
         if (*alive) {

@@ -36,6 +36,8 @@ public:
         LeaderEpoch epoch = no_leader_epoch;
     };
     Leader leader(std::int32_t partition);
+    /// A replica that is not the leader, with what we know of the partition.
+    Leader replica(std::int32_t partition, BrokerId broker);
     /// Some broker, for what any of them can answer.
     net::Channel& anybody();
     const runtime::Shard& shard() const { return shard_; }

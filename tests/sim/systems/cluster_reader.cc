@@ -20,12 +20,16 @@ constexpr std::int32_t max_bytes = 1 << 20;
 
 }  // namespace
 
-ClusterReader::ClusterReader(std::int32_t partitions, ClusterMap& map, ClusterHistory& history,
-                             std::function<void(std::string)> fail)
-    : map_(map),
+ClusterReader::ClusterReader(std::int32_t partitions, std::string rack, ClusterMap& map,
+                             ClusterHistory& history, std::function<void(std::string)> fail,
+                             std::function<void(std::int32_t, Offset)> on_read)
+    : rack_(std::move(rack)),
+      map_(map),
       history_(history),
       fail_(std::move(fail)),
-      positions_(static_cast<std::size_t>(partitions), Offset{0}) {
+      on_read_(std::move(on_read)),
+      positions_(static_cast<std::size_t>(partitions), Offset{0}),
+      nearest_(static_cast<std::size_t>(partitions), no_broker) {
     for (std::int32_t partition = 0; partition < partitions; ++partition) {
         fetch_later(partition);
     }
@@ -43,14 +47,22 @@ void ClusterReader::fetch_later(std::int32_t partition) {
     });
 }
 
+void ClusterReader::go_back(std::int32_t partition) {
+    nearest_[static_cast<std::size_t>(partition)] = no_broker;
+    map_.refresh();
+    fetch_later(partition);
+}
+
 void ClusterReader::fetch(std::int32_t partition) {
-    const ClusterMap::Leader leader = map_.leader(partition);
+    const BrokerId nearest = nearest_[static_cast<std::size_t>(partition)];
+    const ClusterMap::Leader leader =
+        nearest == no_broker ? map_.leader(partition) : map_.replica(partition, nearest);
     if (leader.channel == nullptr || map_.topic_id().is_zero()) {
-        map_.refresh();
-        fetch_later(partition);
+        go_back(partition);
         return;
     }
     protocol::FetchRequest request;
+    request.rack_id = rack_;
     request.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(fetch_wait));
     request.min_bytes = 1;
     auto& topic = request.topics.emplace_back();
@@ -72,29 +84,38 @@ void ClusterReader::fetch(std::int32_t partition) {
                                      if (answer.error().code() == Code::timed_out) {
                                          channel->reset();
                                      }
-                                     map_.refresh();
-                                     fetch_later(partition);
+                                     go_back(partition);
                                  });
 }
 
 void ClusterReader::take(std::int32_t partition, const protocol::FetchResponse& response) {
     if (response.error_code != 0 || response.responses.size() != 1 ||
         response.responses[0].partitions.size() != 1) {
-        map_.refresh();
-        fetch_later(partition);
+        go_back(partition);
         return;
     }
     const auto& data = response.responses[0].partitions[0];
     const auto error = static_cast<KafkaError>(data.error_code);
-    if (error == KafkaError::offset_out_of_range || error == KafkaError::corrupt_message) {
+    BrokerId& nearest = nearest_[static_cast<std::size_t>(partition)];
+    // A follower may not have got that far yet.
+    const bool is_out_of_range = error == KafkaError::offset_out_of_range && nearest == no_broker;
+    if (is_out_of_range || error == KafkaError::corrupt_message) {
         fail_(fmt::format("a consumer at {} of partition {} was told {}", position(partition),
                           partition, error));
         return;
     }
     if (error != KafkaError::none) {
-        map_.refresh();
-        fetch_later(partition);
+        go_back(partition);
         return;
+    }
+    if (data.preferred_read_replica >= 0) {
+        if (rack_.empty() || nearest != no_broker) {
+            fail_(fmt::format("a consumer {} was sent on to node {}",
+                              rack_.empty() ? "without a rack" : "at a follower",
+                              data.preferred_read_replica));
+            return;
+        }
+        nearest = BrokerId{data.preferred_read_replica};
     }
     if (data.records) {
         take_records(partition, data.records->bytes);
@@ -127,6 +148,7 @@ void ClusterReader::take_records(std::int32_t partition, ByteView bytes) {
         }
         at = std::max(at, batch->next_offset());
     }
+    on_read_(partition, at);
     if (history_.broken()) {
         fail_(*history_.broken());
     }

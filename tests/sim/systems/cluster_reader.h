@@ -1,6 +1,7 @@
 // tests/sim/systems/cluster_reader.h
 //
-// Reads every partition from its beginning, for ever, and tells the history.
+// Reads every partition from its beginning, for ever, and tells the history. With a rack it goes to
+// the replica that the leader names (KIP-392), and back to the leader when that one is of no use.
 #pragma once
 
 #include <functional>
@@ -15,8 +16,10 @@ namespace millrace::simtest {
 
 class ClusterReader {
 public:
-    ClusterReader(std::int32_t partitions, ClusterMap& map, ClusterHistory& history,
-                  std::function<void(std::string)> fail);
+    /// `on_read` hears how far a partition was read.
+    ClusterReader(std::int32_t partitions, std::string rack, ClusterMap& map,
+                  ClusterHistory& history, std::function<void(std::string)> fail,
+                  std::function<void(std::int32_t, Offset)> on_read);
     ~ClusterReader();
 
     Offset position(std::int32_t partition) const {
@@ -29,10 +32,16 @@ private:
     void take(std::int32_t partition, const protocol::FetchResponse& response);
     void take_records(std::int32_t partition, ByteView bytes);
 
+    /// To the leader again, a moment later.
+    void go_back(std::int32_t partition);
+
+    const std::string rack_;
     ClusterMap& map_;
     ClusterHistory& history_;
     std::function<void(std::string)> fail_;
+    std::function<void(std::int32_t, Offset)> on_read_;
     std::vector<Offset> positions_;
+    std::vector<BrokerId> nearest_;  ///< no_broker: the leader.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

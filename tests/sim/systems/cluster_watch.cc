@@ -101,6 +101,12 @@ std::optional<std::string> ClusterWatch::check_image(Node& node, const app::Brok
         return fmt::format("metadata: at offset {} both [{}] and [{}]", image->provenance.end,
                            known->second, digest(*image));
     }
+    if (image->provenance.end > newest_image_) {
+        newest_image_ = image->provenance.end;
+        if (auto broken = take_newest(*image)) {
+            return broken;
+        }
+    }
     const metadata::Topic* topic = image->topics.find(options_.topic);
     if (topic == nullptr) {
         return std::nullopt;
@@ -122,9 +128,60 @@ std::optional<std::string> ClusterWatch::check_image(Node& node, const app::Brok
     return std::nullopt;
 }
 
+std::optional<std::string> ClusterWatch::take_newest(const metadata::Image& image) {
+    const metadata::Topic* topic = image.topics.find(options_.topic);
+    for (std::int32_t i = 0; topic != nullptr && i < options_.partitions; ++i) {
+        const metadata::Partition* state = topic->partition(PartitionIndex{i});
+        std::vector<std::size_t>& members = partitions_[static_cast<std::size_t>(i)].members;
+        members.clear();
+        if (state == nullptr) {
+            continue;
+        }
+        for (const metadata::BrokerList* list : {&state->isr, &state->elr}) {
+            for (const BrokerId member : *list) {
+                members.push_back(static_cast<std::size_t>(member.value) - 1);
+            }
+        }
+        if (auto broken = check_members(i)) {
+            return fmt::format("partition {}: {}", i, *broken);
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> ClusterWatch::check_members(std::int32_t partition) const {
+    for (const std::size_t member : partitions_[static_cast<std::size_t>(partition)].members) {
+        if (auto broken = check_member(member, partition)) {
+            return broken;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> ClusterWatch::check_member(std::size_t index,
+                                                      std::int32_t partition) const {
+    const Partition& model = partitions_[static_cast<std::size_t>(partition)];
+    const auto replica = nodes_[index].replicas.find(partition);
+    if (replica == nodes_[index].replicas.end()) {
+        return std::nullopt;  // it has not shown its log yet
+    }
+    const Offset has = options_.synced ? replica->second.synced_end : replica->second.end;
+    if (has < model.committed) {
+        return fmt::format(
+            "candidate completeness: node {} may be elected with {} of {}, {} is "
+            "committed",
+            index, has, replica->second.end, model.committed);
+    }
+    return std::nullopt;
+}
+
 std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std::int32_t partition,
                                                          const app::BrokerView& view) {
     if (topic_id_.is_zero()) {
+        return std::nullopt;
+    }
+    if (!has_replica(index, partition, *view.doors->image->current())) {
+        nodes_[index].replicas.erase(partition);  // its log goes; another may come
         return std::nullopt;
     }
     const TopicIdPartition id{topic_id_, PartitionIndex{partition}};
@@ -137,14 +194,24 @@ std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std:
     const auto now = *shard.view(id);
     Partition& model = partitions_[static_cast<std::size_t>(partition)];
     Replica& seen = nodes_[index].replicas[partition];
+    // Synced bytes stay on a disk that an unclean start has not looked through yet.
     seen.end = now.end;
-    seen.synced_end = now.synced_end;
+    seen.synced_end = std::min(std::max(seen.synced_end, now.synced_end), now.end);
+    if (std::find(model.members.begin(), model.members.end(), index) != model.members.end()) {
+        if (auto broken = check_member(index, partition)) {
+            return broken;
+        }
+    }
     if (now.is_leader) {
         if (auto broken = check_leader(index, model, seen, now, *epochs)) {
             return broken;
         }
     } else {
         seen.leads_in = no_leader_epoch;
+    }
+    if (now.high_watermark > now.end) {
+        return fmt::format("the high watermark {} lies beyond the log's end {}", now.high_watermark,
+                           now.end);
     }
     if (now.high_watermark == seen.high_watermark) {
         return std::nullopt;
@@ -228,7 +295,16 @@ std::optional<std::string> ClusterWatch::commit(std::size_t index, std::int32_t 
         return fmt::format("synced before acked: {} is called committed and {} disks have it", to,
                            holders);
     }
-    return std::nullopt;
+    return check_members(partition);
+}
+
+bool ClusterWatch::has_replica(std::size_t index, std::int32_t partition,
+                               const metadata::Image& image) const {
+    const metadata::Topic* topic = image.topics.find(topic_id_);
+    const metadata::Partition* state =
+        topic == nullptr ? nullptr : topic->partition(PartitionIndex{partition});
+    return state != nullptr &&
+           state->replicas.contains(BrokerId{static_cast<std::int32_t>(index) + 1});
 }
 
 bool ClusterWatch::is_whole() const {
@@ -245,13 +321,19 @@ bool ClusterWatch::is_whole() const {
         for (std::int32_t partition = 0; partition < options_.partitions; ++partition) {
             const auto* state =
                 topic == nullptr ? nullptr : topic->partition(PartitionIndex{partition});
-            if (state == nullptr || state->leader == no_broker ||
+            if (state == nullptr || state->leader == no_broker || state->is_reassigning() ||
                 state->isr.size() != state->replicas.size()) {
                 return false;
             }
             const TopicIdPartition id{topic_id_, PartitionIndex{partition}};
             const auto& shard = view.doors->replicas->here(view.doors->replicas->shard_of(id));
             const auto now = shard.view(id);
+            if (!has_replica(index, partition, *image)) {
+                if (now) {
+                    return false;  // a replica that nobody wants any more
+                }
+                continue;
+            }
             if (!now || now->end != committed(partition) || now->high_watermark != now->end) {
                 return false;
             }

@@ -52,7 +52,7 @@ public:
 private:
     struct Replica {  ///< As last seen, also after its broker's death.
         Offset high_watermark = no_offset;
-        Offset synced_end = no_offset;
+        Offset synced_end = no_offset;  ///< What its disk has, whatever it knows of that itself.
         Offset end = no_offset;
         LeaderEpoch leads_in = no_leader_epoch;
     };
@@ -68,6 +68,7 @@ private:
         LeaderEpoch committed_in = no_leader_epoch;
         storage::LeaderEpochCache epochs;  ///< Of what is committed.
         std::map<LeaderEpoch, std::size_t> leaders;
+        std::vector<std::size_t> members;  ///< ISR and ELR as the newest metadata has them.
     };
     using Broken = std::optional<std::string>;
 
@@ -78,8 +79,14 @@ private:
     Broken check_leader(std::size_t index, Partition& model, Replica& seen,
                         const replication::ShardReplicas::View& now,
                         const storage::LeaderEpochCache& epochs);
+    /// "Leader candidate completeness": whoever may be elected without asking has all that is
+    /// committed, and for synced topics on its disk.
+    Broken check_member(std::size_t index, std::int32_t partition) const;
+    Broken check_members(std::int32_t partition) const;
+    Broken take_newest(const metadata::Image& image);
     Broken commit(std::size_t index, std::int32_t partition, Offset to,
                   const storage::LeaderEpochCache& epochs, LeaderEpoch in);
+    bool has_replica(std::size_t index, std::int32_t partition, const metadata::Image& image) const;
     std::string digest(const metadata::Image& image) const;
 
     const Options options_;
@@ -88,6 +95,7 @@ private:
     std::vector<Node> nodes_;
     std::vector<Partition> partitions_;
     std::map<std::int64_t, std::string> images_;  ///< Digest by end offset.
+    Offset newest_image_ = no_offset;
     std::map<QuorumEpoch, std::size_t> controllers_;
 };
 
