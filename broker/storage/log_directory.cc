@@ -25,6 +25,9 @@ std::string_view file_name(Checkpoint which) {
     return "";
 }
 
+/// Never synced, as it only has to live as long as the page cache that it warns of.
+constexpr std::string_view failure_mark_name = "millrace-directory-failed";
+
 constexpr std::uint64_t checkpoint_max = std::uint64_t{256} << 20;
 
 }  // namespace
@@ -35,6 +38,7 @@ LogDirectory::LogDirectory(runtime::Disk& disk, std::string path, Uuid id, Logge
       path_(std::move(path)),
       id_(id),
       log_(std::move(log)),
+      failure_mark_(join_path(path_, failure_mark_name)),
       files_(std::make_unique<FileCache>(disk, open_files_max)) {}
 
 LogDirectory::~LogDirectory() = default;
@@ -50,6 +54,19 @@ void LogDirectory::fail(const Error& error) {
     }
     MR_LOG(log_, error, "storage.directory_failed", field("path", path_),
            field("reason", error.to_string()));
+    if (const auto mark = disk_.open(failure_mark_, runtime::OpenMode::create); !mark) {
+        MR_LOG(log_, warn, "storage.failure_not_marked", field("path", failure_mark_),
+               field("reason", mark.error().to_string()));
+    }
+}
+
+Result<bool> LogDirectory::page_cache_may_lie() const {
+    return disk_.exists(failure_mark_);
+}
+
+Result<void> LogDirectory::trust_page_cache() {
+    const auto removed = disk_.remove(failure_mark_);
+    return removed || removed.error().code() == Code::not_found ? Result<void>{} : removed;
 }
 
 std::optional<Error> LogDirectory::failure() const {

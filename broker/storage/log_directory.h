@@ -54,6 +54,13 @@ public:
     /// `error`, after failing the directory if it is one that a disk causes (not a full disk).
     Error note(Error error);
 
+    /// A process before this one failed here since the last clean stop. After a failed sync the
+    /// kernel calls the pages clean: they can be read, the next sync succeeds, and a power cut
+    /// takes them. What is to be trusted has to be written once more.
+    Result<bool> page_cache_may_lie() const;
+    /// A clean stop was found: everything has been written and synced since.
+    Result<void> trust_page_cache();
+
     /// A path in this directory under which a log's folder counts as deleted.
     Result<std::string> free_name_for_deleted(const TopicPartition& partition);
 
@@ -93,6 +100,7 @@ private:
     const std::string path_;
     const Uuid id_;
     const Logger log_;
+    const std::string failure_mark_;
     std::unique_ptr<FileCache> files_;
     std::atomic<bool> failed_{false};
     std::atomic<bool> short_of_space_{false};

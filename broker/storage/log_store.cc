@@ -69,6 +69,9 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
         bool clean = false;
         Result<void> listed = take_clean_mark(directory->path(), clean);
         clean_start_ = clean_start_ && clean;
+        if (listed && clean) {
+            listed = directory->trust_page_cache();
+        }
         if (listed) {
             listed = list_logs(directory, options, clean, now);
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 
 namespace millrace::storage {
 
@@ -99,7 +100,8 @@ ProducerEntry& ProducerState::entry_at_epoch(ProducerId producer, ProducerEpoch 
 
 void ProducerState::apply(const ProducerBatch& batch) {
     ProducerEntry& entry = entry_at_epoch(batch.producer, batch.epoch);
-    if (entry.batch_count == ProducerEntry::batches_kept) {
+    if (entry.batch_count == ProducerEntry::batches_kept ||
+        (entry.batch_count == 1 && MR_PLANTED(remembers_one_batch))) {
         std::move(entry.batches.begin() + 1, entry.batches.end(), entry.batches.begin());
         --entry.batch_count;
     }

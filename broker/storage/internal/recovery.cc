@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/mutants.h"
 #include "storage/internal/text_files.h"
 
 namespace millrace::storage {
@@ -31,6 +32,7 @@ std::optional<Offset> offset_of_state_file(std::string_view name, std::string_vi
 }  // namespace
 
 Result<void> Recovery::run() {
+    MR_TRY(cache_may_lie_, s_.directory->page_cache_may_lie());
     MR_TRY_VOID(list_files());
     MR_TRY_VOID(remove_leftovers());
     MR_TRY_VOID(finish_swap());
@@ -174,6 +176,11 @@ Result<void> Recovery::read_small_files() {
             return id.error().with_context(path);
         }
         s_.topic_id = *id;
+        if (cache_may_lie_) {
+            MR_TRY(auto file, s_.disk().open(path, runtime::OpenMode::read_write));
+            MR_TRY_VOID(file->write_at(0, as_bytes(text)));
+            s_.unsynced_files.push_back(std::move(file));
+        }
     }
     if (names_.contains(std::string(epoch_checkpoint_name))) {
         const std::string path = s_.file_path(epoch_checkpoint_name);
@@ -331,6 +338,12 @@ Result<bool> Recovery::scan(Segment& segment) {
     segment.reset();
     MR_TRY_VOID(segment.transactions().clear());
     EntryScan scan(std::move(file), 0, size);
+    std::optional<std::uint64_t> unproven;  // Where what was never called synced begins.
+    const auto prove = [&]() -> Result<void> {
+        return cache_may_lie_ && unproven && !MR_PLANTED(recovery_trusts_a_cache_that_lied)
+                   ? write_again(segment, *unproven)
+                   : Result<void>{};
+    };
     while (true) {
         const std::uint64_t position = scan.position();
         auto entry = scan.next();
@@ -343,6 +356,7 @@ Result<bool> Recovery::scan(Segment& segment) {
                 return good.error();
             }
             MR_TRY_VOID(cut_damage(segment, position, good.error()));
+            MR_TRY_VOID(prove());
             return false;
         }
         report_.scanned_bytes += (*entry)->header.size;
@@ -350,11 +364,32 @@ Result<bool> Recovery::scan(Segment& segment) {
         segment.note((*entry)->header);
         segment.checked().add(position, segment.size());
         s_.end = segment.end();
+        if (!unproven && s_.end > input_.recovery_point) {
+            unproven = position;
+        }
         if ((*entry)->is_batch()) {
             MR_TRY_VOID(s_.note_producer((*entry)->batch(), segment));
         }
     }
+    MR_TRY_VOID(prove());
     return true;
+}
+
+Result<void> Recovery::write_again(Segment& segment, std::uint64_t from) {
+    MR_TRY(auto file, segment.file());
+    Buffer bytes(std::size_t{1} << 20);
+    for (std::uint64_t at = from; at < segment.size();) {
+        const auto room =
+            static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), segment.size() - at));
+        MR_TRY(const std::size_t got, file->read_at(at, MutableBytes(bytes).first(room)));
+        if (got == 0) {
+            return Error::make(Code::io, "{} ends at {} while it is recovered",
+                               segment.log_file().path(), at);
+        }
+        MR_TRY_VOID(file->write_at(at, ByteView(bytes).first(got)));
+        at += got;
+    }
+    return {};
 }
 
 Result<bool> Recovery::holds_batches(Segment& segment, std::uint64_t from) {
@@ -520,7 +555,9 @@ Result<std::unique_ptr<PartitionLog>> PartitionLog::recover_folder(
     }
     std::unique_ptr<PartitionLog> log(new PartitionLog(std::move(state)));
     // What the scan found may lie in the page cache only: after this it survives a power cut.
-    MR_TRY_VOID(log->sync_now());
+    if (!MR_PLANTED(recovery_trusts_the_cache)) {
+        MR_TRY_VOID(log->sync_now());
+    }
     LogState& found = *log->state_;
     found.synced_end = found.end;
     if (recovery.kept_all_files() && found.snapshots.contains(found.end)) {

@@ -42,6 +42,8 @@ private:
     bool follows(Offset base) const;
     Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
     void note_epoch(const EntryHeader& header);
+    /// The same bytes once more, so that a sync has something to write.
+    Result<void> write_again(Segment& segment, std::uint64_t from);
     Result<void> cut_damage(Segment& segment, std::uint64_t position, const Error& reason);
     Result<void> set_aside_from(std::size_t first, std::string_view why);
     Result<bool> holds_batches(Segment& segment, std::uint64_t from);
@@ -56,6 +58,7 @@ private:
     std::vector<Offset> bases_;
     LeaderEpoch last_epoch_ = no_leader_epoch;
     bool scanned_ = false;
+    bool cache_may_lie_ = false;
     bool epochs_lost_ = false;
 };
 

@@ -105,6 +105,27 @@ TEST_F(DiskFault, a_failed_sync_is_never_tried_again) {
     EXPECT_EQ(log_->close_cleanly().error().code(), Code::io);
 }
 
+// The kernel calls a page clean whose write has failed. The next process reads it, and its sync
+// finds nothing to do: only what it writes itself is on the disk after that.
+TEST_F(DiskFault, after_a_failed_sync_the_next_process_writes_the_tail_again_before_it_counts) {
+    ASSERT_TRUE(log_->sync_now());
+    log_->set_limits({.segment_bytes = 1_MiB});
+    fill(20);
+    sim_disk().fail_next(DiskCall::sync, 1);
+    EXPECT_FALSE(log_->sync_now());
+    log_.reset();
+    directory_ = open_directory();
+    log_ = *recover({.recovery_point = Offset{3}, .now = noon});
+    ASSERT_EQ(log_->synced_end(), Offset{23}) << "the page cache has it all";
+    EXPECT_EQ(log_->topic_id(), topic_id_);
+    log_.reset();
+    power_cycle();
+    directory_ = open_directory();
+    log_ = *recover({.recovery_point = Offset{3}, .now = noon});
+    EXPECT_EQ(log_->end(), Offset{23});
+    EXPECT_EQ(log_->topic_id(), topic_id_);
+}
+
 TEST_F(DiskFault, a_log_that_is_as_it_was_closed_needs_no_write_to_be_closed_again) {
     ASSERT_TRUE(log_->close_cleanly());
     const auto stays = log_->begin_close();
