@@ -63,12 +63,11 @@ public:
         waiting_ = tables_.size();
         for (std::size_t i = 0; i < tables_.size(); ++i) {
             shards_[i].executor->post([self = shared_from_this(), i] {
-                self->tables_[i]->drain([self] {
-                    self->shards_.front().executor->post([self] {
-                        if (--self->waiting_ == 0) {
-                            self->finish();
-                        }
-                    });
+                // Weak: the table keeps it, and we keep the table.
+                self->tables_[i]->drain([weak = self->weak_from_this()] {
+                    if (auto server = weak.lock()) {
+                        server->shards_.front().executor->post([server] { server->one_empty(); });
+                    }
                 });
             });
         }
@@ -82,6 +81,12 @@ public:
     void resume() {
         if (listener_) {
             listener_->pause_accepting(false);
+        }
+    }
+
+    void one_empty() {
+        if (--waiting_ == 0) {
+            finish();
         }
     }
 

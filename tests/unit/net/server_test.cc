@@ -237,6 +237,21 @@ TEST_F(ServerTest, draining_answers_what_is_open_and_takes_nothing_new) {
     EXPECT_TRUE(drained);
 }
 
+// Else its connections go on to be heard of by whoever takes its place.
+TEST_F(ServerTest, one_that_goes_while_it_drains_leaves_nothing_behind) {
+    start();
+    dispatch.echo = false;
+    auto busy = connect();
+    receive(*busy, framed("open"));
+    auto kept = std::make_shared<bool>(true);
+    server->drain(10s, [kept] {});
+    loop.run();
+    const std::weak_ptr<bool> left = kept;
+    kept.reset();
+    server.reset();
+    EXPECT_TRUE(left.expired());
+}
+
 TEST_F(ServerTest, connections_beyond_the_limit_are_refused) {
     start({.max_connections = 1});
     auto first = connect();
