@@ -581,14 +581,17 @@ void Broker::Inside::tell_groups(const metadata::Delta& delta, const metadata::I
 /// What the log says before it comes to this very process speaks of its predecessor: to lead
 /// because of it would be to go on in an epoch whose tail may be lost here and known elsewhere.
 void Broker::Inside::on_partitions(const metadata::Delta& delta, const metadata::ImagePtr& next) {
+    const metadata::Broker* us = next->cluster.broker(self);
+    const bool is_this_process = us != nullptr && us->incarnation == incarnation;
+    if (is_this_process && !MR_PLANTED(fetches_without_its_epoch)) {
+        peers->set_own_epoch(us->epoch);  // before anything fetches (KIP-903)
+    }
     if (enrolled) {
         applier->on_publish(delta, next);
         on_groups(delta, next);
         return;
     }
-    const metadata::Broker* us = next->cluster.broker(self);
-    if ((us != nullptr && us->incarnation == incarnation) ||
-        MR_PLANTED(acts_on_its_predecessors_metadata)) {
+    if (is_this_process || MR_PLANTED(acts_on_its_predecessors_metadata)) {
         enrolled = true;
         on_partitions(metadata::Delta::between(metadata::Image{}, *next), next);
     }

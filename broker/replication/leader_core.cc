@@ -47,6 +47,9 @@ std::vector<LeaderEffect> LeaderCore::step(const LeaderEvent& event) {
         high_watermark_ = to;
         effects.emplace_back(AdvanceHighWatermark{to});
     }
+    if (std::exchange(settles_now_, false)) {
+        effects.emplace_back(ProposeIsr{{isr_.begin(), isr_.end()}, partition_epoch_});
+    }
     if (proposed_.empty() && !held_back_) {
         if (std::set<BrokerId> wanted = wanted_isr(); wanted != isr_) {
             proposed_ = std::move(wanted);
@@ -73,6 +76,10 @@ void LeaderCore::note(const FollowerFetched& event) {
         return;  // not a replica (any more)
     }
     Follower& follower = at->second;
+    if (event.replica_epoch < follower.epoch && event.replica_epoch != BrokerEpoch{-1} &&
+        !MR_PLANTED(earlier_lives_count)) {
+        return;  // asked by an earlier life, whose disk may be another one by now
+    }
     // It has caught up with what we had when it asked last, or with all we have now.
     if (event.log_end >= end_) {
         follower.caught_up_at = event.at;
@@ -96,6 +103,7 @@ void LeaderCore::note(const FollowerFetched& event) {
 void LeaderCore::note(const Tick& event) {
     now_ = std::max(now_, event.at);
     held_back_ = false;
+    settles_now_ = std::exchange(must_settle_, false);
 }
 
 void LeaderCore::note(const IsrDecided& event) {
@@ -108,14 +116,24 @@ void LeaderCore::note(const IsrDecided& event) {
     }
     partition_epoch_ = event.partition_epoch;
     proposed_.clear();
+    may_be_accepted_ = must_settle_ = false;
     held_back_ = false;
 }
 
 void LeaderCore::note(const ProposalRefused& event) {
-    if (MR_PLANTED(late_refusal_ends_any_proposal) || event.partition_epoch == partition_epoch_) {
-        proposed_.clear();
-        held_back_ = true;
+    if (!MR_PLANTED(late_refusal_ends_any_proposal) && event.partition_epoch != partition_epoch_) {
+        return;
     }
+    if (may_be_accepted_ && !MR_PLANTED(a_refusal_answers_every_attempt)) {
+        must_settle_ = true;  // the members that were proposed count until the epoch has moved
+        return;
+    }
+    proposed_.clear();
+    held_back_ = true;
+}
+
+void LeaderCore::note(const ProposalUnanswered& event) {
+    may_be_accepted_ = may_be_accepted_ || event.partition_epoch == partition_epoch_;
 }
 
 void LeaderCore::note(const Ineligible& event) {

@@ -48,6 +48,10 @@ struct IsrDecided {
 struct ProposalRefused {
     PartitionEpoch partition_epoch;  ///< The one it was built on.
 };
+/// Nobody knows whether our proposal had an effect; it may have one yet, long after it was sent.
+struct ProposalUnanswered {
+    PartitionEpoch partition_epoch;  ///< The one it was built on.
+};
 /// A broker that the controller fences may not be proposed.
 struct Ineligible {
     std::set<BrokerId> brokers;
@@ -58,12 +62,14 @@ struct SettingsChanged {
 };
 
 using LeaderEvent = std::variant<Appended, Synced, FollowerFetched, Tick, IsrDecided,
-                                 ProposalRefused, Ineligible, SettingsChanged>;
+                                 ProposalRefused, ProposalUnanswered, Ineligible, SettingsChanged>;
 
 struct AdvanceHighWatermark {
     Offset to;
     friend bool operator==(const AdvanceHighWatermark&, const AdvanceHighWatermark&) = default;
 };
+/// With the ISR as it is: the decision only moves the partition epoch, and so ends what was
+/// proposed on this one and may still be on its way.
 struct ProposeIsr {
     std::vector<BrokerId> isr;
     PartitionEpoch partition_epoch;  ///< The one it builds on.
@@ -126,6 +132,7 @@ private:
     void note(const IsrDecided& event);
     void take_replicas(const std::vector<BrokerId>& replicas);
     void note(const ProposalRefused& event);
+    void note(const ProposalUnanswered& event);
     void note(const Ineligible& event);
     void note(const SettingsChanged& event);
 
@@ -138,6 +145,9 @@ private:
     std::set<BrokerId> isr_;
     std::set<BrokerId> proposed_;  ///< Empty: no proposal is under way.
     std::set<BrokerId> ineligible_;
+    bool may_be_accepted_ = false;  ///< An attempt to propose them was not answered.
+    bool must_settle_ = false;      ///< A later attempt was refused; the first one may still come.
+    bool settles_now_ = false;
     bool held_back_ = false;  ///< After a refusal: the same would be refused again right now.
     PartitionEpoch partition_epoch_;
     Offset epoch_start_;  ///< Our end when we became leader: who joins must hold all below it.

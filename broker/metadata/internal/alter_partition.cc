@@ -1,6 +1,7 @@
 // AlterPartition: a leader proposes who is in sync.
 #include <algorithm>
 
+#include "base/mutants.h"
 #include "metadata/controller_core.h"
 #include "metadata/internal/brokers.h"
 #include "metadata/internal/partition_updates.h"
@@ -49,7 +50,7 @@ KafkaError check_epochs(const Partition& partition, BrokerId leader, const Propo
     if (leader != partition.leader) {
         return KafkaError::invalid_request;
     }
-    if (proposal.partition_epoch < partition.epoch.value) {
+    if (proposal.partition_epoch < partition.epoch.value && !MR_PLANTED(proposals_on_any_epoch)) {
         return KafkaError::invalid_update_version;
     }
     return KafkaError::none;
@@ -79,7 +80,8 @@ KafkaError check_members(const Image& image, const Partition& partition, const P
     const bool all_eligible =
         std::all_of(members.begin(), members.end(),
                     [&](const Member& member) { return is_eligible(image, member); });
-    return all_eligible ? KafkaError::none : KafkaError::ineligible_replica;
+    return all_eligible || MR_PLANTED(members_of_any_life) ? KafkaError::none
+                                                           : KafkaError::ineligible_replica;
 }
 
 Outcome refused(const Proposal& proposal, KafkaError error) {
@@ -147,6 +149,8 @@ Outcome alter(Draft& draft, const Context& context, BrokerId leader, const Topic
     for (const Member& member : members) {
         change.isr.emplace_back(member.broker_id);
     }
+    // Who proposes what is there wants an earlier proposal, which may be under way still, to fail.
+    change.moves_epoch = true;
     change.recovery = static_cast<LeaderRecovery>(proposal.leader_recovery_state);
     if (topic_rules(draft.image(), context.options, topic.name).unclean_election) {
         change.election = Election::unclean;

@@ -189,7 +189,7 @@ Decision<protocol::BrokerRegistrationResponse> register_broker(
         broker.fenced = existing->fenced;
         broker.in_controlled_shutdown = existing->in_controlled_shutdown;
     } else {
-        if (existing) {
+        if (existing && !MR_PLANTED(restarts_unnoticed)) {
             if (!existing->fenced) {
                 // It is gone, though nobody has said so yet. What it led gets another leader epoch:
                 // its log may have lost a tail that others have in the old one.

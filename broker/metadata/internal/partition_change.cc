@@ -49,6 +49,7 @@ public:
           election_(wanted.election),
           directories_(wanted.directories),
           unclean_replica_(wanted.unclean_replica),
+          moves_epoch_(wanted.moves_epoch),
           synced_(rules.synced) {
         const std::int16_t* version = features.find(feature::metadata_version);
         version_ = MetadataVersion{version != nullptr ? *version : std::int16_t{0}};
@@ -96,11 +97,12 @@ private:
     /// Below min.insync.replicas the high watermark stands still, so whoever leaves the ISR there
     /// still has all that was acknowledged.
     void fill_elr() {
-        if (!elr_enabled_ || isr_.size() >= min_isr_) {
+        if (!elr_enabled_ || (isr_.size() >= min_isr_ && !MR_PLANTED(elr_outlives_its_use))) {
             elr_.clear();
             return;
         }
-        for (const BrokerId id : before_.isr) {
+        for (const BrokerId id :
+             MR_PLANTED(elr_takes_any_replica) ? before_.replicas : before_.isr) {
             if (!contains(elr_, id)) {
                 elr_.push_back(id);
             }
@@ -146,7 +148,7 @@ private:
         if (can_take_last_known()) {
             return {before_.last_known_elr[0], true};
         }
-        if (election_ == Election::unclean) {
+        if (election_ == Election::unclean || MR_PLANTED(anybody_is_elected)) {
             for (const BrokerId id : replicas_) {
                 if (can_lead(id)) {
                     return {id, true};
@@ -207,7 +209,8 @@ private:
     /// Without ELR an ISR is never empty: its last member stays, dead or alive, as the one who
     /// knows.
     void record_isr() {
-        if (!record_.isr && (!isr_.empty() || elr_enabled_) && !same(isr_, before_.isr)) {
+        const bool is_new = moves_epoch_ || !same(isr_, before_.isr);
+        if (!record_.isr && (!isr_.empty() || elr_enabled_) && is_new) {
             record_.isr = raw_ids(isr_);
         }
         if (version_.bumps_leader_epoch_on_isr_shrink() && record_.leader == no_leader_change &&
@@ -270,6 +273,7 @@ private:
     Election election_;
     const std::map<BrokerId, Uuid>& directories_;
     std::optional<BrokerId> unclean_replica_;
+    bool moves_epoch_;
     bool synced_;
     MetadataVersion version_;
     bool elr_enabled_ = false;

@@ -68,6 +68,9 @@ struct PartitionChange {
     /// This one came back without its last writes: it may be in neither ISR nor ELR.
     std::optional<BrokerId> unclean_replica;
 
+    /// Written even with the ISR as it is: what was proposed on this partition epoch is over then.
+    bool moves_epoch = false;
+
     /// nullopt if nothing changes.
     std::optional<protocol::PartitionChangeRecord> build(const Electorate& electorate,
                                                          const TopicRules& rules,

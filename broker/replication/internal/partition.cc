@@ -572,27 +572,31 @@ void Partition::propose(const ProposeIsr& wanted) {
             proposal.epochs.emplace(replica, follower.epoch);
         }
     }
-    shell_.proposer->propose(std::move(proposal), [find = shell_.find, id = state_.id, wanted,
-                                                   epoch = state_.leader_epoch](KafkaError error) {
-        if (auto partition = find(id)) {
-            partition->on_proposal_refused(wanted, epoch, error);
-        }
-    });
+    send(std::move(proposal));
 }
 
-void Partition::on_proposal_refused(const ProposeIsr& wanted, LeaderEpoch epoch, KafkaError error) {
-    if (!leader_ || state_.leader_epoch != epoch ||
-        state_.partition_epoch > wanted.partition_epoch) {
+void Partition::send(IsrProposer::Proposal proposal) {
+    shell_.proposer->propose(proposal,
+                             [find = shell_.find, id = state_.id, proposal](KafkaError error) {
+                                 if (auto partition = find(id)) {
+                                     partition->on_proposal_refused(proposal, error);
+                                 }
+                             });
+}
+
+void Partition::on_proposal_refused(const IsrProposer::Proposal& proposal, KafkaError error) {
+    if (!leader_ || state_.leader_epoch != proposal.leader_epoch ||
+        state_.partition_epoch > proposal.partition_epoch) {
         return;  // the metadata has moved on by itself
     }
     if (MR_PLANTED(unknown_outcome_taken_for_refusal)) {
-        run(leader_->step(ProposalRefused{wanted.partition_epoch}));
+        run(leader_->step(ProposalRefused{proposal.partition_epoch}));
         return;
     }
     switch (error) {
         case KafkaError::ineligible_replica:
         case KafkaError::operation_not_attempted:
-            run(leader_->step(ProposalRefused{wanted.partition_epoch}));
+            run(leader_->step(ProposalRefused{proposal.partition_epoch}));
             return;
         case KafkaError::invalid_update_version:
         case KafkaError::fenced_leader_epoch:
@@ -604,15 +608,26 @@ void Partition::on_proposal_refused(const ProposeIsr& wanted, LeaderEpoch epoch,
             return;
         default:
             // Nobody knows whether it had an effect: ask again until somebody does.
-            shell_.loop->after(ask_again_after, [find = shell_.find, id = state_.id, wanted,
-                                                 epoch] {
-                auto partition = find(id);
-                if (partition && partition->leader_ && partition->state_.leader_epoch == epoch &&
-                    partition->state_.partition_epoch == wanted.partition_epoch) {
-                    partition->propose(wanted);
-                }
-            });
+            run(leader_->step(ProposalUnanswered{proposal.partition_epoch}));
+            ask_again(proposal);
     }
+}
+
+/// For the same lives: what we know of a member that has restarted since is not true of the next.
+void Partition::ask_again(const IsrProposer::Proposal& proposal) {
+    shell_.loop->after(ask_again_after, [find = shell_.find, id = state_.id, proposal] {
+        auto partition = find(id);
+        if (!partition || !partition->leader_ ||
+            partition->state_.leader_epoch != proposal.leader_epoch ||
+            partition->state_.partition_epoch != proposal.partition_epoch) {
+            return;
+        }
+        if (MR_PLANTED(asks_again_for_any_life)) {
+            partition->propose({proposal.isr, proposal.partition_epoch});
+            return;
+        }
+        partition->send(proposal);
+    });
 }
 
 void Partition::on_high_watermark(Offset to) {

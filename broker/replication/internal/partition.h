@@ -65,7 +65,8 @@ public:
 
     void append(Append request);
     void flush();
-    /// Leaves the log as a clean start wants it; `done` runs once it is on the disk, or never will be.
+    /// Leaves the log as a clean start wants it; `done` runs once it is on the disk, or never will
+    /// be.
     void close_log(UniqueFunction<void()> done);
 
     // --- As a mirror's leader (mirrored.cc) ---
@@ -135,7 +136,9 @@ private:
     void start_sync();
     void run(const std::vector<LeaderEffect>& effects);
     void propose(const ProposeIsr& wanted);
-    void on_proposal_refused(const ProposeIsr& wanted, LeaderEpoch epoch, KafkaError error);
+    void send(IsrProposer::Proposal proposal);
+    void on_proposal_refused(const IsrProposer::Proposal& proposal, KafkaError error);
+    void ask_again(const IsrProposer::Proposal& proposal);
     void on_high_watermark(Offset to);
     void become_leader();
     void become_follower();

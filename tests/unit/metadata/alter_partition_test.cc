@@ -52,6 +52,16 @@ TEST_F(AlterPartition, lets_one_of_two_proposals_win) {  // case 15
     EXPECT_THAT(partition().isr, ElementsAre(b(1), b(2)));
 }
 
+// What a leader asked for and was never answered may arrive after all; this is how it takes it
+// back.
+TEST_F(AlterPartition, with_the_isr_as_it_is_ends_what_was_proposed_before) {
+    const auto lost = world.proposal(topic, {1, 2});
+    EXPECT_EQ(world.propose_isr(topic, {1, 2, 3}), KafkaError::none);
+    EXPECT_EQ(partition().epoch, PartitionEpoch{1});
+    EXPECT_EQ(world.propose(lost), KafkaError::invalid_update_version);
+    EXPECT_THAT(partition().isr, ElementsAre(b(1), b(2), b(3)));
+}
+
 TEST_F(AlterPartition, from_an_older_leader_epoch_is_fenced) {
     auto request = world.proposal(topic, {1, 2});
     world.fence(1);

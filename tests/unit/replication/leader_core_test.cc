@@ -248,11 +248,42 @@ TEST(LeaderCore, a_late_refusal_does_not_end_a_later_proposal) {
     EXPECT_TRUE(core.proposal_pending());
 }
 
+// The unanswered attempt may be read by the controller after a later one was refused. Until the
+// partition epoch has moved on, who was proposed may be a member any moment.
+TEST(LeaderCore, a_refusal_after_an_unanswered_attempt_does_not_end_the_proposal) {
+    LeaderCore core{start({b1, b2, b3}, {b1, b2})};
+    const auto effects =
+        core.step(FollowerFetched{b3, Offset{10}, Offset{10}, at(101s), BrokerEpoch{3}});
+    ASSERT_TRUE(has(effects, ProposeIsr{{b1, b2, b3}, PartitionEpoch{7}}));
+    core.step(ProposalUnanswered{PartitionEpoch{7}});
+    core.step(ProposalRefused{PartitionEpoch{7}});
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(101s), BrokerEpoch{2}});
+    EXPECT_EQ(core.high_watermark(), Offset{10});
+
+    EXPECT_TRUE(has(core.step(Tick{at(102s)}), ProposeIsr{{b1, b2}, PartitionEpoch{7}}));
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(103s)})));
+    EXPECT_TRUE(has(core.step(IsrDecided{{b1, b2, b3}, {b1, b2}, PartitionEpoch{8}}),
+                    AdvanceHighWatermark{Offset{20}}));
+}
+
 // KIP-903: the leader tells of which life of a follower its knowledge is.
 TEST(LeaderCore, it_remembers_which_life_of_a_follower_fetched) {
     LeaderCore core{start({b1, b2}, {b1, b2})};
     core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s), BrokerEpoch{7}});
     EXPECT_EQ(core.followers().at(b2).epoch, BrokerEpoch{7});
+}
+
+// What an earlier life asked for may be read late; its disk may be another one by now.
+TEST(LeaderCore, what_an_earlier_life_of_a_follower_asked_for_does_not_count) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(Appended{Offset{20}});
+    core.step(Synced{Offset{20}});
+    core.step(FollowerFetched{b2, Offset{12}, Offset{12}, at(101s), BrokerEpoch{9}});
+    core.step(FollowerFetched{b2, Offset{20}, Offset{20}, at(102s), BrokerEpoch{7}});
+    EXPECT_EQ(core.high_watermark(), Offset{12});
+    EXPECT_EQ(core.followers().at(b2).epoch, BrokerEpoch{9});
 }
 
 // A follower that forgets what it had synced (a restart) never takes the high watermark back.

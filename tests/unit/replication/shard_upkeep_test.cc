@@ -23,9 +23,13 @@ public:
     net::StreamWrapper wrapper() const override { return {}; }
 };
 
-class NoController final : public IsrProposer {
+/// Answers nothing by itself.
+class SilentController final : public IsrProposer {
 public:
-    void propose(Proposal, UniqueFunction<void(KafkaError)>) override {}
+    void propose(Proposal proposal, UniqueFunction<void(KafkaError)> refused) override {
+        asked.emplace_back(std::move(proposal), std::move(refused));
+    }
+    std::vector<std::pair<Proposal, UniqueFunction<void(KafkaError)>>> asked;
 };
 
 /// One broker's storage and its only shard.
@@ -55,7 +59,7 @@ public:
 
     runtime::Node& node;
     NoPeers peers;
-    NoController controller;
+    SilentController controller;
     std::unique_ptr<storage::LogStore> store;
     std::unique_ptr<ShardReplicas> shard;
     Replicas replicas;
@@ -157,6 +161,37 @@ PartitionSettings small_segments(Durability durability = Durability::synced) {
     settings.limits.segment_bytes = 1_KiB;
     settings.limits.file_delete_delay = 5s;
     return settings;
+}
+
+// A follower that has restarted since may have lost what made it a member.
+TEST_F(ShardUpkeep, an_unanswered_isr_proposal_is_made_again_for_the_same_lives) {
+    PartitionState state;
+    state.id = id_;
+    state.topic = "orders";
+    state.replicas = {BrokerId{1}, BrokerId{2}};
+    state.isr = {BrokerId{1}};
+    state.leader = BrokerId{1};
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, {}); });
+    simulation_.run_for(1s);
+    const auto fetch_as = [&](BrokerEpoch life) {
+        on_shard([&](ShardReplicas& shard) {
+            FetchPosition position;
+            position.id = id_;
+            position.from = Offset{0};
+            position.reader_synced_end = Offset{0};
+            (void)shard.fetch(
+                {position},
+                {.level = ReadLevel::replica, .replica = BrokerId{2}, .replica_epoch = life}, 1000);
+        });
+    };
+    auto& asked = machine().controller.asked;
+    fetch_as(BrokerEpoch{7});
+    ASSERT_EQ(asked.size(), 1U);
+    on_shard([&](ShardReplicas&) { asked[0].second(KafkaError::request_timed_out); });
+    fetch_as(BrokerEpoch{9});
+    simulation_.run_for(1s);
+    ASSERT_EQ(asked.size(), 2U);
+    EXPECT_EQ(asked[1].first.epochs.at(BrokerId{2}), BrokerEpoch{7});
 }
 
 class RetentionOf : public ShardUpkeep, public testing::WithParamInterface<Durability> {};
