@@ -29,6 +29,9 @@ enum class Mutant {
 extern Mutant active_mutant;
 }  // namespace millrace::raft
 #define MR_MUTANT(name) (::millrace::raft::active_mutant == ::millrace::raft::Mutant::name)
+#elif defined(MILLRACE_MUTANTS)  // whole brokers: base/mutants.h
+#include "base/mutants.h"
+#define MR_MUTANT(name) (::millrace::is_planted("quorum_" #name))
 #else
 #define MR_MUTANT(name) false
 #endif

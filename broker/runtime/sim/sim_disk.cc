@@ -406,6 +406,7 @@ void SimDisk::wipe() {
     changes_.clear();
     locks_.clear();
     root_ = make_inode(true);
+    ++wipes_;
 }
 
 void SimDisk::swap_with(SimDisk& other) {

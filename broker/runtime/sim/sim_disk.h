@@ -60,6 +60,7 @@ public:
     void cut_power();      ///< Keeps what the device has, with the accidents of the moment.
     void release_locks();  ///< The process is gone.
     void wipe();           ///< An empty disk.
+    std::uint64_t wipes() const { return wipes_; }
     void swap_with(SimDisk& other);
 
     /// The node dies at the `n`th call from now: that call and all later ones have no effect.
@@ -109,6 +110,7 @@ private:
     bool full_ = false;
     Duration slow_{};
     std::uint64_t dies_in_ = 0;
+    std::uint64_t wipes_ = 0;
     bool dead_ = false;
 };
 

@@ -22,7 +22,36 @@ BrokerProgram* ClusterWatch::program(std::size_t node) const {
     return static_cast<BrokerProgram*>(simulation_.node(node).program());
 }
 
+void ClusterWatch::note_emptied_disks() {
+    for (std::size_t index = 0; index < nodes_.size(); ++index) {
+        Node& node = nodes_[index];
+        const std::uint64_t wipes = simulation_.node(index).sim_disk().wipes();
+        if (std::exchange(node.wipes, wipes) == wipes) {
+            continue;
+        }
+        node.emptied.insert(node.directory);
+        for (auto& [partition, replica] : node.replicas) {
+            replica.emptied[node.directory] = replica.synced_end;
+            replica.synced_end = replica.end = Offset{0};
+        }
+    }
+}
+
+std::optional<Uuid> ClusterWatch::emptied_disk(std::size_t index,
+                                               const metadata::Image& image) const {
+    const metadata::Broker* registered =
+        image.cluster.broker(BrokerId{static_cast<std::int32_t>(index) + 1});
+    if (registered == nullptr) {
+        return std::nullopt;
+    }
+    const auto found = std::find_if(
+        registered->directories.begin(), registered->directories.end(),
+        [&](const Uuid& directory) { return nodes_[index].emptied.count(directory) > 0; });
+    return found == registered->directories.end() ? std::nullopt : std::optional(*found);
+}
+
 std::optional<std::string> ClusterWatch::check() {
+    note_emptied_disks();
     runtime::sim::SimNode* const node = simulation_.last_node();
     if (node == nullptr || node->index() >= options_.brokers || !node->is_running()) {
         return std::nullopt;
@@ -35,6 +64,7 @@ std::optional<std::string> ClusterWatch::check() {
     Node& seen = nodes_[index];
     if (seen.life != node->life()) {
         seen.life = node->life();
+        seen.directory = view->directories.front().id;
         seen.image = nullptr;
         seen.quorum_epoch = QuorumEpoch{-1};
         for (auto& [partition, replica] : seen.replicas) {
@@ -101,8 +131,8 @@ std::optional<std::string> ClusterWatch::check_image(Node& node, const app::Brok
         return fmt::format("metadata: at offset {} both [{}] and [{}]", image->provenance.end,
                            known->second, digest(*image));
     }
-    if (image->provenance.end > newest_image_) {
-        newest_image_ = image->provenance.end;
+    if (newest_ == nullptr || image->provenance.end > newest_->provenance.end) {
+        newest_ = image;
         if (auto broken = take_newest(*image)) {
             return broken;
         }
@@ -162,15 +192,15 @@ std::optional<std::string> ClusterWatch::check_member(std::size_t index,
                                                       std::int32_t partition) const {
     const Partition& model = partitions_[static_cast<std::size_t>(partition)];
     const auto replica = nodes_[index].replicas.find(partition);
-    if (replica == nodes_[index].replicas.end()) {
-        return std::nullopt;  // it has not shown its log yet
+    if (replica == nodes_[index].replicas.end() || emptied_disk(index, *newest_)) {
+        return std::nullopt;  // it has not shown its log yet; or nobody can know that it is gone
     }
     const Offset has = options_.synced ? replica->second.synced_end : replica->second.end;
     if (has < model.committed) {
         return fmt::format(
             "candidate completeness: node {} may be elected with {} of {}, {} is "
-            "committed",
-            index, has, replica->second.end, model.committed);
+            "committed; {}",
+            index, has, replica->second.end, model.committed, digest(*newest_));
     }
     return std::nullopt;
 }
@@ -180,9 +210,9 @@ std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std:
     if (topic_id_.is_zero()) {
         return std::nullopt;
     }
-    if (!has_replica(index, partition, *view.doors->image->current())) {
+    // Its own image may be an old one, of a broker that starts: that says nothing of its disk.
+    if (!has_replica(index, partition, *newest_)) {
         nodes_[index].replicas.erase(partition);  // its log goes; another may come
-        return std::nullopt;
     }
     const TopicIdPartition id{topic_id_, PartitionIndex{partition}};
     const replication::ShardReplicas& shard =
@@ -286,12 +316,18 @@ std::optional<std::string> ClusterWatch::commit(std::size_t index, std::int32_t 
     }
     model.committed = to;
     model.committed_in = std::max(model.committed_in, in);
-    const auto holders = std::count_if(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-        const auto replica = node.replicas.find(partition);
-        return replica != node.replicas.end() &&
-               (options_.synced ? replica->second.synced_end : replica->second.end) >= to;
-    });
-    if (static_cast<std::size_t>(holders) < options_.min_insync) {
+    std::size_t holders = 0;
+    for (std::size_t at = 0; at < nodes_.size(); ++at) {
+        const auto replica = nodes_[at].replicas.find(partition);
+        if (replica == nodes_[at].replicas.end()) {
+            continue;
+        }
+        const auto gone = emptied_disk(at, *nodes_[index].keep);
+        const Replica& seen = replica->second;
+        const bool had = gone && seen.emptied.count(*gone) > 0 && seen.emptied.at(*gone) >= to;
+        holders += had || (options_.synced ? seen.synced_end : seen.end) >= to ? 1U : 0U;
+    }
+    if (holders < options_.min_insync) {
         return fmt::format("synced before acked: {} is called committed and {} disks have it", to,
                            holders);
     }
@@ -340,6 +376,12 @@ bool ClusterWatch::is_whole() const {
         }
     }
     return true;
+}
+
+bool ClusterWatch::was_emptied_unformed() const {
+    const bool any_emptied =
+        std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.wipes > 0; });
+    return any_emptied && (newest_ == nullptr || newest_->provenance.end == Offset{0});
 }
 
 std::string ClusterWatch::state() const {

@@ -47,6 +47,8 @@ public:
     }
     /// Everybody serves, every replica is in its ISR and has the whole log.
     bool is_whole() const;
+    /// A disk was emptied and no quorum has ever met.
+    bool was_emptied_unformed() const;
     std::string state() const;  ///< For a person, when it does not become whole.
 
 private:
@@ -55,9 +57,13 @@ private:
         Offset synced_end = no_offset;  ///< What its disk has, whatever it knows of that itself.
         Offset end = no_offset;
         LeaderEpoch leads_in = no_leader_epoch;
+        std::map<Uuid, Offset> emptied;  ///< What it had in directories that are gone.
     };
     struct Node {
         runtime::sim::LifeId life = 0;
+        Uuid directory;           ///< Of its life's disk.
+        std::uint64_t wipes = 0;  ///< Of its disk, as far as noticed.
+        std::set<Uuid> emptied;   ///< Directories that are gone with all that they had.
         const metadata::Image* image = nullptr;
         metadata::ImagePtr keep;
         QuorumEpoch quorum_epoch{-1};
@@ -73,6 +79,11 @@ private:
     using Broken = std::optional<std::string>;
 
     BrokerProgram* program(std::size_t node) const;
+    /// An emptied disk is nobody's fault until somebody can know of it: its broker's registration
+    /// names another directory then.
+    void note_emptied_disks();
+    /// The disk with which `image` has the broker registered, if that one is empty now.
+    std::optional<Uuid> emptied_disk(std::size_t index, const metadata::Image& image) const;
     Broken check_quorum(std::size_t index, const app::BrokerView& view);
     Broken check_image(Node& node, const app::BrokerView& view);
     Broken check_partition(std::size_t index, std::int32_t partition, const app::BrokerView& view);
@@ -95,7 +106,7 @@ private:
     std::vector<Node> nodes_;
     std::vector<Partition> partitions_;
     std::map<std::int64_t, std::string> images_;  ///< Digest by end offset.
-    Offset newest_image_ = no_offset;
+    metadata::ImagePtr newest_;
     std::map<QuorumEpoch, std::size_t> controllers_;
 };
 
