@@ -7,6 +7,7 @@
 #include "operator/certificates/certificates.h"
 #include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
+#include "operator/render/broker_config.h"
 #include "operator/render/names.h"
 
 namespace millrace::reconcile {
@@ -254,7 +255,8 @@ Result<void> ClusterReconciler::issue(const World& world, const planner::IssueCe
             {world.cluster, parts_.around}, wanted.secret, wanted.broker,
             {{"ca.crt", certificate},
              {"tls.crt", issued.certificate_pem},
-             {"tls.key", issued.key_pem.reveal()}},
+             {"tls.key", issued.key_pem.reveal()},
+             {render::key_store_file, issued.key_pem.reveal() + issued.certificate_pem}},
             {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
              {std::string(render::annotation::issuer),
               (*secret)["metadata"]["annotations"][render::annotation::serial].text()}}));

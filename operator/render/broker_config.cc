@@ -93,10 +93,11 @@ std::string joined(const std::vector<std::string>& parts) {
     return text;
 }
 
-std::string protocol_map(const std::vector<api::ListenerSpec>& listeners) {
-    std::vector<std::string> parts = {fmt::format("{}:PLAINTEXT", replication_listener),
-                                      fmt::format("{}:PLAINTEXT", controller_listener)};
-    for (const api::ListenerSpec& listener : listeners) {
+std::string protocol_map(const BrokerSettings& settings) {
+    const std::string_view among_brokers = settings.broker_tls ? "SSL" : "PLAINTEXT";
+    std::vector<std::string> parts = {fmt::format("{}:{}", replication_listener, among_brokers),
+                                      fmt::format("{}:{}", controller_listener, among_brokers)};
+    for (const api::ListenerSpec& listener : settings.listeners) {
         parts.push_back(
             fmt::format("{}:{}", listener_word(listener.name), listener.tls ? "SSL" : "PLAINTEXT"));
     }
@@ -132,6 +133,23 @@ std::string advertised_listeners(const BrokerSettings& settings) {
                                         : fmt::format("{}:{}", settings.host, listener.port)));
     }
     return joined(parts);
+}
+
+/// Brokers know each other by certificates of the cluster's own authority, which replaces them in
+/// place: addresses come and go with the listeners' spec.
+void add_mutual_tls(api::Texts& lines, std::string_view listener) {
+    std::string word(listener);
+    std::transform(word.begin(), word.end(), word.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    const auto set = [&](std::string_view name, std::string value) {
+        lines[fmt::format("listener.name.{}.ssl.{}", word, name)] = std::move(value);
+    };
+    set("keystore.type", "PEM");
+    set("keystore.location", fmt::format("{}/{}", certificate_directory, key_store_file));
+    set("truststore.type", "PEM");
+    set("truststore.location", fmt::format("{}/ca.crt", certificate_directory));
+    set("client.auth", "required");
+    set("allow.san.changes", "true");
 }
 
 std::string voter_list(const std::vector<Place>& voters) {
@@ -223,7 +241,7 @@ std::string properties_text(const BrokerSettings& settings) {
     lines["controller.quorum.voters"] = voter_list(settings.voters);
     lines["controller.listener.names"] = controller_listener;
     lines["inter.broker.listener.name"] = replication_listener;
-    lines["listener.security.protocol.map"] = protocol_map(settings.listeners);
+    lines["listener.security.protocol.map"] = protocol_map(settings);
     lines["advertised.listeners"] = advertised_listeners(settings);
     lines["log.dirs"] = joined(directories);
     lines.try_emplace("millrace.supervisor", "exit");  // the kubelet starts it again
@@ -233,6 +251,11 @@ std::string properties_text(const BrokerSettings& settings) {
         lines["millrace.admin.tls.certificate"] = fmt::format("{}/tls.crt", certificate_directory);
         lines["millrace.admin.tls.key"] = fmt::format("{}/tls.key", certificate_directory);
         lines["millrace.admin.tls.client.ca"] = fmt::format("{}/ca.crt", certificate_directory);
+    }
+    if (settings.broker_tls) {
+        for (const std::string_view listener : {replication_listener, controller_listener}) {
+            add_mutual_tls(lines, listener);
+        }
     }
     return text_of(lines);
 }

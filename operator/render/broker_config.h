@@ -49,6 +49,7 @@ struct BrokerSettings {
     std::vector<std::int32_t> volumes;              ///< Ids.
     api::Texts config;
     bool admin_tls = false;
+    bool broker_tls = false;  ///< Among brokers and controllers, both ways.
 };
 
 /// server.properties
@@ -71,6 +72,8 @@ std::string listener_word(const std::string& name);
 
 inline constexpr const char* config_directory = "/etc/millrace";
 inline constexpr const char* certificate_directory = "/etc/millrace-tls";
+/// Key and certificate in one, as Kafka's PEM key stores are.
+inline constexpr const char* key_store_file = "broker.pem";
 std::string volume_directory(std::int32_t volume);
 
 }  // namespace millrace::render

@@ -514,6 +514,12 @@ void describe_cluster_rules(Visitor& v) {
             .holds = [](const Json& self, const Json*) {
                 return !self["pools"].empty() || (self.has("replicas") && self.has("storage"));
             }});
+    v.rule({.cel = "has(self.tls) == has(oldSelf.tls)",
+            .message = "tls can't be turned on or off later, brokers with and without it don't "
+                       "reach each other: create the cluster with or without it",
+            .holds = [](const Json& self, const Json* old_self) {
+                return self.has("tls") == old_self->has("tls");
+            }});
     v.rule({.cel = "!has(self.listeners) || self.listeners.all(a, self.listeners.exists_one(b, "
                    "a.port == b.port))",
             .message = "two listeners have the same port: give each its own",

@@ -224,6 +224,7 @@ render::BrokerSettings settings_of(const Draft& draft, const render::Member& mem
     }
     settings.config = draft.world.cluster.spec.config;
     settings.admin_tls = draft.world.around.admin_tls;
+    settings.broker_tls = settings.admin_tls && draft.world.cluster.spec.tls.has_value();
     for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
         settings.volumes.push_back(volume.id);
     }
