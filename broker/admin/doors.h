@@ -169,6 +169,8 @@ struct ReloadedCertificate {
     std::string serial;
     Timestamp not_after;
     std::string error;
+    std::vector<std::string>
+        trusted;  ///< Fingerprints of the authorities that peers may come from.
 };
 
 /// A request of the Kafka protocol, to be served as if it had come through a listener.

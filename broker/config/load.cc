@@ -176,8 +176,11 @@ private:
                                           fmt::format("write {}=VALUE", argument)});
                 continue;
             }
-            set(std::string{trimmed(std::string_view{argument}.substr(0, equals))},
-                argument.substr(equals + 1), "command line");
+            std::string key{trimmed(std::string_view{argument}.substr(0, equals))};
+            if (key == "broker.rack" && equals + 1 == argument.size()) {
+                continue;  // A label that the pod doesn't have: what the file says holds.
+            }
+            set(std::move(key), argument.substr(equals + 1), "command line");
         }
     }
 

@@ -9,6 +9,15 @@ Result<std::shared_ptr<Context>> Context::open(Settings settings, runtime::Disk&
     return std::make_shared<Context>(std::move(loaded));
 }
 
+Result<CertificateFacts> facts_of_files(const std::string& certificate,
+                                        const std::string& authorities, runtime::Disk& disk) {
+    Settings settings;
+    settings.key_store.type = settings.trust_store.type = "PEM";
+    settings.key_store.location = certificate;
+    settings.trust_store.location = authorities;
+    return internal::facts_of_stores(settings, disk);
+}
+
 Context::Context(std::shared_ptr<const internal::Loaded> loaded) : loaded_(std::move(loaded)) {}
 Context::~Context() = default;
 

@@ -30,12 +30,19 @@ struct CertificateFacts {
     Timestamp not_before;
     Timestamp not_after;
     std::vector<std::string> addresses;  ///< "DNS:broker-1", "IP:10.0.0.1", in order.
+    /// SHA-256 fingerprints, in hexadecimal, of the authorities that peers may come from; empty
+    /// where those are whom this machine trusts.
+    std::vector<std::string> trusted;
 };
 
 struct Counters {
     std::atomic<std::int64_t> handshakes{0};  ///< Finished.
     std::atomic<std::int64_t> failures{0};
 };
+
+/// Of PEM files that others serve with; the error names the file.
+Result<CertificateFacts> facts_of_files(const std::string& certificate,
+                                        const std::string& authorities, runtime::Disk& disk);
 
 class Context {
 public:

@@ -108,3 +108,9 @@ run "$leader"
 whole() { ! timeout 5 kcat -b "$all" -L -t words | grep -o 'isrs: .*' | grep -vq ',.*,'; }
 until_true 40 whole
 ok "nothing lost when a leader was killed, and it came back"
+operator=$(dirname "$broker")/millrace-operator
+if [ -x "$operator" ]; then
+  "$here/operator.sh" "$operator" "$broker"
+else
+  echo "left out: no millrace-operator beside the broker, so no Cluster with TLS"
+fi

@@ -1,6 +1,7 @@
 #include "operator/app/operator.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <fmt/core.h>
 #include <mutex>
@@ -45,10 +46,8 @@ std::vector<kube::Informers::Wanted> wanted_kinds(const OperatorOptions& options
                                                    {kube::claims, ours},
                                                    {kube::services, ours},
                                                    {kube::config_maps, ours},
+                                                   {kube::secrets, ours},
                                                    {kube::disruption_budgets, ours}};
-    if (options.around.admin_tls) {
-        wanted.push_back({kube::secrets, ours});
-    }
     if (options.reads_nodes) {
         wanted.push_back({kube::nodes, {}});
     }
@@ -151,7 +150,6 @@ public:
 
     reconcile::ClusterReconciler& cluster_reconciler() { return *cluster_reconciler_; }
     brokers::Directory& directory() { return *directory_; }
-    kube::ObjectCache& cache(const kube::Kind& kind) { return informers_->cache(kind); }
 
 private:
     reconcile::Parts make_parts() {
@@ -203,24 +201,25 @@ private:
         if (!object) {
             return;
         }
-        const bool only_ours =
-            change.before && change.now &&
-            without_our_writes(*change.before) == without_our_writes(*change.now);
+        const auto only_ours = [&change] {
+            return change.before && change.now &&
+                   without_our_writes(*change.before) == without_our_writes(*change.now);
+        };
         if (kind == reconcile::clusters) {
             add_cluster(kube::key_of(*object));
         } else if (kind == reconcile::topics) {
             const Json& reference = (*object)["spec"]["clusterRef"];
             const std::string& own = (*object)["metadata"]["namespace"].text();
-            if (!only_ours) {
+            if (!only_ours()) {
                 queue_.add(fmt::format("{}{}/{}", topic_lane, reference["namespace"].text_or(own),
                                        reference["name"].text()));
             }
         } else if (kind == reconcile::mirror_links) {
-            if (!only_ours) {
+            if (!only_ours()) {
                 queue_.add(std::string(link_lane) + kube::key_of(*object).to_string());
             }
         } else if (kind == kube::nodes) {
-            if (!only_ours) {
+            if (!only_ours()) {
                 on_node_change();
             }
         } else {
@@ -259,6 +258,9 @@ private:
         const Instant began = clock_.now();
         const auto [lane, outcome] = run_lane(key);
         count(lane, outcome.has_value(), clock_.now() - began);
+        if (!has_looked_.exchange(true)) {
+            MR_LOG(options_.log, info, "operator.first_look", field("key", key));
+        }
         if (outcome) {
             queue_.done(key, *outcome);
             return;
@@ -304,6 +306,7 @@ private:
     const OperatorOptions options_;
     kube::WorkQueue queue_;
     const std::shared_ptr<NewsGate> broker_news_;
+    std::atomic<bool> has_looked_ = false;
     std::mutex ready_mutex_;
     std::condition_variable ready_;
     bool is_built_ = false;
@@ -334,16 +337,8 @@ bool wait_for(std::chrono::milliseconds at_most, const Condition& condition) {
 }
 
 void reach_brokers(RealOperator& one, const ObjectKey& key) {
-    std::vector<brokers::Endpoint> endpoints;
-    for (const ObjectPtr& pod : one.cache(kube::pods).all(key.space)) {
-        const auto facts = planner::facts_of(pod, "");
-        if ((*pod)["metadata"]["labels"][render::label::cluster].text() == key.name &&
-            facts.ready) {
-            endpoints.push_back(
-                {facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin), ""});
-        }
-    }
-    if (const auto admin = one.directory().reach(key.to_string(), endpoints, {})) {
+    const auto first = one.cluster_reconciler().plan(key);  // It begins to follow the brokers.
+    if (const auto admin = first ? one.directory().find(key.to_string()) : nullptr) {
         wait_for(std::chrono::seconds(3), [&] { return admin->facts() != nullptr; });
     }
 }

@@ -21,6 +21,7 @@ struct Endpoint {
     int broker_id = -1;
     std::string address;      ///< "127.1.1.1:9095"
     std::string server_name;  ///< The name its certificate carries; empty without TLS.
+    bool is_broker = true;    ///< Else a dedicated controller: asked about itself, not the cluster.
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
@@ -40,6 +41,9 @@ public:
     virtual std::shared_ptr<const ClusterFacts> facts() const = 0;
     /// Asked now, not remembered: before anything is taken down or destroyed.
     virtual Result<ClusterFacts> ask_facts() = 0;
+
+    /// Asks every node, after it has read its certificates anew.
+    virtual Result<CertificateUses> certificates() = 0;
 
     virtual Result<RestartVerdict> restart_check(const std::vector<int>& ids) = 0;
     virtual Result<RestartProgress> restart_progress(int id) = 0;

@@ -50,6 +50,16 @@ struct ClusterFacts {
     friend bool operator==(const ClusterFacts&, const ClusterFacts&) = default;
 };
 
+/// What one node's listeners show and believe at this moment.
+struct CertificateUse {
+    std::vector<std::string> serials;  ///< Of its own certificates, as openssl x509 prints them.
+    std::vector<std::string>
+        trusted;  ///< Fingerprints of authorities that every listener believes.
+    friend bool operator==(const CertificateUse&, const CertificateUse&) = default;
+};
+/// By broker; who didn't answer is not in it.
+using CertificateUses = std::map<int, CertificateUse>;
+
 struct RestartVerdict {
     bool allowed = false;
     bool partitions = false;  ///< Partitions forbid it: they would be offline or refuse writes.

@@ -1,5 +1,7 @@
 #include "operator/certificates/certificates.h"
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <memory>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -48,6 +50,16 @@ Bio bio_of(const std::string& text) {
 
 Certificate read_certificate(const std::string& pem) {
     return Certificate(PEM_read_bio_X509(bio_of(pem).get(), nullptr, nullptr, nullptr));
+}
+
+std::vector<Certificate> read_certificates(const std::string& pem) {
+    std::vector<Certificate> all;
+    const Bio bio = bio_of(pem);
+    while (Certificate one{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+        all.push_back(std::move(one));
+    }
+    ERR_clear_error();  // The end of the text is one.
+    return all;
 }
 
 Key read_key(const Secret& pem) {
@@ -112,10 +124,26 @@ Result<KeyPair> to_pem(X509* certificate, EVP_PKEY* key) {
     return KeyPair{text_of(first.get()), Secret(text_of(second.get()))};
 }
 
+bool is_address(const std::string& name) {
+    unsigned char bytes[sizeof(in6_addr)];
+    return inet_pton(AF_INET, name.c_str(), bytes) == 1 ||
+           inet_pton(AF_INET6, name.c_str(), bytes) == 1;
+}
+
 std::string joined_names(const std::vector<std::string>& names) {
     std::string text;
     for (const std::string& name : names) {
-        text += (text.empty() ? "DNS:" : ",DNS:") + name;
+        text += (text.empty() ? "" : ",") + std::string(is_address(name) ? "IP:" : "DNS:") + name;
+    }
+    return text;
+}
+
+std::string hexadecimal(const unsigned char* bytes, unsigned int size) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) {
+        text += digits[bytes[i] >> 4U];
+        text += digits[bytes[i] & 0xFU];
     }
     return text;
 }
@@ -151,21 +179,42 @@ Result<KeyPair> issue(const KeyPair& authority, const Wanted& wanted) {
         !add_extension(made.get(), issuer.get(), NID_key_usage, "critical,digitalSignature") ||
         !add_extension(made.get(), issuer.get(), NID_ext_key_usage, uses) ||
         !add_extension(made.get(), issuer.get(), NID_authority_key_identifier, "keyid") ||
-        (!wanted.dns_names.empty() && !add_extension(made.get(), issuer.get(), NID_subject_alt_name,
-                                                     joined_names(wanted.dns_names))) ||
+        (!wanted.names.empty() && !add_extension(made.get(), issuer.get(), NID_subject_alt_name,
+                                                 joined_names(wanted.names))) ||
         X509_sign(made.get(), issuer_key.get(), EVP_sha256()) == 0) {
         return failed("issuing a certificate");
     }
     return to_pem(made.get(), key.get());
 }
 
-bool belongs_together(const KeyPair& pair, const std::string& authority_pem) {
+Result<void> can_sign(const KeyPair& pair) {
     const Certificate certificate = read_certificate(pair.certificate_pem);
-    const Certificate authority = read_certificate(authority_pem);
     const Key key = read_key(pair.key_pem);
-    const bool fine = certificate && authority && key &&
+    if (!certificate || !key) {
+        return failed(certificate ? "reading an authority's key"
+                                  : "reading an authority's certificate");
+    }
+    const bool matches = X509_check_private_key(certificate.get(), key.get()) == 1;
+    ERR_clear_error();
+    if (!matches) {
+        return Error(Code::invalid, "the key is not that of the authority's certificate");
+    }
+    if (X509_check_ca(certificate.get()) == 0) {
+        return Error(Code::invalid, "the certificate is no authority's: it lacks CA:TRUE");
+    }
+    return {};
+}
+
+bool belongs_together(const KeyPair& pair, const std::string& authorities_pem) {
+    const Certificate certificate = read_certificate(pair.certificate_pem);
+    const std::vector<Certificate> authorities = read_certificates(authorities_pem);
+    const Key key = read_key(pair.key_pem);
+    const auto signed_by = [&](const Certificate& authority) {
+        return X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) == 1;
+    };
+    const bool fine = certificate && key &&
                       X509_check_private_key(certificate.get(), key.get()) == 1 &&
-                      X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) == 1;
+                      std::any_of(authorities.begin(), authorities.end(), signed_by);
     ERR_clear_error();
     return fine;
 }
@@ -177,6 +226,36 @@ Result<Timestamp> end_of_validity(const std::string& certificate_pem) {
         return failed("reading a certificate");
     }
     return Timestamp{static_cast<std::int64_t>(timegm(&parts)) * 1000};
+}
+
+Result<std::string> serial_of(const std::string& certificate_pem) {
+    const Certificate certificate = read_certificate(certificate_pem);
+    if (!certificate) {
+        return failed("reading a certificate");
+    }
+    const std::unique_ptr<BIGNUM, Freed<BN_free>> number(
+        ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate.get()), nullptr));
+    char* digits = number ? BN_bn2hex(number.get()) : nullptr;
+    if (digits == nullptr) {
+        return failed("reading a certificate's serial number");
+    }
+    std::string text = digits;
+    OPENSSL_free(digits);
+    return text;
+}
+
+std::vector<std::string> fingerprints_of(const std::string& certificates_pem) {
+    std::vector<std::string> all;
+    for (const Certificate& one : read_certificates(certificates_pem)) {
+        unsigned char bytes[EVP_MAX_MD_SIZE];
+        unsigned int size = 0;
+        if (X509_digest(one.get(), EVP_sha256(), bytes, &size) == 1) {
+            all.push_back(hexadecimal(bytes, size));
+        }
+    }
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
 }
 
 }  // namespace millrace::certificates

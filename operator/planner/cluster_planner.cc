@@ -13,14 +13,6 @@ void check_spec(Draft& draft) {
     for (const render::Problem& problem : render::check_config(spec.config)) {
         draft.problems.push_back(problem.field + ": " + problem.message);
     }
-    for (const api::ListenerSpec& listener : spec.listeners) {
-        if (listener.tls || listener.auth != api::ListenerAuth::none) {
-            draft.problems.push_back(
-                fmt::format("spec.listeners[{}]: TLS and authentication of clients come with the "
-                            "brokers' security; set tls: false and auth: None",
-                            listener.name));
-        }
-    }
     for (const api::PoolSpec& pool : spec.pools) {
         if (pool.name == api::controllers_name) {
             draft.problems.push_back(fmt::format(
@@ -61,6 +53,21 @@ Plan plan_cluster(const World& world) {
     return std::move(draft.plan);
 }
 
+namespace {
+
+std::string step_text(RenewAuthority::Step step) {
+    switch (step) {
+        case RenewAuthority::Step::introduce:
+            return "introduce the next certificate authority";
+        case RenewAuthority::Step::put_in_charge:
+            return "put the next certificate authority in charge";
+        default:
+            return "retire the old certificate authority";
+    }
+}
+
+}  // namespace
+
 std::string name_of(const Action& action) {
     const auto name = [](const Json& object) {
         return fmt::format("{} {}", object["kind"].text(), object["metadata"]["name"].text());
@@ -82,7 +89,9 @@ std::string name_of(const Action& action) {
             [](const AddVoter& act) { return fmt::format("add voter {}", act.node.id); },
             [](const RemoveVoter& act) { return fmt::format("remove voter {}", act.node.id); },
             [](const IssueAuthority&) -> std::string { return "make a certificate authority"; },
+            [](const RenewAuthority& act) { return step_text(act.step); },
             [](const IssueCertificate& act) { return "issue certificate " + act.secret; },
+            [](const UpdateTrust& act) { return "apply trusted authorities " + act.secret; },
             [](const AlterDefaults& act) {
                 return fmt::format("alter {} settings of running brokers",
                                    act.change.set.size() + act.change.remove.size());

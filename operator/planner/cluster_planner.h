@@ -48,11 +48,21 @@ struct AlterDefaults {
     brokers::SettingsChange change;
 };
 struct IssueAuthority {};
+/// One step from an authority to the next, see certificates/authority.h.
+struct RenewAuthority {
+    enum class Step { introduce, put_in_charge, retire_others };
+    Step step = Step::introduce;
+    std::string renewed_for;  ///< Of put_in_charge: what a person asked for.
+};
 struct IssueCertificate {
     std::string secret;
     std::string common_name;
-    std::vector<std::string> dns_names;
+    std::vector<std::string> names;
     int broker = -1;  ///< -1: the operator's own.
+};
+/// The same certificate, beside those that are trusted now.
+struct UpdateTrust {
+    std::string secret;
 };
 struct AddVoter {
     brokers::QuorumNode node;
@@ -62,7 +72,8 @@ struct RemoveVoter {
     brokers::QuorumNode node;
 };
 using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
-                         AlterDefaults, IssueAuthority, IssueCertificate, AddVoter, RemoveVoter>;
+                         AlterDefaults, IssueAuthority, RenewAuthority, IssueCertificate,
+                         UpdateTrust, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;

@@ -33,7 +33,8 @@ struct AskPlan {
 };
 struct AskProgress {};
 struct AskQuorum {};
-using Question = std::variant<AskRestart, AskPlan, AskProgress, AskQuorum>;
+struct AskCertificates {};
+using Question = std::variant<AskRestart, AskPlan, AskProgress, AskQuorum, AskCertificates>;
 
 /// A question that failed is answered with its error.
 template <typename T>
@@ -48,6 +49,7 @@ struct Answers {
     std::optional<Answer<brokers::PlanFacts>> plan;
     std::optional<Answer<brokers::PlanProgress>> progress;
     std::optional<Answer<brokers::QuorumFacts>> quorum;
+    std::optional<Answer<brokers::CertificateUses>> certificates;
     /// Calls that this cluster's brokers said they don't offer ("Cordon"): not asked again.
     std::map<std::string, std::string> unsupported;
 };
@@ -66,6 +68,7 @@ struct World {
     std::vector<ObjectPtr> config_maps;
     std::vector<ObjectPtr> budgets;
     std::vector<ObjectPtr> secrets;
+    ObjectPtr own_authority;  ///< The Secret that `spec.tls.secretName` names; null: there is none.
     std::map<std::string, NodeFacts> nodes;                ///< Where nodes may be read.
     std::shared_ptr<const brokers::ClusterFacts> brokers;  ///< Null: none answers.
     Answers answers;

@@ -4,10 +4,8 @@
 #include <fmt/core.h>
 
 #include "base/overloaded.h"
-#include "operator/certificates/certificates.h"
 #include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
-#include "operator/render/broker_config.h"
 #include "operator/render/names.h"
 
 namespace millrace::reconcile {
@@ -22,8 +20,6 @@ using planner::Plan;
 using planner::World;
 
 constexpr Duration ask_again_after = 60s;
-/// Authorities are made to outlive what they sign by far.
-constexpr Duration authority_lasts = std::chrono::hours(24 * 3650);
 constexpr int most_questions = 4;  ///< Rounds of asking within one reconcile.
 
 std::map<std::string, planner::NodeFacts> node_facts(const std::vector<ObjectPtr>& nodes,
@@ -133,8 +129,9 @@ Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Lo
     MR_TRY(world.claims, objects(kube::claims, key, look));
     MR_TRY(world.services, objects(kube::services, key, Look::cached));
     MR_TRY(world.config_maps, objects(kube::config_maps, key, Look::cached));
-    if (parts_.around.admin_tls) {
+    if (render::has_certificates({world.cluster, world.around})) {
         MR_TRY(world.secrets, objects(kube::secrets, key, Look::cached));
+        MR_TRY(world.own_authority, own_authority(world));
     }
     MR_TRY(world.budgets, objects(kube::disruption_budgets, key, Look::cached));
     if (parts_.reads_nodes) {
@@ -166,21 +163,21 @@ std::shared_ptr<brokers::Admin> ClusterReconciler::admin_of(const World& world) 
 
 /// Where brokers are asked: every pod with an address that runs.
 void ClusterReconciler::follow_brokers(const World& world) {
+    const render::Subject subject{world.cluster, parts_.around};
+    const bool tls = render::has_admin_tls(subject);
     std::vector<brokers::Endpoint> endpoints;
     for (const ObjectPtr& pod : world.pods) {
         const auto facts = planner::facts_of(pod, world.cluster.spec.rack.topology_key);
-        const bool is_controller =
-            (*pod)["metadata"]["labels"][render::label::pool].text() == api::controllers_name;
-        if (facts.id >= 0 && !facts.ip.empty() && !facts.ended && !facts.going && !is_controller) {
-            const bool tls = parts_.around.admin_tls;
-            endpoints.push_back(
-                {facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin),
-                 tls ? render::server_names({world.cluster, parts_.around}, facts.id).front()
-                     : ""});
+        const bool is_broker =
+            (*pod)["metadata"]["labels"][render::label::pool].text() != api::controllers_name;
+        if (facts.id >= 0 && !facts.ip.empty() && !facts.ended && !facts.going) {
+            endpoints.push_back({facts.id, fmt::format("{}:{}", facts.ip, api::owned_port::admin),
+                                 tls ? render::server_names(subject, facts.id).front() : "",
+                                 is_broker});
         }
     }
-    const brokers::Identity identity = identity_of(world);
-    if (parts_.around.admin_tls && identity.ca_pem.empty()) {
+    const brokers::Identity identity = tls ? identity_of(world) : brokers::Identity{};
+    if (tls && identity.ca_pem.empty()) {
         return;  // Its own certificate comes first.
     }
     parts_.brokers->reach(
@@ -213,55 +210,6 @@ Result<void> ClusterReconciler::apply(const kube::Kind& kind, const Json& object
     return counted(kind, "apply", dropped(std::move(result)));
 }
 
-Result<void> ClusterReconciler::issue_authority(const World& world) {
-    const Timestamp now = world.now;
-    MR_TRY(const auto made, certificates::make_authority(world.cluster.metadata.name + " authority",
-                                                         {now, authority_lasts}));
-    const Timestamp end = now + authority_lasts;
-    // Created, never overwritten: a second operator's must not replace the first one's.
-    auto result = parts_.api->create(
-        kube::secrets,
-        render::secret(
-            {world.cluster, parts_.around}, render::authority_name(world.cluster.metadata.name), -1,
-            {{"ca.crt", made.certificate_pem}, {"ca.key", made.key_pem.reveal()}},
-            {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
-             {std::string(render::annotation::serial),
-              render::content_hash(made.certificate_pem)}}));
-    if (result) {
-        parts_.cache(kube::secrets).note_written(*result);
-    }
-    return counted(kube::secrets, "create", dropped(std::move(result)));
-}
-
-Result<void> ClusterReconciler::issue(const World& world, const planner::IssueCertificate& wanted) {
-    const std::string authority = render::authority_name(world.cluster.metadata.name);
-    const ObjectPtr secret =
-        parts_.cache(kube::secrets).get({world.cluster.metadata.space, authority});
-    if (!secret) {
-        return Error::make(Code::fenced, "Secret {} is gone", authority);
-    }
-    MR_TRY(const auto certificate, kube::from_base64((*secret)["data"]["ca.crt"].text()));
-    MR_TRY(const auto key, kube::from_base64((*secret)["data"]["ca.key"].text()));
-    const api::TlsSpec tls = world.cluster.spec.tls.value_or(api::TlsSpec{});
-    MR_TRY(const auto issued, certificates::issue({certificate, Secret(key)},
-                                                  {wanted.common_name,
-                                                   wanted.dns_names,
-                                                   wanted.broker >= 0,
-                                                   {world.now, Duration(tls.validity.length)}}));
-    MR_TRY(const Timestamp end, certificates::end_of_validity(issued.certificate_pem));
-    return apply(
-        kube::secrets,
-        render::secret(
-            {world.cluster, parts_.around}, wanted.secret, wanted.broker,
-            {{"ca.crt", certificate},
-             {"tls.crt", issued.certificate_pem},
-             {"tls.key", issued.key_pem.reveal()},
-             {render::key_store_file, issued.key_pem.reveal() + issued.certificate_pem}},
-            {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
-             {std::string(render::annotation::issuer),
-              (*secret)["metadata"]["annotations"][render::annotation::serial].text()}}));
-}
-
 void ClusterReconciler::answer(const planner::Question& question, World& world) {
     const auto admin = admin_of(world);
     const Error nobody(Code::unavailable, "no broker answers");
@@ -288,6 +236,11 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                     to_answer(admin ? admin->quorum() : Result<brokers::QuorumFacts>(nobody));
                 note("DescribeQuorum", *world.answers.quorum);
             },
+            [&](const planner::AskCertificates&) {
+                world.answers.certificates = to_answer(
+                    admin ? admin->certificates() : Result<brokers::CertificateUses>(nobody));
+                note("ReloadCertificates", *world.answers.certificates);
+            },
             [&](const planner::AskProgress&) {
                 world.answers.progress = to_answer(admin ? admin->plan_progress("")
                                                          : Result<brokers::PlanProgress>(nobody));
@@ -313,6 +266,7 @@ Result<std::optional<Plan>> ClusterReconciler::plan(const ObjectKey& key) {
     if (!world) {
         return std::optional<Plan>{};
     }
+    follow_brokers(*world);
     return std::optional<Plan>{plan_with_answers(*world)};
 }
 
@@ -499,7 +453,9 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
                 return asked([&](brokers::Admin& to) { return to.remove_voter(one.node); });
             },
             [&](const planner::IssueAuthority&) { return issue_authority(world); },
+            [&](const planner::RenewAuthority& one) { return renew_authority(world, one); },
             [&](const planner::IssueCertificate& one) { return issue(world, one); },
+            [&](const planner::UpdateTrust& one) { return update_trust(world, one); },
             [&](const planner::AlterDefaults& one) {
                 return asked([&](brokers::Admin& to) { return to.alter_defaults(one.change); });
             },

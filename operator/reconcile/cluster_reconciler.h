@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "operator/certificates/authority.h"
 #include "operator/planner/cluster_planner.h"
 #include "operator/reconcile/parts.h"
 
@@ -22,7 +23,7 @@ public:
     /// When to look again without news; none: never.
     Result<std::optional<Duration>> reconcile(const kube::ObjectKey& key);
 
-    /// The plan, and nothing done about it.
+    /// The plan, and nothing done about it but that its brokers are followed from now on.
     Result<std::optional<planner::Plan>> plan(const kube::ObjectKey& key);
 
 private:
@@ -38,7 +39,15 @@ private:
     Result<void> act(const planner::World& world, const planner::Action& action);
     void warn(const planner::World& world, const std::vector<planner::Warning>& warnings);
     Result<void> issue_authority(const planner::World& world);
+    Result<void> renew_authority(const planner::World& world,
+                                 const planner::RenewAuthority& change);
     Result<void> issue(const planner::World& world, const planner::IssueCertificate& wanted);
+    Result<void> update_trust(const planner::World& world, const planner::UpdateTrust& update);
+    /// The Secret that the spec names; null where it names none, or there is none.
+    Result<kube::ObjectPtr> own_authority(const planner::World& world);
+    Result<kube::ObjectPtr> authority_of(const planner::World& world);
+    Result<certificates::KeyPair> next_signer(const planner::World& world);
+    Result<void> replace_secret(const kube::Json& secret);
     Result<void> apply(const kube::Kind& kind, const kube::Json& object);
     brokers::Identity identity_of(const planner::World& world) const;
     Result<void> refuse(const kube::ObjectKey& key, const Error& why);

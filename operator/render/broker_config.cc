@@ -43,6 +43,9 @@ constexpr std::array owned = {
 };
 
 bool is_owned(std::string_view key) {
+    if (key.starts_with("listener.name.") && key.find(".ssl.") != std::string_view::npos) {
+        return true;
+    }
     return std::any_of(owned.begin(), owned.end(), [&](std::string_view one) {
         return one.ends_with('*') ? key.starts_with(one.substr(0, one.size() - 1)) : key == one;
     });
@@ -135,10 +138,9 @@ std::string advertised_listeners(const BrokerSettings& settings) {
     return joined(parts);
 }
 
-/// Brokers know each other by certificates of the cluster's own authority, which replaces them in
-/// place: addresses come and go with the listeners' spec.
-void add_mutual_tls(api::Texts& lines, std::string_view listener) {
-    std::string word(listener);
+/// A certificate of the cluster's own authority, which replaces them in place: addresses come and
+/// go with the listeners' spec. Peers that must show one must have it from there too.
+void add_tls(api::Texts& lines, std::string word, bool peers_show_theirs) {
     std::transform(word.begin(), word.end(), word.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     const auto set = [&](std::string_view name, std::string value) {
@@ -148,7 +150,7 @@ void add_mutual_tls(api::Texts& lines, std::string_view listener) {
     set("keystore.location", fmt::format("{}/{}", certificate_directory, key_store_file));
     set("truststore.type", "PEM");
     set("truststore.location", fmt::format("{}/ca.crt", certificate_directory));
-    set("client.auth", "required");
+    set("client.auth", peers_show_theirs ? "required" : "none");
     set("allow.san.changes", "true");
 }
 
@@ -244,6 +246,9 @@ std::string properties_text(const BrokerSettings& settings) {
     lines["listener.security.protocol.map"] = protocol_map(settings);
     lines["advertised.listeners"] = advertised_listeners(settings);
     lines["log.dirs"] = joined(directories);
+    if (!settings.rack.empty()) {
+        lines["broker.rack"] = settings.rack;
+    }
     lines.try_emplace("millrace.supervisor", "exit");  // the kubelet starts it again
     lines.try_emplace("replica.selector.class",
                       "org.apache.kafka.common.replica.RackAwareReplicaSelector");
@@ -254,7 +259,12 @@ std::string properties_text(const BrokerSettings& settings) {
     }
     if (settings.broker_tls) {
         for (const std::string_view listener : {replication_listener, controller_listener}) {
-            add_mutual_tls(lines, listener);
+            add_tls(lines, std::string(listener), true);
+        }
+    }
+    for (const api::ListenerSpec& listener : settings.listeners) {
+        if (listener.tls) {
+            add_tls(lines, listener_word(listener.name), listener.auth == api::ListenerAuth::tls);
         }
     }
     return text_of(lines);

@@ -43,6 +43,7 @@ struct BrokerSettings {
     std::int32_t id = 0;
     Roles roles;
     std::vector<Place> voters;
+    std::string rack;                               ///< Empty: its pod says it.
     std::string host;                               ///< Advertised among brokers.
     std::map<std::string, std::string> advertised;  ///< "host:port" by listener's name.
     std::vector<api::ListenerSpec> listeners;       ///< None on a dedicated controller.

@@ -30,6 +30,16 @@ inline constexpr std::string_view storage_class =
 inline constexpr std::string_view not_after = "millrace.dev/not-after";  ///< Of a Secret: ms.
 inline constexpr std::string_view issuer = "millrace.dev/issuer";  ///< Its authority's serial.
 inline constexpr std::string_view serial = "millrace.dev/serial";
+inline constexpr std::string_view next = "millrace.dev/next";  ///< Serial of the next authority.
+/// Fingerprints of the authorities that a Secret's ca.crt has: "a,b".
+inline constexpr std::string_view trusts = "millrace.dev/trusts";
+/// What a certificate's owner is reached as: "a.b.svc,10.0.0.1".
+inline constexpr std::string_view names = "millrace.dev/names";
+/// Of a Cluster, by a person: another value asks for a new authority; `prepare` only makes
+/// everybody trust it.
+inline constexpr std::string_view renew_authority = "millrace.dev/renew-authority";
+/// Of an authority: the value that it was renewed for.
+inline constexpr std::string_view renewed_for = "millrace.dev/renewed-for";
 inline constexpr std::string_view content = "millrace.dev/content";  ///< Hash of what we applied.
 }  // namespace annotation
 

@@ -181,7 +181,7 @@ void mount_all(const Subject& subject, const Member& member, const api::PodTempl
     Json config = Json::object({{"name", "config"}});
     config["configMap"] = Json::object({{"name", config_name(cluster, member.id, revision)}});
     mount(spec, container, std::move(config), config_directory, true);
-    if (subject.around.admin_tls) {
+    if (has_certificates(subject)) {
         Json tls = Json::object({{"name", "tls"}});
         tls["secret"] = Json::object(
             {{"secretName", certificate_name(cluster, member.id)}, {"defaultMode", 0440}});
@@ -301,6 +301,16 @@ bool belongs_to_bootstrap(const api::ListenerSpec& listener) {
 
 }  // namespace
 
+bool has_admin_tls(const Subject& subject) {
+    return subject.around.admin_tls || subject.cluster.spec.tls.has_value();
+}
+
+bool has_certificates(const Subject& subject) {
+    const auto& listeners = subject.cluster.spec.listeners;
+    return has_admin_tls(subject) ||
+           std::any_of(listeners.begin(), listeners.end(), [](const auto& one) { return one.tls; });
+}
+
 std::string version_of(const Subject& subject) {
     if (subject.cluster.spec.version) {
         return *subject.cluster.spec.version;
@@ -349,12 +359,28 @@ Json claim(const Subject& subject, const Member& member, const api::VolumeSpec& 
     return json;
 }
 
+namespace {
+
+/// Which listeners speak TLS; empty where none does, as it was before any could.
+std::string security_of(const Subject& subject, const Member& member) {
+    std::string text = subject.cluster.spec.tls ? " tls" : "";
+    for (const api::ListenerSpec& listener : subject.cluster.spec.listeners) {
+        if (member.broker && listener.tls) {
+            text += fmt::format(" {}:{}", listener.name, api::to_string(listener.auth));
+        }
+    }
+    return text;
+}
+
+}  // namespace
+
 std::string revision_of(const Subject& subject, const Member& member) {
     const api::PodTemplate shape = member.pool.pod_template.value_or(api::PodTemplate{});
     std::string all = pod_spec(subject, member, shape, "").dump();
     all += json_of(shape.labels).dump() + json_of(shape.annotations).dump();
     all += json_of(needing_restart(subject.cluster.spec.config)).dump();
     all += subject.cluster.spec.rolling.restart.value_or("");
+    all += security_of(subject, member);
     return content_hash(all);
 }
 
@@ -393,6 +419,24 @@ std::vector<std::string> server_names(const Subject& subject, std::int32_t broke
         names.push_back(name + "." + subject.around.domain);
     }
     return names;
+}
+
+std::vector<std::string> bootstrap_names(const Subject& subject) {
+    const api::Metadata& metadata = subject.cluster.metadata;
+    const std::string service = bootstrap_name(metadata.name);
+    std::vector<std::string> names = {service, fmt::format("{}.{}", service, metadata.space),
+                                      fmt::format("{}.{}.svc", service, metadata.space)};
+    if (!subject.around.domain.empty()) {
+        names.push_back(fmt::format("{}.{}", names.back(), subject.around.domain));
+    }
+    return names;
+}
+
+Json trust_map(const Subject& subject, const std::string& certificates_pem) {
+    Json json = object(subject, "v1", "ConfigMap", authority_name(subject.cluster.metadata.name),
+                       common_labels(subject));
+    json["data"]["ca.crt"] = certificates_pem;
+    return sealed(std::move(json));
 }
 
 Json secret(const Subject& subject, const std::string& name, std::int32_t broker,

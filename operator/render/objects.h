@@ -27,7 +27,7 @@ struct Surroundings {
     /// Kubernetes' DNS domain ("cluster.local"); empty where nobody resolves names: addresses are
     /// used, which then must stay with their pods.
     std::string domain;
-    /// Brokers demand a certificate from who calls their admin endpoint, and show one.
+    /// Also without `spec.tls` brokers demand a certificate from who calls their admin endpoint.
     bool admin_tls = false;
 };
 
@@ -44,6 +44,11 @@ struct Subject {
     const Surroundings& around;
 };
 
+/// Brokers demand a certificate from who calls their admin endpoint, and show one.
+bool has_admin_tls(const Subject& subject);
+/// Brokers have certificates: for that, for each other or for clients.
+bool has_certificates(const Subject& subject);
+
 /// The cluster's own, else the one it was made with: a newer operator doesn't change it.
 std::string version_of(const Subject& subject);
 std::string image_of(const Subject& subject);
@@ -57,8 +62,13 @@ Json pod(const Subject& subject, const Member& member);
 std::string revision_of(const Subject& subject, const Member& member);
 Json config_map(const Subject& subject, const Member& member, const std::string& revision,
                 const std::string& properties);
-/// Names that a broker's certificate carries; the first is the one that the operator asks for.
+/// Names that a broker's certificate always carries; the first is the one that the operator asks
+/// for.
 std::vector<std::string> server_names(const Subject& subject, std::int32_t broker);
+/// Names of the service by which clients find brokers.
+std::vector<std::string> bootstrap_names(const Subject& subject);
+/// Whom clients may believe, for their pods to mount: the Secret has the key beside it.
+Json trust_map(const Subject& subject, const std::string& certificates_pem);
 /// `broker` is -1 for what belongs to the whole cluster. Values are bytes, not base64.
 Json secret(const Subject& subject, const std::string& name, std::int32_t broker,
             const api::Texts& data, const api::Texts& annotations);

@@ -12,7 +12,9 @@ using sim_admin::SimCluster;
 
 class SimAdminDoor final : public brokers::Admin {
 public:
-    explicit SimAdminDoor(std::shared_ptr<SimCluster> cluster) : cluster_(std::move(cluster)) {}
+    SimAdminDoor(std::shared_ptr<SimCluster> cluster,
+                 std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files)
+        : cluster_(std::move(cluster)), files_(std::move(files)) {}
 
     std::shared_ptr<const brokers::ClusterFacts> facts() const override {
         const auto health = cluster_->health();
@@ -30,6 +32,14 @@ public:
             return Error(Code::unavailable, "no broker answers");
         }
         return *now;
+    }
+    Result<brokers::CertificateUses> certificates() override {
+        brokers::CertificateUses uses;
+        for (const auto& [id, files] : *files_) {
+            MR_TRY(auto serial, certificates::serial_of(files.own.certificate_pem));
+            uses[id] = {{std::move(serial)}, certificates::fingerprints_of(files.trusted_pem)};
+        }
+        return uses;
     }
     Result<brokers::RestartVerdict> restart_check(const std::vector<int>& ids) override {
         v1::RestartCheckRequest request;
@@ -211,12 +221,14 @@ private:
     }
 
     std::shared_ptr<SimCluster> cluster_;
+    std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files_;
 };
 
 class SimDirectory final : public brokers::Directory {
 public:
-    explicit SimDirectory(std::shared_ptr<SimCluster> cluster)
-        : door_(std::make_shared<SimAdminDoor>(std::move(cluster))) {}
+    SimDirectory(std::shared_ptr<SimCluster> cluster,
+                 std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files)
+        : door_(std::make_shared<SimAdminDoor>(std::move(cluster), std::move(files))) {}
 
     std::shared_ptr<brokers::Admin> reach(const std::string& cluster,
                                           const std::vector<brokers::Endpoint>& endpoints,
@@ -239,7 +251,7 @@ private:
 }  // namespace
 
 std::shared_ptr<brokers::Directory> SimKube::directory() {
-    return std::make_shared<SimDirectory>(brokers_);
+    return std::make_shared<SimDirectory>(brokers_, files_);
 }
 
 }  // namespace millrace::sim_kube

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 
+#include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
 
 namespace millrace::sim_kube {
@@ -59,6 +60,16 @@ void set_ready(Json& pod, bool ready) {
     pod["status"]["conditions"] = Json::array({std::move(condition)});
 }
 
+SimKube::NodeFiles files_of(const Json& secret) {
+    const auto entry = [&](const char* name) {
+        return kube::from_base64(secret["data"][name].text()).value_or("");
+    };
+    return {secret["metadata"]["resourceVersion"].text(),
+            0,
+            {entry("tls.crt"), Secret(entry("tls.key"))},
+            entry("ca.crt")};
+}
+
 int broker_of(const Json& pod) {
     const std::string& id = pod["metadata"]["labels"]["millrace.dev/broker"].text();
     return id.empty() ? -1 : std::stoi(id);
@@ -89,6 +100,9 @@ void SimKube::put(const Kind& kind, Json object) {
     if (found != of(kind).end()) {
         Json next = found->second;
         next["spec"] = object["spec"];
+        if (object.has("data")) {
+            next["data"] = object["data"];
+        }
         next["metadata"]["generation"] =
             std::as_const(next)["metadata"]["generation"].integer() + 1;
         store(kind, std::move(next));
@@ -103,6 +117,13 @@ void SimKube::put(const Kind& kind, Json object) {
     store(kind, std::move(object));
 }
 
+void SimKube::annotate(const Kind& kind, const ObjectKey& key, const std::string& name,
+                       const std::string& value) {
+    Json next = of(kind).at(key);
+    next["metadata"]["annotations"][name] = value;
+    store(kind, std::move(next));
+}
+
 void SimKube::take_away(const Kind& kind, const ObjectKey& key) {
     const auto found = of(kind).find(key);
     if (found == of(kind).end()) {
@@ -112,6 +133,10 @@ void SimKube::take_away(const Kind& kind, const ObjectKey& key) {
         Json next = found->second;
         next["metadata"]["deletionTimestamp"] = kube::time_text(now_);
         store(kind, std::move(next));
+        return;
+    }
+    if (kind == kube::pods) {
+        erase_pod(key);
         return;
     }
     of(kind).erase(found);
@@ -211,6 +236,84 @@ bool SimKube::waits_for_a_disk(const Json& pod) {
     return false;
 }
 
+/// A node that starts reads what is there; one that runs takes news up after a while.
+void SimKube::take_up_secrets() {
+    std::erase_if(*files_, [&](const auto& one) { return !running_brokers_.contains(one.first); });
+    for (const auto& [key, pod] : of(kube::pods)) {
+        const int id = broker_of(pod);
+        if (!running_brokers_.contains(id)) {
+            continue;
+        }
+        for (const Json& volume : pod["spec"]["volumes"].items()) {
+            const auto secret =
+                find(kube::secrets, {key.space, volume["secret"]["secretName"].text()});
+            if (!secret) {
+                continue;
+            }
+            const bool starts = !files_->contains(id);
+            NodeFiles& files = (*files_)[id];
+            const std::string& version = (*secret)["metadata"]["resourceVersion"].text();
+            if (!starts && (version == files.version || ++files.steps_behind < take_up_after)) {
+                continue;
+            }
+            files = files_of(*secret);
+        }
+    }
+}
+
+void SimKube::shake_hands() {
+    std::string versions;
+    for (const auto& [id, files] : *files_) {
+        versions += fmt::format("{}={} ", id, files.version);
+    }
+    for (const auto& [key, secret] : of(kube::secrets)) {
+        if (key.name.ends_with("-operator-tls")) {
+            versions += std::as_const(secret)["metadata"]["resourceVersion"].text();
+        }
+    }
+    if (versions == std::exchange(shaken_, versions)) {
+        return;  // The same as at the last step.
+    }
+    const auto meet = [&](const std::string& who, const NodeFiles& one, const NodeFiles& other) {
+        if (!certificates::belongs_together(one.own, other.trusted_pem)) {
+            ++refused_handshakes_;
+            journal_.push_back("refused handshake of " + who);
+        }
+    };
+    for (const auto& [id, one] : *files_) {
+        for (const auto& [other_id, other] : *files_) {
+            meet(fmt::format("{} at {}", id, other_id), one, other);
+        }
+        for (const auto& [key, secret] : of(kube::secrets)) {
+            if (key.name.ends_with("-operator-tls")) {
+                const NodeFiles own = files_of(secret);
+                meet(fmt::format("the operator at {}", id), own, one);
+                meet(fmt::format("{} at the operator", id), one, own);
+            }
+        }
+    }
+}
+
+/// As the broker reads it: its arguments before its settings, unless they say nothing.
+std::string SimKube::rack_of(const Json& pod) const {
+    const std::string& label = pod["metadata"]["labels"]["topology.kubernetes.io/zone"].text();
+    const auto file = setting_of(pod, "broker.rack");
+    return label.empty() ? file : label;
+}
+
+std::string SimKube::setting_of(const Json& pod, const std::string& name) const {
+    for (const Json& volume : pod["spec"]["volumes"].items()) {
+        const auto file = find(kube::config_maps, {pod["metadata"]["namespace"].text(),
+                                                   volume["configMap"]["name"].text()});
+        const std::string text = file ? "\n" + (*file)["data"]["server.properties"].text() : "";
+        if (const std::size_t at = text.find("\n" + name + "="); at != std::string::npos) {
+            const std::size_t begin = at + name.size() + 2;
+            return text.substr(begin, text.find('\n', begin) - begin);
+        }
+    }
+    return "";
+}
+
 void SimKube::start_broker(const Json& pod, int id) {
     if (!running_brokers_.insert(id).second) {
         return;
@@ -218,7 +321,7 @@ void SimKube::start_broker(const Json& pod, int id) {
     if (pod["metadata"]["labels"]["millrace.dev/pool"].text() == "controllers") {
         brokers_->add_controller(id);
     } else if (known_brokers_.insert(id).second) {
-        brokers_->add_broker(id, pod["metadata"]["labels"]["topology.kubernetes.io/zone"].text());
+        brokers_->add_broker(id, rack_of(pod));
     } else {
         brokers_->start_broker(id);
     }
@@ -233,9 +336,13 @@ void SimKube::run_pod(Json& pod) {
         condition["message"] = "pod has unbound immediate PersistentVolumeClaims";
         pod["status"]["conditions"] = Json::array({std::move(condition)});
     } else if (!std::as_const(pod)["spec"].has("nodeName")) {
-        const std::string& zone = zones_[static_cast<std::size_t>(id) % zones_.size()];
+        const std::size_t turn =
+            static_cast<std::size_t>(id) + static_cast<std::size_t>(shift_nodes);
+        const std::string& zone = zones_[turn % zones_.size()];
         pod["spec"]["nodeName"] = "node-" + zone;
-        pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone;
+        if (copies_labels) {
+            pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone;
+        }
         auto& address = address_by_pod_[name];
         if (address.empty()) {
             address = fmt::format("127.1.{}.{}", 1 + id / 200, 1 + id % 200);
@@ -293,6 +400,8 @@ void SimKube::step() {
     for (auto& [key, pod] : of(kube::pods)) {
         run_pod(pod);
     }
+    take_up_secrets();
+    shake_hands();
     for (auto& [key, claim] : of(kube::claims)) {
         if (std::as_const(claim)["status"]["phase"].text() != "Bound" &&
             !missing_classes.contains(std::as_const(claim)["spec"]["storageClassName"].text())) {
@@ -301,6 +410,11 @@ void SimKube::step() {
         }
     }
     for (auto& [key, service] : of(kube::services)) {
+        const Json& spec = std::as_const(service)["spec"];
+        if (spec["type"].text() == "NodePort" && !spec["ports"][0].has("nodePort")) {
+            service["spec"]["ports"][0]["nodePort"] = std::int64_t{30000} + next_uid_++;
+            service["metadata"]["resourceVersion"] = std::to_string(++version_);
+        }
         if (std::as_const(service)["spec"]["clusterIP"].text().empty()) {
             service["spec"]["clusterIP"] = fmt::format("127.2.0.{}", of(kube::services).size());
             service["metadata"]["resourceVersion"] = std::to_string(++version_);
@@ -340,6 +454,7 @@ void SimKube::wrote(const std::string& verb, const Kind& kind, const ObjectKey& 
 
 Result<Json> SimKube::get(const Kind& kind, const ObjectKey& key) {
     MR_TRY_VOID(enter("get"));
+    reads_.insert(fmt::format("{} {}", kind.plural, key.to_string()));
     auto found = find(kind, key);
     if (!found) {
         return Error(Code::not_found, key.to_string());

@@ -16,6 +16,7 @@
 
 #include "base/time.h"
 #include "operator/brokers/admin.h"
+#include "operator/certificates/certificates.h"
 #include "operator/kube/api.h"
 #include "operator/kube/cache.h"
 #include "tests/sim_admin/sim_cluster.h"
@@ -35,6 +36,8 @@ public:
     /// As a person with kubectl: creates it, or replaces its spec and raises its generation.
     void put(const Kind& kind, Json object);
     void take_away(const Kind& kind, const ObjectKey& key);
+    void annotate(const Kind& kind, const ObjectKey& key, const std::string& name,
+                  const std::string& value);
     std::optional<Json> find(const Kind& kind, const ObjectKey& key) const;
     std::vector<Json> all(const Kind& kind) const;
     /// Claims get bound, pods get nodes and addresses, containers start and stop, brokers tick.
@@ -45,6 +48,15 @@ public:
     std::string poison;
     /// Claims of these classes are never bound, and their pods never scheduled.
     std::set<std::string> missing_classes;
+
+    /// As Kubernetes 1.35: a pod gets its node's zone as a label.
+    bool copies_labels = true;
+    /// Pods come to other nodes than before.
+    int shift_nodes = 0;
+    /// What the settings that this pod mounts say; empty: nothing.
+    std::string setting_of(const Json& pod, const std::string& name) const;
+    /// Steps from a Secret that is written to the node that has taken it up.
+    int take_up_after = 2;
 
     // ---- What goes wrong
     // --------------------------------------------------------------------------
@@ -62,8 +74,14 @@ public:
     /// "apply pods main-0", in order.
     const std::vector<std::string>& journal() const { return journal_; }
     void forget_journal() { journal_.clear(); }
+    /// "secrets default/ours" of each object that was asked for by name.
+    const std::set<std::string>& reads() const { return reads_; }
     /// Pods that were deleted by the operator while another broker was not in sync.
     int second_disruptions() const { return second_disruptions_; }
+
+    /// Pairs of nodes, or node and operator, of which one didn't believe the other's certificate,
+    /// counted at every step.
+    int refused_handshakes() const { return refused_handshakes_; }
 
     /// The operator's caches; a dead operator's successor has its own.
     kube::ObjectCache& cache(const Kind& kind);
@@ -88,6 +106,14 @@ public:
                        const std::string& version, const kube::OnChange& on_change) override;
     void stop() override {}
 
+    /// What a node holds of its Secret.
+    struct NodeFiles {
+        std::string version;
+        int steps_behind = 0;
+        certificates::KeyPair own;
+        std::string trusted_pem;
+    };
+
 private:
     using Objects = std::map<ObjectKey, Json>;
 
@@ -98,6 +124,9 @@ private:
     void fill(kube::ObjectCache& cache, std::string_view plural);
     void run_pod(Json& pod);
     void start_broker(const Json& pod, int id);
+    void take_up_secrets();
+    void shake_hands();
+    std::string rack_of(const Json& pod) const;
     void erase_pod(const ObjectKey& key);
     void collect_garbage();
     bool mounts_exist(const Json& pod);
@@ -112,9 +141,13 @@ private:
     std::map<std::string, std::string> address_by_pod_;
     std::set<int> known_brokers_;
     std::set<int> running_brokers_;
+    std::shared_ptr<std::map<int, NodeFiles>> files_ = std::make_shared<std::map<int, NodeFiles>>();
+    int refused_handshakes_ = 0;
+    std::string shaken_;  ///< Versions of what was there when hands were shaken last.
     std::map<std::string, std::pair<Code, int>> refusals_;
     std::set<std::string> frozen_;
     std::vector<std::string> journal_;
+    std::set<std::string> reads_;
     Timestamp now_{1'700'000'000'000};
     std::int64_t version_ = 100;
     std::int64_t next_uid_ = 1;

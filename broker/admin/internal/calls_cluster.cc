@@ -377,6 +377,8 @@ void ReloadCertificates(AdminDoors& doors, Caller caller, const v1::ReloadCertif
                                           to.set_serial(from.serial);
                                           to.set_not_after_ms(from.not_after.milliseconds);
                                           to.set_error(from.error);
+                                          to.mutable_trusted()->Add(from.trusted.begin(),
+                                                                    from.trusted.end());
                                       }
                                       return response;
                                   }));

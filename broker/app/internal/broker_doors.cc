@@ -185,8 +185,8 @@ void BrokerDoors::reload_certificates(admin::Caller,
             std::vector<admin::ReloadedCertificate> certificates;
             for (TlsNode::Reloaded& one : all) {
                 certificates.push_back({std::move(one.listener), one.changed, one.facts.subject,
-                                        one.facts.serial, one.facts.not_after,
-                                        std::move(one.error)});
+                                        one.facts.serial, one.facts.not_after, std::move(one.error),
+                                        std::move(one.facts.trusted)});
             }
             reply(std::move(certificates));
         });

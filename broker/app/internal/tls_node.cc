@@ -37,6 +37,20 @@ tls::ClientAuth client_auth(const std::string& text) {
                                  : tls::ClientAuth::none;
 }
 
+/// gRPC takes these files up by itself, and doesn't tell.
+TlsNode::Reloaded admin_files(const std::string& certificate, const std::string& authorities,
+                              runtime::Disk& disk) {
+    TlsNode::Reloaded admin;
+    admin.listener = "ADMIN";
+    auto facts = tls::facts_of_files(certificate, authorities, disk);
+    if (facts) {
+        admin.facts = *std::move(facts);
+    } else {
+        admin.error = facts.error().message();
+    }
+    return admin;
+}
+
 }  // namespace
 
 tls::Settings tls_settings(const config::BrokerConfig& config, const std::string& listener) {
@@ -197,9 +211,15 @@ void TlsNode::reload(UniqueFunction<void(std::vector<Reloaded>)> done) {
         job->work.emplace_back(context, tls_settings(*config_, listener));
         job->outcome.push_back({.listener = listener});
     }
+    const config::BrokerValues& values = config_->broker();
+    const std::string admin_certificate = values.get(option::millrace_admin_tls_certificate);
+    const std::string admin_authorities = values.get(option::millrace_admin_tls_client_ca);
     node_.disk_pool().run(
         lane, *node_.control_shard().executor,
-        [job, &disk = node_.disk()] {
+        [job, admin_certificate, admin_authorities, &disk = node_.disk()] {
+            if (!admin_certificate.empty()) {
+                job->outcome.push_back(admin_files(admin_certificate, admin_authorities, disk));
+            }
             for (std::size_t i = 0; i < job->work.size(); ++i) {
                 auto& [context, settings] = job->work[i];
                 const auto changed = context->reload(std::move(settings), disk);

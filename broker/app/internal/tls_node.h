@@ -37,7 +37,7 @@ public:
     void settings_changed(std::shared_ptr<const config::BrokerConfig> config);
 
     struct Reloaded {
-        std::string listener;
+        std::string listener;  ///< "ADMIN": what the files of the admin endpoint hold.
         bool changed = false;
         tls::CertificateFacts facts;
         std::string error;  ///< The old certificate stays in use.

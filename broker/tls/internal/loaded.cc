@@ -231,6 +231,23 @@ CertificateFacts facts_of(const X509* certificate) {
     return facts;
 }
 
+std::vector<std::string> fingerprints_of(const STACK_OF(X509) * certificates) {
+    std::vector<std::string> all;
+    for (int i = 0; certificates != nullptr && i < sk_X509_num(certificates); ++i) {
+        std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+        unsigned int size = 0;
+        if (X509_digest(sk_X509_value(certificates, i), EVP_sha256(), bytes.data(), &size) == 1) {
+            std::string text;
+            for (unsigned int at = 0; at < size; ++at) {
+                text += fmt::format("{:02x}", bytes[at]);
+            }
+            all.push_back(std::move(text));
+        }
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Loaded>> load(Settings settings, runtime::Disk& disk) {
@@ -258,6 +275,7 @@ Result<std::shared_ptr<const Loaded>> load(Settings settings, runtime::Disk& dis
     }
     MR_TRY(auto client, make_context(settings, false, has_keys ? &keys : nullptr, trusted.get()));
     CertificateFacts facts = has_keys ? facts_of(keys.certificate.get()) : CertificateFacts{};
+    facts.trusted = fingerprints_of(trusted.get());
     return std::shared_ptr<const Loaded>(std::make_shared<Loaded>(
         Loaded{std::move(settings), std::move(key_bytes), std::move(trust_bytes), std::move(server),
                std::move(client), *std::move(rules), std::move(facts)}));
@@ -289,6 +307,18 @@ Result<void> check_succession(const Loaded& before, const Loaded& after) {
         }
     }
     return {};
+}
+
+Result<CertificateFacts> facts_of_stores(const Settings& settings, runtime::Disk& disk) {
+    MR_TRY(const Secret own_bytes, store_bytes(settings, StoreKind::key, disk));
+    MR_TRY(const Secret trust_bytes, store_bytes(settings, StoreKind::trust, disk));
+    Settings as_trusted = settings;
+    as_trusted.trust_store = settings.key_store;
+    MR_TRY(const auto own, read_trust_store(as_trusted, own_bytes));
+    MR_TRY(const auto trusted, read_trust_store(settings, trust_bytes));
+    CertificateFacts facts = facts_of(sk_X509_value(own.get(), 0));
+    facts.trusted = fingerprints_of(trusted.get());
+    return facts;
 }
 
 }  // namespace millrace::tls::internal

@@ -22,6 +22,9 @@ struct Loaded {
 
 Result<std::shared_ptr<const Loaded>> load(Settings settings, runtime::Disk& disk);
 
+/// What the certificates in both stores say; keys are not looked at.
+Result<CertificateFacts> facts_of_stores(const Settings& settings, runtime::Disk& disk);
+
 /// Whether those who know the old certificate will know the new one.
 Result<void> check_succession(const Loaded& before, const Loaded& after);
 

@@ -96,8 +96,13 @@ Connection::Connection(std::string cluster, const DirectoryOptions& options)
 
 void Connection::follow(std::vector<Endpoint> endpoints, Identity identity) {
     std::shared_ptr<HealthStream> old;
+    std::vector<Endpoint> controllers;
+    std::copy_if(endpoints.begin(), endpoints.end(), std::back_inserter(controllers),
+                 [](const Endpoint& one) { return !one.is_broker; });
+    std::erase_if(endpoints, [](const Endpoint& one) { return !one.is_broker; });
     {
         const std::lock_guard lock(mutex_);
+        controllers_ = std::move(controllers);
         if (endpoints == endpoints_ && identity == identity_) {
             return;
         }
@@ -249,6 +254,12 @@ void Connection::heard(std::uint64_t attempt, const v1::HealthResponse& health) 
                 return;
             }
         }
+        const bool well =
+            std::all_of(facts.brokers.begin(), facts.brokers.end(), [](const auto& one) {
+                return one.second.state == BrokerState::running && one.second.lagging_replicas == 0;
+            });
+        MR_LOG(options_.log, debug, "brokers.news", field("cluster", cluster_), field("well", well),
+               field("controller", facts.controller));
         facts_ = std::make_shared<const ClusterFacts>(std::move(facts));
     }
     options_.on_news(cluster_);

@@ -35,6 +35,7 @@ public:
 
     std::shared_ptr<const ClusterFacts> facts() const override;
     Result<ClusterFacts> ask_facts() override;
+    Result<CertificateUses> certificates() override;
     Result<RestartVerdict> restart_check(const std::vector<int>& ids) override;
     Result<RestartProgress> restart_progress(int id) override;
     Result<int> drain_leaders(int id, bool undo) override;
@@ -68,8 +69,13 @@ private:
     void heard(std::uint64_t attempt, const v1::HealthResponse& health);
     void ended(std::uint64_t attempt, const std::string& reason);
     std::shared_ptr<Stub> stub() const;
-    /// A stub for each broker, kept for as long as it is reached the same way.
-    std::vector<std::shared_ptr<Stub>> all_stubs();
+    struct Node {
+        int id = -1;
+        bool is_broker = true;
+        std::shared_ptr<Stub> stub;
+    };
+    /// Each with a stub of its own, kept for as long as it is reached the same way.
+    std::vector<Node> all_nodes();
     std::string cluster_id() const;
 
     /// One unary call with a deadline; Call is a member of Stub.
@@ -81,7 +87,8 @@ private:
     const std::string cluster_;
     const DirectoryOptions options_;
     mutable std::mutex mutex_;
-    std::vector<Endpoint> endpoints_;
+    std::vector<Endpoint> endpoints_;    ///< Of brokers: any of them speaks for the cluster.
+    std::vector<Endpoint> controllers_;  ///< Of dedicated ones.
     Identity identity_;
     std::size_t next_endpoint_ = 0;
     std::uint64_t attempt_ = 0;  ///< Grows with each channel: callbacks of older ones are ignored.

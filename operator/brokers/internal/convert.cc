@@ -181,6 +181,24 @@ RestartProgress from_proto(const v1::RestartProgressResponse& response) {
             response.waiting_for()};
 }
 
+CertificateUse from_proto(const v1::ReloadCertificatesResponse& response) {
+    CertificateUse use;
+    bool is_first = true;
+    for (const v1::ReloadedCertificate& one : response.certificates()) {
+        use.serials.push_back(one.serial());
+        std::vector<std::string> trusted(one.trusted().begin(), one.trusted().end());
+        std::sort(trusted.begin(), trusted.end());
+        if (!std::exchange(is_first, false)) {
+            std::vector<std::string> both;
+            std::set_intersection(use.trusted.begin(), use.trusted.end(), trusted.begin(),
+                                  trusted.end(), std::back_inserter(both));
+            trusted = std::move(both);
+        }
+        use.trusted = std::move(trusted);
+    }
+    return use;
+}
+
 PlanFacts from_proto(const v1::Plan& plan) {
     PlanFacts facts;
     facts.hash = plan.hash();

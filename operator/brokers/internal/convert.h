@@ -20,6 +20,7 @@ RestartVerdict from_proto(const v1::RestartCheckResponse& response);
 QuorumFacts from_proto(const v1::QuorumHealth& quorum);
 Result<v1::AddVoterRequest> to_proto(const QuorumNode& node, const std::string& address);
 RestartProgress from_proto(const v1::RestartProgressResponse& response);
+CertificateUse from_proto(const v1::ReloadCertificatesResponse& response);
 PlanFacts from_proto(const v1::Plan& plan);
 PlanProgress from_proto(const v1::PlanProgress& progress);
 TopicFacts from_proto(const v1::TopicDescription& topic);

@@ -44,6 +44,8 @@ struct Draft {
     std::optional<api::RebalanceStatus> rebalance;
     std::set<int> balanced;  ///< Were given their share of replicas since they came.
     int missing_certificates = 0;
+    std::string certificates_problem;  ///< What is to be changed by a person.
+    std::string certificates_wait;     ///< What a change of authorities waits for.
 
     const std::string& name() const { return world.cluster.metadata.name; }
     const std::string& space() const { return world.cluster.metadata.space; }
@@ -65,6 +67,10 @@ private:
 };
 
 bool is_bound(const Json& claim);
+
+/// "host:port" of one broker's own service or node; empty until it is known.
+std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener);
+bool has_service_per_broker(const api::ListenerSpec& listener);
 
 void check_spec(Draft& draft);  ///< Fills problems.
 void plan_services(Draft& draft);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 
+#include "operator/kube/base64.h"
 #include "operator/planner/internal/draft.h"
 #include "operator/render/broker_config.h"
 
@@ -17,10 +18,6 @@ void keep(Draft& draft, Lane lane, const kube::Kind& kind, const std::vector<Obj
         return;
     }
     draft.act(lane, Apply{kind, std::move(wanted)}, "", std::move(why));
-}
-
-bool has_service_per_broker(const api::ListenerSpec& listener) {
-    return listener.type != api::ListenerType::internal;
 }
 
 /// A disk that isn't made yet was asked for with another class: nothing is on it, it may be asked
@@ -94,41 +91,63 @@ std::string voters_text(const std::vector<int>& voters) {
     return text;
 }
 
-/// "host:port" of one broker's own service or node; empty until it is known.
-std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener) {
-    const ObjectPtr service = draft.find(
-        draft.world.services, render::broker_service_name(draft.name(), id, listener.name));
-    std::string host;
-    std::int64_t port = listener.port;
-    if (service && listener.type == api::ListenerType::cluster_ip) {
-        host = (*service)["spec"]["clusterIP"].text();
-    } else if (service && listener.type == api::ListenerType::load_balancer) {
-        const Json& ingress = (*service)["status"]["loadBalancer"]["ingress"][0];
-        host = ingress["hostname"].text_or(ingress["ip"].text());
-    } else if (service && listener.type == api::ListenerType::node_port) {
-        port = (*service)["spec"]["ports"][0]["nodePort"].integer();
-        const auto pod = draft.pods.find(id);
-        const auto node = pod == draft.pods.end() ? draft.world.nodes.end()
-                                                  : draft.world.nodes.find(pod->second.node);
-        host = node == draft.world.nodes.end() ? "" : node->second.address;
-    }
-    if (listener.advertised) {
-        host = listener.advertised->host;
-        if (const std::size_t at = host.find("{id}"); at != std::string::npos) {
-            host.replace(at, 4, std::to_string(id));
-        }
-        port = listener.advertised->port.value_or(static_cast<std::int32_t>(port));
-    }
-    return host.empty() || port == 0 ? "" : fmt::format("{}:{}", host, port);
-}
-
 std::string host_of(const Draft& draft, int id) {
     const auto pod = draft.pods.find(id);
     return render::host_of(draft.subject, id, pod == draft.pods.end() ? "" : pod->second.ip);
 }
 
+/// Its rack may be read from its node: nobody else says it.
+bool may_take_racks_from_node(const Draft& draft, const render::Member& member) {
+    const api::RackSource source = draft.world.cluster.spec.rack.source;
+    return !draft.world.nodes.empty() && source != api::RackSource::pool &&
+           (!member.pool.rack || source == api::RackSource::node);
+}
+
+/// What its settings say is so only on the node that it runs on.
+bool depends_on_node(const Draft& draft, const render::Member& member, const Json& file) {
+    const auto listeners = api::all_listeners(draft.world.cluster.spec);
+    const bool has_node_port =
+        member.broker && std::any_of(listeners.begin(), listeners.end(), [](const auto& one) {
+            return one.type == api::ListenerType::node_port && !one.advertised;
+        });
+    return has_node_port ||
+           render::settings_in(file["data"]["server.properties"].text()).contains("broker.rack");
+}
+
+/// Of a pod that is gone: the next one may come to another node, and must not start with these.
+ObjectPtr settings_of_last_node(const Draft& draft, const render::Member& member) {
+    const ObjectPtr file =
+        draft.find(draft.world.config_maps,
+                   render::config_name(draft.name(), member.id, draft.revisions.at(member.id)));
+    return file && depends_on_node(draft, member, *file) ? file : nullptr;
+}
+
+/// The rack of a broker whose pod can't know it: Kubernetes before 1.35 doesn't copy the labels of
+/// nodes to their pods. What is still to be waited for; empty: all that can be known is.
+std::string fill_rack(const Draft& draft, const render::Member& member,
+                      render::BrokerSettings& settings) {
+    if (!may_take_racks_from_node(draft, member)) {
+        return "";
+    }
+    const auto pod = draft.pods.find(member.id);
+    if (pod == draft.pods.end() || pod->second.node.empty()) {
+        return "its pod has no node yet";
+    }
+    const auto node = draft.world.nodes.find(pod->second.node);
+    if (node == draft.world.nodes.end()) {
+        return fmt::format("node {} isn't known yet", pod->second.node);
+    }
+    settings.rack = pod->second.zone.empty() ? node->second.zone : "";
+    return "";
+}
+
 /// What the settings of a broker still wait for; empty: all is known.
-std::string fill_addresses(Draft& draft, int id, render::BrokerSettings& settings) {
+std::string fill_addresses(Draft& draft, const render::Member& member,
+                           render::BrokerSettings& settings) {
+    const int id = member.id;
+    if (std::string wait = fill_rack(draft, member, settings); !wait.empty()) {
+        return wait;
+    }
     settings.host = host_of(draft, id);
     if (settings.host.empty()) {
         return "its pod has no address yet";
@@ -148,6 +167,13 @@ std::string fill_addresses(Draft& draft, int id, render::BrokerSettings& setting
             continue;
         }
         std::string address = outside_address(draft, id, listener);
+        if (address.empty() && listener.type == api::ListenerType::node_port &&
+            draft.world.nodes.empty()) {
+            return fmt::format(
+                "listener {} is reached on nodes' addresses, and the operator may not read nodes: "
+                "install it with rbac.readNodes=true, or give advertised.host",
+                listener.name);
+        }
         if (address.empty()) {
             return fmt::format("listener {} has no address yet", listener.name);
         }
@@ -223,15 +249,59 @@ render::BrokerSettings settings_of(const Draft& draft, const render::Member& mem
         settings.listeners = api::all_listeners(draft.world.cluster.spec);
     }
     settings.config = draft.world.cluster.spec.config;
-    settings.admin_tls = draft.world.around.admin_tls;
-    settings.broker_tls = settings.admin_tls && draft.world.cluster.spec.tls.has_value();
+    settings.admin_tls = render::has_admin_tls(draft.subject);
+    settings.broker_tls = draft.world.cluster.spec.tls.has_value();
     for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
         settings.volumes.push_back(volume.id);
     }
     return settings;
 }
 
+/// Whom clients may believe, without the key that lies beside it in the Secret.
+void keep_trust(Draft& draft) {
+    const ObjectPtr authority =
+        draft.find(draft.world.secrets, render::authority_name(draft.name()));
+    if (!authority || !render::has_certificates(draft.subject)) {
+        return;
+    }
+    if (const auto pem = kube::from_base64((*authority)["data"]["ca.crt"].text())) {
+        keep(draft, Lane::services, kube::config_maps, draft.world.config_maps,
+             render::trust_map(draft.subject, *pem), "clients find there whom to believe");
+    }
+}
+
 }  // namespace
+
+bool has_service_per_broker(const api::ListenerSpec& listener) {
+    return listener.type != api::ListenerType::internal;
+}
+
+std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener) {
+    const ObjectPtr service = draft.find(
+        draft.world.services, render::broker_service_name(draft.name(), id, listener.name));
+    std::string host;
+    std::int64_t port = listener.port;
+    if (service && listener.type == api::ListenerType::cluster_ip) {
+        host = (*service)["spec"]["clusterIP"].text();
+    } else if (service && listener.type == api::ListenerType::load_balancer) {
+        const Json& ingress = (*service)["status"]["loadBalancer"]["ingress"][0];
+        host = ingress["hostname"].text_or(ingress["ip"].text());
+    } else if (service && listener.type == api::ListenerType::node_port) {
+        port = (*service)["spec"]["ports"][0]["nodePort"].integer();
+        const auto pod = draft.pods.find(id);
+        const auto node = pod == draft.pods.end() ? draft.world.nodes.end()
+                                                  : draft.world.nodes.find(pod->second.node);
+        host = node == draft.world.nodes.end() ? "" : node->second.address;
+    }
+    if (listener.advertised) {
+        host = listener.advertised->host;
+        if (const std::size_t at = host.find("{id}"); at != std::string::npos) {
+            host.replace(at, 4, std::to_string(id));
+        }
+        port = listener.advertised->port.value_or(static_cast<std::int32_t>(port));
+    }
+    return host.empty() || port == 0 ? "" : fmt::format("{}:{}", host, port);
+}
 
 void plan_services(Draft& draft) {
     const auto& services = draft.world.services;
@@ -252,6 +322,7 @@ void plan_services(Draft& draft) {
                  fmt::format("broker {} is reached by listener {}", id, listener.name));
         }
     }
+    keep_trust(draft);
     keep(draft, Lane::services, kube::disruption_budgets, draft.world.budgets,
          render::disruption_budget(draft.subject, draft.ledger.budget()),
          draft.ledger.budget() > 0 ? "one broker may be evicted" : "no broker may be evicted now");
@@ -272,7 +343,12 @@ void plan_volumes(Draft& draft) {
 void plan_pods(Draft& draft) {
     for (const auto& [id, member] : draft.running) {
         const auto pod = draft.pods.find(id);
-        if (pod == draft.pods.end()) {
+        if (const ObjectPtr file =
+                pod == draft.pods.end() ? settings_of_last_node(draft, member) : nullptr) {
+            draft.act(Lane::pods, draft.removal(kube::config_maps, *file), "",
+                      fmt::format("broker {} gets settings for the node that it comes to", id));
+            draft.waits[id] = "its settings are being made anew";
+        } else if (pod == draft.pods.end()) {
             draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, member)},
                       "BrokerCreated", fmt::format("broker {} has no pod", id));
             draft.waits[id] = "its pod is being created";
@@ -293,7 +369,7 @@ void plan_configs(Draft& draft) {
                 keep_running_file(draft, member);
             }
             render::BrokerSettings next = settings_of(draft, member);
-            if (std::string wait = fill_addresses(draft, id, next); !wait.empty()) {
+            if (std::string wait = fill_addresses(draft, member, next); !wait.empty()) {
                 draft.unwritten.emplace(id, std::move(wait));
             }
             continue;
@@ -305,7 +381,7 @@ void plan_configs(Draft& draft) {
             continue;
         }
         render::BrokerSettings settings = settings_of(draft, member);
-        if (std::string wait = fill_addresses(draft, id, settings); !wait.empty()) {
+        if (std::string wait = fill_addresses(draft, member, settings); !wait.empty()) {
             draft.waits.emplace(id, std::move(wait));
             continue;
         }

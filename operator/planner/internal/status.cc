@@ -1,6 +1,6 @@
 // What the status says: drawn from the same draft as the actions, so that it can't disagree.
 #include <algorithm>
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "operator/kube/time_text.h"
 #include "operator/planner/internal/draft.h"
@@ -99,7 +99,15 @@ std::vector<api::ListenerStatus> listener_status(const Draft& draft) {
                 render::host_of(draft.subject, id, pod == draft.pods.end() ? "" : pod->second.ip);
             if (listener.type == api::ListenerType::internal && !broker_host.empty()) {
                 status.addresses.push_back(fmt::format("{}:{}", broker_host, listener.port));
+            } else if (listener.type != api::ListenerType::internal) {
+                std::string address = outside_address(draft, id, listener);
+                if (!address.empty()) {
+                    status.addresses.push_back(std::move(address));
+                }
             }
+        }
+        if (status.bootstrap.empty()) {  // No service leads to all of them: any broker will do.
+            status.bootstrap = fmt::format("{}", fmt::join(status.addresses, ","));
         }
         all.push_back(std::move(status));
     }
@@ -212,6 +220,22 @@ void set_racks(const Draft& draft, Conditions& conditions) {
                        : fmt::format("{} partitions have two replicas in one rack", violations));
 }
 
+void set_certificates(const Draft& draft, Conditions& conditions) {
+    if (!render::has_certificates(draft.subject)) {
+        return;
+    }
+    if (!draft.certificates_problem.empty()) {
+        conditions.set("CertificatesValid", false, "NoAuthority", draft.certificates_problem);
+    } else if (draft.missing_certificates > 0) {
+        conditions.set("CertificatesValid", false, "Issuing",
+                       fmt::format("{} certificates are missing", draft.missing_certificates));
+    } else {
+        conditions.set("CertificatesValid", true,
+                       draft.certificates_wait.empty() ? "Issued" : "Renewing",
+                       draft.certificates_wait);
+    }
+}
+
 void set_balance(const Draft& draft, Conditions& conditions) {
     if (!draft.balance_problem.empty()) {
         conditions.unknown("Balanced", "CantPlan", draft.balance_problem);
@@ -293,6 +317,9 @@ std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
     if (!draft.world.refused.empty()) {
         return draft.world.refused.front();
     }
+    if (!draft.certificates_problem.empty()) {
+        return draft.certificates_problem;
+    }
     if (!draft.scale_waits.empty()) {
         return draft.scale_waits;
     }
@@ -337,6 +364,9 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
             draft.plan.warnings.push_back(
                 {"BrokerTroubled", fmt::format("broker {}: {}", broker.id, broker.waiting_for)});
         }
+    }
+    if (!draft.certificates_problem.empty() && draft.certificates_problem != before.message) {
+        draft.plan.warnings.push_back({"NoAuthority", draft.certificates_problem});
     }
     if (!draft.world.refused.empty() && draft.world.refused.front() != before.message) {
         draft.plan.warnings.push_back({"Refused", draft.world.refused.front()});
@@ -404,12 +434,7 @@ void fill_status(Draft& draft) {
     }
     conditions.set("BrokersReady", counts.up == counts.wanted,
                    counts.up == counts.wanted ? "AllReady" : "Waiting", first_wait(status));
-    if (world.around.admin_tls) {
-        const bool all = draft.missing_certificates == 0;
-        conditions.set(
-            "CertificatesValid", all, all ? "Issued" : "Issuing",
-            all ? "" : fmt::format("{} certificates are missing", draft.missing_certificates));
-    }
+    set_certificates(draft, conditions);
     set_rolling(draft, counts, status, conditions);
     set_racks(draft, conditions);
     set_balance(draft, conditions);

@@ -132,6 +132,15 @@ TEST(Load, lets_the_environment_win_over_the_file_and_the_command_line_over_both
               "/a.pem");
 }
 
+TEST(Load, takes_the_files_rack_where_the_pods_label_is_empty) {
+    Source source;
+    source.text = "broker.rack=a\n";
+    source.command_line = {"broker.rack="};
+    EXPECT_EQ(BrokerConfig{load(source).given}.broker().get(broker_option::broker_rack), "a");
+    source.command_line = {"broker.rack=b"};
+    EXPECT_EQ(BrokerConfig{load(source).given}.broker().get(broker_option::broker_rack), "b");
+}
+
 TEST(Load, names_the_variable_that_holds_a_wrong_value) {
     Source source;
     source.environment = {"MILLRACE_NUM_PARTITIONS=many"};

@@ -27,7 +27,10 @@ private:
 
 class World {
 public:
-    World() : kube(std::make_shared<sim_kube::SimKube>()) { new_operator(); }
+    World() : kube(std::make_shared<sim_kube::SimKube>()) {
+        around.version = "1.0";
+        new_operator();
+    }
 
     /// Another process: nothing is remembered but what Kubernetes and brokers have.
     void new_operator() {
@@ -40,7 +43,8 @@ public:
         };
         parts.brokers = kube->directory();
         parts.clock = &clock;
-        parts.around.version = "1.0";
+        parts.around = around;
+        parts.reads_nodes = reads_nodes;
         parts.log = log;
         cluster_reconciler = std::make_unique<ClusterReconciler>(parts);
         topic_reconciler = std::make_unique<TopicReconciler>(parts);
@@ -130,6 +134,8 @@ public:
     std::shared_ptr<sim_kube::SimKube> kube;
     TestClock clock;
     Logger log;
+    render::Surroundings around;  ///< Of the next operator, as is:
+    bool reads_nodes = false;
     std::unique_ptr<ClusterReconciler> cluster_reconciler;
     std::unique_ptr<TopicReconciler> topic_reconciler;
     Result<void> last;

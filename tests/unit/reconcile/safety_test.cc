@@ -166,7 +166,9 @@ void expect_harmless_volume(const Json& volume) {
     }
     const std::string& claim = volume["persistentVolumeClaim"]["claimName"].text();
     ASSERT_TRUE(claim.empty() || claim.starts_with("main-")) << volume.dump();
-    ASSERT_TRUE(volume["secret"].is_null()) << volume.dump();
+    const std::string& secret = volume["secret"]["secretName"].text();
+    ASSERT_TRUE(secret.empty() || (secret.starts_with("main-") && secret.ends_with("-tls")))
+        << volume.dump();
 }
 
 void expect_harmless_pod(const Json& pod) {
@@ -208,6 +210,10 @@ TEST(Safety, no_cluster_yields_other_kinds_other_namespaces_or_other_pods) {
     int taken = 0;
     for (int i = 0; i < 600; ++i) {
         Json spec = rich_spec();
+        if (i % 2 == 0) {
+            spec["tls"] = Json::object({{"ca", i % 4 == 0 ? "Managed" : "Secret"}});
+            spec["tls"]["secretName"] = "ours";
+        }
         for (unsigned times = 1 + random() % 3; times > 0; --times) {
             spoil(random, spec);
         }
@@ -222,11 +228,12 @@ TEST(Safety, no_cluster_yields_other_kinds_other_namespaces_or_other_pods) {
             const std::string kind =
                 line.substr(line.find(' ') + 1, line.rfind(' ') - line.find(' ') - 1);
             const std::set<std::string> ours = {"clusters", "pods",       "persistentvolumeclaims",
-                                                "services", "configmaps", "poddisruptionbudgets"};
+                                                "services", "configmaps", "poddisruptionbudgets",
+                                                "secrets"};
             ASSERT_TRUE(ours.contains(kind)) << line;
         }
         for (const kube::Kind& kind : {kube::pods, kube::claims, kube::services, kube::config_maps,
-                                       kube::disruption_budgets}) {
+                                       kube::secrets, kube::disruption_budgets}) {
             for (const Json& object : world.kube->all(kind)) {
                 ASSERT_EQ(object["metadata"]["namespace"].text(), "default") << object.dump();
                 ASSERT_TRUE(object["metadata"]["name"].text().starts_with("main-"))
@@ -238,12 +245,54 @@ TEST(Safety, no_cluster_yields_other_kinds_other_namespaces_or_other_pods) {
             expect_harmless_pod(pod);
             ASSERT_FALSE(HasFatalFailure()) << spec.dump();
         }
+        for (const std::string& read : world.kube->reads()) {
+            ASSERT_TRUE(read.find(" default/") != std::string::npos) << read;
+        }
         for (const Json& file : world.kube->all(kube::config_maps)) {
             const std::string& text = file["data"]["server.properties"].text();
             ASSERT_EQ(text.find("\nprocess.roles="), text.rfind("\nprocess.roles=")) << text;
         }
     }
     EXPECT_GT(taken, 300) << "most were refused: the test shows little";
+}
+
+bool has_topic(World& world, const std::string& name) {
+    millrace::admin::v1::DescribeTopicsRequest request;
+    request.add_topics()->set_name(name);
+    const auto answer = world.kube->brokers().DescribeTopics(request);
+    return answer && answer->topics_size() > 0 && answer->topics(0).error().kafka_error() == 0;
+}
+
+TEST(
+    Safety,
+    no_topic_yields_more_than_its_own_status_or_reaches_a_cluster_that_does_not_name_its_namespace) {
+    Random random(12);
+    for (int i = 0; i < 300; ++i) {
+        Json spec = *Json::parse(R"({"clusterRef": {"name": "main", "namespace": "default"},
+            "name": "orders", "partitions": 3, "replicas": 3, "deletionPolicy": "Delete",
+            "config": {"retention.ms": "1000"}})");
+        for (unsigned times = 1 + random() % 3; times > 0; --times) {
+            spoil(random, spec);
+        }
+        World world;
+        world.apply_cluster(three_brokers);
+        world.settle();
+        Json topic = Json(Json::Object{});
+        topic["metadata"]["name"] = "orders";
+        topic["metadata"]["namespace"] = "foreign";
+        topic["spec"] = spec;
+        world.kube->put(topics, std::move(topic));
+        world.kube->forget_journal();
+        for (int round = 0; round < 3; ++round) {
+            const auto outcome = world.round();
+            (void)outcome;
+            world.kube->step();
+        }
+        for (const std::string& line : world.kube->journal()) {
+            ASSERT_TRUE(line.find(" topics orders") != std::string::npos) << line << spec.dump();
+        }
+        ASSERT_FALSE(has_topic(world, "orders")) << spec.dump();
+    }
 }
 
 }  // namespace

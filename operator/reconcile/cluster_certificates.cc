@@ -1,0 +1,213 @@
+// What ClusterReconciler does about certificates: each action is one write of one Secret, refused
+// if somebody wrote it since it was read.
+#include <fmt/core.h>
+
+#include "operator/kube/base64.h"
+#include "operator/kube/time_text.h"
+#include "operator/reconcile/cluster_reconciler.h"
+#include "operator/render/broker_config.h"
+#include "operator/render/names.h"
+
+namespace millrace::reconcile {
+
+namespace {
+
+using certificates::Authority;
+using certificates::KeyPair;
+using kube::Json;
+using kube::ObjectKey;
+using kube::ObjectPtr;
+using planner::World;
+
+/// Authorities are made to outlive what they sign by far.
+constexpr Duration authority_lasts = std::chrono::hours(24 * 3650);
+
+std::string joined(const std::vector<std::string>& parts) {
+    std::string text;
+    for (const std::string& part : parts) {
+        text += (text.empty() ? "" : ",") + part;
+    }
+    return text;
+}
+
+std::string noted(const Json& object, std::string_view name) {
+    return object["metadata"]["annotations"][name].text();
+}
+
+Result<certificates::Entries> entries_in(const Json& secret) {
+    certificates::Entries entries;
+    for (const auto& [name, value] : secret["data"].members()) {
+        MR_TRY(entries[name], kube::from_base64(value.text()));
+    }
+    return entries;
+}
+
+Result<Authority> authority_in(const Json& secret) {
+    MR_TRY(const auto entries, entries_in(secret));
+    return certificates::read_authority(entries);
+}
+
+/// What the planner reads of an authority without opening a certificate.
+Result<api::Texts> notes_of(const Authority& authority) {
+    MR_TRY(const Timestamp end, certificates::end_of_validity(authority.signer.certificate_pem));
+    api::Texts notes;
+    notes[std::string(render::annotation::not_after)] = std::to_string(end.milliseconds);
+    notes[std::string(render::annotation::serial)] =
+        render::content_hash(authority.signer.certificate_pem);
+    notes[std::string(render::annotation::trusts)] =
+        joined(certificates::fingerprints_of(authority.trusted_pem));
+    notes[std::string(render::annotation::next)] =
+        authority.next ? render::content_hash(authority.next->certificate_pem) : "";
+    return notes;
+}
+
+void put_data(Json& secret, const certificates::Entries& entries) {
+    secret["data"] = Json(Json::Object{});
+    for (const auto& [name, value] : entries) {
+        secret["data"][name] = kube::to_base64(value);
+    }
+}
+
+}  // namespace
+
+Result<ObjectPtr> ClusterReconciler::own_authority(const World& world) {
+    const auto& tls = world.cluster.spec.tls;
+    if (!tls || tls->ca != api::CertificateAuthority::secret) {
+        return ObjectPtr{};
+    }
+    auto secret = parts_.api->get(kube::secrets,
+                                  {world.cluster.metadata.space, tls->secret_name.value_or("")});
+    if (!secret && secret.error().code() == Code::not_found) {
+        return ObjectPtr{};
+    }
+    MR_TRY(auto found, std::move(secret));
+    return std::make_shared<const Json>(std::move(found));
+}
+
+/// A person's own, or one made now.
+Result<KeyPair> ClusterReconciler::next_signer(const World& world) {
+    if (world.own_authority) {
+        const Json& data = (*world.own_authority)["data"];
+        MR_TRY(auto certificate, kube::from_base64(data["tls.crt"].text()));
+        MR_TRY(auto key, kube::from_base64(data["tls.key"].text()));
+        KeyPair own{std::move(certificate), Secret(std::move(key))};
+        if (const auto fine = certificates::can_sign(own); !fine) {
+            return Error::make(Code::invalid, "Secret {}: {}",
+                               (*world.own_authority)["metadata"]["name"].text(),
+                               fine.error().message());
+        }
+        return own;
+    }
+    // Two authorities of one cluster have two names: some clients look for an issuer by its name.
+    return certificates::make_authority(
+        fmt::format("{} authority {}", world.cluster.metadata.name, kube::time_text(world.now)),
+        {world.now, authority_lasts});
+}
+
+Result<void> ClusterReconciler::issue_authority(const World& world) {
+    MR_TRY(auto signer, next_signer(world));
+    const Authority made = Authority::of(std::move(signer));
+    MR_TRY(auto notes, notes_of(made));
+    const auto& asked = world.cluster.metadata.annotations;
+    if (const auto found = asked.find(render::annotation::renew_authority); found != asked.end()) {
+        notes[std::string(render::annotation::renewed_for)] = found->second;
+    }
+    // Created, never overwritten: a second operator's must not replace the first one's.
+    auto result = parts_.api->create(
+        kube::secrets, render::secret({world.cluster, parts_.around},
+                                      render::authority_name(world.cluster.metadata.name), -1,
+                                      certificates::entries_of(made), notes));
+    if (result) {
+        parts_.cache(kube::secrets).note_written(*result);
+    }
+    return counted(kube::secrets, "create", result ? Result<void>{} : result.error());
+}
+
+Result<ObjectPtr> ClusterReconciler::authority_of(const World& world) {
+    const std::string name = render::authority_name(world.cluster.metadata.name);
+    ObjectPtr secret = parts_.cache(kube::secrets).get({world.cluster.metadata.space, name});
+    if (!secret) {
+        return Error::make(Code::fenced, "Secret {} is gone", name);
+    }
+    return secret;
+}
+
+/// As it was read, with changes; refused if somebody changed it since.
+Result<void> ClusterReconciler::replace_secret(const Json& secret) {
+    auto result = parts_.api->replace(kube::secrets, secret);
+    if (result) {
+        parts_.cache(kube::secrets).note_written(*result);
+    }
+    return counted(kube::secrets, "replace", result ? Result<void>{} : result.error());
+}
+
+Result<void> ClusterReconciler::renew_authority(const World& world,
+                                                const planner::RenewAuthority& change) {
+    using Step = planner::RenewAuthority::Step;
+    MR_TRY(const auto stored, authority_of(world));
+    MR_TRY(auto authority, authority_in(*stored));
+    Json next = *stored;
+    if (change.step == Step::introduce) {
+        MR_TRY(auto signer, next_signer(world));
+        authority = certificates::introduce(std::move(authority), std::move(signer));
+    } else if (change.step == Step::put_in_charge) {
+        if (!authority.next) {
+            return Error(Code::fenced, "the next authority is gone");
+        }
+        authority = certificates::put_in_charge(std::move(authority));
+        next["metadata"]["annotations"][render::annotation::renewed_for] = change.renewed_for;
+    } else {
+        authority = certificates::retire_others(std::move(authority));
+    }
+    put_data(next, certificates::entries_of(authority));
+    MR_TRY(const auto notes, notes_of(authority));
+    for (const auto& [name, value] : notes) {
+        next["metadata"]["annotations"][name] = value;
+    }
+    return replace_secret(next);
+}
+
+Result<void> ClusterReconciler::issue(const World& world, const planner::IssueCertificate& wanted) {
+    MR_TRY(const auto stored, authority_of(world));
+    MR_TRY(const auto authority, authority_in(*stored));
+    MR_TRY(const Timestamp last, certificates::end_of_validity(authority.signer.certificate_pem));
+    const api::TlsSpec tls = world.cluster.spec.tls.value_or(api::TlsSpec{});
+    const Duration length = std::min<Duration>(Duration(tls.validity.length), last - world.now);
+    MR_TRY(const auto issued,
+           certificates::issue(
+               authority.signer,
+               {wanted.common_name, wanted.names, wanted.broker >= 0, {world.now, length}}));
+    MR_TRY(const Timestamp end, certificates::end_of_validity(issued.certificate_pem));
+    MR_TRY(const std::string serial, certificates::serial_of(issued.certificate_pem));
+    return apply(
+        kube::secrets,
+        render::secret(
+            {world.cluster, parts_.around}, wanted.secret, wanted.broker,
+            {{"ca.crt", authority.trusted_pem},
+             {"tls.crt", issued.certificate_pem},
+             {"tls.key", issued.key_pem.reveal()},
+             {render::key_store_file, issued.key_pem.reveal() + issued.certificate_pem}},
+            {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
+             {std::string(render::annotation::serial), serial},
+             {std::string(render::annotation::names), joined(wanted.names)},
+             {std::string(render::annotation::trusts), noted(*stored, render::annotation::trusts)},
+             {std::string(render::annotation::issuer),
+              noted(*stored, render::annotation::serial)}}));
+}
+
+Result<void> ClusterReconciler::update_trust(const World& world,
+                                             const planner::UpdateTrust& update) {
+    MR_TRY(const auto authority, authority_of(world));
+    const ObjectPtr secret =
+        parts_.cache(kube::secrets).get({world.cluster.metadata.space, update.secret});
+    if (!secret) {
+        return Error::make(Code::fenced, "Secret {} is gone", update.secret);
+    }
+    Json next = *secret;
+    next["data"]["ca.crt"] = (*authority)["data"]["ca.crt"];
+    next["metadata"]["annotations"][render::annotation::trusts] =
+        noted(*authority, render::annotation::trusts);
+    return replace_secret(next);
+}
+
+}  // namespace millrace::reconcile

@@ -1,0 +1,150 @@
+// What only the node knows that a broker runs on: its rack, before Kubernetes 1.35, and the address
+// that clients outside reach it by.
+#include <gmock/gmock.h>
+
+#include "tests/unit/reconcile/fixture.h"
+
+namespace millrace::reconcile {
+namespace {
+
+using testing::HasSubstr;
+
+const char* const outside =
+    R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [
+        {"name": "inside", "port": 9092}, {"name": "nodes", "port": 9094, "type": "NodePort"}]})";
+
+class Nodes : public testing::Test {
+protected:
+    Nodes() {
+        for (const char* zone : {"a", "b", "c"}) {
+            put_node(zone, zone, fmt::format("10.0.0.{}", 1 + zone[0] - 'a'));
+        }
+        world.reads_nodes = true;
+        world.kube->copies_labels = false;
+        world.new_operator();
+    }
+    void put_node(const std::string& name, const std::string& zone, const std::string& address) {
+        Json node = Json(Json::Object{});
+        node["metadata"]["name"] = "node-" + name;
+        node["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone;
+        node["status"]["addresses"] =
+            Json::array({Json::object({{"type", "InternalIP"}, {"address", address}})});
+        world.kube->put(kube::nodes, std::move(node));
+    }
+    std::string setting(int broker, const std::string& name) const {
+        const auto pod = world.kube->find(kube::pods, {"default", fmt::format("main-{}", broker)});
+        return pod ? world.kube->setting_of(*pod, name) : "";
+    }
+    std::string node_port(int broker) const {
+        const auto service =
+            world.kube->find(kube::services, {"default", fmt::format("main-{}-nodes", broker)});
+        return service ? std::to_string((*service)["spec"]["ports"][0]["nodePort"].integer()) : "";
+    }
+
+    World world;
+};
+
+TEST_F(Nodes, give_brokers_their_rack_where_their_pods_have_no_label) {
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(world.cluster()["status"]["summary"]["racks"].text(), "a,b,c");
+    EXPECT_EQ(setting(1, "broker.rack"), "b");
+    const auto health = world.kube->brokers().health();
+    for (const auto& broker : health.brokers()) {
+        EXPECT_EQ(broker.rack(), std::string(1, static_cast<char>('a' + broker.id())));
+    }
+    EXPECT_EQ(World::condition(world.cluster(), "RackPlacement"), "True");
+}
+
+TEST_F(Nodes, are_not_asked_where_pods_say_it_themselves) {
+    world.kube->copies_labels = true;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(setting(1, "broker.rack"), "");
+    EXPECT_EQ(world.cluster()["status"]["summary"]["racks"].text(), "a,b,c");
+}
+
+TEST_F(Nodes, a_broker_that_comes_to_another_node_never_starts_with_the_rack_of_its_last) {
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->shift_nodes = 1;
+    world.kube->take_away(kube::pods, {"default", "main-0"});
+    world.kube->step();
+    world.settle();
+    EXPECT_EQ(setting(0, "broker.rack"), "b") << world.journal_tail();
+    const auto& journal = world.kube->journal();
+    const auto removed = std::find_if(journal.begin(), journal.end(), [](const auto& line) {
+        return line.find("remove configmaps main-0") != std::string::npos;
+    });
+    ASSERT_NE(removed, journal.end()) << world.journal_tail();
+    EXPECT_NE(std::find(removed, journal.end(), "create pods main-0"), journal.end())
+        << "the pod is made after its old settings are gone";
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST_F(Nodes, unread_leave_racks_unknown_and_the_condition_says_why) {
+    world.reads_nodes = false;
+    world.new_operator();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "RackPlacement"), "False");
+}
+
+TEST_F(Nodes, a_listener_on_them_is_advertised_by_each_brokers_own) {
+    world.apply_cluster(outside);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    for (int broker = 0; broker < 3; ++broker) {
+        EXPECT_THAT(setting(broker, "advertised.listeners"),
+                    HasSubstr(fmt::format("NODES://10.0.0.{}:{}", broker + 1, node_port(broker))));
+    }
+    const Json cluster = world.cluster();
+    for (const Json& one : cluster["status"]["listeners"].items()) {
+        if (one["name"].text() == "nodes") {
+            EXPECT_EQ(one["addresses"].size(), 3U);
+            EXPECT_EQ(one["bootstrap"].text(),
+                      fmt::format("10.0.0.1:{},10.0.0.2:{},10.0.0.3:{}", node_port(0), node_port(1),
+                                  node_port(2)));
+        }
+    }
+}
+
+TEST_F(Nodes, an_external_address_goes_before_an_internal_one) {
+    Json node = *world.kube->find(kube::nodes, {"", "node-a"});
+    node["status"]["addresses"].push_back(
+        Json::object({{"type", "ExternalIP"}, {"address", "198.51.100.7"}}));
+    world.kube->take_away(kube::nodes, {"", "node-a"});
+    world.kube->put(kube::nodes, std::move(node));
+    world.apply_cluster(outside);
+    world.settle();
+    EXPECT_THAT(setting(0, "advertised.listeners"), HasSubstr("NODES://198.51.100.7:"))
+        << world.journal_tail();
+}
+
+TEST_F(Nodes, a_broker_that_comes_to_another_node_is_advertised_by_that) {
+    world.kube->copies_labels = true;
+    world.apply_cluster(outside);
+    world.settle();
+    world.kube->shift_nodes = 1;
+    world.kube->take_away(kube::pods, {"default", "main-0"});
+    world.kube->step();
+    world.settle();
+    EXPECT_THAT(setting(0, "advertised.listeners"), HasSubstr("NODES://10.0.0.2:"))
+        << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+TEST_F(Nodes, unread_a_listener_on_them_is_told_to_wait) {
+    world.reads_nodes = false;
+    world.new_operator();
+    world.apply_cluster(outside);
+    world.settle();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("install it with rbac.readNodes=true"));
+}
+
+}  // namespace
+}  // namespace millrace::reconcile
