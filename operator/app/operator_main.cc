@@ -7,6 +7,7 @@
 #include <ctime>
 #include <fmt/core.h>
 #include <fstream>
+#include <malloc.h>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ namespace {
 
 constexpr int exit_bad_usage = 2;
 constexpr auto longest_silence = std::chrono::minutes(10);
+constexpr auto give_back_every = std::chrono::seconds(15);
 
 int complain(const Error& error) {
     fmt::print(stderr, "millrace-operator: {}\n", error.message());
@@ -126,10 +128,20 @@ public:
                 return EXIT_FAILURE;
             }
             greet_once();
+            give_memory_back();
         }
     }
 
 private:
+    /// What a burst needed (a first list, a thousand topics) the allocator would keep for ever.
+    void give_memory_back() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - gave_back_ >= give_back_every) {
+            gave_back_ = now;
+            malloc_trim(0);
+        }
+    }
+
     void greet_once() {
         if (!greets_ || !operator_.synced()) {
             return;
@@ -148,6 +160,7 @@ private:
     const std::vector<kube::Json>& applied_;
     const std::filesystem::path kubeconfig_;
     bool greets_;
+    std::chrono::steady_clock::time_point gave_back_ = std::chrono::steady_clock::now();
 };
 
 Shown what_to_show(Operator& one, Metrics& metrics) {
@@ -257,6 +270,8 @@ int main(int argc, char** argv) {
         fmt::print("millrace-operator {}\n", MILLRACE_VERSION);
         return EXIT_SUCCESS;
     }
+    // Many threads that mostly sleep: memory of their own would be wasted.
+    mallopt(M_ARENA_MAX, 2);
     // Blocked before any thread exists, so that only sigtimedwait() sees them.
     sigset_t stops;
     sigemptyset(&stops);

@@ -123,6 +123,9 @@ void ObjectCache::forget(const ObjectKey& key, const std::string& uid) {
 
 std::vector<ObjectCache::Changed> ObjectCache::put(Json object) {
     object["metadata"].erase("managedFields");
+    if (Json* annotations = object["metadata"].find("annotations")) {
+        annotations->erase("kubectl.kubernetes.io/last-applied-configuration");
+    }
     ObjectPtr& slot = objects_[key_of(object)];
     if (slot && version_of(*slot) >= version_of(object) && version_of(object) != 0) {
         return {};

@@ -2,7 +2,8 @@
 //
 // What is known of one kind's objects: fed by a list and a watch, and by the answers to our own
 // writes, so that whoever wrote reads what they wrote. Older news never replaces newer. Objects are
-// immutable and shared; managedFields are left out, nobody reads them. Any thread.
+// immutable and shared; managedFields and kubectl's copy of what was applied are left out, nobody
+// reads them. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -42,6 +42,13 @@ const std::string& name_of(const std::pair<const std::string, int>& one) {
     return one.first;
 }
 
+/// Before the whole object is read: other clusters' topics may be many.
+bool names(const Json& topic, const ObjectKey& cluster) {
+    const Json& reference = topic["spec"]["clusterRef"];
+    return reference["name"].text() == cluster.name &&
+           reference["namespace"].text_or(topic["metadata"]["namespace"].text()) == cluster.space;
+}
+
 /// Those that failed, by name; a call that failed as a whole failed for each.
 template <typename Items>
 void note_failures(const Items& asked, const Result<std::vector<brokers::Outcome>>& answer,
@@ -73,6 +80,9 @@ Result<TopicWorld> TopicReconciler::observe(const ObjectKey& key) {
         world.cluster = std::make_shared<const api::Cluster>(*std::move(cluster));
     }
     for (const kube::ObjectPtr& object : parts_.cache(topics).all()) {
+        if (!names(*object, key)) {
+            continue;
+        }
         auto topic = api::parse_topic(*object);
         if (topic && planner::cluster_of(*topic) == key) {
             world.topics.push_back(*std::move(topic));
