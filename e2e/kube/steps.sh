@@ -2,7 +2,7 @@
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
 all_steps=(install create leave records scale-out roll operator-killed operator-restart missing-image broken-start missing-class
-  refused-growth load-balancer broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
+  refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
 condition() { field ".status.conditions[?(@.type==\"$1\")].status" "${2:-main}"; }
@@ -223,6 +223,59 @@ step_load_balancer() {
   k patch mrc main --type=merge -p '{"spec":{"listeners":null}}' >/dev/null
   until_true 120 settled
   said="load balancers: nobody restarts before there are addresses, then each broker is advertised by its own"
+}
+
+# Advertised on nodes' addresses, which the operator reads once it may; racks come from nodes too where pods have no label of their own.
+step_node_port() {
+  local before node
+  k patch mrc main --type=merge -p '{"spec":{"listeners":[{"name":"plain","port":9092,"type":"Internal"},{"name":"nodes","port":9094,"type":"NodePort"}]}}' >/dev/null
+  until_true 15 message_says 'rbac.readNodes=true'
+  before=$(broker_uids)
+  timeout 90 helm upgrade millrace "$top/helm" -n millrace --set rbac.readNodes=true >/dev/null
+  k rollout status deploy/millrace-operator --timeout=60s >/dev/null
+  until_true 120 settled
+  expect "brokers after the listener was added" "$(echo "$before" | wc -l)" "$(touched "$before")"
+  node=$(field '.status.listeners[?(@.name=="nodes")].bootstrap')
+  expect "brokers seen from a node" "$(broker_uids | wc -l)" "$(in_network kcat -b "$node" -L | grep -c '^  broker .* at 10[.]87[.]0[.]')"
+  echo "$step-through-a-node" | in_network kcat -b "$node" -t orders -P -X acks=all
+  records=$((records + 1))
+  k patch mrc main --type=merge -p '{"spec":{"listeners":null}}' >/dev/null
+  until_true 120 settled
+  timeout 90 helm upgrade millrace "$top/helm" -n millrace >/dev/null
+  k rollout status deploy/millrace-operator --timeout=60s >/dev/null
+  wait_ready
+  expect_records "through nodes"
+  said="a NodePort listener says that it wants the nodes read, then clients produce through $node"
+}
+
+# Certificates of the operator's for brokers and clients, another authority in place of the first, nobody restarts.
+step_tls() {
+  local before ca clients uids
+  sed 's/100Gi/1Gi/; s/replicas: 3/replicas: 1/' "$top/deploy/examples/tls.yaml" | k apply -f - >/dev/null
+  wait_ready 80 secure
+  ca() { k get configmap secure-ca -o 'jsonpath={.data.ca\.crt}'; }
+  certify() { # NAME
+    ca >"$dir/$1.ca"
+    k get secret secure-ca -o 'jsonpath={.data.signer\.crt}' | base64 -d >"$dir/signer.crt"
+    (umask 077; k get secret secure-ca -o 'jsonpath={.data.ca\.key}' | base64 -d >"$dir/signer.key")
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$1" -keyout "$dir/$1.key" -out "$dir/$1.csr" 2>/dev/null
+    openssl x509 -req -in "$dir/$1.csr" -CA "$dir/signer.crt" -CAkey "$dir/signer.key" -days 1 -out "$dir/$1.crt" 2>/dev/null
+  }
+  clients=$(field '.status.listeners[?(@.name=="tls")].bootstrap' secure)
+  secure() { in_network kcat -b "$clients" -X security.protocol=ssl -X "ssl.ca.location=$dir/$1.ca" -X "ssl.certificate.location=$dir/$1.crt" -X "ssl.key.location=$dir/$1.key" "${@:2}"; }
+  certify first
+  echo "$step" | secure first -t sealed -P -X acks=all
+  uids=$(broker_uids secure)
+  before=$(ca)
+  k annotate mrc secure millrace.dev/renew-authority=now >/dev/null
+  renewed() { [ "$(k get mrc secure -o 'jsonpath={.status.conditions[?(@.type=="CertificatesValid")].reason}')" = Issued ] && [ "$(ca)" != "$before" ] && [ "$(ca | grep -c BEGIN)" = 1 ]; }
+  until_true 240 renewed
+  certify second
+  expect "records after another authority took over" "$step" "$(secure second -t sealed -C -o beginning -e -q)"
+  ! secure first -L >/dev/null 2>&1 || fail "the old authority's certificate is still let in"
+  expect "brokers after that" "$uids" "$(broker_uids secure)"
+  k delete mrc secure --wait --timeout=60s >/dev/null
+  said="clients come with certificates, another authority takes over, no broker restarts"
 }
 
 step_broker_killed() {

@@ -32,6 +32,23 @@ patch '{"spec":{"template":null}}'
 until_ready 30
 expect "brokers touched after the correction" 1 "$(touched "$before")"
 
+# What no check can foresee, a port that is taken where the brokers run: one broker ends, and says why.
+command -v openssl >/dev/null || { echo "openssl is not installed"; exit 77; }
+before=$(pod_uids)
+squatters=()
+for ip in $(k get pods -l millrace.dev/cluster=main -o 'jsonpath={.items[*].status.podIP}'); do
+  openssl s_server -accept "$ip:9099" -nocert >/dev/null 2>&1 &
+  squatters+=($!)
+done
+patch '{"spec":{"listeners":[{"name":"plain","port":9092},{"name":"taken","port":9099}]}}'
+until_true 10 says 'the broker ends with exit code .*:9099'
+until_true 5 warned ':9099'
+expect "brokers touched by a port that is taken" 1 "$(touched "$before")"
+patch '{"spec":{"listeners":null}}'
+until_ready 30
+expect "brokers touched after that" 1 "$(touched "$before")"
+for one in "${squatters[@]}"; do kill "$one" 2>/dev/null && wait "$one" 2>/dev/null || true; done
+
 # A setting that the broker would refuse: nobody is touched.
 before=$(pod_uids)
 patch '{"spec":{"config":{"log.segment.bytes":"many"}}}'
