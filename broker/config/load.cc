@@ -185,7 +185,8 @@ private:
     }
 
     void read_ignored() {
-        const auto found = given_.entries.find("millrace.config.ignore");
+        const auto found = given_.entries.find(
+            options(Scope::broker)[broker_option::millrace_config_ignore.row].name);
         if (found != given_.entries.end()) {
             ignored_ = split_list(trimmed(found->second));
         }

@@ -43,6 +43,8 @@ struct GroupSettings {
     /// group.consumer.assignment.interval.ms: at most one new target assignment in it. Small groups
     /// don't wait: for them an assignment costs nothing.
     Duration consumer_assignment_interval = 1s;
+    Duration consumer_min_assignment_interval{};
+    Duration consumer_max_assignment_interval = 15s;
     MigrationPolicy migration = MigrationPolicy::bidirectional;
     Duration regex_refresh = 10min;  ///< group.consumer.regex.refresh.interval.ms
     // Bounds of our own: a hostile member must not eat the broker (reliability.md S24, 77).

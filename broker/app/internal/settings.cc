@@ -75,6 +75,10 @@ groups::GroupSettings group_settings(const config::BrokerValues& values) {
         milliseconds(values.get(option::group_consumer_max_heartbeat_interval_ms));
     settings.consumer_assignment_interval =
         milliseconds(values.get(option::group_consumer_assignment_interval_ms));
+    settings.consumer_min_assignment_interval =
+        milliseconds(values.get(option::group_consumer_min_assignment_interval_ms));
+    settings.consumer_max_assignment_interval =
+        milliseconds(values.get(option::group_consumer_max_assignment_interval_ms));
     settings.consumer_assignors = assignors(values.get(option::group_consumer_assignors));
     const auto protocols = values.get(option::group_coordinator_rebalance_protocols);
     settings.offers_consumer_protocol =
@@ -88,18 +92,18 @@ groups::GroupSettings group_settings(const config::BrokerValues& values) {
 
 groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
                                        const config::Entries& entries) {
-    namespace group = config::group_option;
     const config::GroupValues values = config.group(entries);
     const auto own = [&](const auto& setting, const char* name) {
         return entries.contains(name) ? std::optional{milliseconds(values.get(setting))}
                                       : std::nullopt;
     };
-    return {.consumer_session_timeout =
-                own(group::consumer_session_timeout_ms, "consumer.session.timeout.ms"),
-            .consumer_heartbeat_interval =
-                own(group::consumer_heartbeat_interval_ms, "consumer.heartbeat.interval.ms"),
-            .consumer_assignment_interval =
-                own(group::consumer_assignment_interval_ms, "consumer.assignment.interval.ms")};
+    return {
+        .consumer_session_timeout =
+            own(config::group_option::consumer_session_timeout_ms, "consumer.session.timeout.ms"),
+        .consumer_heartbeat_interval = own(config::group_option::consumer_heartbeat_interval_ms,
+                                           "consumer.heartbeat.interval.ms"),
+        .consumer_assignment_interval = own(config::group_option::consumer_assignment_interval_ms,
+                                            "consumer.assignment.interval.ms")};
 }
 
 replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {

@@ -220,10 +220,30 @@ void check_roles(const BrokerValues& values, std::vector<Conflict>& conflicts) {
     }
 }
 
+/// Kafka takes any class and any number there, and fails when it comes to use it.
+void check_groups(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    constexpr std::string_view classes = "org.apache.kafka.coordinator.group.assignor.";
+    for (const std::string& named : values.get(broker_option::group_consumer_assignors)) {
+        const bool is_class = named == fmt::format("{}UniformAssignor", classes) ||
+                              named == fmt::format("{}RangeAssignor", classes);
+        if (!is_class && named != "uniform" && named != "range") {
+            conflicts.push_back(
+                {"group.consumer.assignors",
+                 fmt::format("{} is not known here: uniform and range are", named)});
+        }
+    }
+    const std::int32_t codec = values.get(broker_option::offsets_topic_compression_codec);
+    if (codec < 0 || codec > 4) {
+        conflicts.push_back({"offsets.topic.compression.codec",
+                             fmt::format("is {}, and codecs are 0 to 4", codec)});
+    }
+}
+
 }  // namespace
 
 std::vector<Conflict> broker_conflicts(const BrokerValues& values) {
     std::vector<Conflict> conflicts;
+    check_groups(values, conflicts);
     check_orders(values, conflicts);
     check_retention(values, conflicts);
     check_connection_overrides(values, conflicts);

@@ -34,7 +34,9 @@ Duration Env::consumer_heartbeat_interval(std::string_view group) const {
 Duration Env::consumer_assignment_interval(std::string_view group) const {
     const GroupOverrides* own = find(overrides, group);
     return own != nullptr && own->consumer_assignment_interval
-               ? *own->consumer_assignment_interval
+               ? std::clamp(*own->consumer_assignment_interval,
+                            settings.consumer_min_assignment_interval,
+                            settings.consumer_max_assignment_interval)
                : settings.consumer_assignment_interval;
 }
 
