@@ -30,10 +30,10 @@ run_simulator() {
 run_hunt() {
   ninja -C build/release -j "$jobs" sim_runner test_raft_sim && \
     build/release/bin/sim_runner --scenario echo --hunt 500 && build/release/bin/sim_runner --scenario register --hunt 500 || return 1
-  local bug missed=0
-  for bug in acknowledges_before_commit leader_commits_alone sequences_unchecked commits_under_min_isr leader_counts_unsynced; do
-    build/release/bin/sim_runner --scenario cluster --bug "$bug" --hunt 500 || missed=$((missed + 1))
-  done
+  local bug scenario missed=0
+  while read -r bug scenario; do
+    build/release/bin/sim_runner --scenario "$scenario" --bug "$bug" --hunt 500 --processes "$jobs" || missed=$((missed + 1))
+  done < <(awk -F' *[|] *' '$4 ~ /^[0-9]+$/ {print $2, $3}' tests/sim/README.md)
   ledger hunt "planted bugs, 500 seeds at most each" "$missed not found"
   [ $missed = 0 ]
 }

@@ -386,9 +386,14 @@ public:
         return profile;
     }
     std::vector<std::string> planted_bugs() const override {
-        return {"proposals_without_lives",        "acts_on_its_predecessors_metadata",
-                "unclean_stops_keep_their_place", "earlier_lives_count",
-                "asks_again_for_any_life",        "fetches_without_its_epoch",
+        return {"proposals_without_lives",
+                "acts_on_its_predecessors_metadata",
+                "unclean_stops_keep_their_place",
+                "earlier_lives_count",
+                "members_of_any_life",
+                "restarts_unnoticed",
+                "asks_again_for_any_life",
+                "fetches_without_its_epoch",
                 "quorum_directory_id_unchecked"};
     }
 };
@@ -407,7 +412,8 @@ public:
         return profile;
     }
     std::vector<std::string> planted_bugs() const override {
-        return {"leaders_keep_their_first_replicas", "moves_end_before_all_are_in_sync"};
+        return {"leaders_keep_their_first_replicas", "recovery_trusts_a_cache_that_lied",
+                "moves_end_before_all_are_in_sync"};
     }
 
 protected:
