@@ -114,8 +114,10 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
     }
 
     void refuse(Entry& entry, KafkaError error) {
-        MR_LOG(log, info, "replication.isr_proposal_refused",
-               field("partition", entry.proposal.id.partition), field("error", error));
+        if (error != KafkaError::request_timed_out) {  // else it is made again, ten times a second
+            MR_LOG(log, info, "replication.isr_proposal_refused",
+                   field("partition", entry.proposal.id.partition), field("error", error));
+        }
         const std::size_t shard = replicas->shard_of(entry.proposal.id);
         replicas->executor(shard).post(
             [refused = std::move(entry.refused), error]() mutable { refused(error); });
