@@ -39,6 +39,11 @@ class Cluster:
                 time.sleep(0.1)
         sys.exit(f"{self.address} does not answer")
 
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
@@ -110,17 +115,18 @@ class Run:
 
     def fail_over(self):
         writer = self.mirror.connect()
+        writer.produce(self.places[:1], wire.batch(b"refused", int(time.time() * 1000)))  # who connects and says nothing is not kept
         if self.way == "killed":
             self.source.stop()
         elif self.way == "silent":
             self.source.process.send_signal(signal.SIGSTOP)
-        start = time.monotonic()
+        start, cpu = time.monotonic(), self.mirror.cpu_seconds()
         self.link(state="LINK_DESIRED_PROMOTED", promotion="LINK_PROMOTION_PLANNED" if self.way == "planned" else "LINK_PROMOTION_FORCED")
         applied = time.monotonic() - start
         self.write(writer, "after", 120)
         took = time.monotonic() - start
         print(f"{self.way}: {len(self.places)} partitions of {self.args.topics} topics take writes {took:.2f} s after the edit "
-              f"(which was answered after {applied:.2f} s)", flush=True)
+              f"(which was answered after {applied:.2f} s); the mirror's broker worked {self.mirror.cpu_seconds() - cpu:.2f} CPU-s", flush=True)
         return took
 
     def stop(self):

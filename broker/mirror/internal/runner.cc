@@ -203,9 +203,9 @@ void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
         }
     }
     hand_out_jobs();
-    arm(look_again_         ? Duration{200ms}
-        : draining_.empty() ? shell_.options.look_interval
-                            : drain_tick);
+    arm(look_again_                          ? Duration{200ms}
+        : draining_.empty() && !drains_next_ ? shell_.options.look_interval
+                                             : drain_tick);
 }
 
 void Runner::on_source_lost(const Error& why) {

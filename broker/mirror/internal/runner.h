@@ -149,7 +149,8 @@ private:
     void on_own_ends(const std::vector<std::string>& topics, const Ends& ours);
     void promote_drained(const std::vector<std::string>& topics);
     void drained_a_step();
-    bool drain_step_ = false;  ///< One is under way.
+    bool drain_step_ = false;   ///< One is under way.
+    bool drains_next_ = false;  ///< As soon as the metadata says that topics are to be promoted.
 
     std::shared_ptr<HorizonWatch> horizon_;
     void watch_horizons();

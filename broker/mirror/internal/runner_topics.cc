@@ -33,6 +33,10 @@ void Runner::plan(const client::ClusterInfo* source) {
             }
         }
     }
+    drains_next_ = std::any_of(plan.actions.begin(), plan.actions.end(), [](const auto& action) {
+        const auto* set = std::get_if<SetStage>(&action);
+        return set != nullptr && set->note.stage == Stage::promoting;
+    });
     for (const TopicAction& action : plan.actions) {
         std::visit(
             [this](const auto& one) {
