@@ -14,6 +14,7 @@ constexpr Duration longest_backoff = 30s;
 constexpr Duration nothing_ready = 100ms;
 constexpr Duration wait_at_source = 250ms;
 constexpr Duration timeout_beyond_wait = 20s;
+constexpr Duration longest_lead = 200ms;
 /// Of a backlog: what is under way must outlast the round trip. Of the rest: little, and soon.
 constexpr std::int32_t backlog_bytes = 16 << 20;
 constexpr std::int32_t backlog_partition_bytes = 4 << 20;
@@ -62,6 +63,8 @@ bool Lane::gather(LaneOwner& owner) {
     wanted_.clear();
     asked_.clear();
     const Instant now = shard_.executor->clock().now();
+    max_bytes_ = static_cast<std::int32_t>(
+        owner.most_at_once(kind_ == LaneKind::backlog ? backlog_bytes : quiet_bytes));
     for (const TopicIdPartition& id : partitions_) {
         Pull* pull = owner.find(id);
         if (pull == nullptr || pull->busy || pull->halted || pull->job.seal ||
@@ -86,13 +89,13 @@ bool Lane::gather(LaneOwner& owner) {
 FetchRequest Lane::request(std::int16_t version) const {
     const bool backlog = kind_ == LaneKind::backlog;
     const auto count = static_cast<std::int32_t>(std::min<std::size_t>(asked_.size(), 1000));
-    const std::int32_t partition_bytes =
-        backlog ? std::max(backlog_partition_bytes, backlog_bytes / std::max(1, count))
-                : quiet_partition_bytes;
+    const std::int32_t partition_bytes = std::min(
+        max_bytes_, backlog ? std::max(backlog_partition_bytes, backlog_bytes / std::max(1, count))
+                            : quiet_partition_bytes);
     FetchRequest fetch;
     fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(wait_at_source));
     fetch.min_bytes = 1;
-    fetch.max_bytes = backlog ? backlog_bytes : quiet_bytes;
+    fetch.max_bytes = max_bytes_;
     fetch.isolation_level = last_stable_ ? 1 : 0;
     fetch.session_id = next_.session_id;
     fetch.session_epoch = next_.session_epoch;
@@ -130,6 +133,7 @@ void Lane::round() {
         return;
     }
     in_flight_ = true;
+    asked_at_ = shard_.executor->clock().now();
     next_ = session_.next(wanted_);
     client::ask<FetchRequest, FetchResponse>(
         connection_, wait_at_source + timeout_beyond_wait,
@@ -183,7 +187,9 @@ void Lane::on_answer(const Result<FetchResponse>& response) {
         }
     }
     asked_.clear();
-    arm(owner->spend(bytes));
+    // Asked for so early that it comes when it may: a limit is filled over a long wire, too.
+    const Duration way = shard_.executor->clock().now() - asked_at_;
+    arm(std::max(Duration{}, owner->spend(bytes) - std::min<Duration>(way, longest_lead)));
 }
 
 void Lane::on_failure(LaneOwner& owner, const Error& why) {

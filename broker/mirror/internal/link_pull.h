@@ -32,6 +32,9 @@ public:
     std::optional<LogFacts> facts(const Pull& pull) override;
     void take(Pull& pull, const SourceFetched& fetched, ByteView bytes) override;
     Duration spend(std::int64_t bytes) override;
+    std::int64_t most_at_once(std::int64_t without_limit) const override {
+        return throttle_.most_at_once(connections(), without_limit);
+    }
     void source_lost(const Error& why) override;
 
 private:

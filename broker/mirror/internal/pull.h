@@ -46,6 +46,8 @@ public:
     virtual void take(Pull& pull, const SourceFetched& fetched, ByteView bytes) = 0;
     /// Bytes came in; how long to wait before the next fetch.
     virtual Duration spend(std::int64_t bytes) = 0;
+    /// What one fetch may bring, if there were no limit so much.
+    virtual std::int64_t most_at_once(std::int64_t without_limit) const = 0;
     virtual void source_lost(const Error& why) = 0;
 };
 
@@ -98,6 +100,8 @@ private:
     SourceSession::Request next_;
     std::map<SourcePlace, Asked> asked_;
     bool last_stable_ = false;
+    std::int32_t max_bytes_ = 0;
+    Instant asked_at_{};
 };
 
 }  // namespace millrace::mirror

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 
 #include "base/time.h"
 
@@ -25,7 +27,20 @@ public:
         return paid_until_ - now;
     }
 
+    /// What one of so many connections may ask for at once: together no more than half a second's
+    /// worth, so that what all of them bring at the same moment stays within the limit.
+    std::int64_t most_at_once(std::size_t connections, std::int64_t without_limit) const {
+        if (rate_ <= 0) {
+            return without_limit;
+        }
+        const std::int64_t share =
+            rate_ / 2 / static_cast<std::int64_t>(std::max<std::size_t>(1, connections));
+        return std::clamp<std::int64_t>(share, least_at_once, without_limit);
+    }
+
 private:
+    static constexpr std::int64_t least_at_once = 64 << 10;
+
     std::int64_t rate_ = 0;
     Instant paid_until_{};
 };

@@ -41,5 +41,16 @@ TEST(MirrorThrottle, without_a_limit_never_waits) {
     EXPECT_EQ(throttle.spend(1'000'000'000, Instant{1}), Duration{});
 }
 
+TEST(MirrorThrottle, what_all_connections_bring_at_once_stays_within_the_limit) {
+    Throttle throttle;
+    EXPECT_EQ(throttle.most_at_once(5, 16 << 20), 16 << 20);
+    throttle.set_rate(5'000'000);
+    EXPECT_LE(5 * throttle.most_at_once(5, 16 << 20), 5'000'000);
+    throttle.set_rate(1'000'000'000);
+    EXPECT_EQ(throttle.most_at_once(5, 16 << 20), 16 << 20);
+    throttle.set_rate(1'000);
+    EXPECT_EQ(throttle.most_at_once(5, 16 << 20), 64 << 10) << "or nothing would ever come";
+}
+
 }  // namespace
 }  // namespace millrace::mirror
