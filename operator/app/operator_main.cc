@@ -61,6 +61,13 @@ std::int64_t resident_bytes() {
     return resident * sysconf(_SC_PAGESIZE);
 }
 
+/// cpprest reads whom the machine trusts for every connection, before anybody can say that only
+/// the API server's own authority counts: time at the start, and memory for each of its watches.
+/// Only while there are no other threads.
+void trust_nobody_by_default() {
+    ::setenv("SSL_CERT_FILE", "/dev/null", 1);
+}
+
 Result<kube::Credentials> find_credentials(const CommandLine& line) {
     const std::filesystem::path named =
         line.kubeconfig.empty() ? text_of("KUBECONFIG") : line.kubeconfig.string();
@@ -194,6 +201,7 @@ int run(const CommandLine& line, const sigset_t& stops) {
     std::unique_ptr<local::LocalCluster> local;
     CommandLine where = line;
     if (!line.local.empty()) {
+        trust_nobody_by_default();
         auto started = start_local(line, log);
         if (!started) {
             return complain(started.error());
@@ -204,6 +212,9 @@ int run(const CommandLine& line, const sigset_t& stops) {
     const auto credentials = find_credentials(where);
     if (!credentials) {
         return complain(credentials.error());
+    }
+    if (!local && !credentials->ca_pem.empty()) {
+        trust_nobody_by_default();
     }
     kube::ClientOptions client;
     client.log = log;
