@@ -120,6 +120,7 @@ struct Broker::Inside {
     std::unique_ptr<BlockProducerIds> producer_ids;
     std::unique_ptr<IsrProposals> proposals;
     std::unique_ptr<BrokerPeers> peers;
+    std::shared_ptr<replication::Throttles> throttles = std::make_shared<replication::Throttles>();
     std::vector<std::unique_ptr<replication::ShardReplicas>> shards;
     replication::Replicas replicas;
     std::unique_ptr<ReplicaApplier> applier;
@@ -436,6 +437,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     shard_options.logs_come_preloaded = !store->clean_start();
     shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
     shard_options.follower_fetch = follower_fetch(values);
+    shard_options.throttles = throttles;
     shard_options.placed = [this](const TopicIdPartition& id, Uuid directory) {
         reports->report(id, directory);
     };
@@ -560,6 +562,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     topics.swap(std::make_shared<const handlers::TopicBook>(config, next->configs));
     if (roles.broker) {
         applier->on_settings_changed(*next);
+        set_throttles(*throttles, config->broker(), node.control_shard().executor->clock().now());
         lifecycle->tell_cordoned();
         tell_groups(delta, *next);
         keeper->set(config->broker());
@@ -848,6 +851,7 @@ BrokerView Broker::view() const {
     view.quorum = inside.driver.get();
     view.ledger = inside.ledger.get();
     view.tls = inside.tls.get();
+    view.throttles = inside.throttles.get();
     view.mirrors = inside.mirrors ? &inside.mirrors->links() : nullptr;
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());

@@ -261,7 +261,11 @@ private:
         // What is unknown here does not end the wait for the rest: a reader that still asks for a
         // deleted topic would otherwise spin.
         bool urgent = settled_ || parts_.empty();
+        Duration again = Duration::max();  // A throttled copy may go on.
         for (const Slot& slot : slots_) {
+            if (slot.result.throttled_for > Duration{}) {
+                again = std::min(again, slot.result.throttled_for);
+            }
             bytes += static_cast<std::int64_t>(slot.result.slice.length);
             urgent = urgent || slot.result.diverging || slot.result.preferred != no_broker ||
                      (slot.result.error != KafkaError::none && !slot.is_unknown);
@@ -270,7 +274,7 @@ private:
         if (urgent || bytes >= min_bytes_ || left <= Duration{0}) {
             answer();
         } else {
-            wait(left);
+            wait(std::min(left, again));
         }
     }
 

@@ -64,6 +64,13 @@ std::map<PartitionIndex, Offset> ends_of(const std::vector<std::string>& promoti
     return ends;
 }
 
+std::optional<std::int32_t> number(std::string_view text) {
+    std::int32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size() ? std::optional(value)
+                                                                    : std::nullopt;
+}
+
 std::optional<record::CompressionChoice> stored_codec(const config::TopicValues& values) {
     const std::string& type = values.get(option::compression_type);
     if (type == "gzip") {
@@ -88,6 +95,20 @@ std::optional<record::CompressionChoice> stored_codec(const config::TopicValues&
 }
 
 }  // namespace
+
+ThrottledReplicas ThrottledReplicas::parse(const std::vector<std::string>& list) {
+    ThrottledReplicas throttled;
+    throttled.all = handlers::contains(list, "*");
+    for (const std::string_view entry : list) {
+        const std::size_t colon = std::min(entry.find(':'), entry.size());
+        const auto partition = number(entry.substr(0, colon));
+        const auto broker = number(entry.substr(std::min(colon + 1, entry.size())));
+        if (partition && broker) {
+            throttled.some.emplace(PartitionIndex{*partition}, BrokerId{*broker});
+        }
+    }
+    return throttled;
+}
 
 std::shared_ptr<const TopicRules> TopicBook::rules(const std::string& topic) const {
     {
@@ -121,6 +142,10 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
     rules.replication.log_append_time =
         values.get(option::message_timestamp_type) == "LogAppendTime";
     rules.replication.unclean_leader_election = values.get(option::unclean_leader_election_enable);
+    rules.throttled_leaders =
+        ThrottledReplicas::parse(values.get(option::leader_replication_throttled_replicas));
+    rules.throttled_followers =
+        ThrottledReplicas::parse(values.get(option::follower_replication_throttled_replicas));
     record::ProduceRules& produce = rules.produce;
     produce.max_batch_size = static_cast<std::size_t>(values.get(option::max_message_bytes));
     produce.timestamp_type = rules.replication.log_append_time
@@ -150,8 +175,11 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
     return rules;
 }
 
-replication::PartitionSettings TopicRules::replication_of(PartitionIndex partition) const {
+replication::PartitionSettings TopicRules::replication_of(PartitionIndex partition,
+                                                          BrokerId self) const {
     replication::PartitionSettings settings = replication;
+    settings.throttled_as_leader = throttled_leaders.contains(partition, self);
+    settings.throttled_as_follower = throttled_followers.contains(partition, self);
     const auto end = mirrored_ends.find(partition);
     settings.mirrored = mirrored && end == mirrored_ends.end();
     if (end != mirrored_ends.end()) {

@@ -7,9 +7,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "config/config.h"
 #include "metadata/image.h"
@@ -19,6 +22,17 @@
 
 namespace millrace::handlers {
 
+/// Kafka's list of throttled replicas: partition:broker, ... or * for all.
+struct ThrottledReplicas {
+    bool all = false;
+    std::set<std::pair<PartitionIndex, BrokerId>> some;
+
+    static ThrottledReplicas parse(const std::vector<std::string>& list);
+    bool contains(PartitionIndex partition, BrokerId broker) const {
+        return all || some.contains({partition, broker});
+    }
+};
+
 struct TopicRules {
     record::ProduceRules produce;
     record::CompressionChoice stored;  ///< Where produce.stored_codec is set.
@@ -27,8 +41,11 @@ struct TopicRules {
     bool mirrored = false;  ///< A mirror link writes it, or did until it was promoted.
     /// Of a promoted mirror: the partitions that are open to clients, and where that began.
     std::map<PartitionIndex, Offset> mirrored_ends;
+    ThrottledReplicas throttled_leaders;
+    ThrottledReplicas throttled_followers;
 
-    replication::PartitionSettings replication_of(PartitionIndex partition) const;
+    /// On this broker.
+    replication::PartitionSettings replication_of(PartitionIndex partition, BrokerId self) const;
 };
 
 class TopicBook {

@@ -77,6 +77,12 @@ struct CompactionOutcome {
 struct ShardCounts {
     std::atomic<std::uint64_t> corrupt_reads{0};
     std::atomic<std::uint64_t> segments_retired{0};
+    // As of the last tick, of partitions led here.
+    std::atomic<int> under_min_isr{0};
+    std::atomic<int> healing{0};  ///< Replicas that catch up, without being part of a move.
+    std::atomic<std::uint64_t> replicated_in_bytes{0};  ///< Fetched from leaders.
+    std::atomic<std::uint64_t> moved_in_bytes{0};   ///< Of those, for replicas being added here.
+    std::atomic<std::uint64_t> moved_out_bytes{0};  ///< Sent to replicas being added elsewhere.
 };
 
 }  // namespace millrace::replication

@@ -35,6 +35,14 @@ public:
         entry.shard.executor->post([replicas = entry.replicas,
                                     task = std::forward<F>(task)]() mutable { task(*replicas); });
     }
+    /// Of every shard; the numbers may be read from any thread.
+    std::vector<const ShardCounts*> counts() const {
+        std::vector<const ShardCounts*> all;
+        for (const Entry& entry : shards_) {
+            all.push_back(&entry.replicas->counts());
+        }
+        return all;
+    }
     /// Only on the shard's own loop, or when every loop has stopped.
     ShardReplicas& here(std::size_t shard) const { return *shards_[shard].replicas; }
 

@@ -112,28 +112,31 @@ void ShardReplicas::append(Append request) {
 std::vector<FetchResult> ShardReplicas::fetch(const std::vector<FetchPosition>& positions,
                                               const Reader& reader, std::size_t budget_bytes) {
     std::vector<FetchResult> results;
-    results.reserve(positions.size());
+    results.resize(positions.size());
     bool any = false;
-    for (const FetchPosition& position : positions) {
+    // Throttled copies take turns: else the first would have all that its throttle lets through.
+    std::size_t at = reader.level == ReadLevel::replica ? inside_->first_to_read(positions) : 0;
+    for (std::size_t i = 0; i < positions.size(); ++i, ++at) {
+        at = at == positions.size() ? 0 : at;
+        const FetchPosition& position = positions[at];
+        FetchResult& result = results[at];
         auto partition = inside_->find(position.id);
         if (!partition || !partition->has_log()) {
-            FetchResult missing;
-            missing.id = position.id;
-            missing.error = partition ? KafkaError::not_leader_or_follower
-                                      : KafkaError::unknown_topic_or_partition;
-            results.push_back(std::move(missing));
+            result.id = position.id;
+            result.error = partition ? KafkaError::not_leader_or_follower
+                                     : KafkaError::unknown_topic_or_partition;
             continue;
         }
-        FetchResult result = partition->read(position, reader, budget_bytes, !any);
+        result = partition->read(position, reader, budget_bytes, !any);
         if (reader.level == ReadLevel::replica && result.error == KafkaError::none &&
             (!result.diverging || MR_PLANTED(counts_diverging_fetches))) {
             // Only now is it known that what the follower has is what we have (case 6).
             partition->follower_fetched(position, reader);
             result.high_watermark = partition->high_watermark();
+            partition->note_sent(reader.replica, result.slice.length);
         }
         any = any || result.slice.length > 0;
         budget_bytes -= std::min(budget_bytes, result.slice.length);
-        results.push_back(std::move(result));
     }
     return results;
 }

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "replication/peers.h"
+#include "replication/throttle.h"
 #include "replication/types.h"
 #include "runtime/node.h"
 #include "storage/leader_epoch_cache.h"
@@ -78,6 +79,8 @@ public:
         std::vector<const storage::FoundLog*> found;
         /// A replica has its place, or another one than the metadata says. On the shard's loop.
         std::function<void(const TopicIdPartition&, Uuid directory)> placed;
+        /// Of all shards together.
+        std::shared_ptr<Throttles> throttles = std::make_shared<Throttles>();
     };
 
     ShardReplicas(Options options, runtime::Shard shard, runtime::DiskPool& pool,

@@ -57,6 +57,11 @@ struct PartitionSettings {
     std::int32_t min_isr = 1;
     bool log_append_time = false;
     bool unclean_leader_election = false;
+    /// This broker is named in the topic's leader.replication.throttled.replicas, or in the
+    /// follower's: it sends slowly to replicas that are not in sync, or fetches slowly while it
+    /// is none of those.
+    bool throttled_as_leader = false;
+    bool throttled_as_follower = false;
     /// A mirror link writes it: clients can't, and while it does the log knows only epochs of the
     /// source.
     bool mirrored = false;
@@ -139,6 +144,7 @@ struct FetchResult {
     BrokerId preferred = no_broker;  ///< Read there: it has what is asked for.
     std::vector<storage::AbortedTransaction> aborted;
     storage::ReadSlice slice;
+    Duration throttled_for{};  ///< Nothing is given before, though there may be something.
 };
 
 struct Reader {

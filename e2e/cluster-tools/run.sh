@@ -12,7 +12,7 @@ source tests/journeys/lib.sh "$broker"
 work=$dir
 fail() { echo "FAILED  $*"; exit 1; }
 ok() { printf 'ok      %s\n' "$*"; }
-read -r -a port < <(free_ports 8)
+read -r -a port < <(free_ports 11)
 port=(0 "${port[@]}")
 at() { echo "127.0.0.1:${port[$1]}"; }               # broker N
 controller_at() { echo "127.0.0.1:${port[$1 + 4]}"; } # controller N
@@ -30,7 +30,7 @@ log.dirs=$work/d$n
 cluster.id=ClusterToolsClusterId1
 offsets.topic.replication.factor=1
 millrace.admin.listener=
-millrace.metrics.listener=
+millrace.metrics.listener=127.0.0.1:${port[$((n + 8))]}
 CONF
   printf '%s\n' "$@" >>"$work/$n.properties"
 }
@@ -39,6 +39,7 @@ declare -A classes=(
   [quorum]=org.apache.kafka.tools.MetadataQuorumCommand [features]=org.apache.kafka.tools.FeatureCommand [cluster]=org.apache.kafka.tools.ClusterTool
   [topics]=org.apache.kafka.tools.TopicCommand [configs]=kafka.admin.ConfigCommand [acls]=org.apache.kafka.tools.AclCommand
   [reassign]=org.apache.kafka.tools.reassign.ReassignPartitionsCommand [election]=org.apache.kafka.tools.LeaderElectionCommand
+  [produce]=org.apache.kafka.tools.ProducerPerformance
   [dump]=org.apache.kafka.tools.DumpLogSegments [shell]=org.apache.kafka.shell.MetadataShell
 )
 tool() {
@@ -97,6 +98,24 @@ must election --bootstrap-server "$(at 1)" --election-type preferred --all-topic
 must topics --bootstrap-server "$(at 1)" --describe --topic moved
 says 'Partition: 0.*Leader: 3'; says 'Partition: 1.*Leader: 1'
 ok "kafka-leader-election makes the preferred replicas lead"
+
+# 16 MB to a third replica at 2 MB/s; the two in sync must not feel it, nor the producer that waits for them.
+rate=2000000
+must topics --bootstrap-server "$(at 1)" --create --topic slow --replica-assignment 1:3
+head -c 12000000 /dev/urandom | base64 -w 1000 | timeout 30 kcat -P -b "$(at 1)" -t slow -X acks=all
+echo '{"version":1,"partitions":[{"topic":"slow","partition":0,"replicas":[1,3,2]}]}' >"$work/slow.json"
+python3 e2e/cluster-tools/rate.py "${port[10]}" 16000000 >"$work/rate" 2>&1 & watch=$!
+must reassign --bootstrap-server "$(at 1)" --reassignment-json-file "$work/slow.json" --execute --throttle $rate
+head -c 3000000 /dev/urandom | base64 -w 1000 | timeout 30 kcat -P -b "$(at 1)" -t slow -X acks=all
+kill -0 $watch 2>/dev/null || fail "the copy was over before 4 MB were produced beside it: $(cat "$work/rate")"
+must reassign --bootstrap-server "$(at 1)" --list; says 'slow-0: .*adding: 2'
+wait $watch || fail "the throttled move: $(cat "$work/rate")"
+read -r bytes reached <"$work/rate"
+[ "$reached" -gt $((rate * 8 / 10)) ] && [ "$reached" -lt $((rate * 12 / 10)) ] || fail "$rate bytes a second were asked for, $reached came"
+until_says 40 'Reassignment of partition slow-0 is completed' reassign --bootstrap-server "$(at 2)" --reassignment-json-file "$work/slow.json" --verify
+must configs --bootstrap-server "$(at 1)" --describe --entity-type brokers --entity-name 1
+! said 'replication.throttled.rate' || fail "--verify left a throttle behind"
+ok "--throttle $rate: $bytes bytes came at $reached a second, while a producer with acks=all went on"
 
 leader=1
 kill_hard $leader

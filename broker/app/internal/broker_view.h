@@ -18,6 +18,7 @@
 #include "net/ledger.h"
 #include "net/server.h"
 #include "raft/raft_driver.h"
+#include "replication/throttle.h"
 
 namespace millrace::app {
 
@@ -33,6 +34,7 @@ struct BrokerView {
     const net::Ledger* ledger = nullptr;
     /// Its contexts; to reload them, only on the control loop.
     TlsNode* tls = nullptr;
+    const replication::Throttles* throttles = nullptr;
     mirror::Links* mirrors = nullptr;  ///< Null without the broker role.
     std::string inter_broker_listener;
     net::StreamWrapper to_brokers;  ///< Around connections to it; empty for plaintext.

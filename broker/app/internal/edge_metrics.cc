@@ -3,6 +3,7 @@
 #include "app/internal/edge_asked.h"
 #include "app/internal/machine.h"
 #include "app/internal/mirror_metrics.h"
+#include "replication/housekeeping.h"
 
 namespace millrace::app {
 namespace {
@@ -131,6 +132,27 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
                       {{"cordoned"}, cordoned}});
 }
 
+/// Copies of replicas, by what they are for.
+void publish_copies(metrics::Registry& registry, const BrokerView& view) {
+    double in = 0, moved_in = 0, moved_out = 0;
+    const auto read = [](const std::atomic<std::uint64_t>& counter) {
+        return static_cast<double>(counter.load(std::memory_order_relaxed));
+    };
+    for (const replication::ShardCounts* counts : view.doors->replicas->counts()) {
+        in += read(counts->replicated_in_bytes);
+        moved_in += read(counts->moved_in_bytes);
+        moved_out += read(counts->moved_out_bytes);
+    }
+    set(registry, metric::replication_in_bytes, in);
+    set(registry, metric::reassignment_in_bytes, moved_in);
+    set(registry, metric::reassignment_out_bytes, moved_out);
+    std::vector<metrics::Sample> throttle;
+    if (view.throttles->moves_out.is_limited()) {
+        throttle.push_back({{}, static_cast<double>(view.throttles->moves_out.rate())});
+    }
+    registry.publish(metric::rebalance_throttle_bytes_per_second, publisher, std::move(throttle));
+}
+
 void publish_directories(metrics::Registry& registry, const BrokerView& view) {
     if (!view.doors->log_directories) {
         return;
@@ -174,6 +196,7 @@ void publish_on_demand(metrics::Registry& registry, BrokerView view,
             publish_replicas(to, view);
             publish_cluster(to, view, health);
             publish_directories(to, view);
+            publish_copies(to, view);
             publish_asked(to, view);
             if (view.mirrors != nullptr) {
                 publish_mirrors(to, *view.mirrors);

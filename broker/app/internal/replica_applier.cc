@@ -58,11 +58,11 @@ void ReplicaApplier::assign(const metadata::Topic& topic, PartitionIndex index,
     state.partition_epoch = partition.epoch;
     state.directory = partition.directory_of(self_);
     auto rules = topics_.current()->rules(topic.name);
-    replicas_.on_shard(
-        replicas_.shard_of(state.id),
-        [state = std::move(state), rules = std::move(rules)](replication::ShardReplicas& shard) {
-            shard.assign(state, rules->replication_of(state.id.partition));
-        });
+    replicas_.on_shard(replicas_.shard_of(state.id),
+                       [state = std::move(state), rules = std::move(rules),
+                        self = self_](replication::ShardReplicas& shard) {
+                           shard.assign(state, rules->replication_of(state.id.partition, self));
+                       });
 }
 
 void ReplicaApplier::unassign(const TopicIdPartition& id) {
@@ -77,10 +77,10 @@ void ReplicaApplier::on_settings_changed(const metadata::Image& image) {
         for (const auto& part : topic.partitions) {
             if (holds(*part.value, self_)) {
                 const TopicIdPartition id{topic.id, part.key};
-                replicas_.on_shard(
-                    replicas_.shard_of(id), [id, rules](replication::ShardReplicas& shard) {
-                        shard.change_settings(id, rules->replication_of(id.partition));
-                    });
+                replicas_.on_shard(replicas_.shard_of(id), [id, rules, self = self_](
+                                                               replication::ShardReplicas& shard) {
+                    shard.change_settings(id, rules->replication_of(id.partition, self));
+                });
             }
         }
     }

@@ -117,6 +117,14 @@ replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {
     return fetch;
 }
 
+void set_throttles(replication::Throttles& throttles, const config::BrokerValues& values,
+                   Instant now) {
+    throttles.leader.set_rate(values.get(option::leader_replication_throttled_rate), now);
+    throttles.follower.set_rate(values.get(option::follower_replication_throttled_rate), now);
+    throttles.log_dirs.set_rate(values.get(option::replica_alter_log_dirs_io_max_bytes_per_second),
+                                now);
+}
+
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
                                                        const std::vector<runtime::Shard>& shards) {
     const auto slots =

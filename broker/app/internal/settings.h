@@ -6,8 +6,10 @@
 #include "config/config.h"
 #include "groups/settings.h"
 #include "handlers/fetch_session.h"
+#include "metadata/image_settings.h"
 #include "net/server.h"
 #include "raft/quorum_config.h"
+#include "replication/throttle.h"
 #include "replication/types.h"
 #include "runtime/node.h"
 
@@ -21,6 +23,8 @@ groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
 /// One for each loop that serves connections; their slots are shared out.
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
                                                        const std::vector<runtime::Shard>& shards);
+void set_throttles(replication::Throttles& throttles, const config::BrokerValues& values,
+                   Instant now);
 net::ServerLimits server_limits(const config::BrokerValues& values);
 /// Without identity and listeners, which app knows better.
 Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);

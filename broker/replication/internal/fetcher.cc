@@ -92,7 +92,7 @@ void Fetcher::round() {
     }
     Buffer frame = request();
     if (asked_.empty()) {
-        retry_later(options_.fetch.back_off);
+        retry_later(opens_in_.value_or(options_.fetch.back_off));
         return;
     }
     in_flight_ = true;
@@ -109,6 +109,7 @@ Buffer Fetcher::request() {
     const Instant now = shard_.executor->clock().now();
     protocol::Arena arena;
     FetchRequest fetch;
+    opens_in_.reset();
     fetch.replica_state = {.replica_id = options_.self.value,
                            .replica_epoch = peers_.own_epoch().value};
     fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(options_.fetch.max_wait));
@@ -126,6 +127,15 @@ Buffer Fetcher::request() {
         if (!partition || !partition->follows()) {
             continue;
         }
+        std::int32_t max_bytes = options_.fetch.max_partition_bytes;
+        if (const ThrottleGate gate = partition->gate_here()) {
+            if (const Duration closed = gate.closed_for(now); closed > Duration{}) {
+                opens_in_ = std::min(opens_in_.value_or(closed), closed);
+                continue;
+            }
+            max_bytes = static_cast<std::int32_t>(
+                std::min(static_cast<std::size_t>(max_bytes), gate.piece()));
+        }
         const FetchPosition position = partition->follower_position();
         asked_[id] = {position.current_epoch, position.from};
         if (fetch.topics.empty() || fetch.topics.back().topic_id != id.topic_id) {
@@ -137,12 +147,17 @@ Buffer Fetcher::request() {
         to.fetch_offset = position.from.value;
         to.last_fetched_epoch = position.last_fetched_epoch.value;
         to.log_start_offset = position.reader_log_start.value;
-        to.partition_max_bytes = options_.fetch.max_partition_bytes;
+        to.partition_max_bytes = max_bytes;
         if (position.reader_synced_end) {
             std::array<std::byte, sizeof(std::int64_t)> bytes;
             store_big_endian(bytes.data(), position.reader_synced_end->value);
             to.unknown_tags.push_back({.tag = synced_end_tag, .data = arena.copy(ByteView(bytes))});
         }
+    }
+    if (opens_in_) {
+        // What isn't asked for now is to be asked for as soon as its throttle lets it through.
+        const auto soon = static_cast<std::int32_t>(to_milliseconds(*opens_in_)) + 1;
+        fetch.max_wait_ms = std::min(fetch.max_wait_ms, soon);
     }
     protocol::RequestHeader header;
     header.request_api_key = FetchRequest::api_key;
@@ -217,6 +232,9 @@ Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& fr
             fetched.log_start = Offset{data.log_start_offset};
             const ByteView bytes = data.records ? data.records->bytes : ByteView{};
             fetched.bytes = bytes.size();
+            if (!bytes.empty()) {
+                partition->note_received(bytes.size());
+            }
             switch (partition->take_fetched(fetched, bytes)) {
                 case Partition::Taken::changed:
                     changed.push_back(id);

@@ -53,6 +53,7 @@ private:
     std::set<TopicIdPartition> partitions_;
     std::map<TopicIdPartition, std::pair<LeaderEpoch, Offset>> asked_;
     std::map<TopicIdPartition, Instant> backing_off_;
+    std::optional<Duration> opens_in_;  ///< When what the last request left out may be asked for.
     bool in_flight_ = false;
     bool kicked_ = false;
     bool stopped_ = false;

@@ -712,12 +712,21 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
     if (position.from >= upper || result.preferred != no_broker) {
         return result;
     }
-    auto slice =
-        log_->read({.from = position.from,
-                    .upper = upper,
-                    .max_bytes = std::min(
-                        max_bytes, static_cast<std::size_t>(std::max(0, position.max_bytes))),
-                    .min_one_batch = min_one_batch});
+    max_bytes = std::min(max_bytes, static_cast<std::size_t>(std::max(0, position.max_bytes)));
+    if (reader.level == ReadLevel::replica) {
+        if (const ThrottleGate gate = gate_towards(reader.replica)) {
+            result.throttled_for = gate.closed_for(shell_.loop->clock().now());
+            if (result.throttled_for > Duration{}) {
+                return result;
+            }
+            max_bytes = std::min(max_bytes, gate.piece());
+            min_one_batch = true;  // or a batch larger than a piece would never go
+        }
+    }
+    auto slice = log_->read({.from = position.from,
+                             .upper = upper,
+                             .max_bytes = max_bytes,
+                             .min_one_batch = min_one_batch});
     if (!slice) {
         if (slice.error().code() == Code::corrupt) {
             shell_.counts->corrupt_reads.fetch_add(1, std::memory_order_relaxed);

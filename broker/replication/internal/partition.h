@@ -38,6 +38,7 @@ public:
         std::function<void(storage::PartitionLog&, Duration delay)> retire;
         /// Its log lies somewhere else than the metadata says.
         std::function<void(Partition&)> placed;
+        Throttles* throttles = nullptr;
     };
 
     Partition(Shell& shell, PartitionState state, PartitionSettings settings);
@@ -46,6 +47,7 @@ public:
     const PartitionSettings& settings() const { return settings_; }
     bool has_log() const { return log_ != nullptr; }
     bool leads() const { return leader_.has_value(); }
+    bool is_under_min_isr() const { return leader_ && leader_->under_min_isr(); }
     storage::PartitionLog& log() { return *log_; }
     const storage::PartitionLog& log() const { return *log_; }
 
@@ -57,6 +59,9 @@ public:
     // --- As a follower ---
     bool follows() const { return follower_.has_value() && log_ != nullptr && !log_->failure(); }
     FetchPosition follower_position() const;
+    /// What slows its fetching down: nothing while it is in sync.
+    ThrottleGate gate_here() const;
+    void note_received(std::size_t bytes);
     enum class Taken { nothing, changed, back_off };
     Taken take_fetched(const Fetched& fetched, ByteView bytes);
     /// Runs once everything appended so far is synced, or the log has failed. Maybe inside the
@@ -82,6 +87,11 @@ public:
     /// Bytes a reader at `from` could get now, roughly: for the threshold of a parked fetch.
     std::int64_t readable_bytes(const FetchPosition& position, const Reader& reader);
     void follower_fetched(const FetchPosition& position, const Reader& reader);
+    /// What slows down the copy to a replica elsewhere: nothing while it is in sync.
+    ThrottleGate gate_towards(BrokerId replica) const;
+    void note_sent(BrokerId replica, std::size_t bytes);
+    /// Replicas that fetch, aren't in sync and aren't being added.
+    int healing(Instant now) const;
     void tick(Instant now);
     void find_offset(ShardReplicas::OffsetKind kind, Timestamp at, LeaderEpoch current_epoch,
                      ReadLevel level, UniqueFunction<void(OffsetAnswer)> done);

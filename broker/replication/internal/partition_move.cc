@@ -108,9 +108,16 @@ void Partition::copy_more(const std::shared_ptr<Move>& move) {
         sync_copy(move, [move](Partition& self) { self.hold_for_move(move); });
         return;
     }
+    RateBucket& throttle = shell_.throttles->log_dirs;
+    if (const Duration pause = throttle.closed_for(shell_.loop->clock().now());
+        pause > Duration{}) {
+        shell_.loop->after(pause,
+                           if_moving(move, [move](Partition& self) { self.copy_more(move); }));
+        return;
+    }
     auto slice = log_->read({.from = copy.end(),
                              .upper = high_watermark(),
-                             .max_bytes = piece_bytes,
+                             .max_bytes = std::min(piece_bytes, throttle.piece()),
                              .check_in_place = false});
     if (!slice) {
         fail_move(slice.error());
@@ -125,6 +132,10 @@ void Partition::copy_more(const std::shared_ptr<Move>& move) {
     shell_.pool->run(
         0, *shell_.loop, [slice = *std::move(slice), bytes] { *bytes = read_whole(slice); },
         if_moving(move, [move, bytes](Partition& self) {
+            if (*bytes) {
+                self.shell_.throttles->log_dirs.spend((*bytes)->size(),
+                                                      self.shell_.loop->clock().now());
+            }
             auto copied = *bytes
                               ? append_bytes(*move->log, **bytes, self.shell_.loop->clock().wall())
                               : Result<void>(bytes->error());

@@ -34,6 +34,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         shell.proposer = &proposer;
         shell.log = &log;
         shell.counts = &counts;
+        shell.throttles = options.throttles.get();
         shell.retire = [this](storage::PartitionLog& log_out, Duration delay) {
             retire_log(log_out, delay);
         };
@@ -167,6 +168,13 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         watches.erase(at);
     }
 
+    /// Where a follower's turn begins: always at its first, unless copies are throttled.
+    std::size_t first_to_read(const std::vector<FetchPosition>& positions) {
+        const Throttles& throttles = *options.throttles;
+        const bool any = throttles.leader.is_limited() || throttles.moves_out.is_limited();
+        return any && !positions.empty() ? turn++ % positions.size() : 0;
+    }
+
     // --- Logs (shard_logs.cc) ---
 
     void open_log(const std::shared_ptr<Partition>& partition);
@@ -252,9 +260,15 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         shard.executor->after(options.tick, [weak = weak_from_this()] {
             if (auto self = weak.lock()) {
                 const Instant now = self->shard.executor->clock().now();
+                int healing = 0;
+                int under_min_isr = 0;
                 for (const auto& [id, partition] : self->partitions) {
                     partition->tick(now);
+                    healing += partition->healing(now);
+                    under_min_isr += partition->is_under_min_isr() ? 1 : 0;
                 }
+                self->counts.healing.store(healing, std::memory_order_relaxed);
+                self->counts.under_min_isr.store(under_min_isr, std::memory_order_relaxed);
                 self->arm_tick();
             }
         });
@@ -280,6 +294,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     Watches watches;
     std::multimap<TopicIdPartition, std::uint64_t> watched;
     std::uint64_t last_watch = 0;
+    std::size_t turn = 0;
     using FetcherKey = std::pair<BrokerId, Durability>;
     std::map<FetcherKey, std::shared_ptr<Fetcher>> fetchers;
     std::map<TopicIdPartition, FetcherKey> followed;
