@@ -62,6 +62,8 @@ struct PlanWish {
     std::map<std::string, int> replication_factors;
     std::vector<std::string> exclude_topics;  ///< Globs.
     placement::Limits limits;
+    std::int64_t throttle_bytes_per_second =
+        0;  ///< At most, for each broker; 0: what clients leave.
 };
 
 struct ProposedPlan {
@@ -80,6 +82,8 @@ enum class PlanState {
     cancelled,
     done,
     failed,
+    rolling_back,
+    rolled_back,
 };
 
 struct BlockedMove {
@@ -100,13 +104,15 @@ struct PlanProgress {
     std::int64_t bytes_done = 0;
     std::int64_t bytes_per_second = 0;
     std::int64_t eta_seconds = -1;
+    std::int64_t throttle_bytes_per_second = 0;
+    std::string throttle_reason;
     std::vector<BlockedMove> blocked;
     Timestamp started_at;
     Timestamp ended_at;
     int lower_bound_moves = 0;
 };
 
-enum class PlanOrder { pause, resume, cancel };
+enum class PlanOrder { pause, resume, cancel, roll_back };
 
 class PlanDoors {
 public:
@@ -114,7 +120,9 @@ public:
 
     virtual void placement_view(PlacementQuestion question, Reply<PlacementView> reply) = 0;
     virtual void plan(PlanWish wish, Reply<ProposedPlan> reply) = 0;
-    virtual void apply(Caller caller, std::string hash, Reply<PlanProgress> reply) = 0;
+    /// `throttle_bytes_per_second`: over the plan's own, also while it runs; 0: the plan's.
+    virtual void apply(Caller caller, std::string hash, std::int64_t throttle_bytes_per_second,
+                       Reply<PlanProgress> reply) = 0;
     virtual void order(Caller caller, std::string hash, PlanOrder order,
                        Reply<PlanProgress> reply) = 0;
     /// An empty hash asks for the one that runs, else for the last.

@@ -15,6 +15,7 @@
 #include "app/internal/lifecycle.h"
 #include "app/internal/metadata_node.h"
 #include "app/internal/mirror_node.h"
+#include "app/internal/move_throttle.h"
 #include "app/internal/producer_ids.h"
 #include "app/internal/replica_applier.h"
 #include "app/internal/settings.h"
@@ -69,6 +70,7 @@ struct Broker::Inside {
     Result<void> open_store(const config::BrokerValues& values);
     Result<void> open_quorum(const config::BrokerValues& values);
     std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
+    std::vector<metrics::Histogram> produce_seconds(std::string_view kind) const;
     Result<void> listen(const config::BrokerValues& values);
     std::string inter_broker_listener(const config::BrokerValues& values) const;
     std::string controller_listener(const config::BrokerValues& values) const;
@@ -123,6 +125,7 @@ struct Broker::Inside {
     std::shared_ptr<replication::Throttles> throttles = std::make_shared<replication::Throttles>();
     std::vector<std::unique_ptr<replication::ShardReplicas>> shards;
     replication::Replicas replicas;
+    std::shared_ptr<MoveThrottle> move_throttle;
     std::unique_ptr<ReplicaApplier> applier;
     std::unique_ptr<StorageKeeper> keeper;
     std::unique_ptr<DirectoryReports> reports;
@@ -293,6 +296,16 @@ std::vector<handlers::RequestMeter> Broker::Inside::meters(std::string_view kind
     return all;
 }
 
+/// What the meters of that kind observe of producers.
+std::vector<metrics::Histogram> Broker::Inside::produce_seconds(std::string_view kind) const {
+    std::vector<metrics::Histogram> all;
+    for (std::size_t i = 0; options.registry && i < node.data_shards(); ++i) {
+        all.push_back(options.registry->scope(fmt::format("requests-{}-{}", kind, i))
+                          .histogram(metrics::metric::request_seconds, {"Produce"}));
+    }
+    return all;
+}
+
 Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     doors.self = self;
     doors.cluster_id = cluster_id;
@@ -454,6 +467,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
             shard_options, node.data_shard(i), node.disk_pool(), *store, *proposals, *peers, log));
         replicas.add(node.data_shard(i), shards.back().get());
     }
+    move_throttle =
+        std::make_shared<MoveThrottle>(throttles, replicas, produce_seconds("data"), node);
     applier = std::make_unique<ReplicaApplier>(self, replicas, topics);
     keeper = std::make_unique<StorageKeeper>(node, *store, replicas, log);
     group_log = std::make_unique<GroupLog>(std::string(handlers::offsets_topic), *control.executor,
@@ -563,6 +578,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     if (roles.broker) {
         applier->on_settings_changed(*next);
         set_throttles(*throttles, config->broker(), node.control_shard().executor->clock().now());
+        move_throttle->settings_changed(*next);
         lifecycle->tell_cordoned();
         tell_groups(delta, *next);
         keeper->set(config->broker());

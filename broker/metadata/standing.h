@@ -20,6 +20,8 @@ inline constexpr std::string_view drained_epoch = "millrace.drained.epoch";
 inline constexpr std::string_view plan = "millrace.plan";
 /// For all brokers: how far that plan is.
 inline constexpr std::string_view plan_note = "millrace.plan.note";
+/// For all brokers: begins the names of the pieces that hold which moves that plan has begun.
+inline constexpr std::string_view plan_journal = "millrace.plan.journal.";
 }  // namespace setting
 
 /// An UnregisterBroker request with this tagged field (a number of our own) is refused while the

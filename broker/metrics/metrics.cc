@@ -90,6 +90,18 @@ void Histogram::observe(double value) {
     cells_->sum.add(value);
 }
 
+std::vector<std::uint64_t> Histogram::counts() const {
+    std::vector<std::uint64_t> counts;
+    for (std::size_t i = 0; cells_ && i < cells_->counts.size(); ++i) {
+        counts.push_back(static_cast<std::uint64_t>(cells_->counts[i].read()));
+    }
+    return counts;
+}
+
+std::span<const double> Histogram::bounds() const {
+    return cells_ ? cells_->bounds : std::span<const double>{};
+}
+
 std::shared_ptr<Cell> Scope::cell(std::uint16_t row, std::span<const std::string_view> labels) {
     const std::lock_guard lock{state_->mutex};
     auto& cell = state_->cells[key_of(row, labels)];

@@ -147,6 +147,9 @@ public:
     explicit Histogram(std::shared_ptr<HistogramCells> cells) : cells_(std::move(cells)) {}
     void observe(double value);
     void observe(Duration d) { observe(std::chrono::duration<double>(d).count()); }
+    /// What was observed so far, by bucket. From any thread.
+    std::vector<std::uint64_t> counts() const;
+    std::span<const double> bounds() const;
 
 private:
     std::shared_ptr<HistogramCells> cells_;

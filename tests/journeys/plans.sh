@@ -39,6 +39,10 @@ running() { call Health | python3 -c '
 import json, sys
 print(sum(b["state"] == "BROKER_STATE_RUNNING" for b in json.load(sys.stdin)["brokers"]))'; }
 
+begun_back() { [ "$(replicas_of 4)" -lt $share ]; }
+under_way() { [ "$(moving)" -ge 1 ]; }
+cancelled_plan() { call CancelPlan '{"hash":"'"$hash"'"}'; }
+
 for n in 1 2 3; do node $n; done
 until_true 40 is 3 running
 call CreateTopics '{"topics":[{"name":"orders","partitions":24,"replication_factor":3}]}' >/dev/null
@@ -114,6 +118,46 @@ until_true 40 is 4 running
 apply '{"mode":"PLAN_MODE_SCALE_OUT"}'
 until_true 60 is PLAN_STATE_DONE progress state
 expect "replicas on the broker that is back" $share "$(replicas_of 4)"
+
+# Taken back, everything is where it was; and the share comes again. Meanwhile another controller goes on with what one began.
+placement() { call PlacementView '{"with_partitions":true}' | python3 -c '
+import json, sys
+for p in sorted(json.load(sys.stdin)["partitions"], key=lambda p: (p["partition"]["topic"], p["partition"].get("partition", 0))):
+    print(p["partition"]["topic"], p["partition"].get("partition", 0), p["replicas"])'; }
+apply '{"mode":"PLAN_MODE_DRAIN","drain":[4]}'
+until_true 60 is PLAN_STATE_DONE progress state
+before=$(placement)
+apply '{"mode":"PLAN_MODE_SCALE_OUT","limits":{"max_moves_per_broker":2,"throttle_bytes_per_second":20000}}'
+refused "under way" RollbackPlan '{}'
+expect "bytes a second that were asked for" 20000 "$(progress throttle_bytes_per_second)"
+until_true 60 is PLAN_STATE_DONE progress state
+expect "replicas on the broker" $share "$(replicas_of 4)"
+call RollbackPlan '{}' >/dev/null
+until_true 10 begun_back
+leader=$(call Health | value controller_id)
+asked=$((leader % 3 + 1))
+kill_hard "b$leader"
+produce
+node "$leader"
+until_true 90 is PLAN_STATE_ROLLED_BACK progress state
+until_true 30 is 4 running
+expect "the placement after the rollback" "$before" "$(placement)"
+apply '{"mode":"PLAN_MODE_SCALE_OUT"}'
+until_true 60 is PLAN_STATE_DONE progress state
+
+# Cancelled by a controller that has not begun it, a plan takes back its own moves.
+hash=$(plan_of '{"mode":"PLAN_MODE_DRAIN","drain":[4],"limits":{"throttle_bytes_per_second":1}}')
+call ApplyPlan '{"hash":"'"$hash"'"}' >/dev/null
+until_true 10 under_way
+leader=$(call Health | value controller_id)
+asked=$((leader % 3 + 1))
+kill_hard "b$leader"
+until_true 20 cancelled_plan
+node "$leader"
+until_true 30 is PLAN_STATE_CANCELLED progress state
+until_true 20 is 0 moving
+until_true 30 is 4 running
+[ "$(replicas_of 4)" -gt 0 ] || fail "a cancelled plan went on"
 
 # A plan that is cancelled takes back what is under way.
 hash=$(plan_of '{"mode":"PLAN_MODE_DRAIN","drain":[4],'"$slowly"'}')

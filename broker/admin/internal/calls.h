@@ -57,6 +57,7 @@ MR_CALL(ListPlans)
 MR_CALL(PausePlan)
 MR_CALL(ResumePlan)
 MR_CALL(CancelPlan)
+MR_CALL(RollbackPlan)
 }  // namespace calls
 
 #undef MR_CALL

@@ -148,6 +148,25 @@ Result<placement::Mode> mode_of(v1::PlanMode mode) {
     }
 }
 
+Result<std::int64_t> throttle_of(const v1::PlanLimits& limits) {
+    if (limits.throttle_bytes_per_second() < 0) {
+        return Error::make(Code::invalid, "limits: a throttle of {} bytes a second",
+                           limits.throttle_bytes_per_second());
+    }
+    return limits.throttle_bytes_per_second();
+}
+
+/// What the plan was made for holds; only how fast it goes is open.
+Result<std::int64_t> throttle_alone(const v1::PlanLimits& limits) {
+    if (limits.max_moves_per_broker() != 0 || limits.max_bytes() != 0 ||
+        limits.count_band_percent() != 0 || limits.bytes_band_percent() != 0) {
+        return Error(Code::unsupported,
+                     "limits: a plan is carried out within those it was made for; only its "
+                     "throttle may be another");
+    }
+    return throttle_of(limits);
+}
+
 Result<PlanWish> wish_of(const v1::PlanRebalanceRequest& request) {
     PlanWish wish;
     MR_TRY(wish.mode, mode_of(request.mode()));
@@ -168,9 +187,7 @@ Result<PlanWish> wish_of(const v1::PlanRebalanceRequest& request) {
         wish.exclude_topics.push_back(glob);
     }
     const v1::PlanLimits& limits = request.limits();
-    if (limits.throttle_bytes_per_second() > 0) {
-        return Error(Code::unsupported, "limits: a throttle is not built yet");
-    }
+    MR_TRY(wish.throttle_bytes_per_second, throttle_of(limits));
     const auto set = [](auto& to, auto from) { to = from > 0 ? from : to; };
     set(wish.limits.max_moves_per_broker, limits.max_moves_per_broker());
     set(wish.limits.max_bytes, limits.max_bytes());
@@ -225,6 +242,8 @@ v1::PlanProgress to_proto(const PlanProgress& from) {
     to.set_bytes_done(from.bytes_done);
     to.set_bytes_per_second(from.bytes_per_second);
     to.set_eta_seconds(from.eta_seconds);
+    to.set_throttle_bytes_per_second(from.throttle_bytes_per_second);
+    to.set_throttle_reason(from.throttle_reason);
     to.set_started_at_ms(from.started_at.milliseconds);
     to.set_ended_at_ms(from.ended_at.milliseconds);
     to.set_lower_bound_moves(from.lower_bound_moves);
@@ -281,13 +300,13 @@ void PlanRebalance(AdminDoors& doors, Caller caller, const v1::PlanRebalanceRequ
 
 void ApplyPlan(AdminDoors& doors, Caller caller, const v1::ApplyPlanRequest& request,
                Answer<v1::ApplyPlanResponse> answer) {
-    if (request.has_limits()) {
-        answer(
-            Error(Code::unsupported, "limits: a plan is carried out within those it was made for"));
+    const auto throttle = throttle_alone(request.limits());
+    if (!throttle) {
+        answer(throttle.error());
         return;
     }
     if (!refuse_without(doors.plans(), caller, answer)) {
-        doors.plans()->apply(std::move(caller), request.hash(),
+        doors.plans()->apply(std::move(caller), request.hash(), *throttle,
                              with_progress<v1::ApplyPlanResponse>(std::move(answer)));
     }
 }
@@ -331,6 +350,11 @@ void ResumePlan(AdminDoors& doors, Caller caller, const v1::ResumePlanRequest& r
 void CancelPlan(AdminDoors& doors, Caller caller, const v1::CancelPlanRequest& request,
                 Answer<v1::CancelPlanResponse> answer) {
     give_order(doors, std::move(caller), request, PlanOrder::cancel, std::move(answer));
+}
+
+void RollbackPlan(AdminDoors& doors, Caller caller, const v1::RollbackPlanRequest& request,
+                  Answer<v1::RollbackPlanResponse> answer) {
+    give_order(doors, std::move(caller), request, PlanOrder::roll_back, std::move(answer));
 }
 
 }  // namespace calls

@@ -66,7 +66,7 @@ public:
     MR_BUILT(PausePlan)
     MR_BUILT(ResumePlan)
     MR_BUILT(CancelPlan)
-    MR_LATER(RollbackPlan)
+    MR_BUILT(RollbackPlan)
     MR_BUILT(ApplyLink)
     MR_BUILT(GetLink)
     MR_BUILT(ListLinks)

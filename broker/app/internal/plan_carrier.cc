@@ -4,6 +4,7 @@
 
 #include "app/internal/controller_ask.h"
 #include "app/internal/placement_snapshot.h"
+#include "config/alter.h"
 #include "metadata/standing.h"
 #include "protocol/messages/alter_partition_reassignments_request.h"
 #include "protocol/messages/alter_partition_reassignments_response.h"
@@ -44,12 +45,25 @@ bool has_goals_to_reach(placement::Mode mode) {
 void set_plan_setting(handlers::ControllerDoor& controller, runtime::Executor& control,
                       std::string_view name, const std::string& value,
                       UniqueFunction<void(Result<void>)> done) {
+    set_plan_settings(controller, control, {{std::string(name), value}}, std::move(done));
+}
+
+void set_plan_settings(handlers::ControllerDoor& controller, runtime::Executor& control,
+                       const PlanJournal::Settings& settings,
+                       UniqueFunction<void(Result<void>)> done) {
     protocol::IncrementalAlterConfigsRequest request;
     auto& resource = request.resources.emplace_back();
     resource.resource_type = static_cast<std::int8_t>(metadata::ConfigResourceType::broker);
-    auto& config = resource.configs.emplace_back();
-    config.name = name;
-    config.value = value;
+    for (const auto& [name, value] : settings) {
+        auto& config = resource.configs.emplace_back();
+        config.name = name;
+        if (value) {
+            config.value = *value;
+        } else {
+            config.config_operation = static_cast<std::int8_t>(config::AlterOp::remove);
+            config.value.reset();
+        }
+    }
     ask_controller<protocol::IncrementalAlterConfigsResponse>(
         controller, control, request, 1, [done = std::move(done)](auto answer) mutable {
             if (!answer) {
@@ -102,8 +116,9 @@ void PlanCarrier::look() {
     }
     if (intent->state == PlanState::cancelling) {
         cancel(*intent, now);
-    } else if (execution_ == nullptr || name_ != intent->name) {
-        begin(*intent);
+    } else if (execution_ == nullptr || name_ != intent->name ||
+               carries_back_ != (intent->state == PlanState::rolling_back)) {
+        intent->state == PlanState::rolling_back ? begin_rollback(*intent) : begin(*intent);
     } else {
         step(*intent, *now, world_of(now));
         note(*intent);
@@ -135,12 +150,29 @@ void PlanCarrier::began(const PlanIntent& intent, const ComputedPlan& made) {
         finish(intent, made.plan.moves.empty() ? PlanState::done : PlanState::failed);
         return;
     }
+    carry_out(intent, made.plan.moves, made.wish.limits.max_moves_per_broker);
+}
+
+/// What the plan has moved goes back to where it was, as far as nobody has touched it since.
+void PlanCarrier::begin_rollback(const PlanIntent& intent) {
+    const metadata::ImagePtr now = computer_->image();
+    const auto wish = wish_in(intent.name);
+    std::vector<Move> back = PlanJournal::read(*now, id_of(intent.name)).backwards(world_of(now));
+    if (!wish || back.empty()) {
+        finish(intent, PlanState::rolled_back);
+        return;
+    }
+    carry_out(intent, std::move(back), wish->limits.max_moves_per_broker);
+}
+
+void PlanCarrier::carry_out(const PlanIntent& intent, std::vector<Move> moves,
+                            int max_moves_per_broker) {
     name_ = intent.name;
-    execution_ =
-        std::make_shared<Execution>(made.plan.moves, made.wish.limits.max_moves_per_broker);
+    carries_back_ = intent.state == PlanState::rolling_back;
+    MR_LOG(log_, info, carries_back_ ? "plan.rollback_begun" : "plan.begun",
+           field("plan", intent.name), field("moves", moves.size()));
+    execution_ = std::make_shared<Execution>(std::move(moves), max_moves_per_broker);
     sizes_.reset();
-    MR_LOG(log_, info, "plan.begun", field("plan", intent.name),
-           field("moves", made.plan.moves.size()), field("bytes", made.plan.move_bytes));
     look_in(Duration{1ms});
 }
 
@@ -163,7 +195,10 @@ void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
     if (execution_->is_over()) {
         fruitless_ = execution_->count(MoveState::done) > 0 ? 0 : fruitless_ + 1;
         elect();
-        if (is_complete(intent)) {
+        if (carries_back_) {
+            // Once is enough: what did not go back now was dropped for a reason.
+            finish(intent, PlanState::rolled_back);
+        } else if (is_complete(intent)) {
             finish(intent, PlanState::done);
         } else {
             begin(intent);
@@ -171,9 +206,10 @@ void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
         return;
     }
     give_up_lost(image);
-    if (!due.empty()) {
-        start(due);
+    if (due.empty()) {
+        return;
     }
+    carries_back_ ? start(due) : note_and_start(due);
 }
 
 // --- Reassignments -------------------------------------------------------------------------------
@@ -184,6 +220,22 @@ PlanCarrier::Topics PlanCarrier::by_topic(const std::vector<const Move*>& moves)
         topics[move->topic].emplace_back(move->partition, move);
     }
     return topics;
+}
+
+void PlanCarrier::note_and_start(const std::vector<const Move*>& due) {
+    is_busy_ = true;
+    PlanJournal journal = PlanJournal::read(*computer_->image(), id_of(name_));
+    set_plan_settings(*view_.doors->controller, control_, journal.add(due),
+                      [self = shared_from_this(), due, running = execution_](Result<void> noted) {
+                          self->is_busy_ = false;
+                          if (!noted) {
+                              MR_LOG(self->log_, warn, "plan.not_noted",
+                                     field("reason", noted.error().message()));
+                              self->look_in(look_again);
+                          } else if (self->execution_ == running && self->leads()) {
+                              self->start(due);
+                          }
+                      });
 }
 
 void PlanCarrier::start(const std::vector<const Move*>& due) {
@@ -312,13 +364,10 @@ void PlanCarrier::cancel(const PlanIntent& intent, const metadata::ImagePtr& now
     Topics back;
     if (execution_ != nullptr && name_ == intent.name) {
         back = by_topic(execution_->cancel(world_of(now)));
-    } else {  // another node began them: whatever moves is taken for its work
-        for (const auto& [id, topic] : now->topics.by_id()) {
-            for (const auto& [index, partition] : topic->partitions) {
-                if (partition->is_reassigning()) {
-                    back[topic->name].emplace_back(index.value, nullptr);
-                }
-            }
+    } else {  // another node began them, and has noted which
+        const PlanJournal journal = PlanJournal::read(*now, id_of(intent.name));
+        for (const Move* move : journal.under_way(world_of(now))) {
+            back[move->topic].emplace_back(move->partition, nullptr);
         }
     }
     if (back.empty()) {

@@ -13,6 +13,7 @@
 
 #include "app/internal/plan_computer.h"
 #include "app/internal/plan_intent.h"
+#include "app/internal/plan_journal.h"
 #include "placement/execution.h"
 
 namespace millrace::app {
@@ -21,6 +22,10 @@ namespace millrace::app {
 void set_plan_setting(handlers::ControllerDoor& controller, runtime::Executor& control,
                       std::string_view name, const std::string& value,
                       UniqueFunction<void(Result<void>)> done);
+/// All of them or none.
+void set_plan_settings(handlers::ControllerDoor& controller, runtime::Executor& control,
+                       const PlanJournal::Settings& settings,
+                       UniqueFunction<void(Result<void>)> done);
 
 /// On the control loop.
 class PlanCarrier : public std::enable_shared_from_this<PlanCarrier> {
@@ -48,6 +53,10 @@ private:
     void step(const PlanIntent& intent, const metadata::Image& image,
               const placement::WorldNow& world);
     bool is_complete(const PlanIntent& intent) const;
+    void begin_rollback(const PlanIntent& intent);
+    void carry_out(const PlanIntent& intent, std::vector<Move> moves, int max_moves_per_broker);
+    /// What is about to begin is noted first: a next controller must know it for the plan's own.
+    void note_and_start(const std::vector<const Move*>& due);
     void start(const std::vector<const Move*>& due);
     void take_back(const Topics& topics, UniqueFunction<void(bool)> done);
     void give_up_lost(const metadata::Image& image);
@@ -64,7 +73,8 @@ private:
     std::shared_ptr<PlanComputer> computer_;
     runtime::Executor& control_;
     const Logger& log_;
-    std::string name_;  ///< Of what `execution_` carries out.
+    std::string name_;           ///< Of what `execution_` carries out.
+    bool carries_back_ = false;  ///< It is a rollback.
     std::shared_ptr<placement::Execution> execution_;
     runtime::TimerId timer_{};
     Instant due_at_;

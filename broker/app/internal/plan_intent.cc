@@ -95,6 +95,9 @@ std::string wish_text(const admin::PlanWish& wish) {
         exclude += (exclude.empty() ? "" : "+") + glob;
     }
     text += exclude.empty() ? "" : ",exclude=" + exclude;
+    if (wish.throttle_bytes_per_second > 0) {
+        text += fmt::format(",throttle={}", wish.throttle_bytes_per_second);
+    }
     const placement::Limits& limits = wish.limits;
     text += fmt::format(",cap={},bytes={},counts={},spread={}", limits.max_moves_per_broker,
                         limits.max_bytes, limits.count_band_percent, limits.bytes_band_percent);
@@ -128,6 +131,7 @@ Result<admin::PlanWish> parse_wish(std::string_view text) {
             wish.exclude_topics.emplace_back(glob);
         }
     }
+    wish.throttle_bytes_per_second = number_in(fields, "throttle", 0);
     placement::Limits& limits = wish.limits;
     limits.max_moves_per_broker =
         static_cast<int>(number_in(fields, "cap", limits.max_moves_per_broker));
@@ -154,9 +158,10 @@ Result<admin::PlanWish> wish_in(std::string_view name) {
 }
 
 std::string intent_text(const PlanIntent& intent) {
-    return fmt::format("state={};moves={};bytes={};bound={};started={};ended={};name={}",
-                       static_cast<int>(intent.state), intent.moves, intent.bytes,
-                       intent.lower_bound, intent.started_ms, intent.ended_ms, intent.name);
+    return fmt::format(
+        "state={};moves={};bytes={};bound={};throttle={};started={};ended={};name={}",
+        static_cast<int>(intent.state), intent.moves, intent.bytes, intent.lower_bound,
+        intent.throttle_bytes_per_second, intent.started_ms, intent.ended_ms, intent.name);
 }
 
 std::optional<PlanIntent> parse_intent(std::string_view text) {
@@ -173,6 +178,7 @@ std::optional<PlanIntent> parse_intent(std::string_view text) {
     intent.moves = number_in(fields, "moves", 0);
     intent.bytes = number_in(fields, "bytes", 0);
     intent.lower_bound = number_in(fields, "bound", 0);
+    intent.throttle_bytes_per_second = number_in(fields, "throttle", 0);
     intent.started_ms = number_in(fields, "started", 0);
     intent.ended_ms = number_in(fields, "ended", 0);
     return intent;
@@ -247,9 +253,14 @@ admin::PlanProgress progress_of(const PlanIntent& intent, const PlanNote& note) 
     progress.moves_total = static_cast<int>(intent.moves);
     progress.bytes_total = intent.bytes;
     progress.lower_bound_moves = static_cast<int>(intent.lower_bound);
+    progress.throttle_bytes_per_second = intent.throttle_bytes_per_second;
+    progress.throttle_reason = intent.throttle_bytes_per_second > 0
+                                   ? "asked for; each broker goes slower while clients wait"
+                                   : "each broker goes as fast as its clients don't feel";
     progress.started_at = Timestamp{intent.started_ms};
     progress.ended_at = Timestamp{intent.ended_ms};
-    if (intent.state == admin::PlanState::done) {
+    if (intent.state == admin::PlanState::done ||
+        (intent.state == admin::PlanState::rolled_back && note.dropped + note.failed == 0)) {
         progress.moves_done = progress.moves_total;
         progress.bytes_done = progress.bytes_total;
         progress.eta_seconds = 0;

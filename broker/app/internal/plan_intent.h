@@ -28,12 +28,14 @@ struct PlanIntent {
     std::int64_t moves = 0;
     std::int64_t bytes = 0;
     std::int64_t lower_bound = 0;
+    std::int64_t throttle_bytes_per_second =
+        0;  ///< For each broker, at most; 0: what clients leave.
     std::int64_t started_ms = 0;
     std::int64_t ended_ms = 0;
 
     bool is_over() const {
         return state == admin::PlanState::cancelled || state == admin::PlanState::done ||
-               state == admin::PlanState::failed;
+               state == admin::PlanState::failed || state == admin::PlanState::rolled_back;
     }
 };
 

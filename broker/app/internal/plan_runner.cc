@@ -7,6 +7,7 @@
 #include "app/internal/plan_carrier.h"
 #include "app/internal/plan_computer.h"
 #include "app/internal/plan_intent.h"
+#include "app/internal/plan_journal.h"
 #include "metadata/standing.h"
 
 namespace millrace::app {
@@ -33,6 +34,8 @@ PlanState wanted_by(admin::PlanOrder order) {
             return PlanState::running;
         case admin::PlanOrder::cancel:
             return PlanState::cancelling;
+        case admin::PlanOrder::roll_back:
+            return PlanState::rolling_back;
     }
     return PlanState::cancelling;
 }
@@ -84,7 +87,8 @@ struct PlanRunner::Inside : std::enable_shared_from_this<PlanRunner::Inside> {
             });
     }
 
-    Result<PlanIntent> intent_to_begin(const std::string& name, const ComputedPlan& made) const {
+    Result<PlanIntent> intent_to_begin(const std::string& name, std::int64_t throttle,
+                                       const ComputedPlan& made) const {
         if (made.name != name) {
             return Error(Code::fenced,
                          "the cluster is not as the plan found it: replicas or brokers have "
@@ -96,8 +100,34 @@ struct PlanRunner::Inside : std::enable_shared_from_this<PlanRunner::Inside> {
         intent.moves = static_cast<std::int64_t>(made.plan.moves.size());
         intent.bytes = made.plan.move_bytes;
         intent.lower_bound = made.plan.lower_bound;
+        intent.throttle_bytes_per_second =
+            throttle > 0 ? throttle : made.wish.throttle_bytes_per_second;
         intent.started_ms = control.clock().wall().milliseconds;
         return intent;
+    }
+
+    /// An ended plan becomes one that moves back: the same name, other moves.
+    void roll_back(PlanIntent intent, bool dry_run, admin::Reply<PlanProgress> reply) {
+        if (intent.state == PlanState::rolling_back || intent.state == PlanState::rolled_back) {
+            reply(progress_in(*computer->image(), intent));
+            return;
+        }
+        if (!intent.is_over()) {
+            reply(Error(Code::fenced, "the plan is under way; cancel it, then take it back"));
+            return;
+        }
+        const metadata::ImagePtr now = computer->image();
+        const auto back = PlanJournal::read(*now, id_of(intent.name)).backwards(world_of(now));
+        intent.state = PlanState::rolling_back;
+        intent.moves = static_cast<std::int64_t>(back.size());
+        intent.lower_bound = intent.moves;
+        intent.bytes = 0;
+        for (const placement::Move& move : back) {
+            intent.bytes += move.bytes;
+        }
+        intent.started_ms = control.clock().wall().milliseconds;
+        intent.ended_ms = 0;
+        decide(intent, dry_run, std::move(reply));
     }
 
     void tell_watchers() {
@@ -168,16 +198,21 @@ void PlanRunner::plan(admin::PlanWish wish, admin::Reply<admin::ProposedPlan> re
         });
 }
 
-void PlanRunner::apply(admin::Caller caller, std::string hash,
+void PlanRunner::apply(admin::Caller caller, std::string hash, std::int64_t throttle,
                        admin::Reply<admin::PlanProgress> reply) {
     auto wish = wish_in(hash);
     if (!wish) {
         reply(wish.error());
         return;
     }
-    if (const auto running = intent_in(*inside_->computer->image());
-        running && !running->is_over()) {
-        if (running->name == hash) {
+    if (auto running = intent_in(*inside_->computer->image()); running && !running->is_over()) {
+        if (running->name == hash && throttle > 0) {
+            running->throttle_bytes_per_second = throttle;
+            inside_->control.post([inside = inside_, intent = *std::move(running),
+                                   dry_run = caller.dry_run, reply = std::move(reply)]() mutable {
+                inside->decide(intent, dry_run, std::move(reply));
+            });
+        } else if (running->name == hash) {
             reply(progress_in(*inside_->computer->image(), *running));
         } else {
             reply(Error::make(Code::fenced, "plan {} is not over; one at a time",
@@ -191,9 +226,9 @@ void PlanRunner::apply(admin::Caller caller, std::string hash,
     }
     inside_->computer->compute(
         *std::move(wish),
-        [inside = inside_, hash, dry_run = caller.dry_run,
+        [inside = inside_, hash, throttle, dry_run = caller.dry_run,
          reply = std::move(reply)](const std::shared_ptr<ComputedPlan>& made) mutable {
-            const auto intent = inside->intent_to_begin(hash, *made);
+            const auto intent = inside->intent_to_begin(hash, throttle, *made);
             if (intent) {
                 inside->decide(*intent, dry_run, std::move(reply));
             } else {
@@ -212,10 +247,14 @@ void PlanRunner::order(admin::Caller caller, std::string hash, admin::PlanOrder 
             return;
         }
         const PlanState wanted = wanted_by(order);
-        if (intent->is_over()) {
+        if (wanted == PlanState::rolling_back) {
+            inside->roll_back(*std::move(intent), dry_run, std::move(reply));
+        } else if (intent->is_over()) {
             reply(Error(Code::fenced, "the plan has ended"));
         } else if (intent->state == PlanState::cancelling && wanted != PlanState::cancelling) {
             reply(Error(Code::fenced, "the plan is being cancelled"));
+        } else if (intent->state == PlanState::rolling_back) {
+            reply(Error(Code::fenced, "the plan is being taken back"));
         } else {
             intent->state = wanted;
             inside->decide(*intent, dry_run, std::move(reply));

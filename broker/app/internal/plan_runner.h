@@ -22,7 +22,7 @@ public:
     void placement_view(admin::PlacementQuestion question,
                         admin::Reply<admin::PlacementView> reply) override;
     void plan(admin::PlanWish wish, admin::Reply<admin::ProposedPlan> reply) override;
-    void apply(admin::Caller caller, std::string hash,
+    void apply(admin::Caller caller, std::string hash, std::int64_t throttle_bytes_per_second,
                admin::Reply<admin::PlanProgress> reply) override;
     void order(admin::Caller caller, std::string hash, admin::PlanOrder order,
                admin::Reply<admin::PlanProgress> reply) override;

@@ -137,7 +137,8 @@ bool is_order(const ConfigResource& resource, std::string_view name) {
     if (resource.type != ConfigResourceType::broker) {
         return false;
     }
-    return resource.name.empty() ? name == setting::plan || name == setting::plan_note
+    return resource.name.empty() ? name == setting::plan || name == setting::plan_note ||
+                                       name.starts_with(setting::plan_journal)
                                  : name == setting::drained_epoch;
 }
 
