@@ -133,6 +133,7 @@ struct Broker::Inside {
     std::unique_ptr<groups::GroupCoordinator> groups;
     std::vector<handlers::FetchSessions> fetch_sessions;
     std::vector<Secret> link_keys;
+    std::unique_ptr<quotas::ClientQuotas> client_quotas;
     std::unique_ptr<MirrorNode> mirrors;
     handlers::Doors doors;
     std::unique_ptr<handlers::Dispatcher> broker_dispatch;
@@ -326,6 +327,9 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     doors.fetch_by_rack =
         values.get(option::replica_selector_class).ends_with(".RackAwareReplicaSelector");
     doors.fetch_sessions = &fetch_sessions;
+    client_quotas =
+        std::make_unique<quotas::ClientQuotas>(quota_window(values), mutation_window(values));
+    doors.quotas = client_quotas.get();
     broker_dispatch = std::make_unique<handlers::Dispatcher>(
         handlers::ListenerKind::broker, doors, data_loops, meters("data", data_loops.size()));
     controller_dispatch = std::make_unique<handlers::Dispatcher>(
@@ -345,6 +349,11 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         server.limits = limits;
         server.wrap = tls->served(spec.name);
         server.start_paused = !spec.controller;
+        if (!spec.controller) {
+            server.admit = [this](const std::string& address, Instant now) {
+                return client_quotas->connected_from(address, now);
+            };
+        }
         auto made = spec.controller ? net::Server::start(std::move(server), {node.control_shard()},
                                                          *controller_dispatch, *ledger, log)
                                     : net::Server::start(std::move(server), data, *broker_dispatch,
@@ -539,6 +548,11 @@ void Broker::Inside::subscribe() {
     if (!roles.broker) {
         return;
     }
+    publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
+        if (!delta.changes().quotas.empty()) {
+            client_quotas->set_rules(quota_rules(next->quotas));
+        }
+    });
     publisher.subscribe([this](const metadata::Delta& delta, const metadata::ImagePtr& next) {
         on_partitions(delta, next);
     });

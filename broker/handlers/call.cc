@@ -27,6 +27,17 @@ net::Response about(const RequestMeta& meta, net::Response response) {
     return response;
 }
 
+Duration wait_for_time(const RequestMeta& meta) {
+    quotas::Meter* const meter = meta.quota->meter(quotas::Kind::request);
+    // One second at most: who is cut off for longer takes the broker for dead.
+    return meter != nullptr ? std::min<Duration>(meter->over(meta.received), 1s) : Duration{};
+}
+
+std::int32_t milliseconds_of(Duration wait) {
+    // Rounded up: who comes back a moment too early finds its connection still muted.
+    return static_cast<std::int32_t>(to_milliseconds(wait + 999us));
+}
+
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error) {
     MR_LOG(*doors.log, error, "handlers.answer_not_encodable", field("api_key", meta.api_key),
            field("version", meta.version), field("reason", error.message()));

@@ -19,6 +19,7 @@
 #include "net/server.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"
+#include "quotas/client_quotas.h"
 
 namespace millrace::handlers {
 
@@ -39,6 +40,7 @@ struct RequestMeta {
     Instant received;
     RequestMeter* meter = nullptr;  ///< Only on the connection's loop.
     Principal principal;
+    quotas::ClientPtr quota;            ///< Null: nothing bounds the client.
     runtime::Executor* home = nullptr;  ///< The connection's loop.
 };
 
@@ -49,6 +51,9 @@ net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>&
                               std::vector<net::FileRange> files);
 /// Says what the answer is an answer to, for those who count.
 net::Response about(const RequestMeta& meta, net::Response response);
+/// How long a client with a quota waits that has had more than request_percentage of a loop's time.
+Duration wait_for_time(const RequestMeta& meta);
+std::int32_t milliseconds_of(Duration wait);
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error);
 
 template <typename RequestType, typename ResponseType>
@@ -59,7 +64,7 @@ public:
 
     Call(const Doors& doors, RequestMeta meta, net::Frame frame, net::Reply reply)
         : state_(std::make_unique<State>(
-              State{&doors, std::move(meta), std::move(frame), std::move(reply), Request{}})) {}
+              State{&doors, std::move(meta), std::move(frame), std::move(reply), Request{}, {}})) {}
 
     const Request& request() const { return state_->request; }
     Request& mutable_request() { return state_->request; }
@@ -67,18 +72,19 @@ public:
     std::int16_t version() const { return state_->meta.version; }
     runtime::Executor& home() const { return *state_->meta.home; }
     net::Frame& frame() { return state_->frame; }
+    /// The answer tells the client to wait, and its connection is muted for as long.
+    void throttle(Duration wait) { state_->wait = std::max(state_->wait, wait); }
 
     void answer(const Response& response, std::vector<net::FileRange> files = {}) {
-        Buffer bytes = begin_response(state_->meta);
-        protocol::Writer writer(bytes);
-        response.encode(writer, state_->meta.version);
-        if (!writer.ok()) {
-            // Ours to mend; the peer sees its connection end rather than a wrong answer.
-            log_unwritable(*state_->doors, state_->meta, writer.error());
-            return;
+        if (wait_at_answer() > Duration{}) {
+            if constexpr (requires { response.throttle_time_ms; }) {
+                Response throttled = response;
+                throttled.throttle_time_ms = milliseconds_of(state_->wait);
+                encode_and_send(throttled, std::move(files));
+                return;
+            }
         }
-        const std::vector<protocol::Splice> splices = writer.splices();
-        send(finish_response(std::move(bytes), splices, std::move(files)));
+        encode_and_send(response, std::move(files));
     }
     void answer_nothing() { send(net::Response{.none = true}); }
     /// The peer asked for no answer but must learn of a failure: Kafka closes the connection.
@@ -91,7 +97,26 @@ public:
     }
 
 private:
+    void encode_and_send(const Response& response, std::vector<net::FileRange> files) {
+        Buffer bytes = begin_response(state_->meta);
+        protocol::Writer writer(bytes);
+        response.encode(writer, state_->meta.version);
+        if (!writer.ok()) {
+            // Ours to mend; the peer sees its connection end rather than a wrong answer.
+            log_unwritable(*state_->doors, state_->meta, writer.error());
+            return;
+        }
+        const std::vector<protocol::Splice> splices = writer.splices();
+        send(finish_response(std::move(bytes), splices, std::move(files)));
+    }
+    Duration wait_at_answer() {
+        if (state_->meta.quota) {
+            throttle(wait_for_time(state_->meta));
+        }
+        return state_->wait;
+    }
     void send(net::Response response) {
+        response.mute = wait_at_answer();
         state_->reply.send(about(state_->meta, std::move(response)));
     }
 
@@ -101,6 +126,7 @@ private:
         net::Frame frame;
         net::Reply reply;
         Request request;
+        Duration wait{};
     };
     std::unique_ptr<State> state_;
 };

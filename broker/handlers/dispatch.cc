@@ -39,6 +39,7 @@ Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtim
       meters_(std::move(meters)),
       routes_(make_routes(kind)) {
     meters_.resize(loops_.size());
+    clients_.resize(kind == ListenerKind::broker ? loops_.size() : 0);
     std::sort(routes_.begin(), routes_.end(),
               [](const Route& a, const Route& b) { return a.api_key < b.api_key; });
     row_of_.fill(-1);
@@ -115,13 +116,28 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     if (header.client_id) {
         meta.client_id = *header.client_id;
     }
+    if (doors_.quotas != nullptr && doors_.quotas->any() && !clients_.empty()) {
+        meta.quota =
+            clients_.at(connection.shard).find(*doors_.quotas, meta.principal.name, meta.client_id);
+    }
+    const quotas::ClientPtr quota = meta.quota;
+    const Instant begin = meta.received;
+    runtime::Executor& home = *meta.home;
     found->handle(doors_, std::move(meta), std::move(frame), reader.position(), std::move(reply));
+    if (quota && quota->meter(quotas::Kind::request) != nullptr) {
+        const Instant end = home.read_clock();
+        const double percent = std::chrono::duration<double>(end - begin).count() * 100;
+        (void)quota->meter(quotas::Kind::request)->spend(percent, end);
+    }
 }
 
 void Dispatcher::on_answer(const net::ConnectionInfo& connection, const net::Response& response) {
     if (response.kind >= 0) {
         const Duration took = loops_.at(connection.shard)->read_clock() - response.received;
         meters_.at(connection.shard).answered(response.kind, took, response.size());
+        if (response.mute > Duration{}) {
+            meters_.at(connection.shard).throttled(response.kind, response.mute);
+        }
     }
 }
 

@@ -48,9 +48,10 @@ public:
 
 private:
     const Doors& doors_;
-    std::vector<runtime::Executor*> loops_;  ///< By ConnectionInfo::shard.
-    std::vector<RequestMeter> meters_;       ///< As loops_.
-    std::vector<Route> routes_;              ///< Ascending by key.
+    std::vector<runtime::Executor*> loops_;     ///< By ConnectionInfo::shard.
+    std::vector<RequestMeter> meters_;          ///< As loops_.
+    std::vector<quotas::ClientCache> clients_;  ///< As loops_; none on a controller listener.
+    std::vector<Route> routes_;                 ///< Ascending by key.
     std::array<std::int16_t, 128> row_of_;
 };
 

@@ -19,6 +19,7 @@
 #include "metadata/publisher.h"
 #include "model/ids.h"
 #include "model/kafka_error.h"
+#include "quotas/client_quotas.h"
 #include "replication/replicas.h"
 #include "runtime/node.h"
 
@@ -89,6 +90,7 @@ struct Doors {
     runtime::Executor* control = nullptr;
     std::int32_t fetch_max_bytes = 0;  ///< In one answer, whatever the reader asks.
     bool fetch_by_rack = false;        ///< A consumer is sent to a replica in its rack (KIP-392).
+    quotas::ClientQuotas* quotas = nullptr;
     /// One per loop that serves connections, each only on its own loop.
     std::vector<FetchSessions>* fetch_sessions = nullptr;
     /// Only on the control loop.

@@ -113,7 +113,17 @@ public:
         const std::int32_t limit = std::clamp(
             request.max_bytes, 0, replica >= 0 ? max_answer_bytes : doors.fetch_max_bytes);
         budget_ = static_cast<std::size_t>(limit);
-        min_bytes_ = std::min(request.min_bytes, limit);
+        if (replica < 0 && call_.meta().quota) {
+            meter_ = call_.meta().quota->meter(quotas::Kind::fetch);
+        }
+        if (meter_ != nullptr) {
+            // No more than a window's worth at once, or the wait behind it would be too long.
+            const double most =
+                meter_->bound() *
+                std::chrono::duration<double>(doors.quotas->window().whole()).count();
+            budget_ = std::min(budget_, static_cast<std::size_t>(std::clamp(most, 1.0, 1e12)));
+        }
+        min_bytes_ = std::min(request.min_bytes, static_cast<std::int32_t>(budget_));
         max_wait_ = std::chrono::milliseconds{std::max(0, request.max_wait_ms)};
         wants_session_ = plan.wants_session;
         slots_.reserve(plan.asks.size());
@@ -310,6 +320,7 @@ private:
     void answer() {
         FetchResponse response;
         cut_to_budget();
+        throttle();
         tell_session(response);
         std::vector<net::FileRange> files;
         FetchResponse::FetchableTopicResponse* topic = nullptr;
@@ -339,6 +350,18 @@ private:
         } else {
             meter.topic(slot.ask.topic).fetched_bytes.add(slot.result.slice.length);
         }
+    }
+
+    /// A follower is never throttled by quotas of clients.
+    void throttle() {
+        if (meter_ == nullptr) {
+            return;
+        }
+        std::size_t total = 0;
+        for (const Slot& slot : slots_) {
+            total += slot.result.slice.length;
+        }
+        call_.throttle(meter_->spend(static_cast<double>(total), call_.home().clock().now()));
     }
 
     /// Several shards read with the whole budget each: together they may not exceed it.
@@ -450,7 +473,8 @@ private:
     const Doors& doors_;
     FetchCall call_;
     replication::Reader reader_;
-    std::string rack_;  ///< Of a consumer that is to read in its own.
+    std::string rack_;                ///< Of a consumer that is to read in its own.
+    quotas::Meter* meter_ = nullptr;  ///< Lives as long as the call.
     std::size_t budget_ = 0;
     std::int64_t min_bytes_ = 0;
     Duration max_wait_{};

@@ -67,6 +67,11 @@ void count(const Progress& progress) {
 
 void answer(Progress& progress) {
     count(progress);
+    const RequestMeta& meta = progress.call.meta();
+    if (quotas::Meter* meter = meta.quota ? meta.quota->meter(quotas::Kind::produce) : nullptr) {
+        progress.call.throttle(meter->spend(
+            static_cast<double>(progress.call.frame().bytes().size()), meta.home->clock().now()));
+    }
     if (progress.acks == 0) {
         bool failed = false;
         for (const TopicOutcome& topic : progress.topics) {

@@ -15,6 +15,21 @@ std::string name_of(std::int16_t api_key) {
     return info == nullptr ? std::to_string(api_key) : std::string(info->name);
 }
 
+std::string_view kind_of(std::int16_t api_key) {
+    switch (static_cast<protocol::ApiKey>(api_key)) {
+        case protocol::ApiKey::produce:
+            return "produce";
+        case protocol::ApiKey::fetch:
+            return "fetch";
+        case protocol::ApiKey::create_topics:
+        case protocol::ApiKey::delete_topics:
+        case protocol::ApiKey::create_partitions:
+            return "mutation";
+        default:
+            return "request";
+    }
+}
+
 }  // namespace
 
 RequestMeter::RequestMeter(metrics::Scope& scope, std::size_t topics_max)
@@ -59,6 +74,20 @@ void RequestMeter::answered(std::int16_t api_key, Duration took, std::uint64_t b
         to->seconds.observe(took);
         to->response_bytes.add(bytes);
     }
+}
+
+void RequestMeter::throttled(std::int16_t api_key, Duration wait) {
+    if (scope_ == nullptr) {
+        return;
+    }
+    const std::string_view kind = kind_of(api_key);
+    const auto [found, is_new] = throttled_.try_emplace(kind);
+    if (is_new) {
+        found->second = {scope_->counter(metric::throttled_requests, {kind}),
+                         scope_->histogram(metric::throttle_seconds, {kind})};
+    }
+    found->second.requests.add();
+    found->second.seconds.observe(wait);
 }
 
 void RequestMeter::unsupported(std::int16_t api_key, std::int16_t version) {

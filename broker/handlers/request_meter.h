@@ -38,6 +38,8 @@ public:
     void received(std::int16_t api_key, std::int16_t version, std::size_t bytes);
     /// From the request's last byte to its answer being ready.
     void answered(std::int16_t api_key, Duration took, std::uint64_t bytes);
+    /// Its client was told to wait.
+    void throttled(std::int16_t api_key, Duration wait);
     void unsupported(std::int16_t api_key, std::int16_t version);
     void malformed(Malformed reason);
     /// Of a topic that exists. The reference counts until the next call.
@@ -61,6 +63,11 @@ private:
     std::unordered_map<std::string, TopicMeter> topics_;
     std::map<std::pair<std::int16_t, std::int16_t>, metrics::Counter> unsupported_;
     std::array<std::optional<metrics::Counter>, 3> malformed_;
+    struct Throttled {
+        metrics::Counter requests;
+        metrics::Histogram seconds;
+    };
+    std::map<std::string_view, Throttled> throttled_;
     metrics::Counter replicated_out_;
 };
 

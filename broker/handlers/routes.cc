@@ -9,6 +9,8 @@
 #include "protocol/messages/add_raft_voter_request.h"
 #include "protocol/messages/add_raft_voter_response.h"
 #include "protocol/messages/allocate_producer_ids_request.h"
+#include "protocol/messages/alter_client_quotas_request.h"
+#include "protocol/messages/alter_client_quotas_response.h"
 #include "protocol/messages/alter_configs_request.h"
 #include "protocol/messages/alter_configs_response.h"
 #include "protocol/messages/alter_partition_reassignments_request.h"
@@ -43,6 +45,8 @@
 #include "protocol/messages/delete_topics_response.h"
 #include "protocol/messages/describe_acls_request.h"
 #include "protocol/messages/describe_acls_response.h"
+#include "protocol/messages/describe_client_quotas_request.h"
+#include "protocol/messages/describe_client_quotas_response.h"
 #include "protocol/messages/describe_cluster_request.h"
 #include "protocol/messages/describe_cluster_response.h"
 #include "protocol/messages/describe_configs_request.h"
@@ -122,37 +126,16 @@ using groups::GroupCoordinator;
 // --- When no controller answers
 // --------------------------------------------------------------------
 
-void fail_create_topics(const CreateTopicsRequest& request, CreateTopicsResponse& response,
-                        KafkaError error) {
-    for (const auto& topic : request.topics) {
-        auto& to = response.topics.emplace_back();
-        to.name = topic.name;
+void fail_alter_client_quotas(const AlterClientQuotasRequest& request,
+                              AlterClientQuotasResponse& response, KafkaError error) {
+    for (const auto& entry : request.entries) {
+        auto& to = response.entries.emplace_back();
         to.error_code = code_of(error);
-        to.error_message = message_of(error);
-    }
-}
-
-void fail_delete_topics(const DeleteTopicsRequest& request, DeleteTopicsResponse& response,
-                        KafkaError error) {
-    for (const auto& topic : request.topics) {
-        auto& to = response.responses.emplace_back();
-        to.name = topic.name;
-        to.topic_id = topic.topic_id;
-        to.error_code = code_of(error);
-    }
-    for (const auto& name : request.topic_names) {
-        auto& to = response.responses.emplace_back();
-        to.name = name;
-        to.error_code = code_of(error);
-    }
-}
-
-void fail_create_partitions(const CreatePartitionsRequest& request,
-                            CreatePartitionsResponse& response, KafkaError error) {
-    for (const auto& topic : request.topics) {
-        auto& to = response.results.emplace_back();
-        to.name = topic.name;
-        to.error_code = code_of(error);
+        for (const auto& part : entry.entity) {
+            auto& named = to.entity.emplace_back();
+            named.entity_type = part.entity_type;
+            named.entity_name = part.entity_name;
+        }
     }
 }
 
@@ -236,10 +219,11 @@ std::vector<Route> broker_routes() {
         route_to<DescribeAclsRequest, DescribeAclsResponse, describe_acls>(),
         route_to<CreateAclsRequest, CreateAclsResponse, create_acls>(),
         route_to<DeleteAclsRequest, DeleteAclsResponse, delete_acls>(),
+        route_to<DescribeClientQuotasRequest, DescribeClientQuotasResponse,
+                 describe_client_quotas>(),
         route_to<DescribeClusterRequest, DescribeClusterResponse, describe_cluster>(),
         route_to<DescribeConfigsRequest, DescribeConfigsResponse, describe_configs>(),
-        route_to<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
-                 alter_replica_log_dirs>(),
+        route_to<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, alter_replica_log_dirs>(),
         route_to<DescribeLogDirsRequest, DescribeLogDirsResponse, describe_log_dirs>(),
         route_to<DescribeProducersRequest, DescribeProducersResponse, describe_producers>(),
         route_to<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
@@ -260,9 +244,10 @@ std::vector<Route> broker_routes() {
         MR_GROUP(DeleteGroups, delete_groups),
         MR_GROUP(ConsumerGroupHeartbeat, consumer_group_heartbeat),
         MR_GROUP(ConsumerGroupDescribe, consumer_group_describe),
-        MR_FORWARD(CreateTopics, fail_create_topics),
-        MR_FORWARD(DeleteTopics, fail_delete_topics),
-        MR_FORWARD(CreatePartitions, fail_create_partitions),
+        route_to<CreateTopicsRequest, CreateTopicsResponse, create_topics>(),
+        route_to<DeleteTopicsRequest, DeleteTopicsResponse, delete_topics>(),
+        route_to<CreatePartitionsRequest, CreatePartitionsResponse, create_partitions>(),
+        MR_FORWARD(AlterClientQuotas, fail_alter_client_quotas),
         MR_FORWARD(AlterConfigs, fail_alter_configs),
         route_to<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
                  incremental_alter_configs>(),
@@ -294,6 +279,7 @@ std::vector<Route> controller_routes() {
         control_route<CreateTopicsRequest>(),
         control_route<DeleteTopicsRequest>(),
         control_route<CreatePartitionsRequest>(),
+        control_route<AlterClientQuotasRequest>(),
         control_route<AlterConfigsRequest>(),
         control_route<IncrementalAlterConfigsRequest>(),
         control_route<ElectLeadersRequest>(),

@@ -62,6 +62,7 @@ struct Response {
     Instant received;             ///< When that was asked; comes back in Dispatch::on_answer.
     bool none = false;            ///< acks=0: nothing is sent, the slot is just given up.
     bool close_after = false;     ///< The connection ends once this has left.
+    Duration mute{};              ///< The connection's next requests wait for so long.
 
     std::uint64_t size() const {
         std::uint64_t total = bytes.size();

@@ -18,6 +18,7 @@ public:
         shared_->listener = std::move(options.listener);
         shared_->limits = options.limits;
         shared_->wrap = std::move(options.wrap);
+        shared_->admit = std::move(options.admit);
         shared_->dispatch = &dispatch;
         shared_->ledger = &ledger;
         shared_->log = &log;

@@ -85,6 +85,9 @@ public:
         StreamWrapper wrap;  ///< Empty for plaintext.
         /// Bound, so that a conflict shows at once, but nobody is let in before resume().
         bool start_paused = false;
+        /// How long a new connection from that address waits before it is turned away; zero: it is
+        /// let in. From any shard's loop. Empty: everybody is.
+        std::function<Duration(const std::string& address, Instant now)> admit;
     };
 
     /// `shards[0]` accepts; connections go round over all of them. All arguments outlive the

@@ -29,6 +29,8 @@ broker.rack=rack-$n
 log.dirs=$work/d$n
 cluster.id=ClusterToolsClusterId1
 offsets.topic.replication.factor=1
+quota.window.num=3
+controller.quota.window.num=3
 millrace.admin.listener=
 millrace.metrics.listener=127.0.0.1:${port[$((n + 8))]}
 CONF
@@ -116,6 +118,52 @@ until_says 40 'Reassignment of partition slow-0 is completed' reassign --bootstr
 must configs --bootstrap-server "$(at 1)" --describe --entity-type brokers --entity-name 1
 ! said 'replication.throttled.rate' || fail "--verify left a throttle behind"
 ok "--throttle $rate: $bytes bytes came at $reached a second, while a producer with acks=all went on"
+
+# Quotas of clients: who has one is slowed down to it, who has none isn't, and the broker says whom it told to wait.
+quota() { must configs --bootstrap-server "$(at 1)" --alter "$@"; }
+throttled() { # KIND at broker 1
+  python3 -c 'import re, sys, urllib.request
+text = urllib.request.urlopen("http://127.0.0.1:" + sys.argv[1] + "/metrics", timeout=5).read().decode()
+found = re.search(r"^millrace_throttled_requests_total\{kind=\"%s\"\} (\S+)" % sys.argv[2], text, re.M)
+print(int(float(found[1])) if found else 0)' "${port[9]}" "$1"
+}
+must topics --bootstrap-server "$(at 1)" --create --topic metered --replica-assignment 1
+quota --entity-type clients --entity-name slow --add-config producer_byte_rate=1000000
+quota --entity-type users --entity-default --entity-type clients --entity-name reader --add-config consumer_byte_rate=3000000
+must configs --bootstrap-server "$(at 1)" --describe --entity-type clients; says "client-id 'slow' are producer_byte_rate=1000000.0"
+must configs --bootstrap-server "$(at 1)" --describe --entity-type users --entity-default --entity-type clients --entity-name reader
+says 'consumer_byte_rate=3000000.0'
+perf() { # CLIENT_ID RECORDS: bytes a second
+  must produce --topic metered --num-records "$2" --record-size 1000 --throughput -1 \
+    --producer-props "bootstrap.servers=$(at 1)" "client.id=$1" batch.size=16000 acks=1
+  sed -n 's/^[0-9]* records sent, \([0-9]*\)[0-9.]* records\/sec.*ms 99.9th.*/\1/p' "$work/out" | awk '{ print $1 * 1000 }'
+}
+expect "requests throttled before there was a reason" 0 "$(throttled produce)"
+slow=$(perf slow 20000)
+[ "$slow" -gt 700000 ] && [ "$slow" -lt 1300000 ] || fail "1000000 bytes a second were allowed, the producer had $slow: $(tail -n 2 "$work/out")"
+told=$(throttled produce)
+[ "$told" -gt 0 ] || fail "the producer was told nothing"
+fast=$(perf fast 12000)
+[ "$fast" -gt $((slow * 2)) ] || fail "another client was slowed down too: $fast"
+expect "requests throttled of another client" "$told" "$(throttled produce)"
+begin=$SECONDS
+[ "$(timeout 60 kcat -C -e -q -b "$(at 1)" -t metered -o beginning -X client.id=reader | wc -l)" = 32000 ] || fail "the reader did not get all"
+# The first window and the last answer are not waited for.
+[ $((SECONDS - begin)) -ge 4 ] || fail "32 MB at 3 MB a second took $((SECONDS - begin)) seconds"
+quota --entity-type clients --entity-name slow --delete-config producer_byte_rate
+quota --entity-type users --entity-default --entity-type clients --entity-name reader --delete-config consumer_byte_rate
+must configs --bootstrap-server "$(at 1)" --describe --entity-type clients; ! said 'producer_byte_rate' || fail "the quota is still there"
+ok "kafka-configs bounds a client to $slow bytes a second (allowed: 1000000), others go at $fast"
+
+quota --entity-type users --entity-default --add-config controller_mutation_rate=5
+must topics --bootstrap-server "$(at 1)" --create --topic many --partitions 25 --replication-factor 1
+must topics --bootstrap-server "$(at 1)" --create --topic one-more --partitions 1 --replication-factor 1
+must topics --bootstrap-server "$(at 1)" --list; says '^one-more$'
+[ $(($(throttled mutation))) -gt 0 ] || fail "25 partitions at 5 a second were not slowed down"
+quota --entity-type users --entity-default --delete-config controller_mutation_rate
+tool configs --bootstrap-server "$(at 1)" --alter --entity-type clients --entity-name slow --add-config producer_byte_rate=-1 || true
+step="a quota below zero"; says 'InvalidRequestException|must be'
+ok "controller_mutation_rate makes admin clients wait, and a senseless quota is refused"
 
 leader=1
 kill_hard $leader

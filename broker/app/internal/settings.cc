@@ -117,6 +117,25 @@ replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {
     return fetch;
 }
 
+quotas::Window quota_window(const config::BrokerValues& values) {
+    return {.samples = values.get(option::quota_window_num),
+            .length = std::chrono::seconds{values.get(option::quota_window_size_seconds)}};
+}
+
+quotas::Window mutation_window(const config::BrokerValues& values) {
+    return {
+        .samples = values.get(option::controller_quota_window_num),
+        .length = std::chrono::seconds{values.get(option::controller_quota_window_size_seconds)}};
+}
+
+quotas::Rules quota_rules(const metadata::Quotas& quotas) {
+    quotas::Rules rules;
+    for (const auto& entry : quotas) {
+        rules.add(entry.key, entry.value);
+    }
+    return rules;
+}
+
 void set_throttles(replication::Throttles& throttles, const config::BrokerValues& values,
                    Instant now) {
     throttles.leader.set_rate(values.get(option::leader_replication_throttled_rate), now);

@@ -8,6 +8,8 @@
 #include "handlers/fetch_session.h"
 #include "metadata/image_settings.h"
 #include "net/server.h"
+#include "quotas/rules.h"
+#include "quotas/windowed_rate.h"
 #include "raft/quorum_config.h"
 #include "replication/throttle.h"
 #include "replication/types.h"
@@ -23,6 +25,9 @@ groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
 /// One for each loop that serves connections; their slots are shared out.
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
                                                        const std::vector<runtime::Shard>& shards);
+quotas::Window quota_window(const config::BrokerValues& values);
+quotas::Window mutation_window(const config::BrokerValues& values);
+quotas::Rules quota_rules(const metadata::Quotas& quotas);
 void set_throttles(replication::Throttles& throttles, const config::BrokerValues& values,
                    Instant now);
 net::ServerLimits server_limits(const config::BrokerValues& values);

@@ -32,6 +32,20 @@ void Connection::start() {
     stream_->set_events(this);
 }
 
+void Connection::turn_away(Duration wait) {
+    owner_.shared().counters.refused.fetch_add(1, std::memory_order_relaxed);
+    opened_ = last_activity_ = owner_.now();
+    paused_ = true;
+    muted_until_ = Instant::never();
+    stream_->set_events(this);
+    stream_->pause_reading(true);
+    owner_.run_after(wait, info_.id, &Connection::end_turned_away);
+}
+
+void Connection::end_turned_away() {
+    close("too many connections from its address", false);
+}
+
 void Connection::on_readable() {
     if (!closed_ && !paused_) {
         read_loop();
@@ -198,7 +212,7 @@ bool Connection::may_dispatch() {
     const ServerLimits& limits = owner_.shared().limits;
     const bool full = slots_.size() >= static_cast<std::size_t>(limits.max_in_flight) ||
                       out_bytes_ >= static_cast<std::uint64_t>(limits.max_response_bytes);
-    if (full || draining_ || close_when_sent_) {
+    if (full || draining_ || close_when_sent_ || muted_until_) {
         paused_ = true;
         stream_->pause_reading(true);
         return false;
@@ -222,6 +236,9 @@ void Connection::deliver(std::uint64_t sequence, Response response) {
         return;  // answered twice would be a bug upstream; Reply is move-only, so it can't happen
     }
     owner_.shared().dispatch->on_answer(info_, response);
+    if (response.mute > Duration{}) {
+        mute(response.mute);
+    }
     slots_[sequence - first_sequence_].response = std::move(response);
     if (sequence == first_sequence_) {
         owner_.flush_later(*this);
@@ -243,7 +260,7 @@ void Connection::flush() {
         return;
     }
     const ServerLimits& limits = owner_.shared().limits;
-    if (paused_ && !draining_ && !close_when_sent_ &&
+    if (paused_ && !draining_ && !close_when_sent_ && !muted_until_ &&
         slots_.size() < static_cast<std::size_t>(limits.max_in_flight) &&
         out_bytes_ < static_cast<std::uint64_t>(limits.max_response_bytes)) {
         paused_ = false;
@@ -374,19 +391,39 @@ void Connection::note_progress() {
     output_stalled_.reset();
 }
 
+void Connection::mute(Duration time) {
+    muted_until_ = std::max(muted_until_.value_or(Instant{}), owner_.now() + time);
+    owner_.run_after(time, info_.id, &Connection::unmute);
+}
+
+/// What it waited for itself is not held against it.
+void Connection::unmute() {
+    const Instant now = owner_.now();
+    if (!muted_until_ || now < *muted_until_) {
+        return;
+    }
+    muted_until_.reset();
+    last_activity_ = now;
+    if (frame_began_) {
+        frame_began_ = now;
+    }
+    flush();
+}
+
 void Connection::resume_soon() {
     owner_.run_later(info_.id, &Connection::on_readable);
 }
 
 void Connection::check_deadlines(Instant now) {
     const ServerLimits& limits = owner_.shared().limits;
-    if (!any_request_ && now - opened_ > limits.first_request_deadline) {
+    if (!any_request_ && !muted_until_ && now - opened_ > limits.first_request_deadline) {
         close("no request in time", true);
-    } else if (frame_began_ && now - *frame_began_ > limits.request_deadline) {
+    } else if (!muted_until_ && frame_began_ && now - *frame_began_ > limits.request_deadline) {
         close("a request was begun and not finished in time", true);
     } else if (output_stalled_ && now - *output_stalled_ > limits.response_deadline) {
         close("an answer was not taken in time", true);
-    } else if (slots_.empty() && out_.empty() && now - last_activity_ > limits.idle_deadline) {
+    } else if (!muted_until_ && slots_.empty() && out_.empty() &&
+               now - last_activity_ > limits.idle_deadline) {
         close("idle", false);
     }
 }

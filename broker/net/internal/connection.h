@@ -19,6 +19,8 @@ public:
     Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream);
 
     void start();
+    /// Reads nothing, and ends after the wait: who comes too often comes less often so.
+    void turn_away(Duration wait);
     void on_readable() override;
     void on_writable() override;
 
@@ -57,6 +59,9 @@ private:
     Result<bool> write_some();
     void resume_soon();
     void note_progress();
+    void end_turned_away();
+    void mute(Duration time);
+    void unmute();
 
     ShardConnections& owner_;
     ConnectionInfo info_;
@@ -81,6 +86,7 @@ private:
     Instant opened_{};
     Instant last_activity_{};
     std::optional<Instant> frame_began_;
+    std::optional<Instant> muted_until_;  ///< Requests wait; answers go out.
     std::optional<Instant> output_stalled_;
 };
 

@@ -19,6 +19,7 @@ void ShardConnections::add(runtime::StreamPtr stream) {
         shared_->counters.open_connections.fetch_sub(1, std::memory_order_relaxed);
         return;
     }
+    const Duration wait = shared_->admit ? shared_->admit(stream->peer().host, now()) : Duration{};
     if (shared_->wrap) {
         stream = shared_->wrap(std::move(stream), shard_, {});
     }
@@ -32,7 +33,11 @@ void ShardConnections::add(runtime::StreamPtr stream) {
     auto connection = std::make_unique<Connection>(*this, std::move(info), std::move(stream));
     Connection& added = *connection;
     connections_.emplace(id, std::move(connection));
-    added.start();
+    if (wait > Duration{}) {
+        added.turn_away(wait);
+    } else {
+        added.start();
+    }
     arm_tick();
 }
 

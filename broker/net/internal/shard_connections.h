@@ -19,6 +19,7 @@ public:
         std::string listener;
         ServerLimits limits;
         StreamWrapper wrap;
+        std::function<Duration(const std::string& address, Instant now)> admit;
         Dispatch* dispatch = nullptr;
         Ledger* ledger = nullptr;
         const Logger* log = nullptr;

@@ -40,6 +40,8 @@ TEST(Routes, the_broker_serves_what_tools_and_clients_ask_of_one_broker) {
                                        K::delete_records,
                                        K::init_producer_id,
                                        K::offset_for_leader_epoch,
+                                       K::describe_client_quotas,
+                                       K::alter_client_quotas,
                                        K::describe_configs,
                                        K::alter_configs,
                                        K::alter_replica_log_dirs,

@@ -32,7 +32,7 @@ struct Recorder final : Dispatch {
 struct ServerTest : testing::Test {
     void start(ServerLimits limits = {}, std::int64_t ledger_bytes = 1 << 30) {
         ledger = std::make_unique<Ledger>(ledger_bytes);
-        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false},
+        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false, admit},
                                   {{&loop, &net, nullptr}}, dispatch, *ledger, log);
         ASSERT_TRUE(made);
         server = *std::move(made);
@@ -54,6 +54,7 @@ struct ServerTest : testing::Test {
         return Response{.bytes = Buffer(as_bytes(body).begin(), as_bytes(body).end())};
     }
 
+    std::function<Duration(const std::string&, Instant)> admit;
     Logger log;
     Recorder dispatch;
     ManualExecutor loop;
@@ -106,6 +107,62 @@ TEST_F(ServerTest, answers_keep_the_order_of_requests) {
     dispatch.replies[0].send(text("a"));
     loop.run();
     EXPECT_EQ(wire->from_broker, framed("a") + framed("b") + framed("c"));
+}
+
+// An answer that mutes its connection leaves at once; what is sent behind it waits, and nobody is
+// closed for having waited.
+TEST_F(ServerTest, a_muted_connection_is_heard_again_when_its_time_is_over) {
+    start({.request_deadline = 60s, .idle_deadline = 10min});
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("1"));
+    Response answer = text("a");
+    answer.mute = 15min;
+    dispatch.replies[0].send(std::move(answer));
+    loop.run();
+    EXPECT_EQ(wire->from_broker, framed("a"));
+    receive(*wire, framed("2") + framed("3").substr(0, 2));
+    EXPECT_THAT(dispatch.seen, ElementsAre("1"));
+    loop.advance(14min);
+    EXPECT_THAT(dispatch.seen, ElementsAre("1"));
+    loop.advance(1min);
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2"));
+    receive(*wire, framed("3").substr(2));
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2", "3"));
+    EXPECT_FALSE(wire->closed);
+}
+
+// The longest of several times counts, whatever comes later.
+TEST_F(ServerTest, a_shorter_time_behind_a_longer_one_ends_nothing) {
+    start();
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("1") + framed("2"));
+    for (const Duration time : {Duration{10s}, Duration{1s}}) {
+        Response answer = text("a");
+        answer.mute = time;
+        dispatch.replies[time == 10s ? 0U : 1U].send(std::move(answer));
+    }
+    loop.run();
+    receive(*wire, framed("3"));
+    loop.advance(9s);
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2"));
+    loop.advance(1s);
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2", "3"));
+}
+
+// Who may not come now is kept waiting without being heard, then sent off.
+TEST_F(ServerTest, a_connection_that_is_not_admitted_ends_after_its_wait) {
+    admit = [](const std::string&, Instant) { return Duration{3s}; };
+    start();
+    auto wire = connect();
+    receive(*wire, framed("1"));
+    loop.advance(2s);
+    EXPECT_FALSE(wire->closed);
+    loop.advance(2s);
+    EXPECT_TRUE(wire->closed);
+    EXPECT_TRUE(dispatch.seen.empty());
+    EXPECT_EQ(server->counters().refused, 1);
 }
 
 // File ranges are spliced where they were placed, also when the peer takes a byte at a time.
