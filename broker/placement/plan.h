@@ -37,6 +37,7 @@ struct Disk {
     std::int64_t capacity = 0;  ///< 0: not known, so no limit.
     std::int64_t used = 0;      ///< Everything on it, whoever put it there.
     bool cordoned = false;
+    std::string path{};  ///< As its broker calls it; empty: not known.
 };
 
 struct BrokerState {
@@ -120,10 +121,21 @@ struct Move {
     int arrivals() const;
 };
 
+/// A replica that stays on its broker and goes to another disk of it.
+struct DiskMove {
+    std::string topic;
+    std::int32_t partition = 0;
+    BrokerId broker;
+    std::string from;  ///< Paths.
+    std::string to;
+    std::int64_t bytes = 0;
+};
+
 struct Unmet {
-    std::string constraint;  ///< rack, capacity, replication_factor, pinned, drain, budget.
-    std::string reason;      ///< For a person, with the numbers and a name.
-    std::string topic;       ///< An example.
+    /// rack, lost, drain, replication_factor, pinned, offline, disk, budget.
+    std::string constraint;
+    std::string reason;  ///< For a person, with the numbers and a name.
+    std::string topic;   ///< An example.
     std::int32_t partition = -1;
     int count = 0;
 };
@@ -139,8 +151,9 @@ struct Forecast {
 };
 
 struct Plan {
-    std::vector<Move> moves;         ///< In order of waves; every prefix is as safe as the start.
-    std::int64_t replica_moves = 0;  ///< Replicas that are copied.
+    std::vector<Move> moves;           ///< In order of waves; every prefix is as safe as the start.
+    std::vector<DiskMove> disk_moves;  ///< Of replicas that no move touches.
+    std::int64_t replica_moves = 0;    ///< Replicas that are copied.
     std::int64_t move_bytes = 0;
     int leader_changes = 0;        ///< Preferred leaders that are others afterwards.
     std::int64_t lower_bound = 0;  ///< No plan to the same end copies fewer replicas.

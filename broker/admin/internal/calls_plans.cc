@@ -100,6 +100,8 @@ v1::Plan to_proto(const ProposedPlan& from, int show_moves) {
     to.set_hash(from.hash);
     to.set_mode(mode_of(from.mode));
     to.set_move_count(static_cast<std::int32_t>(plan.moves.size()));
+    to.set_replica_moves(static_cast<std::int32_t>(plan.replica_moves));
+    to.set_disk_moves(static_cast<std::int32_t>(plan.disk_moves.size()));
     to.set_move_bytes(plan.move_bytes);
     to.set_leader_changes(plan.leader_changes);
     to.set_lower_bound_moves(static_cast<std::int32_t>(plan.lower_bound));

@@ -34,24 +34,29 @@ Standing standing_of(const metadata::Image& image, const metadata::Broker& broke
                                                                  : Standing::active;
 }
 
-/// Where a broker keeps a replica and how large it is there.
+/// Where a broker keeps a replica, or will soon, and how large it is there.
 struct Found {
     std::int64_t bytes = 0;
     std::int16_t disk = -1;
 };
 Found find(const ReplicaSizes& sizes, BrokerId broker, const std::string& topic,
            std::int32_t index) {
+    Found found;
     const auto at = sizes.find(broker);
     for (std::size_t i = 0; at != sizes.end() && i < at->second.size(); ++i) {
-        const auto of_topic = at->second[i].replicas.find(topic);
-        if (of_topic != at->second[i].replicas.end()) {
-            const auto size = of_topic->second.find(index);
-            if (size != of_topic->second.end()) {
-                return {size->second, static_cast<std::int16_t>(i)};
-            }
+        const DirectorySizes& directory = at->second[i];
+        const auto arriving = directory.arriving.find(topic);
+        if (arriving != directory.arriving.end() && arriving->second.contains(index)) {
+            found.disk = static_cast<std::int16_t>(i);
         }
+        const auto of_topic = directory.replicas.find(topic);
+        if (of_topic == directory.replicas.end() || !of_topic->second.contains(index)) {
+            continue;
+        }
+        found.bytes = of_topic->second.at(index);
+        found.disk = found.disk < 0 ? static_cast<std::int16_t>(i) : found.disk;
     }
-    return {};
+    return found;
 }
 
 std::vector<placement::Disk> disks_of(const ReplicaSizes& sizes, const metadata::Broker& broker) {
@@ -66,6 +71,7 @@ std::vector<placement::Disk> disks_of(const ReplicaSizes& sizes, const metadata:
         if (found->second.size() == broker.directories.size() && broker.directories.size() == 1) {
             disk.id = broker.directories.front();
         }
+        disk.path = directory.path;
         disk.capacity = std::max<std::int64_t>(0, directory.total_bytes);
         disk.used = std::max<std::int64_t>(0, directory.total_bytes - directory.usable_bytes);
         disk.cordoned = directory.is_cordoned;

@@ -107,6 +107,7 @@ void PlanCarrier::look() {
     const auto intent = intent_in(*now);
     if (!intent || intent->is_over() || !leads()) {
         execution_.reset();
+        disks_.reset();
         down_since_.clear();
         return;
     }
@@ -116,6 +117,8 @@ void PlanCarrier::look() {
     }
     if (intent->state == PlanState::cancelling) {
         cancel(*intent, now);
+    } else if (disks_ != nullptr && name_ == intent->name) {
+        move_disks(*intent);
     } else if (execution_ == nullptr || name_ != intent->name ||
                carries_back_ != (intent->state == PlanState::rolling_back)) {
         intent->state == PlanState::rolling_back ? begin_rollback(*intent) : begin(*intent);
@@ -146,10 +149,17 @@ void PlanCarrier::began(const PlanIntent& intent, const ComputedPlan& made) {
             look_in(look_again);  // what is under way may yet make sense of the rest
             return;
         }
+        if (made.plan.moves.empty() && !made.plan.disk_moves.empty() && fruitless_ == 0) {
+            name_ = intent.name;
+            disk_moves_ = made.plan.disk_moves;
+            move_disks(intent);
+            return;
+        }
         fruitless_ = 0;
         finish(intent, made.plan.moves.empty() ? PlanState::done : PlanState::failed);
         return;
     }
+    disk_moves_ = made.plan.disk_moves;
     carry_out(intent, made.plan.moves, made.wish.limits.max_moves_per_broker);
 }
 
@@ -162,6 +172,7 @@ void PlanCarrier::begin_rollback(const PlanIntent& intent) {
         finish(intent, PlanState::rolled_back);
         return;
     }
+    disk_moves_.clear();
     carry_out(intent, std::move(back), wish->limits.max_moves_per_broker);
 }
 
@@ -198,6 +209,8 @@ void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
         if (carries_back_) {
             // Once is enough: what did not go back now was dropped for a reason.
             finish(intent, PlanState::rolled_back);
+        } else if (is_complete(intent) && !disk_moves_.empty()) {
+            move_disks(intent);
         } else if (is_complete(intent)) {
             finish(intent, PlanState::done);
         } else {
@@ -210,6 +223,27 @@ void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
         return;
     }
     carries_back_ ? start(due) : note_and_start(due);
+}
+
+/// Between the disks of one broker, once all else is done.
+void PlanCarrier::move_disks(const PlanIntent& intent) {
+    if (disks_ == nullptr) {
+        execution_.reset();
+        disks_ =
+            std::make_shared<DiskMover>(std::exchange(disk_moves_, {}), computer_, control_, log_);
+    }
+    if (disks_->is_over()) {
+        const bool failed = disks_->failed() > 0;
+        disks_.reset();
+        finish(intent, failed ? PlanState::failed : PlanState::done);
+        return;
+    }
+    note_disks(intent);
+    disks_->step(intent.state == PlanState::running, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->look_in(look_after);
+        }
+    });
 }
 
 // --- Reassignments -------------------------------------------------------------------------------
@@ -361,6 +395,12 @@ void PlanCarrier::elect() {
 }
 
 void PlanCarrier::cancel(const PlanIntent& intent, const metadata::ImagePtr& now) {
+    if (disks_ != nullptr) {
+        disks_->take_back();
+        disks_.reset();
+        finish(intent, PlanState::cancelled);  // Between brokers nothing of it moves any more.
+        return;
+    }
     Topics back;
     if (execution_ != nullptr && name_ == intent.name) {
         back = by_topic(execution_->cancel(world_of(now)));
@@ -422,7 +462,7 @@ std::int64_t PlanCarrier::copied() const {
 PlanNote PlanCarrier::note_of(const PlanIntent& intent) const {
     PlanNote note;
     note.id = id_of(intent.name);
-    std::int64_t waiting = 0;
+    std::map<MoveState, std::int64_t> copies;
     std::int64_t bytes_left = 0;
     for (std::size_t i = 0; i < execution_->moves().size(); ++i) {
         const placement::MoveOutcome& outcome = execution_->outcome(i);
@@ -430,21 +470,18 @@ PlanNote PlanCarrier::note_of(const PlanIntent& intent) const {
         const bool is_waiting = outcome.state == MoveState::waiting;
         const bool has_ended =
             outcome.state == MoveState::dropped || outcome.state == MoveState::failed;
-        waiting += is_waiting ? 1 : 0;
+        copies[outcome.state] += move.arrivals();
         bytes_left += outcome.state == MoveState::done ? 0 : move.bytes;
         if ((has_ended || (is_waiting && outcome.is_held_up)) &&
             note.blocked.size() < blocked_noted) {
             note.blocked.push_back({{move.topic, PartitionIndex{move.partition}}, outcome.why});
         }
     }
-    const auto counted = [&](MoveState state) {
-        return static_cast<std::int64_t>(execution_->count(state));
-    };
-    note.in_flight = counted(MoveState::in_flight);
-    note.failed = counted(MoveState::failed);
-    note.dropped = counted(MoveState::dropped);
+    note.in_flight = copies[MoveState::in_flight];
+    note.failed = copies[MoveState::failed];
+    note.dropped = copies[MoveState::dropped];
     note.done = std::max<std::int64_t>(
-        0, intent.moves - waiting - note.in_flight - note.failed - note.dropped);
+        0, intent.moves - copies[MoveState::waiting] - note.in_flight - note.failed - note.dropped);
     note.bytes_done = std::max<std::int64_t>(0, intent.bytes - bytes_left + copied());
     return note;
 }
@@ -465,12 +502,30 @@ void PlanCarrier::note(const PlanIntent& intent) {
         note.bytes_per_second =
             noted_.bytes_per_second == 0 ? lately : (2 * noted_.bytes_per_second + lately) / 3;
     }
+    write_note(note);
+}
+
+void PlanCarrier::note_disks(const PlanIntent& intent) {
+    if (is_noting_ || control_.clock().now() - noted_at_ < note_pause) {
+        return;
+    }
+    PlanNote note;
+    note.id = id_of(intent.name);
+    note.in_flight = static_cast<std::int64_t>(disks_->in_flight());
+    note.failed = static_cast<std::int64_t>(disks_->failed());
+    note.done = std::max<std::int64_t>(
+        0, intent.moves - static_cast<std::int64_t>(disks_->left()) - note.failed);
+    note.bytes_done = intent.bytes;
+    write_note(note);
+}
+
+void PlanCarrier::write_note(const PlanNote& note) {
     if (note == noted_) {
         return;
     }
     is_noting_ = true;
     noted_ = note;
-    noted_at_ = now;
+    noted_at_ = control_.clock().now();
     set_plan_setting(*view_.doors->controller, control_, metadata::setting::plan_note,
                      note_text(note), [self = shared_from_this()](const Result<void>& outcome) {
                          self->is_noting_ = false;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/internal/disk_mover.h"
 #include "app/internal/plan_computer.h"
 #include "app/internal/plan_intent.h"
 #include "app/internal/plan_journal.h"
@@ -57,6 +58,9 @@ private:
     void carry_out(const PlanIntent& intent, std::vector<Move> moves, int max_moves_per_broker);
     /// What is about to begin is noted first: a next controller must know it for the plan's own.
     void note_and_start(const std::vector<const Move*>& due);
+    void move_disks(const PlanIntent& intent);
+    void note_disks(const PlanIntent& intent);
+    void write_note(const PlanNote& note);
     void start(const std::vector<const Move*>& due);
     void take_back(const Topics& topics, UniqueFunction<void(bool)> done);
     void give_up_lost(const metadata::Image& image);
@@ -76,6 +80,8 @@ private:
     std::string name_;           ///< Of what `execution_` carries out.
     bool carries_back_ = false;  ///< It is a rollback.
     std::shared_ptr<placement::Execution> execution_;
+    std::vector<placement::DiskMove> disk_moves_;  ///< Of the same plan: they come last.
+    std::shared_ptr<DiskMover> disks_;             ///< While they are carried out.
     runtime::TimerId timer_{};
     Instant due_at_;
     bool is_busy_ = false;

@@ -33,6 +33,7 @@ public:
           pool_(node.disk_pool()) {}
 
     metadata::ImagePtr image() const { return view_.doors->image->current(); }
+    admin::AdminDoors& doors() const { return doors_; }
     /// From any thread; `done` runs on the control loop.
     void compute(admin::PlanWish wish, UniqueFunction<void(std::shared_ptr<ComputedPlan>)> done);
     /// Of everything on the brokers that are up. `done` runs on any thread.

@@ -97,9 +97,10 @@ struct PlanRunner::Inside : std::enable_shared_from_this<PlanRunner::Inside> {
         MR_TRY_VOID(check_begin(made));
         PlanIntent intent;
         intent.name = name;
-        intent.moves = static_cast<std::int64_t>(made.plan.moves.size());
+        const auto between_disks = static_cast<std::int64_t>(made.plan.disk_moves.size());
+        intent.moves = made.plan.replica_moves + between_disks;
         intent.bytes = made.plan.move_bytes;
-        intent.lower_bound = made.plan.lower_bound;
+        intent.lower_bound = made.plan.lower_bound + between_disks;
         intent.throttle_bytes_per_second =
             throttle > 0 ? throttle : made.wish.throttle_bytes_per_second;
         intent.started_ms = control.clock().wall().milliseconds;

@@ -29,7 +29,11 @@ std::vector<DirectorySizes> sizes_of(const Buffer& body) {
         for (const auto& topic : result.topics) {
             auto& sizes = directory.replicas[std::string(topic.name)];
             for (const auto& partition : topic.partitions) {
-                sizes[partition.partition_index] = partition.partition_size;
+                if (partition.is_future_key) {
+                    directory.arriving[std::string(topic.name)].insert(partition.partition_index);
+                } else {
+                    sizes[partition.partition_index] = partition.partition_size;
+                }
             }
         }
         directories.push_back(std::move(directory));

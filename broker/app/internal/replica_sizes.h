@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct DirectorySizes {
     std::int64_t usable_bytes = -1;
     bool is_cordoned = false;
     std::map<std::string, std::map<std::int32_t, std::int64_t>> replicas;  ///< By topic.
+    std::map<std::string, std::set<std::int32_t>>
+        arriving;  ///< Copies on their way from a sibling.
 };
 
 using ReplicaSizes = std::map<BrokerId, std::vector<DirectorySizes>>;

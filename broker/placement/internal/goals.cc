@@ -33,7 +33,7 @@ std::vector<RackRoom> rooms_of(const Model& model) {
     }
     std::map<std::uint16_t, double> by_factor;
     for (const Model::Partition& partition : model.partitions) {
-        by_factor[partition.factor] += 1;
+        by_factor[partition.factor] += partition.is_beyond_help ? 0 : 1;
     }
     for (const auto& [factor, partitions] : by_factor) {
         Model::Partition example;
@@ -143,13 +143,16 @@ std::vector<std::int64_t> whole(const std::vector<double>& shares,
 std::vector<std::int64_t> count_goals(const Model& model) {
     double total = 0;
     for (const Model::Partition& partition : model.partitions) {
-        total += partition.factor;
+        total += partition.is_beyond_help ? 0 : partition.factor;
     }
     std::vector<std::int64_t> goals(model.brokers.size(), 0);
     for (BrokerIndex b = 0; b < model.brokers.size(); ++b) {
         const Model::Broker& broker = model.brokers[b];
-        if (!broker.receives() && !broker.must_be_empty()) {
-            goals[b] = broker.count;
+        if (broker.receives()) {
+            continue;
+        }
+        goals[b] = broker.count;  // After repairs: what has to go and can't is nobody's surplus.
+        if (!broker.must_be_empty()) {
             total -= static_cast<double>(broker.count);
         }
     }

@@ -76,10 +76,12 @@ void Model::take_brokers(const Snapshot& snapshot) {
         brokers.push_back(std::move(broker));
     }
     for (const auto& members : rack_members) {
-        live_racks_ += std::any_of(members.begin(), members.end(),
-                                   [&](BrokerIndex b) { return !brokers[b].must_be_empty(); })
-                           ? 1
-                           : 0;
+        const auto has = [&](auto counts) {
+            return std::any_of(members.begin(), members.end(),
+                               [&](BrokerIndex b) { return counts(brokers[b]); });
+        };
+        live_racks_ += has([](const Broker& one) { return !one.must_be_empty(); }) ? 1 : 0;
+        racks_before_ += has([](const Broker& one) { return one.standing != Standing::lost; });
     }
 }
 
@@ -122,7 +124,15 @@ void Model::take_partition(std::uint32_t topic, const PartitionState& state, con
     partition.index = state.index;
     partition.first = static_cast<std::uint32_t>(slots_.size());
     partition.is_pinned = desired.pinned_topics.contains(name);
-    partition.is_frozen = state.is_moving || partition.is_pinned;
+    partition.is_beyond_help =
+        !state.replicas.empty() &&
+        std::all_of(state.replicas.begin(), state.replicas.end(), [&](const Replica& replica) {
+            const auto found = numbers.find(replica.broker);
+            return found == numbers.end() || brokers[found->second].standing == Standing::lost;
+        });
+    partition.is_leaderless = !state.replicas.empty() && state.leader == no_broker;
+    partition.is_frozen = state.is_moving || partition.is_pinned || partition.is_beyond_help ||
+                          partition.is_leaderless;
     partition.bytes = state.bytes;
     partition.hash = mixed(hash_of(name) + static_cast<std::uint64_t>(state.index));
     for (const Replica& replica : state.replicas) {

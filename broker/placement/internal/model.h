@@ -83,8 +83,10 @@ public:
         std::uint32_t first = 0;  ///< Of its slots.
         std::uint16_t size = 0;   ///< Replicas now.
         std::uint16_t size_before = 0;
-        std::uint16_t factor = 0;  ///< Replicas wanted.
-        bool is_frozen = false;    ///< In flight or pinned: looked at, not touched.
+        std::uint16_t factor = 0;     ///< Replicas wanted.
+        bool is_frozen = false;       ///< Looked at, not touched: for one of the reasons below.
+        bool is_beyond_help = false;  ///< Every replica is on a lost broker.
+        bool is_leaderless = false;   ///< Nobody can copy it now.
         bool is_changed = false;
         bool is_pinned = false;
         Reason reason = Reason::count;  ///< The most pressing of its changes.
@@ -108,6 +110,12 @@ public:
         const std::size_t racks = std::max<std::size_t>(1, live_racks_);
         return (partition.factor + racks - 1) / racks;
     }
+    /// The same while those that are to be emptied still counted.
+    std::size_t rack_cap_before(const Partition& partition) const {
+        const std::size_t racks = std::max<std::size_t>(1, racks_before_);
+        return (partition.factor + racks - 1) / racks;
+    }
+    std::size_t live_racks() const { return live_racks_; }
     /// Room for it on one of the broker's disks, nothing that leaves being counted as gone.
     bool fits(BrokerIndex broker, std::int64_t bytes) const;
     /// May `to` have the replica in place of the one in `slot`; `slot` == size asks about one more.
@@ -144,6 +152,7 @@ private:
     std::vector<BrokerIndex> slots_;
     std::vector<BrokerIndex> before_;
     std::size_t live_racks_ = 0;
+    std::size_t racks_before_ = 0;
 };
 
 }  // namespace millrace::placement

@@ -182,6 +182,9 @@ Plan plan(const Snapshot& snapshot, const Desired& desired, const Limits& limits
     Complaints complaints;
     run_passes(model, snapshot, desired, plan, complaints);
     schedule(model, plan, complaints);
+    if (desired.mode == Mode::scale_out || desired.mode == Mode::full) {
+        even_disks(snapshot, desired, limits, plan);
+    }
     forecast(model, plan);
     plan.unmet = complaints.all();
     plan.fingerprint = fingerprint(snapshot);

@@ -8,6 +8,18 @@
 namespace millrace::placement {
 namespace {
 
+std::string size_text(std::int64_t bytes) {
+    constexpr const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    auto value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    while (value >= 1024 && unit + 1 < std::size(units)) {
+        value /= 1024;
+        ++unit;
+    }
+    return unit == 0 ? fmt::format("{} bytes", bytes)
+                     : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
 /// Finds receivers: of those that may have it, the one that lacks most, then the one that has least
 /// of the topic.
 class Receivers {
@@ -97,7 +109,7 @@ struct Repair {
         std::size_t candidates = 0;
         std::size_t has_one = 0;
         std::size_t no_room = 0;
-        std::size_t rack_full = 0;
+        BrokerIndex roomiest = nobody;
         for (BrokerIndex b = 0; b < model.brokers.size(); ++b) {
             if (!model.brokers[b].receives()) {
                 continue;
@@ -107,19 +119,52 @@ struct Repair {
                 ++has_one;
             } else if (!model.fits(b, partition.bytes)) {
                 ++no_room;
-            } else {
-                ++rack_full;
+                roomiest = roomiest == nobody || most_room(b) > most_room(roomiest) ? b : roomiest;
             }
         }
-        return fmt::format(
-            "{}-{} {}: of {} brokers that take replicas, {} have one of it, {} lack the {} bytes "
-            "and {} are in racks that have {} already",
-            model.topics[partition.topic], partition.index,
+        const std::string subject = fmt::format(
+            "{}-{} {}", model.topics[partition.topic], partition.index,
             slot < partition.size
                 ? fmt::format("can't leave broker {}",
                               model.brokers[model.replica(partition, slot)].id.value)
-                : fmt::format("has {} of {} replicas", partition.size, partition.factor),
-            candidates, has_one, no_room, partition.bytes, rack_full, model.rack_cap(partition));
+                : fmt::format("has {} of {} replicas", partition.size, partition.factor));
+        if (has_one == candidates) {
+            return fmt::format("{}: it has {} replicas, and {} brokers are left to take them",
+                               subject, partition.factor, candidates);
+        }
+        std::string reasons;
+        const auto because = [&](std::size_t count, const std::string& reason) {
+            if (count > 0) {
+                reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", count, reason);
+            }
+        };
+        because(has_one, "have one of it");
+        because(no_room,
+                roomiest == nobody
+                    ? ""
+                    : fmt::format("lack room for its {} (broker {} has most, {} of {})",
+                                  size_text(partition.bytes), model.brokers[roomiest].id.value,
+                                  size_text(most_room(roomiest)), size_text(all(roomiest))));
+        because(candidates - has_one - no_room,
+                fmt::format("are in racks that have {} of it", model.rack_cap(partition)));
+        return fmt::format("{}: of {} brokers that are left, {}", subject, candidates, reasons);
+    }
+
+    /// Up to the share of a disk that may be filled.
+    std::int64_t most_room(BrokerIndex broker) const {
+        std::int64_t most = 0;
+        for (const Disk& disk : model.brokers[broker].disks) {
+            const std::int64_t usable = disk.capacity / 100 * model.limits.disk_percent;
+            most = std::max(most, disk.cordoned ? 0 : usable - disk.used);
+        }
+        return most;
+    }
+    std::int64_t all(BrokerIndex broker) const {
+        std::int64_t capacity = 0;
+        for (const Disk& disk : model.brokers[broker].disks) {
+            capacity += disk.capacity;
+        }
+        return capacity;
     }
 
     /// Two in a rack are better than one copy less: when nobody else is left, the rule bends.
@@ -178,6 +223,21 @@ struct Repair {
             }
             model.replace(partition, slot, to, reason);
             receivers.took(to);
+            if (from == Standing::draining) {
+                complain_of_crowding(partition, model.brokers[to].rack);
+            }
+        }
+    }
+
+    /// Who empties the last brokers of a rack makes the others carry two of a partition.
+    void complain_of_crowding(const Model::Partition& partition, std::uint32_t rack) {
+        const std::size_t here = model.in_rack(partition, rack);
+        if (here > model.rack_cap_before(partition)) {
+            complaints.add(model, partition, "rack",
+                           fmt::format("{}-{} would have {} replicas in rack '{}': {} racks are "
+                                       "left for its {} replicas",
+                                       model.topics[partition.topic], partition.index, here,
+                                       model.racks[rack], model.live_racks(), partition.factor));
         }
     }
 
@@ -234,6 +294,35 @@ struct Repair {
         }
     }
 
+    void complain_of_frozen(const Model::Partition& partition) {
+        const auto say = [&](const char* constraint, const std::string& what) {
+            complaints.add(
+                model, partition, constraint,
+                fmt::format("{}-{} {}", model.topics[partition.topic], partition.index, what));
+        };
+        if (partition.is_beyond_help) {
+            say("lost", fmt::format("had all of its {} replicas on lost brokers: nobody is left to "
+                                    "copy them from",
+                                    partition.factor));
+        } else if (partition.is_pinned) {
+            say("pinned", is_draining(partition)
+                              ? "stays where it is: its topic is excluded from moves"
+                              : "needs repair, and its topic is excluded from moves");
+        } else if (partition.is_leaderless) {
+            say(is_draining(partition) ? "drain" : "offline",
+                "has no leader: nobody can copy its replicas now");
+        }
+    }
+
+    bool is_draining(const Model::Partition& partition) const {
+        for (std::size_t slot = 0; slot < partition.size; ++slot) {
+            if (model.brokers[model.replica(partition, slot)].standing == Standing::draining) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     bool is_broken(const Model::Partition& partition) const {
         if (partition.size != partition.factor) {
             return true;
@@ -258,11 +347,7 @@ void repair(Model& model, const std::vector<std::int64_t>& goals, Complaints& co
             continue;
         }
         if (partition.is_frozen) {
-            if (partition.is_pinned) {
-                complaints.add(model, partition, "pinned",
-                               fmt::format("{}-{} needs repair and its topic is pinned",
-                                           model.topics[partition.topic], partition.index));
-            }
+            repair.complain_of_frozen(partition);
             continue;
         }
         repair.evacuate(partition, Standing::lost, Reason::lost);

@@ -45,8 +45,17 @@ bool receives(const View& view, BrokerId id) {
     return view.by_id.at(id)->standing == Standing::active;
 }
 
+bool can_be_copied(const View& view, const PartitionState& state) {
+    return std::any_of(state.replicas.begin(), state.replicas.end(), [&](const Replica& replica) {
+        return view.by_id.at(replica.broker)->standing != Standing::lost;
+    });
+}
+
 /// Could this replica go to a broker within its racks' limits?
 bool has_a_place(const View& view, const PartitionState& state, std::size_t slot) {
+    if (!can_be_copied(view, state)) {
+        return false;
+    }
     for (const auto& [id, broker] : view.by_id) {
         PartitionState moved = state;
         moved.replicas[slot].broker = id;
@@ -80,7 +89,7 @@ TEST(PlanProperty, hard_constraints_hold_wherever_they_can) {
                             ASSERT_FALSE(has_a_place(view, state, slot)) << state.index;
                         }
                     }
-                    if (view.rack_excess(state) > 0) {
+                    if (view.rack_excess(state) > 0 && can_be_copied(view, state)) {
                         ASSERT_NE(unmet(found, "rack"), nullptr);
                     }
                 }

@@ -84,8 +84,51 @@ TEST(Plan, says_why_a_broker_cannot_be_emptied) {
     EXPECT_EQ(found.unmet[0].constraint, "drain");
     EXPECT_EQ(found.unmet[0].count, 6);
     EXPECT_THAT(found.unmet[0].reason,
-                HasSubstr("topic-0-0 can't leave broker 3: of 2 brokers that take replicas, 2 have "
-                          "one of it"));
+                HasSubstr("topic-0-0 can't leave broker 3: it has 3 replicas, and 2 brokers are "
+                          "left to take them"));
+}
+
+TEST(Plan, says_how_much_room_is_lacking_where_a_broker_cannot_be_emptied) {
+    Snapshot snapshot = brokers(3, 0);
+    const std::int64_t gib = std::int64_t{1} << 30;
+    snapshot.topics.push_back(topic("t", {{3, 1}}, 20 * gib));
+    for (BrokerState& broker : snapshot.brokers) {
+        broker.disks.push_back({Uuid{}, 100 * gib, 90 * gib, false});
+    }
+    snapshot.brokers[2].standing = Standing::draining;
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    EXPECT_THAT(found.moves, IsEmpty());
+    ASSERT_THAT(found.unmet, SizeIs(1));
+    EXPECT_EQ(found.unmet[0].reason,
+              "t-0 can't leave broker 3: of 2 brokers that are left, 1 have one of it, 1 lack room "
+              "for its 20.0 GiB (broker 2 has most, 5.0 GiB of 100.0 GiB)");
+}
+
+TEST(Plan, says_when_emptying_a_rack_doubles_replicas_in_another) {
+    Snapshot snapshot = brokers(6, 3);
+    fill_evenly(snapshot, 1, 6, 3);
+    snapshot.brokers[2].standing = Standing::draining;
+    EXPECT_THAT(plan(snapshot, in_mode(Mode::drain), {}).unmet, IsEmpty())
+        << "its rack has another";
+    snapshot.brokers[5].standing = Standing::draining;
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    ASSERT_THAT(found.unmet, SizeIs(1));
+    EXPECT_EQ(found.unmet[0].constraint, "rack");
+    EXPECT_EQ(found.unmet[0].count, 6);
+    EXPECT_THAT(found.unmet[0].reason, HasSubstr("2 racks are left for its 3 replicas"));
+}
+
+TEST(Plan, a_partition_without_a_leader_keeps_a_broker_from_being_emptied_and_moves_nowhere) {
+    Snapshot snapshot = brokers(4, 0);
+    snapshot.topics.push_back(topic("t", {{1}, {1, 2}}));
+    snapshot.topics[0].partitions[0].leader = no_broker;
+    snapshot.brokers[0].standing = Standing::draining;
+    const Plan found = plan(snapshot, in_mode(Mode::drain), {});
+    ASSERT_THAT(found.moves, SizeIs(1));
+    EXPECT_EQ(found.moves[0].partition, 1);
+    ASSERT_THAT(found.unmet, SizeIs(1));
+    EXPECT_EQ(found.unmet[0].constraint, "drain");
+    EXPECT_EQ(found.unmet[0].reason, "t-0 has no leader: nobody can copy its replicas now");
 }
 
 TEST(Plan, makes_lost_replicas_anew_before_anything_else) {
@@ -143,6 +186,17 @@ TEST(Plan, keeps_the_copies_when_the_racks_that_are_left_take_nothing) {
     ASSERT_THAT(found.moves, SizeIs(1));
     EXPECT_THAT(found.moves[0].to, ElementsAre(BrokerId{1}, BrokerId{3}));
     EXPECT_THAT(found.unmet, Contains(Field(&Unmet::constraint, "rack")));
+}
+
+TEST(Plan, leaves_a_partition_alone_whose_every_copy_is_lost_and_says_so) {
+    Snapshot snapshot = brokers(4, 0);
+    snapshot.topics.push_back(topic("t", {{1}, {2, 1}}));
+    snapshot.brokers[0].standing = Standing::lost;
+    const Plan found = plan(snapshot, in_mode(Mode::repair), {});
+    ASSERT_THAT(found.moves, SizeIs(1));
+    EXPECT_EQ(found.moves[0].partition, 1);
+    EXPECT_EQ(found.lower_bound, 1);
+    EXPECT_THAT(found.unmet, Contains(Field(&Unmet::reason, HasSubstr("t-0 had all of its 1"))));
 }
 
 TEST(Plan, changes_a_replication_factor_up_and_down) {
@@ -228,7 +282,8 @@ TEST(Plan, puts_nothing_on_a_disk_that_could_not_hold_it) {
     snapshot.brokers[2].disks.push_back({Uuid{1, 3}, 1000, 600, false});
     const Plan found = plan(snapshot, in_mode(Mode::drain), {});
     EXPECT_THAT(found.moves, IsEmpty());
-    EXPECT_THAT(found.unmet, Contains(Field(&Unmet::reason, HasSubstr("1 lack the 500 bytes"))));
+    EXPECT_THAT(found.unmet,
+                Contains(Field(&Unmet::reason, HasSubstr("1 lack room for its 500 bytes"))));
 }
 
 TEST(Plan, takes_a_topic_that_piles_up_on_one_broker_apart_in_full_mode_only) {
@@ -257,6 +312,67 @@ TEST(Plan, evens_bytes_by_exchanges_where_counts_are_right) {
     EXPECT_NEAR(static_cast<double>(found.brokers[0].bytes_after),
                 static_cast<double>(found.brokers[1].bytes_after), 150);
     EXPECT_EQ(found.brokers[0].replicas_after, found.brokers[1].replicas_after);
+}
+
+Disk disk(const std::string& path, std::int64_t capacity, std::int64_t used = 0) {
+    Disk made;
+    made.path = path;
+    made.capacity = capacity;
+    made.used = used;
+    return made;
+}
+
+TEST(Plan, a_new_disk_gets_its_share_of_what_its_broker_has_and_no_replica_leaves_the_broker) {
+    Snapshot snapshot = brokers(3, 0);
+    fill_evenly(snapshot, 2, 24, 3, std::int64_t{64} << 20);
+    for (TopicState& topic : snapshot.topics) {
+        for (PartitionState& state : topic.partitions) {
+            for (Replica& replica : state.replicas) {
+                replica.disk = 0;
+            }
+        }
+    }
+    const std::int64_t size = std::int64_t{100} << 30;
+    for (BrokerState& broker : snapshot.brokers) {
+        broker.disks = {disk("/0", size), disk("/1", size)};
+    }
+    const Plan found = plan(snapshot, in_mode(Mode::scale_out), {});
+    EXPECT_THAT(found.moves, IsEmpty());
+    std::map<std::pair<int, std::string>, int> arrived;
+    for (const DiskMove& move : found.disk_moves) {
+        EXPECT_EQ(move.from, "/0");
+        EXPECT_EQ(move.to, "/1");
+        ++arrived[{move.broker.value, move.topic}];
+        auto& replicas = snapshot.topics[move.topic == "topic-0" ? 0 : 1]
+                             .partitions[static_cast<std::size_t>(move.partition)]
+                             .replicas;
+        std::find_if(replicas.begin(), replicas.end(), [&](const Replica& one) {
+            return one.broker == move.broker;
+        })->disk = 1;
+    }
+    for (int broker = 1; broker <= 3; ++broker) {
+        for (const char* topic : {"topic-0", "topic-1"}) {
+            EXPECT_NEAR((arrived[{broker, topic}]), 12, 2) << "broker " << broker << " " << topic;
+        }
+    }
+    EXPECT_THAT(plan(snapshot, in_mode(Mode::scale_out), {}).disk_moves, IsEmpty());
+}
+
+TEST(Plan, fills_disks_by_their_capacity_and_never_beyond_it) {
+    Snapshot snapshot = brokers(1, 0);
+    const std::int64_t gib = std::int64_t{1} << 30;
+    snapshot.topics.push_back(
+        topic("t", std::vector<std::vector<int>>(40, std::vector<int>{1}), gib));
+    for (PartitionState& state : snapshot.topics[0].partitions) {
+        state.replicas[0].disk = 0;
+    }
+    snapshot.brokers[0].disks = {disk("/big", 300 * gib), disk("/small", 100 * gib)};
+    EXPECT_NEAR(static_cast<double>(plan(snapshot, in_mode(Mode::scale_out), {}).disk_moves.size()),
+                10, 1);
+    snapshot.brokers[0].disks[1].used = 92 * gib;  // Others use it too: 3 of its 95 GiB are left.
+    EXPECT_THAT(plan(snapshot, in_mode(Mode::scale_out), {}).disk_moves, SizeIs(3));
+    snapshot.brokers[0].disks[1].cordoned = true;
+    EXPECT_THAT(plan(snapshot, in_mode(Mode::scale_out), {}).disk_moves, IsEmpty());
 }
 
 TEST(Plan, gives_brokers_their_share_by_weight) {
