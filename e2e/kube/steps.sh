@@ -1,7 +1,7 @@
 # The steps of run.sh; sourced. Each is a function step_NAME that begins with a settled cluster `main` and leaves one, and sets
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
-all_steps=(install create leave records scale-out roll operator-killed operator-restart missing-image broken-start missing-class
+all_steps=(install create leave records scale-out scale roll operator-killed operator-restart missing-image broken-start missing-class
   refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
@@ -21,7 +21,6 @@ message_says() { field .status.message "${2:-main}" | grep -qE -- "$1"; }
 has_event() { k get events --field-selector "involvedObject.kind=Cluster,type=Warning" -o 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | grep -qE -- "$1"; }
 expect_records() { expect "records $1" "$records" "$(read_all | sort -u | wc -l)"; }
 restart_all() { "$bin/kubectl-millrace" restart -n millrace main >/dev/null; }
-records=0
 
 step_install() {
   timeout 90 helm install millrace "$top/helm" -n millrace >/dev/null
@@ -80,6 +79,32 @@ feed() { seq -f "$step-$records-%g" 20 >&9; records=$((records + 20)); }
 close_producer() {
   exec 9>&-
   wait "$producer" || fail "the producer lost records: $(cat "$dir/producer.log")"
+}
+
+# Two more and two fewer in one edit each, under the producer; racks hold one replica of each partition throughout.
+step_scale() {
+  local from=$records ids
+  replicas_on() { in_network kcat -b "$bootstrap" -L | sed -n 's/.*replicas: \([0-9,]*\), isrs.*/,\1,/p' | grep -c ",$1," || true; }
+  resized() {
+    local end=$((SECONDS + 240))
+    until [ "$(field '.status.brokers[*].id')" = "$1" ] && settled && [ "$(condition Balanced)" = True ] &&
+      [ "$(field '.status.brokers[*].balanced')" = "$(sed 's/[0-9]\+/true/g' <<<"$1")" ]; do
+      [ $SECONDS -lt $end ] || fail "not resized to $1: $(field .status.message) $(field .status.rebalance)"
+      feed; pause
+    done
+    expect "partitions with two replicas in a rack" 0 "$(field .status.health.rackViolations)"
+  }
+  ids=$(field '.status.brokers[*].id')
+  open_producer
+  k scale mrc main --replicas=6 >/dev/null
+  resized "0 1 2 3 4 5"
+  for broker in 4 5; do [ "$(replicas_on $broker)" -gt 0 ] || fail "broker $broker got nothing"; done
+  k scale mrc main --replicas=4 >/dev/null
+  resized "$ids"
+  close_producer
+  for broker in 4 5; do expect "replicas on broker $broker" 0 "$(replicas_on $broker)"; done
+  expect_records "after both"
+  said="4 to 6 and back, an edit each, under a producer with acks=all: $((records - from)) records, none lost or doubled"
 }
 
 step_roll() {
