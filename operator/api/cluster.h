@@ -308,6 +308,7 @@ struct BrokerStatus {
     std::optional<std::int32_t> recovery_percent;
     std::string since{};      ///< When it came into that state.
     bool balanced = false;    ///< It was given its share of replicas since it came.
+    std::vector<std::int32_t> volumes{};  ///< Ids of those that were given theirs.
     std::string waiting_for;  ///< One line; empty when it waits for nothing.
     friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
 };

@@ -35,6 +35,7 @@ struct PartitionFacts {
     int under_replicated = 0;
     int rack_violations = 0;
     int reassigning = 0;
+    std::string first_offline{};  ///< One of them by name: "orders-3, whose replicas are on 2, 4".
     friend bool operator==(const PartitionFacts&, const PartitionFacts&) = default;
 };
 
@@ -104,12 +105,21 @@ struct PlanWish {
     friend bool operator==(const PlanWish&, const PlanWish&) = default;
 };
 
+/// What a plan can't meet.
+struct Unmet {
+    std::string constraint;  ///< drain, lost, rack, ...
+    std::string reason;      ///< A sentence with an example and the numbers.
+    int count = 0;           ///< Partitions.
+    friend bool operator==(const Unmet&, const Unmet&) = default;
+};
+
 struct PlanFacts {
     std::string hash;
-    int moves = 0;
+    int moves = 0;     ///< Partitions that change, be it their order or a disk alone.
+    int replicas = 0;  ///< That are copied, to other brokers or disks.
     std::int64_t bytes = 0;
     int lower_bound = 0;
-    std::vector<std::string> unmet;  ///< A sentence each, with numbers.
+    std::vector<Unmet> unmet;
     friend bool operator==(const PlanFacts&, const PlanFacts&) = default;
 };
 
@@ -124,7 +134,7 @@ enum class PlanState { none, planned, running, paused, cancelling, cancelled, do
 struct PlanProgress {
     std::string hash;
     PlanState state = PlanState::none;
-    int moves_total = 0;
+    int moves_total = 0;  ///< Replicas, as these all.
     int moves_done = 0;
     int moves_in_flight = 0;
     int moves_failed = 0;

@@ -25,6 +25,26 @@ std::vector<int> candidates(const Known& known, const api::PoolSpec& pool,
 
 using Racks = std::map<int, std::string>;
 
+/// Takes out of `ids` who leaves, until `count` are left. Rounds later, with some of them gone
+/// already, the same ones are chosen: who is on the way out goes on.
+void choose_who_stays(std::vector<int>& ids, std::size_t count, const Known& known,
+                      const Racks& racks) {
+    while (ids.size() > count) {
+        std::map<std::string, int> in_rack;
+        for (const int id : ids) {
+            const auto rack = racks.find(id);
+            ++in_rack[rack == racks.end() ? "" : rack->second];
+        }
+        const auto rank = [&](int id) {
+            const auto rack = racks.find(id);
+            return std::tuple(known.idle.contains(id), known.draining.contains(id),
+                              in_rack.at(rack == racks.end() ? "" : rack->second), id);
+        };
+        ids.erase(std::max_element(ids.begin(), ids.end(),
+                                   [&](int a, int b) { return rank(a) < rank(b); }));
+    }
+}
+
 std::string rack_of(const render::Member& member, const Racks& racks) {
     const auto found = racks.find(member.id);
     return member.pool.rack.value_or(found == racks.end() ? "" : found->second);
@@ -66,14 +86,12 @@ std::vector<int> choose_voters(const Membership& membership, const std::vector<i
 }
 
 /// Who makes up one pool; new ones get the lowest free ids from `first_id` on.
-void fill_pool(Membership& membership, const Known& known, const api::PoolSpec& pool, int first_id,
-               std::set<int>& taken) {
+void fill_pool(Membership& membership, const Known& known, const Racks& racks,
+               const api::PoolSpec& pool, int first_id, std::set<int>& taken) {
     const std::set<int> removed(pool.remove.begin(), pool.remove.end());
     std::vector<int> ids = candidates(known, pool, removed);
     const auto count = static_cast<std::size_t>(std::max(pool.replicas, 0));
-    if (ids.size() > count) {
-        ids.resize(count);
-    }
+    choose_who_stays(ids, count, known, racks);
     for (int next = first_id; ids.size() < count; ++next) {
         if (!taken.contains(next) && !removed.contains(next)) {
             taken.insert(next);
@@ -103,11 +121,11 @@ Membership members_of(const api::ClusterSpec& spec, const Known& known,
         taken.insert(id);
     }
     for (const api::PoolSpec& pool : api::all_pools(spec)) {
-        fill_pool(membership, known, pool, 0, taken);
+        fill_pool(membership, known, racks, pool, 0, taken);
     }
     const auto dedicated = api::controllers_pool(spec);
     if (dedicated) {
-        fill_pool(membership, known, *dedicated, first_controller_id, taken);
+        fill_pool(membership, known, racks, *dedicated, first_controller_id, taken);
     }
     for (const auto& [id, pool] : known.pool_by_id) {
         if (!membership.wanted.contains(id)) {

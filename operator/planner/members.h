@@ -1,7 +1,9 @@
 // operator/planner/members.h
 //
 // Which brokers there should be. Ids are kept as long as a broker or its disk is there; new ones
-// are the lowest free; those that leave are the ones that were named, else the highest. Pure.
+// are the lowest free; those that leave are the ones that were named, then those that have nothing,
+// then those that are on their way out already, then the highest of the racks that have most, so
+// that no rack is emptied while another has two. Pure.
 #pragma once
 
 #include <map>
@@ -16,7 +18,9 @@ namespace millrace::planner {
 
 struct Known {
     std::map<int, std::string>
-        pool_by_id;  ///< Brokers that exist in any form, retired disks aside.
+        pool_by_id;          ///< Brokers that exist in any form, retired disks aside.
+    std::set<int> draining;  ///< Of these, who was told to leave already.
+    std::set<int> idle;      ///< Of these, who is not up and has no replica.
 };
 
 struct Membership {

@@ -160,7 +160,7 @@ void TopicReconciler::change_replicas(const TopicPlan& plan, TopicWorld& world,
     }
     if (planned->moves == 0) {
         world.placement_problem =
-            planned->unmet.empty() ? "the planner finds no move" : planned->unmet.front();
+            planned->unmet.empty() ? "the planner finds no move" : planned->unmet.front().reason;
         return;
     }
     if (const auto started = admin.apply_plan(planned->hash); !started) {

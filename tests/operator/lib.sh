@@ -6,9 +6,10 @@ for tool in kubectl kcat; do
 done
 dir=$(mktemp -d "${TMPDIR:-/tmp}/millrace-operator-XXXXXX")
 export KUBECONFIG=$dir/data/kubeconfig HOME=$dir
-pid=
+pid= helpers=()  # What runs beside it and is ended with it.
 finish() {
-  local status=$?
+  local status=$? helper
+  for helper in "${helpers[@]}"; do kill "$helper" 2>/dev/null || true; done
   if [ $status != 0 ] && [ $status != 77 ]; then
     timeout 10 kubectl get clusters,topics,pods -o wide >&2 || true
     tail -n 40 "$dir/log" >&2 || true

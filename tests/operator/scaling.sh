@@ -68,7 +68,7 @@ YAML
 until_true 20 kubectl wait --timeout=1s --for=condition=Ready topic/wide
 k scale cluster main --replicas=3 >/dev/null
 until_true 20 is Blocked field .status.rebalance.state
-field .status.message | grep "wide-[01] can't leave broker 3: of 3 brokers that take replicas" >/dev/null ||
+field .status.message | grep "wide-[01] can't leave broker 3: it has 4 replicas, and 3 brokers are left to take them (and 1 more)" >/dev/null ||
   fail "no reason: $(field .status.message)"
 expect "events about a cordon" 0 "$(k get events -o 'jsonpath={range .items[*]}{.reason}{"\n"}{end}' | grep -c BrokersCordoned || true)"
 k patch topic wide --type=merge -p '{"spec":{"replicas":3}}' >/dev/null

@@ -110,6 +110,7 @@ v1::Plan SimCluster::make_plan(const v1::PlanRebalanceRequest& request) const {
         }
     }
     plan.set_move_count(plan.moves_size());
+    plan.set_replica_moves(plan.moves_size());
     plan.set_lower_bound_moves(plan.moves_size());
     plan.set_waves(plan.moves_size() == 0 ? 0 : 1);
     plan.set_hash(hash_of(plan.SerializeAsString() + std::to_string(placement_version_)));

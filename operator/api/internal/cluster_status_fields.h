@@ -22,6 +22,8 @@ void describe(Visitor& v, BrokerStatus& s) {
             {.doc = "While Recovering: how much of its log is checked."});
     v.field("balanced", s.balanced,
             {.doc = "It was given its share of replicas since it came, or none were to move."});
+    v.field("volumes", s.volumes,
+            {.doc = "Ids of its volumes that were given their share of its replicas."});
     v.field("waitingFor", s.waiting_for, {.doc = "What it waits for, in one line."});
 }
 

@@ -89,6 +89,20 @@ v1::PlanMode to_proto(PlanMode mode) {
     return v1::PLAN_MODE_UNSPECIFIED;
 }
 
+/// The brokers tell the worst first.
+std::string first_offline(const v1::PartitionHealth& partitions) {
+    if (partitions.offline() == 0 || partitions.worst_size() == 0) {
+        return "";
+    }
+    const v1::UnhealthyPartition& worst = partitions.worst(0);
+    std::string brokers;
+    for (const int id : worst.replicas()) {
+        brokers += fmt::format("{}{}", brokers.empty() ? "" : ", ", id);
+    }
+    return fmt::format("{}-{}, whose replicas are on {}", worst.partition().topic(),
+                       worst.partition().partition(), brokers);
+}
+
 }  // namespace
 
 Error error_of(const grpc::Status& status, std::string_view call) {
@@ -117,7 +131,8 @@ ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& clu
     const v1::PartitionHealth& partitions = health.partitions();
     facts.partitions = {partitions.total(),           partitions.offline(),
                         partitions.under_min_isr(),   partitions.under_replicated(),
-                        partitions.rack_violations(), partitions.reassigning()};
+                        partitions.rack_violations(), partitions.reassigning(),
+                        first_offline(partitions)};
     for (const v1::Voter& voter : health.quorum().voters()) {
         facts.voters.push_back(voter.id());
     }
@@ -202,11 +217,12 @@ CertificateUse from_proto(const v1::ReloadCertificatesResponse& response) {
 PlanFacts from_proto(const v1::Plan& plan) {
     PlanFacts facts;
     facts.hash = plan.hash();
-    facts.moves = plan.move_count();
+    facts.moves = plan.move_count() + plan.disk_moves();
+    facts.replicas = plan.replica_moves() + plan.disk_moves();
     facts.bytes = plan.move_bytes();
-    facts.lower_bound = plan.lower_bound_moves();
+    facts.lower_bound = plan.lower_bound_moves() + plan.disk_moves();
     for (const v1::Unmet& unmet : plan.unmet()) {
-        facts.unmet.push_back(unmet.reason());
+        facts.unmet.push_back({unmet.constraint(), unmet.reason(), unmet.count()});
     }
     return facts;
 }

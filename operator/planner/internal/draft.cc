@@ -78,13 +78,19 @@ std::vector<int> voting_now(const World& world) {
 
 std::map<int, std::string> known_racks(const World& world) {
     std::map<int, std::string> racks;
+    if (world.brokers) {
+        for (const auto& [id, broker] : world.brokers->brokers) {
+            racks[id] = broker.rack;
+        }
+    }
     for (const ObjectPtr& pod : world.pods) {
         const PodFacts facts = facts_of(pod, world.cluster.spec.rack.topology_key);
         const auto node = world.nodes.find(facts.node);
-        if (facts.id >= 0) {
-            racks[facts.id] = !facts.zone.empty()         ? facts.zone
-                              : node != world.nodes.end() ? node->second.zone
-                                                          : "";
+        const std::string zone = !facts.zone.empty()         ? facts.zone
+                                 : node != world.nodes.end() ? node->second.zone
+                                                             : "";
+        if (facts.id >= 0 && !zone.empty()) {
+            racks[facts.id] = zone;
         }
     }
     return racks;
@@ -110,17 +116,27 @@ Known known_brokers(const World& world) {
         }
     };
     add_objects(world.pods);
-    add_objects(world.claims);
     for (const api::BrokerStatus& broker : world.cluster.status.brokers) {
         add(broker.id, broker.pool);
+        if (broker.state == api::BrokerState::draining) {
+            known.draining.insert(broker.id);
+        }
     }
     if (world.brokers) {
         for (const auto& [id, broker] : world.brokers->brokers) {
             add(id, "");
+            if (broker.state == brokers::BrokerState::fenced && broker.replicas == 0) {
+                known.idle.insert(id);
+            }
         }
     }
+    const std::map<int, std::string> beside_disks = known.pool_by_id;
+    add_objects(world.claims);
     for (auto& [id, pool] : known.pool_by_id) {
         pool = pool.empty() ? fallback : pool;
+        if (!beside_disks.contains(id)) {
+            known.idle.insert(id);
+        }
     }
     return known;
 }

@@ -39,10 +39,12 @@ struct Draft {
     std::string quorum_waits;
     std::string volume_waits;
     bool scale_refused = false;
+    std::string beyond_repair;  ///< What no plan can make anew.
     std::string racks_problem;
     std::string balance_problem;  ///< Why replicas can't be moved by us.
     std::optional<api::RebalanceStatus> rebalance;
     std::set<int> balanced;  ///< Were given their share of replicas since they came.
+    std::map<int, std::vector<std::int32_t>> spread_volumes;  ///< So were these of a broker.
     int missing_certificates = 0;
     std::string certificates_problem;  ///< What is to be changed by a person.
     std::string certificates_wait;     ///< What a change of authorities waits for.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 #include <functional>
+#include <optional>
 
 #include "operator/kube/time_text.h"
 #include "operator/planner/internal/draft.h"
@@ -39,6 +40,15 @@ brokers::PlanWish wish_for(const Draft& draft, brokers::PlanMode mode) {
     wish.max_moves_per_broker = balance.max_moves_per_broker;
     wish.throttle_bytes_per_second = balance.throttle ? balance.throttle->value() : 0;
     return wish;
+}
+
+Duration since(const Draft& draft, const std::string& when) {
+    const auto at = kube::parse_time(when);
+    return at ? draft.world.now - *at : Duration{0};
+}
+
+void look_again_in(Draft& draft, Duration wait) {
+    draft.plan.again = draft.plan.again ? std::min(*draft.plan.again, wait) : wait;
 }
 
 bool is_under_way(PlanState state) {
@@ -96,6 +106,40 @@ bool plan_under_way(Draft& draft, const Fits& fits) {
     return true;
 }
 
+/// Why brokers can't leave: the first of what forbids it, with how many partitions it is about.
+/// Empty: they can. Racks are kept unless the spec says that nobody cares.
+std::string refusal_in(const Draft& draft, const brokers::PlanFacts& plan) {
+    const bool racks_count = draft.world.cluster.spec.rack.spread != api::RackSpread::off;
+    for (const brokers::Unmet& unmet : plan.unmet) {
+        if (unmet.constraint == "offline" || (unmet.constraint == "rack" && !racks_count)) {
+            continue;
+        }
+        std::string text = unmet.reason;
+        if (unmet.count > 1) {
+            text += fmt::format(" (and {} more)", unmet.count - 1);
+        }
+        if (unmet.constraint == "rack") {
+            text += "; rack.spread: Off would allow it";
+        }
+        return text;
+    }
+    return "";
+}
+
+/// What a repair can't bring back, for the status to name.
+void note_beyond_repair(Draft& draft, const brokers::PlanFacts& plan) {
+    for (const brokers::Unmet& unmet : plan.unmet) {
+        if (unmet.constraint == "lost") {
+            draft.beyond_repair =
+                unmet.reason +
+                (unmet.count > 1 ? fmt::format(" (and {} more)", unmet.count - 1) : std::string());
+            draft.scale_waits = draft.beyond_repair;
+            look_again_in(draft, 30s);  // Somebody may delete the topic, or bring the disk back.
+            return;
+        }
+    }
+}
+
 /// It was tried, and nothing has changed since.
 bool has_failed(const Draft& draft, const brokers::PlanFacts& plan) {
     const auto& progress = draft.world.answers.progress;
@@ -118,9 +162,13 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
         return false;
     }
     const brokers::PlanFacts& plan = *answer->value;
-    if (!plan.unmet.empty() && wish.mode == brokers::PlanMode::drain) {
-        draft.scale_refused = true;
-        draft.scale_waits = plan.unmet.front();
+    if (wish.mode == brokers::PlanMode::drain) {
+        if (std::string refusal = refusal_in(draft, plan); !refusal.empty()) {
+            draft.scale_refused = true;
+            draft.scale_waits = std::move(refusal);
+        }
+    } else if (wish.mode == brokers::PlanMode::repair) {
+        note_beyond_repair(draft, plan);
     }
     if (plan.moves == 0) {
         return false;
@@ -129,7 +177,7 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
     api::RebalanceStatus status;
     status.trigger = trigger;
     status.plan_hash = brokers::plan_id(plan.hash);
-    status.moves.total = plan.moves;
+    status.moves.total = plan.replicas;
     status.bytes.total = plan.bytes;
     status.lower_bound = plan.lower_bound;
     const bool is_approved =
@@ -146,7 +194,7 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
     } else {
         status.state = api::RebalanceState::moving;
         draft.act(Lane::scale, StartPlan{plan.hash}, "RebalanceStarted",
-                  fmt::format("{}: {} moves, at least {} are needed", trigger, plan.moves,
+                  fmt::format("{}: {} replicas move, at least {} must", trigger, plan.replicas,
                               plan.lower_bound));
         draft.plan.again = 1s;
     }
@@ -160,6 +208,15 @@ std::vector<int> leaving_ids(const Draft& draft) {
         ids.push_back(id);
     }
     return ids;
+}
+
+/// What its pool says about disks of brokers that left; of a pool that is gone they are kept.
+bool discards(const Draft& draft, int id) {
+    const std::vector<api::PoolSpec> pools = api::all_pools(draft.world.cluster.spec);
+    const auto pool = std::find_if(pools.begin(), pools.end(), [&](const api::PoolSpec& one) {
+        return one.name == draft.membership.leaving.at(id);
+    });
+    return pool != pools.end() && pool->storage.retention.when_scaled == api::ReclaimPolicy::remove;
 }
 
 /// Its replicas are gone, as the metadata shows: pod, registration and disk go, in this order, each
@@ -193,9 +250,7 @@ bool let_go(Draft& draft, int id) {
         draft.waits[id] = "it is being unregistered";
         return true;
     }
-    const bool discard =
-        draft.world.cluster.spec.storage &&
-        draft.world.cluster.spec.storage->retention.when_scaled == api::ReclaimPolicy::remove;
+    const bool discard = discards(draft, id);
     for (const ObjectPtr& claim : draft.world.claims) {
         if (broker_of(*claim) != id || (*claim)["metadata"].has("deletionTimestamp") ||
             (*claim)["metadata"]["labels"].has(render::label::retired)) {
@@ -220,6 +275,17 @@ bool let_go(Draft& draft, int id) {
     return true;
 }
 
+/// Whose pod is gone goes on: the others would wait for it to be back.
+std::vector<int> begun_first(const Draft& draft, std::vector<int> leaving) {
+    const auto is_whole = [&](int id) {
+        const auto pod = draft.pods.find(id);
+        return pod != draft.pods.end() && !pod->second.going;
+    };
+    std::sort(leaving.begin(), leaving.end(),
+              [&](int a, int b) { return std::pair(is_whole(a), a) < std::pair(is_whole(b), b); });
+    return leaving;
+}
+
 std::string leave_trigger(const std::vector<int>& leaving) {
     return brokers_text(leaving) + (leaving.size() == 1 ? " leaves" : " leave");
 }
@@ -238,11 +304,12 @@ bool is_refused(Draft& draft, const std::vector<int>& leaving) {
         draft.plan.questions.emplace_back(AskPlan{wish_to_leave(draft, leaving)});
         return true;
     }
-    if (!answer->value || answer->value->unmet.empty()) {
+    std::string refusal = answer->value ? refusal_in(draft, *answer->value) : std::string();
+    if (refusal.empty()) {
         return false;  // Why it can't be planned is told where the moves would begin.
     }
     draft.scale_refused = true;
-    draft.scale_waits = answer->value->unmet.front();
+    draft.scale_waits = std::move(refusal);
     draft.plan.again = 10s;  // A topic's replicas may become fewer: no news of brokers' health.
     api::RebalanceStatus status;
     status.state = api::RebalanceState::blocked;
@@ -250,6 +317,27 @@ bool is_refused(Draft& draft, const std::vector<int>& leaving) {
     status.blocked_by = draft.scale_waits;
     draft.rebalance = status;
     return true;
+}
+
+/// A broker that comes in the same edit and isn't up yet: replicas would move twice without it. Not
+/// for ever: what is away for longer than a broker may be is not waited for.
+std::optional<int> expected(const Draft& draft) {
+    const Duration patience(draft.world.cluster.spec.balance.dead_broker_timeout.length);
+    const auto& known = draft.world.cluster.status.brokers;
+    for (const auto& [id, member] : draft.membership.wanted) {
+        const brokers::BrokerFacts* facts = draft.broker(id);
+        const bool is_up = facts != nullptr &&
+                           (facts->replicas > 0 || facts->state == brokers::BrokerState::running);
+        if (!member.broker || is_up || draft.balanced.contains(id)) {
+            continue;
+        }
+        const auto status = std::find_if(known.begin(), known.end(),
+                                         [id = id](const auto& one) { return one.id == id; });
+        if (status == known.end() || since(draft, status->since) < patience) {
+            return id;
+        }
+    }
+    return std::nullopt;
 }
 
 void plan_leaving(Draft& draft) {
@@ -274,6 +362,11 @@ void plan_leaving(Draft& draft) {
         draft.scale_waits = "replicas are moving away from leaving brokers";
         return;
     }
+    if (const auto id = expected(draft); id && holds_replicas) {
+        draft.scale_waits =
+            fmt::format("{}: moves begin once broker {}, which is new, is up", trigger, *id);
+        return;
+    }
     if (holds_replicas && !uncordoned.empty() && is_refused(draft, leaving)) {
         return;
     }
@@ -296,7 +389,7 @@ void plan_leaving(Draft& draft) {
                                     : draft.balance_problem;
         }
     }
-    for (const int id : leaving) {
+    for (const int id : begun_first(draft, leaving)) {
         const brokers::BrokerFacts* facts = draft.broker(id);
         if ((facts == nullptr || facts->replicas == 0) && let_go(draft, id)) {
             return;  // One broker at a time.
@@ -347,19 +440,58 @@ bool all_run(const Draft& draft) {
     });
 }
 
+std::vector<std::int32_t> volumes_of(const Draft& draft, int id) {
+    std::vector<std::int32_t> ids;
+    for (const api::VolumeSpec& volume :
+         api::all_volumes(draft.membership.wanted.at(id).pool.storage)) {
+        ids.push_back(volume.id);
+    }
+    return ids;
+}
+
 void call_all_balanced(Draft& draft) {
     for (const int id : wanted_brokers(draft)) {
         draft.balanced.insert(id);
+        if (!draft.is_outdated(id)) {
+            draft.spread_volumes[id] = volumes_of(draft, id);
+        }
     }
 }
 
-Duration since(const Draft& draft, const std::string& when) {
-    const auto at = kube::parse_time(when);
-    return at ? draft.world.now - *at : Duration{0};
+/// What earlier rounds have seen done. A broker of which that isn't known has nothing new.
+void remember_volumes(Draft& draft) {
+    for (const api::BrokerStatus& broker : draft.world.cluster.status.brokers) {
+        if (!draft.membership.wanted.contains(broker.id)) {
+            continue;
+        }
+        const bool knows_all = broker.volumes.empty() && !draft.is_outdated(broker.id);
+        if (draft.balanced.contains(broker.id)) {
+            draft.spread_volumes[broker.id] =
+                knows_all ? volumes_of(draft, broker.id) : broker.volumes;
+        }
+    }
 }
 
-void look_again_in(Draft& draft, Duration wait) {
-    draft.plan.again = draft.plan.again ? std::min(*draft.plan.again, wait) : wait;
+/// Brokers that run with a volume more than they did when their replicas were spread. None before
+/// all of them run with what the spec says: one plan for all.
+std::vector<int> with_new_volumes(const Draft& draft) {
+    std::vector<int> ids;
+    for (const int id : wanted_brokers(draft)) {
+        if (draft.is_outdated(id)) {
+            return {};
+        }
+        const auto before = draft.spread_volumes.find(id);
+        const std::vector<std::int32_t> now = volumes_of(draft, id);
+        const bool has_more = before != draft.spread_volumes.end() &&
+                              std::any_of(now.begin(), now.end(), [&](std::int32_t volume) {
+                                  return std::find(before->second.begin(), before->second.end(),
+                                                   volume) == before->second.end();
+                              });
+        if (has_more) {
+            ids.push_back(id);
+        }
+    }
+    return ids;
 }
 
 /// Wanted brokers that are away for longer than they may be. Looks again when the next one is due.
@@ -421,7 +553,8 @@ bool plan_repair(Draft& draft) {
     return move_replicas(draft, wish, trigger);
 }
 
-/// Brokers that came since replicas were last spread get their share: once for all that come.
+/// Brokers and volumes that came since replicas were last spread get their share: once for all that
+/// come.
 void plan_spreading(Draft& draft) {
     std::vector<int> fresh;
     for (const int id : wanted_brokers(draft)) {
@@ -429,18 +562,22 @@ void plan_spreading(Draft& draft) {
             fresh.push_back(id);
         }
     }
-    if (fresh.empty() && started_by_us(draft) == nullptr) {
+    const std::vector<int> grown = with_new_volumes(draft);
+    const bool is_due = !fresh.empty() || !grown.empty();
+    if (!is_due && started_by_us(draft) == nullptr) {
         return;
     }
     const auto fits = [&](const std::string& begun) {
-        return !fresh.empty() && begun.ends_with(new_suffix);
+        return is_due && begun.ends_with(new_suffix);
     };
-    if (plan_under_way(draft, fits) || fresh.empty() || !all_run(draft)) {
+    if (plan_under_way(draft, fits) || !is_due || !all_run(draft)) {
         return;
     }
     const bool has_answer = draft.world.answers.plan && draft.world.answers.plan->value;
     const std::string trigger =
-        fmt::format("{} {}{}", brokers_text(fresh), fresh.size() == 1 ? "is" : "are", new_suffix);
+        fresh.empty() ? fmt::format("volumes of {} are{}", brokers_text(grown), new_suffix)
+                      : fmt::format("{} {}{}", brokers_text(fresh),
+                                    fresh.size() == 1 ? "is" : "are", new_suffix);
     if (!move_replicas(draft, wish_for(draft, brokers::PlanMode::scale_out), trigger) &&
         has_answer) {
         call_all_balanced(draft);
@@ -464,6 +601,7 @@ void plan_staying(Draft& draft) {
 
 void plan_scale(Draft& draft) {
     draft.balanced = balanced_before(draft);
+    remember_volumes(draft);
     take_back(draft);
     if (!draft.membership.leaving.empty()) {
         plan_leaving(draft);

@@ -55,6 +55,9 @@ api::BrokerStatus broker_status(const Draft& draft, int id, const std::string& p
         status.recovery_percent = facts->recovery_percent;
     }
     status.balanced = draft.balanced.contains(id);
+    if (const auto volumes = draft.spread_volumes.find(id); volumes != draft.spread_volumes.end()) {
+        status.volumes = volumes->second;
+    }
     const auto& all = draft.world.cluster.status.brokers;
     const auto before = std::find_if(all.begin(), all.end(), [&](const api::BrokerStatus& one) {
         return one.id == id && one.state == status.state && !one.since.empty();
@@ -175,6 +178,16 @@ private:
     api::ClusterStatus& status_;
 };
 
+std::string offline_text(const brokers::PartitionFacts& partitions) {
+    if (partitions.offline == 0) {
+        return "";
+    }
+    const std::string count = partitions.offline == 1
+                                  ? "1 partition has no leader"
+                                  : fmt::format("{} partitions have no leader", partitions.offline);
+    return partitions.first_offline.empty() ? count : count + ": " + partitions.first_offline;
+}
+
 void set_health(Draft& draft, api::ClusterStatus& status, Conditions& conditions) {
     if (!draft.world.brokers) {
         conditions.unknown("Healthy", "NoAnswer", "no broker answers");
@@ -194,9 +207,7 @@ void set_health(Draft& draft, api::ClusterStatus& status, Conditions& conditions
                                      partitions.under_replicated));
     conditions.set("Available", partitions.offline == 0,
                    partitions.offline == 0 ? "Serving" : "PartitionsOffline",
-                   partitions.offline == 0
-                       ? ""
-                       : fmt::format("{} partitions have no leader", partitions.offline));
+                   offline_text(partitions));
 }
 
 void set_racks(const Draft& draft, Conditions& conditions) {
@@ -331,7 +342,7 @@ std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
             return *wait;
         }
     }
-    return "";
+    return draft.world.brokers ? offline_text(draft.world.brokers->partitions) : "";
 }
 
 std::string waiting_before(const Draft& draft, int id) {
@@ -377,6 +388,9 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     }
     if (draft.scale_refused && draft.scale_waits != before.message) {
         draft.plan.warnings.push_back({"ScaleRefused", draft.scale_waits});
+    }
+    if (!draft.beyond_repair.empty() && draft.beyond_repair != before.message) {
+        draft.plan.warnings.push_back({"ReplicasLost", draft.beyond_repair});
     }
 }
 

@@ -135,6 +135,32 @@ TEST(Members, who_is_named_leaves) {
                 ElementsAre(0, 2, 3));
 }
 
+TEST(Members, no_rack_is_emptied_while_another_has_two) {
+    const std::map<int, std::string> racks = {{0, "a"}, {2, "c"}, {3, "a"}, {4, "b"}, {5, "c"}};
+    EXPECT_THAT(ids(members_of(spec_of(3), known({0, 2, 3, 4, 5}), {0, 2, 3}, racks)),
+                ElementsAre(0, 2, 4));
+}
+
+TEST(Members, those_that_leave_stay_the_same_until_the_last_is_gone) {
+    std::map<int, std::string> racks = {{0, "a"}, {2, "c"}, {3, "a"}, {4, "b"}, {5, "c"}};
+    Known now = known({0, 2, 3, 4, 5});
+    now.draining = {3, 5};
+    EXPECT_THAT(ids(members_of(spec_of(3), now, {}, racks)), ElementsAre(0, 2, 4));
+    // 3 has lost its pod and its place in the metadata; its disk is still to be marked as kept.
+    racks.erase(3);
+    now.draining = {5};
+    now.idle = {3};
+    EXPECT_THAT(ids(members_of(spec_of(3), now, {}, racks)), ElementsAre(0, 2, 4));
+    now.pool_by_id.erase(3);
+    EXPECT_THAT(ids(members_of(spec_of(3), now, {}, racks)), ElementsAre(0, 2, 4));
+}
+
+TEST(Members, a_broker_that_is_away_with_nothing_on_it_leaves_first) {
+    Known now = known({0, 1, 2, 3});
+    now.idle = {1};
+    EXPECT_THAT(ids(members_of(spec_of(3), now, {})), ElementsAre(0, 2, 3));
+}
+
 TEST(Members, a_quorum_has_one_three_or_five_voters) {
     EXPECT_THAT(members_of(spec_of(1), known({}), {}).voters, ElementsAre(0));
     EXPECT_THAT(members_of(spec_of(2), known({}), {}).voters, ElementsAre(0));

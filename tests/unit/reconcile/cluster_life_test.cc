@@ -388,6 +388,53 @@ TEST(ClusterLife, pools_have_racks_and_members_of_their_own) {
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
 }
 
+TEST(ClusterLife, a_pool_that_takes_anothers_place_is_up_before_anything_moves) {
+    World world;
+    world.apply_cluster(
+        R"({"pools": [{"name": "old", "replicas": 3, "storage": {"size": "1Gi"}}]})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(
+        R"({"pools": [{"name": "new", "replicas": 3, "storage": {"size": "1Gi"}}]})");
+    world.settle(400);
+    EXPECT_EQ(world.pod_names(), "main-3 main-4 main-5") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+    const auto calls = world.kube->brokers().journal();
+    EXPECT_EQ(std::count_if(calls.begin(), calls.end(),
+                            [](const std::string& call) {
+                                return call.find("ApplyPlan") != std::string::npos;
+                            }),
+              1)
+        << "one plan for the whole exchange";
+}
+
+// That a plan was asked for shows in what the status says while the brokers refuse to make one.
+TEST(ClusterLife, a_volume_more_is_given_its_share_once_every_broker_has_it) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.settle();
+    world.kube->brokers().fail_next("PlanRebalance", Code::unavailable, "not now", 2);
+    world.apply_cluster(R"({"replicas": 3, "storage": {"volumes": [{"id": 0, "size": "1Gi"},
+                                                                  {"id": 1, "size": "1Gi"}]}})");
+    bool was_asked = false;
+    for (int i = 0; i < 200 && !was_asked; ++i) {
+        world.last = world.round();
+        world.kube->step();
+        const Json now = world.cluster();
+        was_asked = World::condition(now, "Balanced") == "Unknown";
+        EXPECT_TRUE(!was_asked || World::condition(now, "UpToDate") == "True") << "too early";
+    }
+    EXPECT_TRUE(was_asked) << world.journal_tail();
+    EXPECT_EQ(world.cluster()["status"]["brokers"][0]["volumes"].items().size(), 1U);
+    world.settle();
+    for (const Json& broker : world.cluster()["status"]["brokers"].items()) {
+        EXPECT_EQ(broker["volumes"].items().size(), 2U) << broker.dump();
+    }
+}
+
 TEST(ClusterLife, a_listener_with_addresses_of_its_own_is_advertised_by_them) {
     World world;
     world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [

@@ -59,6 +59,16 @@ TEST_F(Quorum, a_voter_that_is_told_to_leave_is_replaced_first) {
     EXPECT_EQ(world.kube->second_disruptions(), 0);
 }
 
+// Broker 4 has lost its pod when broker 1, before it in order, need not vote any more.
+TEST_F(Quorum, a_broker_that_has_begun_to_leave_is_not_stuck_behind_a_voter_that_leaves_too) {
+    brokers(5);
+    ASSERT_THAT(voters(), ElementsAre(0, 1, 2));
+    brokers(3, R"(, "remove": [1, 4])");
+    EXPECT_THAT(voters(), ElementsAre(0, 2, 3));
+    EXPECT_EQ(world.pod_names(), "main-0 main-2 main-3");
+    EXPECT_EQ(world.kube->second_disruptions(), 0);
+}
+
 TEST_F(Quorum, a_voter_goes_on_voting_until_its_replicas_are_gone) {
     brokers(4);
     world.kube->brokers().add_topic("orders", 8, 4, 2);
