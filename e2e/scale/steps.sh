@@ -224,17 +224,20 @@ step_disk() {
   local victim fragile
   victim=$(lines '{.status.controllers.voters[0]}')
   fragile=$(held_by "$victim" fragile)
+  disks_of() { k get pvc -l "millrace.dev/cluster=main,millrace.dev/broker=$1" -o 'jsonpath={.items[*].spec.volumeName}'; }
+  local before; before=$(disks_of "$victim")
   begin_load
   for claim in $(claims_of "$victim"); do k delete "$claim" --wait=false >/dev/null; done
   k delete pod "main-$victim" --force --grace-period=0 >/dev/null 2>&1
   back() { [ "$(broker_field "$victim" state)" = Running ] && [ "$(field .status.health.underReplicated)" -le "$fragile" ] && [ "$(condition Balanced)" = True ] &&
            [ "$(timeout 10 kcat -b "$bootstrap" -L -t orders | grep -c 'isrs: [0-9]*,[0-9]*,[0-9]*$')" = $partitions ]; }
   until_true 200 back
+  [ "$(disks_of "$victim")" != "$before" ] || fail "broker $victim has its old disk"
   if [ "$fragile" -gt 0 ]; then
     expect "partitions offline" "$fragile" "$(field .status.health.offlinePartitions)"
     field '.status.conditions[?(@.type=="Available")].message' | grep -E 'fragile-[0-7]' >/dev/null || fail "not named: $(field .status.message)"
   fi
-  k delete topic fragile >/dev/null
+  k delete topic fragile --ignore-not-found >/dev/null
   end_load
   said="the disk of voter $victim is gone for good: filled from the others; $fragile partitions that only it had are offline and named; $(cat "$dir/checked")"
 }

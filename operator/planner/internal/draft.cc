@@ -134,7 +134,8 @@ Known known_brokers(const World& world) {
     add_objects(world.claims);
     for (auto& [id, pool] : known.pool_by_id) {
         pool = pool.empty() ? fallback : pool;
-        if (!beside_disks.contains(id)) {
+        // Asked of the brokers first: pods and status may be a moment old.
+        if (!beside_disks.contains(id) || (world.brokers && !world.brokers->brokers.contains(id))) {
             known.idle.insert(id);
         }
     }

@@ -430,7 +430,8 @@ TEST(ClusterLife, a_volume_more_is_given_its_share_once_every_broker_has_it) {
     EXPECT_TRUE(was_asked) << world.journal_tail();
     EXPECT_EQ(world.cluster()["status"]["brokers"][0]["volumes"].items().size(), 1U);
     world.settle();
-    for (const Json& broker : world.cluster()["status"]["brokers"].items()) {
+    const Json settled = world.cluster();
+    for (const Json& broker : settled["status"]["brokers"].items()) {
         EXPECT_EQ(broker["volumes"].items().size(), 2U) << broker.dump();
     }
 }
