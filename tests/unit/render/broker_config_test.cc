@@ -12,7 +12,7 @@ BrokerSettings three_of_one() {
     BrokerSettings settings;
     settings.cluster_id = "SettingsOfThreeBrokers";
     settings.id = 2;
-    settings.controller = true;
+    settings.roles.controller = true;
     settings.voters = {{1, "a-1.a.ns.svc"}, {2, "a-2.a.ns.svc"}, {3, "a-3.a.ns.svc"}};
     settings.host = "a-2.a.ns.svc";
     settings.listeners.resize(1);
