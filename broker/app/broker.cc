@@ -883,6 +883,7 @@ BrokerView Broker::view() const {
     view.tls = inside.tls.get();
     view.throttles = inside.throttles.get();
     view.mirrors = inside.mirrors ? &inside.mirrors->links() : nullptr;
+    view.cleaner = inside.keeper ? &inside.keeper->cleaner() : nullptr;
     for (const Inside::Listening& one : inside.servers) {
         view.listeners.emplace_back(one.name, &one.server->counters());
     }

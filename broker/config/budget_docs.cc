@@ -12,8 +12,8 @@ Printed by `config_docs budgets` from `broker/config/budget.cc`; a test holds th
 
 A broker looks at its machine once, at the start: the cores it may run on, the control group's limits of processor time and memory (version
 2 or 1, with all parent groups), the memory of the machine, and the limit of open files. From these and a few settings it computes how much
-of everything it may use. Nothing grows beyond its line; what doesn't fit waits or is refused, and is counted
-(`millrace_pool_refusals_total`). The figures are exposed as `millrace_budget` and `millrace_pool_limit_bytes`.
+of everything it may use. Nothing grows beyond its line; what doesn't fit waits or is refused. The figures are exposed as
+`millrace_budget` and `millrace_pool_limit_bytes`.
 
 - **Memory.** The process takes half of what there is (`millrace.memory.limit` says otherwise); the other half is the page cache, which
   serves consumers. Pools split that half; a single request must fit its pool, else the start is refused.

@@ -85,6 +85,7 @@ struct PartitionLag {
 struct GroupLag {
     std::string group;
     std::string state;
+    std::size_t members = 0;
     std::vector<PartitionLag> partitions;  ///< Sorted.
 };
 

@@ -1,6 +1,8 @@
 #include "handlers/call.h"
 
 #include "handlers/doors.h"
+#include "handlers/gather.h"
+#include "handlers/request_meter.h"
 
 namespace millrace::handlers {
 
@@ -19,6 +21,15 @@ net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>&
         response.splices.push_back({splice.position, std::move(files.at(splice.external))});
     }
     return response;
+}
+
+void count_error(const RequestMeta& meta, std::int16_t code) {
+    if (code == 0 || meta.meter == nullptr) {
+        return;
+    }
+    run_on(*meta.home, [meter = meta.meter, api_key = meta.api_key, code] {
+        meter->failed(api_key, static_cast<KafkaError>(code));
+    });
 }
 
 net::Response about(const RequestMeta& meta, net::Response response) {

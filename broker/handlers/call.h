@@ -49,6 +49,11 @@ Buffer begin_response(const RequestMeta& meta);
 /// Turns what a Writer produced into a response for net.
 net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>& splices,
                               std::vector<net::FileRange> files);
+/// Counts an answer that tells an error. From any loop; costs nothing unless there is one.
+void count_error(const RequestMeta& meta, std::int16_t code);
+/// The answer's own error code, else the first that it has for a part; 0 without one.
+template <typename Part>
+std::int16_t first_error(const Part& part);
 /// Says what the answer is an answer to, for those who count.
 net::Response about(const RequestMeta& meta, net::Response response);
 /// How long a client with a quota waits that has had more than request_percentage of a loop's time.
@@ -76,6 +81,7 @@ public:
     void throttle(Duration wait) { state_->wait = std::max(state_->wait, wait); }
 
     void answer(const Response& response, std::vector<net::FileRange> files = {}) {
+        count_error(state_->meta, first_error(response));
         if (wait_at_answer() > Duration{}) {
             if constexpr (requires { response.throttle_time_ms; }) {
                 Response throttled = response;
@@ -130,5 +136,43 @@ private:
     };
     std::unique_ptr<State> state_;
 };
+
+namespace internal {
+
+template <typename Parts>
+std::int16_t first_error_of(const Parts& parts) {
+    for (const auto& part : parts) {
+        if (const std::int16_t code = first_error(part); code != 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+}  // namespace internal
+
+template <typename Part>
+std::int16_t first_error(const Part& part) {
+    std::int16_t code = 0;
+    if constexpr (requires { part.error_code; }) {
+        code = part.error_code;
+    }
+// Where Kafka's messages keep the parts that have a code of their own.
+#define MR_LOOK_INTO(parts)                              \
+    if constexpr (requires { part.parts.begin(); }) {    \
+        if (code == 0) {                                 \
+            code = internal::first_error_of(part.parts); \
+        }                                                \
+    }
+    MR_LOOK_INTO(responses)
+    MR_LOOK_INTO(partition_responses)
+    MR_LOOK_INTO(topics)
+    MR_LOOK_INTO(partitions)
+    MR_LOOK_INTO(results)
+    MR_LOOK_INTO(groups)
+    MR_LOOK_INTO(coordinators)
+#undef MR_LOOK_INTO
+    return code;
+}
 
 }  // namespace millrace::handlers

@@ -333,6 +333,7 @@ private:
                 topic = &response.responses.emplace_back();
                 topic->topic = slot.ask.topic;
                 topic->topic_id = slot.ask.topic_id;
+                count_request(slot);
             }
             count(slot);
             fill(response, topic->partitions.emplace_back(), slot, files);
@@ -340,11 +341,22 @@ private:
         call_.answer(response, std::move(files));
     }
 
+    void count_request(const Slot& slot) {
+        if (reader_.level != replication::ReadLevel::replica && !slot.is_unknown) {
+            call_.meta().meter->topic(slot.ask.topic).fetch_requests.add();
+        }
+    }
+
     void count(const Slot& slot) {
+        RequestMeter& meter = *call_.meta().meter;
+        if (slot.result.error != KafkaError::none &&
+            reader_.level != replication::ReadLevel::replica) {
+            meter.refused(Refused::fetch, slot.is_unknown ? std::string() : slot.ask.topic,
+                          slot.result.error);
+        }
         if (slot.result.slice.length == 0) {
             return;
         }
-        RequestMeter& meter = *call_.meta().meter;
         if (reader_.level == replication::ReadLevel::replica) {
             meter.replicated_out().add(slot.result.slice.length);
         } else {

@@ -31,6 +31,7 @@ struct PartitionOutcome {
     std::string message;
     std::uint64_t records = 0;  ///< Of a batch that was handed to its partition.
     std::uint64_t bytes = 0;
+    std::uint64_t rejected_bytes = 0;  ///< Of a batch that failed validation.
 };
 
 struct TopicOutcome {
@@ -49,18 +50,24 @@ struct Progress {
 };
 
 void count(const Progress& progress) {
+    RequestMeter& all = *progress.call.meta().meter;
     for (const TopicOutcome& topic : progress.topics) {
-        std::uint64_t records = 0, bytes = 0;
+        std::uint64_t records = 0, bytes = 0, rejected = 0;
         for (const PartitionOutcome& partition : topic.partitions) {
             if (partition.result.error == KafkaError::none) {
                 records += partition.records;
                 bytes += partition.bytes;
+            } else {
+                rejected += partition.rejected_bytes;
+                all.refused(Refused::produce, topic.known_as, partition.result.error);
             }
         }
-        if (bytes > 0) {
-            TopicMeter& meter = progress.call.meta().meter->topic(topic.known_as);
+        if (!topic.known_as.empty()) {
+            TopicMeter& meter = all.topic(topic.known_as);
             meter.produced_records.add(records);
             meter.produced_bytes.add(bytes);
+            meter.produce_requests.add();
+            meter.rejected_bytes.add(rejected);
         }
     }
 }
@@ -167,6 +174,7 @@ public:
             record::validate_produce(bytes, produce, now_, decompressor_);
         if (!verdict.accepted()) {
             outcome.message = describe(verdict.refusal);
+            outcome.rejected_bytes = bytes.size();
             outcome.bad_records = verdict.bad_records;
             return to_kafka(verdict.refusal);
         }

@@ -7,8 +7,9 @@ namespace {
 
 namespace metric = metrics::metric;
 
-/// Topics come and go; past this many all handles are let go and resolved anew when needed.
 constexpr std::int16_t most_versions = 64;
+/// As many refusals by topic and error; they are rare, so this is far away.
+constexpr std::size_t most_refused = 10'000;
 
 std::string name_of(std::int16_t api_key) {
     const protocol::Api* info = protocol::find_api(api_key);
@@ -121,6 +122,35 @@ void RequestMeter::malformed(Malformed reason) {
     counter->add();
 }
 
+void RequestMeter::failed(std::int16_t api_key, KafkaError error) {
+    if (scope_ == nullptr) {
+        return;
+    }
+    const auto [found, is_new] = failed_.try_emplace({api_key, error});
+    if (is_new) {
+        found->second =
+            scope_->counter(metric::request_errors, {name_of(api_key), to_string(error)});
+    }
+    found->second.add();
+}
+
+void RequestMeter::refused(Refused what, const std::string& topic, KafkaError error) {
+    if (scope_ == nullptr) {
+        return;
+    }
+    if (refused_.size() >= most_refused) {
+        refused_.clear();
+    }
+    const auto [found, is_new] = refused_.try_emplace({what, error, topic});
+    if (is_new) {
+        const metrics::LabelValues<2> labels{topic, to_string(error)};
+        found->second = what == Refused::produce
+                            ? scope_->counter(metric::failed_produce_requests, labels)
+                            : scope_->counter(metric::failed_fetch_requests, labels);
+    }
+    found->second.add();
+}
+
 TopicMeter& RequestMeter::topic(const std::string& name) {
     const auto known = topics_.find(name);
     if (known != topics_.end()) {
@@ -132,7 +162,10 @@ TopicMeter& RequestMeter::topic(const std::string& name) {
     if (is_new && scope_ != nullptr) {
         found->second = {scope_->counter(metric::produced_records, {label}),
                          scope_->counter(metric::produced_bytes, {label}),
-                         scope_->counter(metric::fetched_bytes, {label})};
+                         scope_->counter(metric::fetched_bytes, {label}),
+                         scope_->counter(metric::produce_requests, {label}),
+                         scope_->counter(metric::fetch_requests, {label}),
+                         scope_->counter(metric::rejected_bytes, {label})};
     }
     return found->second;
 }

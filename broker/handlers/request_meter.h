@@ -11,12 +11,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/time.h"
 #include "metrics/metrics.h"
+#include "model/kafka_error.h"
 
 namespace millrace::handlers {
 
@@ -24,7 +26,13 @@ struct TopicMeter {
     metrics::Counter produced_records;
     metrics::Counter produced_bytes;
     metrics::Counter fetched_bytes;
+    metrics::Counter produce_requests;
+    metrics::Counter fetch_requests;
+    metrics::Counter rejected_bytes;
 };
+
+/// What a request was for when a part of it was refused.
+enum class Refused : std::uint8_t { produce, fetch };
 
 /// Which part of a request could not be read.
 enum class Malformed : std::uint8_t { header, api, body };
@@ -44,6 +52,10 @@ public:
     void malformed(Malformed reason);
     /// Of a topic that exists. The reference counts until the next call.
     TopicMeter& topic(const std::string& name);
+    /// The answer to a request of `api_key` tells an error.
+    void failed(std::int16_t api_key, KafkaError error);
+    /// One partition of a produce or fetch was refused; `topic` exists, or is empty.
+    void refused(Refused what, const std::string& topic, KafkaError error);
     metrics::Counter& replicated_out() { return replicated_out_; }
 
 private:
@@ -61,6 +73,8 @@ private:
     std::size_t topics_max_ = 0;
     std::vector<Api> apis_;
     std::unordered_map<std::string, TopicMeter> topics_;
+    std::map<std::pair<std::int16_t, KafkaError>, metrics::Counter> failed_;
+    std::map<std::tuple<Refused, KafkaError, std::string>, metrics::Counter> refused_;
     std::map<std::pair<std::int16_t, std::int16_t>, metrics::Counter> unsupported_;
     std::array<std::optional<metrics::Counter>, 3> malformed_;
     struct Throttled {

@@ -29,7 +29,7 @@ struct UpkeepTimes {
     friend bool operator==(const UpkeepTimes&, const UpkeepTimes&) = default;
 };
 
-/// Where one log stands, for the checkpoints of its directory.
+/// Where one log stands, for the checkpoints of its directory and for the metrics.
 struct LogMark {
     TopicIdPartition id;
     TopicPartition partition;
@@ -41,6 +41,9 @@ struct LogMark {
     Offset high_watermark{0};
     Offset cleaned_end{0};  ///< Zero: never compacted.
     bool is_compacted = false;
+    bool is_uncleanable = false;       ///< Compaction found damage and gave up.
+    std::size_t segments = 0;          ///< Of an open log.
+    std::size_t waiting_produces = 0;  ///< Appended here, not yet committed.
 };
 
 /// What a log was given by the checkpoints when it was opened.
@@ -80,9 +83,19 @@ struct ShardCounts {
     // As of the last tick, of partitions led here.
     std::atomic<int> under_min_isr{0};
     std::atomic<int> healing{0};  ///< Replicas that catch up, without being part of a move.
-    std::atomic<std::uint64_t> replicated_in_bytes{0};  ///< Fetched from leaders.
-    std::atomic<std::uint64_t> moved_in_bytes{0};   ///< Of those, for replicas being added here.
-    std::atomic<std::uint64_t> moved_out_bytes{0};  ///< Sent to replicas being added elsewhere.
+    std::atomic<std::uint64_t> moved_in_bytes{0};    ///< Of those, for replicas being added here.
+    std::atomic<std::uint64_t> moved_out_bytes{0};   ///< Sent to replicas being added elsewhere.
+    std::atomic<std::uint64_t> replicated_bytes{0};  ///< Appended as a follower.
+    std::atomic<std::uint64_t> isr_refused{0};  ///< Proposals that the controller did not follow.
+    std::atomic<std::uint64_t> syncs{0};
+    std::atomic<std::int64_t> sync_nanoseconds{0};  ///< Of those, from asking to hearing.
+    std::atomic<std::size_t> waiting_fetches{0};    ///< Now.
+
+    /// The shard's loop alone writes: a load and a store will do.
+    template <typename T>
+    static void add(std::atomic<T>& counter, T n) {
+        counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
 };
 
 }  // namespace millrace::replication

@@ -148,6 +148,7 @@ WatchId ShardReplicas::watch(const std::vector<FetchPosition>& positions, const 
         inside_->watched.emplace(position.id, id);
     }
     inside_->watches.emplace(id, Inside::Watch{positions, reader, min_bytes, std::move(wake)});
+    inside_->counts.waiting_fetches.store(inside_->watches.size(), std::memory_order_relaxed);
     // Something may have come between the caller's read and now.
     if (!positions.empty()) {
         inside_->to_wake.insert(positions.front().id);

@@ -18,6 +18,7 @@
 #include "net/ledger.h"
 #include "net/server.h"
 #include "raft/raft_driver.h"
+#include "replication/cleaner.h"
 #include "replication/throttle.h"
 
 namespace millrace::app {
@@ -43,6 +44,7 @@ struct BrokerView {
     std::vector<std::string> roles;
     std::string rack;
     std::function<bool()> is_ready;
+    const replication::Cleaner* cleaner = nullptr;  ///< As mirrors.
 };
 
 }  // namespace millrace::app

@@ -4,6 +4,7 @@
 
 #include "admin/server.h"
 #include "app/internal/broker_doors.h"
+#include "app/internal/edge_changes.h"
 #include "app/internal/edge_metrics.h"
 #include "config/listeners.h"
 #include "metrics/exposition.h"
@@ -54,6 +55,7 @@ struct Edge::Inside {
                              bool given);
     Result<void> or_without(Result<void> outcome, bool given, std::string_view setting) const;
     void follow_readiness(runtime::Node& node);
+    void time_start(runtime::Node& node);
     bool is_ready() const { return !draining && view.is_ready(); }
 
     const Logger& log;
@@ -120,6 +122,29 @@ void Edge::Inside::follow_readiness(runtime::Node&) {
     });
 }
 
+/// Looks until the broker serves clients, then says how long that took.
+void Edge::Inside::time_start(runtime::Node& node) {
+    struct Look {
+        std::shared_ptr<metrics::Registry> registry;
+        runtime::Executor& control;
+        std::function<bool()> is_ready;
+        Instant begun;
+        void look(const std::shared_ptr<Look>& self) {
+            if (!is_ready()) {
+                control.after(10ms, [self] { self->look(self); });
+                return;
+            }
+            const Duration took = control.read_clock() - begun;
+            registry->publish(metrics::metric::start_seconds, "edge",
+                              {{{}, std::chrono::duration<double>(took).count()}});
+        }
+    };
+    runtime::Executor& control = *node.control_shard().executor;
+    auto look =
+        std::make_shared<Look>(Look{registry, control, view.is_ready, control.read_clock()});
+    control.post([look] { look->look(look); });
+}
+
 Result<std::unique_ptr<Edge>> Edge::start(Options options, BrokerView view, runtime::Node& node) {
     auto inside = std::make_unique<Inside>(options, std::move(view), node);
     const config::BrokerValues& values = options.config->broker();
@@ -130,9 +155,11 @@ Result<std::unique_ptr<Edge>> Edge::start(Options options, BrokerView view, runt
     publish_on_demand(
         *options.registry, inside->view, [doors = inside->doors] { return doors->health(); },
         options.version);
+    inside->time_start(node);
     MR_TRY_VOID(inside->start_metrics(values, is_given("millrace.metrics.listener")));
     MR_TRY_VOID(inside->start_admin(values, options.budget, is_given("millrace.admin.listener")));
     inside->follow_readiness(node);
+    count_on_change(options.registry, inside->view);
     MR_LOG(node.log(), info, "edge.listening",
            field("metrics_port", inside->exposition ? inside->exposition->port() : 0),
            field("admin_port", inside->server ? inside->server->port() : 0));

@@ -1,5 +1,7 @@
 #include "app/internal/edge_asked.h"
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <iterator>
 #include <map>
@@ -7,6 +9,9 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+
+#include "handlers/fetch_session.h"
+#include "replication/housekeeping.h"
 
 namespace millrace::app {
 namespace {
@@ -38,26 +43,113 @@ auto ask_loop(runtime::Executor& loop, Ask ask) {
     return std::move(box->answer);
 }
 
-std::optional<Views> all_views(const replication::Replicas& replicas) {
-    Views all;
+/// What one shard says of itself.
+struct ShardTold {
+    Views views;
+    std::vector<replication::LogMark> marks;
+    Duration overdue{};  ///< Of the log that has waited longest for compaction.
+    std::size_t fetch_sessions = 0;
+    const replication::ShardCounts* counts = nullptr;  ///< Goes on counting.
+};
+
+std::optional<std::vector<ShardTold>> ask_shards(const handlers::Doors& doors) {
+    const replication::Replicas& replicas = *doors.replicas;
+    std::vector<ShardTold> all;
     for (std::size_t shard = 0; shard < replicas.size(); ++shard) {
-        auto views = ask_loop(replicas.executor(shard),
-                              [&replicas, shard] { return replicas.here(shard).views(); });
-        if (!views) {
+        auto told = ask_loop(replicas.executor(shard), [&doors, &replicas, shard] {
+            const replication::ShardReplicas& here = replicas.here(shard);
+            const auto neediest = here.neediest_log();
+            return ShardTold{here.views(), here.marks(),
+                             neediest ? neediest->need.overdue : Duration{0},
+                             doors.fetch_sessions->at(shard).size(), &here.counts()};
+        });
+        if (!told) {
             return std::nullopt;
         }
-        std::move(views->begin(), views->end(), std::back_inserter(all));
+        all.push_back(*std::move(told));
     }
     return all;
 }
 
-void publish_logs(metrics::Registry& registry, const Views& views) {
+void set(metrics::Registry& registry, auto id, double value) {
+    registry.publish(id, publisher, {{{}, value}});
+}
+
+/// Who waits, and what compaction can't or doesn't do in time.
+void publish_shards(metrics::Registry& registry, const std::vector<ShardTold>& shards) {
+    std::vector<metrics::Sample> segments;
+    std::map<std::string, double> uncleanable;
+    double waiting_produces = 0, sessions = 0, overdue = 0;
+    for (const ShardTold& shard : shards) {
+        sessions += static_cast<double>(shard.fetch_sessions);
+        overdue = std::max(overdue, std::chrono::duration<double>(shard.overdue).count());
+        for (const replication::LogMark& mark : shard.marks) {
+            uncleanable[mark.directory->path()] += mark.is_uncleanable ? 1 : 0;
+            waiting_produces += static_cast<double>(mark.waiting_produces);
+            if (mark.segments == 0) {
+                continue;  // found on disk, not opened yet
+            }
+            segments.push_back(
+                {{mark.partition.topic, std::to_string(mark.partition.partition.value)},
+                 static_cast<double>(mark.segments)});
+        }
+    }
+    std::vector<metrics::Sample> given_up;
+    for (const auto& [directory, count] : uncleanable) {
+        given_up.push_back({{directory}, count});
+    }
+    registry.publish(metric::log_segments, publisher, std::move(segments));
+    registry.publish(metric::cleaner_uncleanable_partitions, publisher, std::move(given_up));
+    set(registry, metric::cleaner_lag_seconds_max, overdue);
+    set(registry, metric::waiting_produces, waiting_produces);
+    set(registry, metric::fetch_sessions, sessions);
+}
+
+/// What shards count by themselves.
+void publish_shard_counts(metrics::Registry& registry, const std::vector<ShardTold>& shards) {
+    double corrupt = 0, replicated = 0, refused = 0, syncs = 0, sync_seconds = 0, waiting = 0;
+    for (const ShardTold& shard : shards) {
+        const auto read = [](const auto& counter) {
+            return static_cast<double>(counter.load(std::memory_order_relaxed));
+        };
+        corrupt += read(shard.counts->corrupt_reads);
+        replicated += read(shard.counts->replicated_bytes);
+        refused += read(shard.counts->isr_refused);
+        syncs += read(shard.counts->syncs);
+        sync_seconds += read(shard.counts->sync_nanoseconds) / 1e9;
+        waiting += read(shard.counts->waiting_fetches);
+    }
+    set(registry, metric::corrupt_batches, corrupt);
+    set(registry, metric::replication_in_bytes, replicated);
+    set(registry, metric::failed_isr_updates, refused);
+    set(registry, metric::syncs, syncs);
+    set(registry, metric::sync_seconds, sync_seconds);
+    set(registry, metric::waiting_fetches, waiting);
+}
+
+void publish_quorum(metrics::Registry& registry, const BrokerView& view) {
+    const auto told = ask_loop(*view.doors->control, [quorum = view.quorum] {
+        return std::pair(quorum->log_end(), quorum->high_watermark());
+    });
+    if (!told) {
+        return;
+    }
+    set(registry, metric::quorum_end_offset, static_cast<double>(told->first.value));
+    if (told->second) {
+        set(registry, metric::quorum_high_watermark, static_cast<double>(told->second->value));
+    }
+}
+
+void publish_logs(metrics::Registry& registry, const std::vector<ShardTold>& shards) {
     std::vector<metrics::Sample> bytes, start, end;
-    for (const auto& view : views) {
-        const std::vector<std::string> labels{view.topic, std::to_string(view.id.partition.value)};
-        bytes.push_back({labels, static_cast<double>(view.size_bytes)});
-        start.push_back({labels, static_cast<double>(view.start.value)});
-        end.push_back({labels, static_cast<double>(view.end.value)});
+    for (const ShardTold& shard : shards) {
+        for (const auto& view : shard.views) {
+            const std::vector<std::string> labels{view.topic,
+                                                  std::to_string(view.id.partition.value)};
+            bytes.push_back({labels, static_cast<double>(view.size_bytes)});
+            start.push_back({labels, static_cast<double>(view.start.value)});
+            end.push_back({labels, static_cast<double>(view.end.value)});
+        }
     }
     registry.publish(metric::log_bytes, publisher, std::move(bytes));
     registry.publish(metric::log_start_offset, publisher, std::move(start));
@@ -76,6 +168,43 @@ void publish_lags(metrics::Registry& registry, const std::vector<groups::GroupLa
         }
     }
     registry.publish(metric::group_lag_records, publisher, std::move(samples));
+}
+
+void publish_members(metrics::Registry& registry, const std::vector<groups::GroupLag>& lags) {
+    std::vector<metrics::Sample> samples;
+    for (const groups::GroupLag& group : lags) {
+        samples.push_back({{group.group}, static_cast<double>(group.members)});
+    }
+    registry.publish(metric::group_members, publisher, std::move(samples));
+}
+
+/// Only what some group reads is remembered.
+void publish_lag_times(metrics::Registry& registry, const std::vector<groups::GroupLag>& lags,
+                       Instant now, LagClocks& clocks) {
+    LagClocks kept;
+    std::map<std::pair<std::string, std::string>, Duration> longest;
+    for (const groups::GroupLag& group : lags) {
+        for (const groups::PartitionLag& one : group.partitions) {
+            if (!one.end) {
+                continue;
+            }
+            const auto [clock, is_new] = kept.try_emplace(one.partition);
+            if (is_new) {
+                if (const auto before = clocks.find(one.partition); before != clocks.end()) {
+                    clock->second = std::move(before->second);
+                }
+                clock->second.look(*one.end, now);
+            }
+            Duration& behind = longest[{group.group, one.partition.topic}];
+            behind = std::max(behind, clock->second.behind(one.committed, now));
+        }
+    }
+    clocks = std::move(kept);
+    std::vector<metrics::Sample> samples;
+    for (const auto& [of, behind] : longest) {
+        samples.push_back({{of.first, of.second}, std::chrono::duration<double>(behind).count()});
+    }
+    registry.publish(metric::group_lag_seconds, publisher, std::move(samples));
 }
 
 void publish_counts(metrics::Registry& registry, const groups::GroupCounts& counts) {
@@ -98,32 +227,45 @@ void publish_counts(metrics::Registry& registry, const groups::GroupCounts& coun
 
 }  // namespace
 
-void publish_asked(metrics::Registry& registry, const BrokerView& view) {
+void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClocks& clocks) {
     const handlers::Doors& doors = *view.doors;
+    publish_quorum(registry, view);
     if (!doors.is_broker || doors.groups == nullptr) {
         return;
     }
-    const std::optional<Views> views = all_views(*doors.replicas);
-    if (!views) {
+    const auto shards = ask_shards(doors);
+    if (!shards) {
         return;
     }
-    publish_logs(registry, *views);
+    publish_logs(registry, *shards);
+    publish_shards(registry, *shards);
+    publish_shard_counts(registry, *shards);
     auto ends = std::make_shared<HighWatermarks>();
-    for (const auto& one : *views) {
-        if (one.high_watermark != no_offset) {
-            ends->emplace(TopicPartition{one.topic, one.id.partition}, one.high_watermark);
+    for (const ShardTold& shard : *shards) {
+        for (const auto& one : shard.views) {
+            if (one.high_watermark != no_offset) {
+                ends->emplace(TopicPartition{one.topic, one.id.partition}, one.high_watermark);
+            }
         }
     }
+    struct GroupsTold {
+        std::vector<groups::GroupLag> lags;
+        groups::GroupCounts counts;
+        Instant now;
+    };
     const auto groups = ask_loop(*doors.control, [&doors, ends] {
-        return std::pair(doors.groups->lags([&](const TopicPartition& partition) {
+        const auto end_of = [&](const TopicPartition& partition) {
             const auto found = ends->find(partition);
             return found == ends->end() ? std::nullopt : std::optional(found->second);
-        }),
-                         doors.groups->counts());
+        };
+        return GroupsTold{doors.groups->lags(end_of), doors.groups->counts(),
+                          doors.control->clock().now()};
     });
     if (groups) {
-        publish_lags(registry, groups->first);
-        publish_counts(registry, groups->second);
+        publish_lags(registry, groups->lags);
+        publish_members(registry, groups->lags);
+        publish_lag_times(registry, groups->lags, groups->now, clocks);
+        publish_counts(registry, groups->counts);
     }
 }
 

@@ -1,15 +1,21 @@
 // app/internal/edge_asked.h
 //
-// Metrics that only the loops can say: sizes of logs, lag of groups. Asked at each scrape, from the
-// scraping thread, which may wait for a loop; a loop that does not answer in time is left out, and
-// what it last said stays.
+// Metrics that only the loops can say: sizes of logs, who waits, lag of groups. Asked at each
+// scrape, from the scraping thread, which may wait for a loop; a loop that does not answer in time
+// is left out, and what it last said stays.
 #pragma once
 
+#include <map>
+
 #include "app/internal/broker_view.h"
+#include "app/internal/lag_clock.h"
 #include "metrics/metrics.h"
 
 namespace millrace::app {
 
-void publish_asked(metrics::Registry& registry, const BrokerView& view);
+/// What is remembered from one scrape to the next, for lag in time.
+using LagClocks = std::map<TopicPartition, LagClock>;
+
+void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClocks& clocks);
 
 }  // namespace millrace::app

@@ -1,8 +1,12 @@
 #include "app/internal/edge_metrics.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "app/internal/edge_asked.h"
 #include "app/internal/machine.h"
 #include "app/internal/mirror_metrics.h"
+#include "app/internal/plan_intent.h"
 #include "replication/housekeeping.h"
 
 namespace millrace::app {
@@ -109,11 +113,19 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
     std::vector<metrics::Sample> none;
     if (!is_controller) {
         registry.publish(metric::offline_partitions, publisher, none);
+        registry.publish(metric::non_preferred_leaders, publisher, none);
         registry.publish(metric::cluster_topics, publisher, none);
         registry.publish(metric::cluster_partitions, publisher, none);
         registry.publish(metric::cluster_brokers, publisher, none);
         return;
     }
+    double non_preferred = 0;
+    for (const auto& topic : image->topics.by_id()) {
+        for (const auto& entry : topic.value->partitions) {
+            non_preferred += (*entry.value).has_preferred_leader() ? 0 : 1;
+        }
+    }
+    set(registry, metric::non_preferred_leaders, non_preferred);
     const admin::Health now = health();
     set(registry, metric::offline_partitions, now.partitions.offline);
     set(registry, metric::cluster_topics, static_cast<double>(image->topics.size()));
@@ -134,16 +146,14 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
 
 /// Copies of replicas, by what they are for.
 void publish_copies(metrics::Registry& registry, const BrokerView& view) {
-    double in = 0, moved_in = 0, moved_out = 0;
+    double moved_in = 0, moved_out = 0;
     const auto read = [](const std::atomic<std::uint64_t>& counter) {
         return static_cast<double>(counter.load(std::memory_order_relaxed));
     };
     for (const replication::ShardCounts* counts : view.doors->replicas->counts()) {
-        in += read(counts->replicated_in_bytes);
         moved_in += read(counts->moved_in_bytes);
         moved_out += read(counts->moved_out_bytes);
     }
-    set(registry, metric::replication_in_bytes, in);
     set(registry, metric::reassignment_in_bytes, moved_in);
     set(registry, metric::reassignment_out_bytes, moved_out);
     std::vector<metrics::Sample> throttle;
@@ -151,6 +161,38 @@ void publish_copies(metrics::Registry& registry, const BrokerView& view) {
         throttle.push_back({{}, static_cast<double>(view.throttles->moves_out.rate())});
     }
     registry.publish(metric::rebalance_throttle_bytes_per_second, publisher, std::move(throttle));
+}
+
+/// The plan that the metadata names, where it is carried out.
+void publish_plan(metrics::Registry& registry, const BrokerView& view) {
+    const metadata::ImagePtr image = view.doors->image->current();
+    const std::optional<PlanIntent> intent = intent_in(*image);
+    if (!intent || view.doors->controller->active() != view.doors->self) {
+        registry.publish(metric::rebalance_moves, publisher, {});
+        registry.publish(metric::rebalance_remaining_bytes, publisher, {});
+        registry.publish(metric::rebalance_bytes_per_second, publisher, {});
+        return;
+    }
+    const admin::PlanProgress now =
+        progress_of(*intent, note_in(*image, *intent).value_or(PlanNote{}));
+    const int begun = now.moves_done + now.moves_in_flight + now.moves_failed + now.moves_dropped;
+    const int waiting = intent->is_over() ? 0 : std::max(0, now.moves_total - begun);
+    registry.publish(metric::rebalance_moves, publisher,
+                     {{{"waiting"}, static_cast<double>(waiting)},
+                      {{"in_flight"}, static_cast<double>(now.moves_in_flight)},
+                      {{"done"}, static_cast<double>(now.moves_done)},
+                      {{"failed"}, static_cast<double>(now.moves_failed)},
+                      {{"dropped"}, static_cast<double>(now.moves_dropped)}});
+    const std::int64_t left = intent->is_over() ? 0 : now.bytes_total - now.bytes_done;
+    set(registry, metric::rebalance_remaining_bytes,
+        static_cast<double>(std::max<std::int64_t>(0, left)));
+    set(registry, metric::rebalance_bytes_per_second, static_cast<double>(now.bytes_per_second));
+}
+
+void publish_cleaner(metrics::Registry& registry, const replication::Cleaner& cleaner) {
+    const replication::CleanerCounts counts = cleaner.counts();
+    set(registry, metric::cleaned_bytes, static_cast<double>(counts.bytes_read));
+    set(registry, metric::cleaned_kept_bytes, static_cast<double>(counts.bytes_written));
 }
 
 void publish_directories(metrics::Registry& registry, const BrokerView& view) {
@@ -188,23 +230,27 @@ void publish_budget(metrics::Registry& registry, const config::Budget& budget) {
 void publish_on_demand(metrics::Registry& registry, BrokerView view,
                        std::function<admin::Health()> health, std::string version) {
     registry.publish(metric::build_info, publisher, {{{std::move(version), "4.4.0"}, 1}});
-    registry.before_collect(
-        [view = std::move(view), health = std::move(health)](metrics::Registry& to) {
-            publish_process(to);
-            publish_listeners(to, view);
-            publish_tls(to, *view.tls);
-            publish_replicas(to, view);
-            publish_cluster(to, view, health);
-            publish_directories(to, view);
-            publish_copies(to, view);
-            publish_asked(to, view);
-            if (view.mirrors != nullptr) {
-                publish_mirrors(to, *view.mirrors);
-            }
-            set(to, metric::ready, view.is_ready() ? 1 : 0);
-            to.publish(metric::pool_used_bytes, publisher,
-                       {{{"requests"}, static_cast<double>(view.ledger->used())}});
-        });
+    registry.before_collect([view = std::move(view), health = std::move(health),
+                             clocks = LagClocks{}](metrics::Registry& to) mutable {
+        publish_process(to);
+        publish_listeners(to, view);
+        publish_tls(to, *view.tls);
+        publish_replicas(to, view);
+        publish_cluster(to, view, health);
+        publish_directories(to, view);
+        publish_copies(to, view);
+        publish_plan(to, view);
+        if (view.cleaner != nullptr) {
+            publish_cleaner(to, *view.cleaner);
+        }
+        publish_asked(to, view, clocks);
+        if (view.mirrors != nullptr) {
+            publish_mirrors(to, *view.mirrors);
+        }
+        set(to, metric::ready, view.is_ready() ? 1 : 0);
+        to.publish(metric::pool_used_bytes, publisher,
+                   {{{"requests"}, static_cast<double>(view.ledger->used())}});
+    });
 }
 
 }  // namespace millrace::app

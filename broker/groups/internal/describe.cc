@@ -203,7 +203,11 @@ void list(const ShardState& state, const protocol::ListGroupsRequest& request,
 }
 
 GroupLag lag_of(const ShardState& state, const Group& group, const EndOffsets& ends) {
-    GroupLag out{.group = group.id(), .state = std::string{group.state_name()}, .partitions = {}};
+    GroupLag out{.group = group.id(),
+                 .state = std::string{group.state_name()},
+                 .members = group.classic() != nullptr ? group.classic()->members().size()
+                                                       : group.consumer()->members().size(),
+                 .partitions = {}};
     const OffsetStore::Topics* topics = state.offsets.of_group(group.id());
     if (topics == nullptr) {
         return out;

@@ -178,6 +178,7 @@ Result<void> Partition::append_fetched(ByteView bytes) {
         return {};
     }
     MR_TRY_VOID(log_->append(batches, shell_.loop->clock().wall()));
+    ShardCounts::add(shell_.counts->replicated_bytes, std::uint64_t{bytes.size()});
     tidy_log();
     return {};
 }
@@ -533,11 +534,16 @@ void Partition::start_sync() {
                                                                               Result<void>{});
     shell_.pool->run(
         0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
-        [shared, find = shell_.find, id = state_.id, log = log_.get()] {
+        [shared, find = shell_.find, id = state_.id, log = log_.get(),
+         asked = shell_.loop->read_clock()] {
             auto partition = find(id);
             if (!partition || partition->log_.get() != log) {
                 return;  // it was deleted, or goes on in another directory
             }
+            const Duration took = partition->shell_.loop->read_clock() - asked;
+            ShardCounts::add(partition->shell_.counts->syncs, std::uint64_t{1});
+            ShardCounts::add(partition->shell_.counts->sync_nanoseconds,
+                             std::int64_t{std::chrono::nanoseconds{took}.count()});
             partition->log_->complete_sync(shared->first, shared->second);
             if (!shared->second) {
                 MR_LOG(*partition->shell_.log, error, "replication.sync_failed",
@@ -593,6 +599,7 @@ void Partition::on_proposal_refused(const IsrProposer::Proposal& proposal, Kafka
         run(leader_->step(ProposalRefused{proposal.partition_epoch}));
         return;
     }
+    ShardCounts::add(shell_.counts->isr_refused, std::uint64_t{1});
     switch (error) {
         case KafkaError::ineligible_replica:
         case KafkaError::operation_not_attempted:

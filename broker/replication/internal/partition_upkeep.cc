@@ -115,7 +115,10 @@ LogMark Partition::mark() const {
             .synced_end = log_->synced_end(),
             .high_watermark = high_watermark(),
             .cleaned_end = history_.cleaned_end,
-            .is_compacted = settings_.limits.cleanup.compact};
+            .is_compacted = settings_.limits.cleanup.compact,
+            .is_uncleanable = uncleanable_,
+            .segments = log_->segment_count(),
+            .waiting_produces = waiting_.size()};
 }
 
 // --- Compaction ----------------------------------------------------------------------------------

@@ -166,6 +166,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             }
         }
         watches.erase(at);
+        counts.waiting_fetches.store(watches.size(), std::memory_order_relaxed);
     }
 
     /// Where a follower's turn begins: always at its first, unless copies are throttled.
