@@ -81,7 +81,6 @@ public:
     void throttle(Duration wait) { state_->wait = std::max(state_->wait, wait); }
 
     void answer(const Response& response, std::vector<net::FileRange> files = {}) {
-        count_error(state_->meta, first_error(response));
         if (wait_at_answer() > Duration{}) {
             if constexpr (requires { response.throttle_time_ms; }) {
                 Response throttled = response;
@@ -107,6 +106,7 @@ private:
         Buffer bytes = begin_response(state_->meta);
         protocol::Writer writer(bytes);
         response.encode(writer, state_->meta.version);
+        count_error(state_->meta, first_error(response));
         if (!writer.ok()) {
             // Ours to mend; the peer sees its connection end rather than a wrong answer.
             log_unwritable(*state_->doors, state_->meta, writer.error());

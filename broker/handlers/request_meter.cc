@@ -7,6 +7,7 @@ namespace {
 
 namespace metric = metrics::metric;
 
+/// Topics come and go; past this many all handles are let go and resolved anew when needed.
 constexpr std::int16_t most_versions = 64;
 /// As many refusals by topic and error; they are rare, so this is far away.
 constexpr std::size_t most_refused = 10'000;

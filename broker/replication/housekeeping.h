@@ -83,9 +83,9 @@ struct ShardCounts {
     // As of the last tick, of partitions led here.
     std::atomic<int> under_min_isr{0};
     std::atomic<int> healing{0};  ///< Replicas that catch up, without being part of a move.
-    std::atomic<std::uint64_t> moved_in_bytes{0};    ///< Of those, for replicas being added here.
-    std::atomic<std::uint64_t> moved_out_bytes{0};   ///< Sent to replicas being added elsewhere.
-    std::atomic<std::uint64_t> replicated_bytes{0};  ///< Appended as a follower.
+    std::atomic<std::uint64_t> replicated_in_bytes{0};  ///< Fetched from leaders.
+    std::atomic<std::uint64_t> moved_in_bytes{0};   ///< Of those, for replicas being added here.
+    std::atomic<std::uint64_t> moved_out_bytes{0};  ///< Sent to replicas being added elsewhere.
     std::atomic<std::uint64_t> isr_refused{0};  ///< Proposals that the controller did not follow.
     std::atomic<std::uint64_t> syncs{0};
     std::atomic<std::int64_t> sync_nanoseconds{0};  ///< Of those, from asking to hearing.

@@ -107,20 +107,18 @@ void publish_shards(metrics::Registry& registry, const std::vector<ShardTold>& s
 
 /// What shards count by themselves.
 void publish_shard_counts(metrics::Registry& registry, const std::vector<ShardTold>& shards) {
-    double corrupt = 0, replicated = 0, refused = 0, syncs = 0, sync_seconds = 0, waiting = 0;
+    double corrupt = 0, refused = 0, syncs = 0, sync_seconds = 0, waiting = 0;
     for (const ShardTold& shard : shards) {
         const auto read = [](const auto& counter) {
             return static_cast<double>(counter.load(std::memory_order_relaxed));
         };
         corrupt += read(shard.counts->corrupt_reads);
-        replicated += read(shard.counts->replicated_bytes);
         refused += read(shard.counts->isr_refused);
         syncs += read(shard.counts->syncs);
         sync_seconds += read(shard.counts->sync_nanoseconds) / 1e9;
         waiting += read(shard.counts->waiting_fetches);
     }
     set(registry, metric::corrupt_batches, corrupt);
-    set(registry, metric::replication_in_bytes, replicated);
     set(registry, metric::failed_isr_updates, refused);
     set(registry, metric::syncs, syncs);
     set(registry, metric::sync_seconds, sync_seconds);

@@ -146,14 +146,16 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
 
 /// Copies of replicas, by what they are for.
 void publish_copies(metrics::Registry& registry, const BrokerView& view) {
-    double moved_in = 0, moved_out = 0;
+    double in = 0, moved_in = 0, moved_out = 0;
     const auto read = [](const std::atomic<std::uint64_t>& counter) {
         return static_cast<double>(counter.load(std::memory_order_relaxed));
     };
     for (const replication::ShardCounts* counts : view.doors->replicas->counts()) {
+        in += read(counts->replicated_in_bytes);
         moved_in += read(counts->moved_in_bytes);
         moved_out += read(counts->moved_out_bytes);
     }
+    set(registry, metric::replication_in_bytes, in);
     set(registry, metric::reassignment_in_bytes, moved_in);
     set(registry, metric::reassignment_out_bytes, moved_out);
     std::vector<metrics::Sample> throttle;

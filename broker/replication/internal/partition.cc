@@ -178,7 +178,6 @@ Result<void> Partition::append_fetched(ByteView bytes) {
         return {};
     }
     MR_TRY_VOID(log_->append(batches, shell_.loop->clock().wall()));
-    ShardCounts::add(shell_.counts->replicated_bytes, std::uint64_t{bytes.size()});
     tidy_log();
     return {};
 }

@@ -75,6 +75,7 @@ int Partition::healing(Instant now) const {
 }
 
 void Partition::note_received(std::size_t bytes) {
+    shell_.counts->replicated_in_bytes.fetch_add(bytes, std::memory_order_relaxed);
     if (contains(state_.adding, shell_.self)) {
         shell_.counts->moved_in_bytes.fetch_add(bytes, std::memory_order_relaxed);
     }
