@@ -28,7 +28,7 @@ all: configure ## Build everything, tests and benchmarks included
 
 .PHONY: test
 test: all ## Build and run the tests
-	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
+	@cd $(BUILD) && ctest --output-on-failure -j $$(($(JOBS) + 1))
 
 .PHONY: run
 run: build ## Build and start a cluster of three brokers, and say how to try it

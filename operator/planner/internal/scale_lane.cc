@@ -553,6 +553,16 @@ bool plan_repair(Draft& draft) {
     return move_replicas(draft, wish, trigger);
 }
 
+/// All brokers of the cluster, and each has replicas: topics were created on all of them, and what
+/// is new to none needs no plan, which in Manual mode somebody would have to approve.
+bool came_together(const Draft& draft, const std::vector<int>& fresh) {
+    return fresh.size() == wanted_brokers(draft).size() &&
+           std::all_of(fresh.begin(), fresh.end(), [&](int id) {
+               const brokers::BrokerFacts* facts = draft.broker(id);
+               return facts != nullptr && facts->replicas > 0;
+           });
+}
+
 /// Brokers and volumes that came since replicas were last spread get their share: once for all that
 /// come.
 void plan_spreading(Draft& draft) {
@@ -571,6 +581,10 @@ void plan_spreading(Draft& draft) {
         return is_due && begun.ends_with(new_suffix);
     };
     if (plan_under_way(draft, fits) || !is_due || !all_run(draft)) {
+        return;
+    }
+    if (came_together(draft, fresh)) {
+        call_all_balanced(draft);
         return;
     }
     const bool has_answer = draft.world.answers.plan && draft.world.answers.plan->value;
