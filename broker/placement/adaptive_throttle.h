@@ -15,7 +15,8 @@ namespace millrace::placement {
 
 struct ThrottleLimits {
     std::int64_t most = 0;         ///< Bytes a second that were asked for; 0: as many as go.
-    std::int64_t least = 1 << 20;  ///< A slower copy might never end.
+    /// Slower than what is produced to the partitions that move, a copy never ends.
+    std::int64_t least = 32 << 20;
     /// Produce requests may take this long, or half as long again as before the plan.
     Duration produce_p99 = 20ms;
     std::optional<Duration> produce_p99_before;
