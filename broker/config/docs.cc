@@ -25,7 +25,7 @@ place and what to write instead. Keys of other products in the same file can be 
 While brokers run, settings are changed with Kafka's tools (`kafka-configs`) or the admin endpoint. For a topic counts: its own setting, then
 this broker's dynamic one, the dynamic default of all brokers, what the broker was started with, the default.
 
-*Status*: **honoured** does what it says; **pending** is accepted, the part that reads it is not built yet; **no effect** is accepted and
+*Status*: **honoured** does what it says; **no effect** is accepted and
 reported, and the reason given; **refused** takes no value but the default, and the reason given. *Change*: **restart**, **broker** (each
 broker by itself, while it runs) or **cluster** (also for all brokers at once, while they run).
 )";
@@ -41,8 +41,6 @@ std::string_view status_text(Support support) {
     switch (support) {
         case Support::honoured:
             return "honoured";
-        case Support::pending:
-            return "pending";
         case Support::without_effect:
             return "no effect";
         case Support::refused:

@@ -36,7 +36,6 @@ enum class Update : std::uint8_t { read_only, per_broker, cluster_wide };
 /// What we do with it.
 enum class Support : std::uint8_t {
     honoured,        ///< It does what its documentation says; tests/arch holds that it is read.
-    pending,         ///< Accepted; the part that reads it is not built yet.
     without_effect,  ///< Accepted and reported; `why` says why nothing changes.
     refused          ///< Any value but the default is an error; `why` says why.
 };

@@ -81,7 +81,8 @@ public:
     void throttle(Duration wait) { state_->wait = std::max(state_->wait, wait); }
 
     void answer(const Response& response, std::vector<net::FileRange> files = {}) {
-        if (wait_at_answer() > Duration{}) {
+        add_wait_for_time();
+        if (state_->wait > Duration{}) {
             if constexpr (requires { response.throttle_time_ms; }) {
                 Response throttled = response;
                 throttled.throttle_time_ms = milliseconds_of(state_->wait);
@@ -113,16 +114,20 @@ private:
             return;
         }
         const std::vector<protocol::Splice> splices = writer.splices();
-        send(finish_response(std::move(bytes), splices, std::move(files)));
+        deliver(finish_response(std::move(bytes), splices, std::move(files)));
     }
-    Duration wait_at_answer() {
+    void add_wait_for_time() {
         if (state_->meta.quota) {
             throttle(wait_for_time(state_->meta));
         }
-        return state_->wait;
     }
+    /// What has no throttle_time_ms to fill in.
     void send(net::Response response) {
-        response.mute = wait_at_answer();
+        add_wait_for_time();
+        deliver(std::move(response));
+    }
+    void deliver(net::Response response) {
+        response.mute = state_->wait;
         state_->reply.send(about(state_->meta, std::move(response)));
     }
 

@@ -20,19 +20,16 @@ spec:
   listeners:
   - {name: tls, port: 9094, tls: true, auth: TLS}
 YAML
-entry() { k get secret main-ca -o "jsonpath={.data['$1']}" | base64 -d; }
 start_operator --manifest "$dir/cluster.yaml"
 until_ready 60
-entry 'ca\.crt' >"$dir/ca.crt"; entry 'signer\.crt' >"$dir/signer.crt"; (umask 077; entry 'ca\.key' >"$dir/signer.key")
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/client.key" -subj /CN=console -out "$dir/client.csr" 2>/dev/null
-openssl x509 -req -in "$dir/client.csr" -CA "$dir/signer.crt" -CAkey "$dir/signer.key" -days 1 -out "$dir/client.crt" 2>/dev/null
-cat "$dir/client.key" "$dir/client.crt" >"$dir/client.pem"
+client console
+cat "$dir/console.key" "$dir/console.crt" >"$dir/client.pem"
 properties() { # AUTHORITY [STORE]
   printf '%s\n' security.protocol=SSL ssl.truststore.type=PEM "ssl.truststore.location=$1" request.timeout.ms=8000 default.api.timeout.ms=10000
   [ -z "${2:-}" ] || printf '%s\n' ssl.keystore.type=PEM "ssl.keystore.location=$2"
 }
-properties "$dir/ca.crt" "$dir/client.pem" >"$dir/client.properties"
-properties "$dir/ca.crt" >"$dir/nameless.properties"
+properties "$dir/console.ca" "$dir/client.pem" >"$dir/client.properties"
+properties "$dir/console.ca" >"$dir/nameless.properties"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -keyout "$dir/stranger.key" -out "$dir/stranger.crt" -subj /CN=stranger 2>/dev/null
 properties "$dir/stranger.crt" "$dir/client.pem" >"$dir/stranger.properties"
 tool() { # CLASS ARGUMENT...

@@ -36,7 +36,7 @@ def main():
                 is_asked = is_asked or row["name"] in read_by_name
             if is_asked:
                 read_by_name.update(row["synonyms"])
-            if is_asked and row["support"] in ("without_effect", "pending"):
+            if is_asked and row["support"] == "without_effect":
                 faults.append(f"{row['name']}: said to be {row['support']}, and read")
             if not is_asked and row["support"] == "honoured":
                 faults.append(f"{row['name']}: nobody reads it ({scope}::{row['id']}); say .support and .why")

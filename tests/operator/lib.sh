@@ -45,5 +45,14 @@ ready() { [ "$(field '.status.conditions[?(@.type=="Ready")].status')" = True ] 
           [ "$(field .status.observedGeneration)" = "$(field .metadata.generation)" ]; }
 until_ready() { until_true "${1:-40}" ready; }
 bootstrap() { field .status.summary.bootstrap; }
+# entry KEY: of the Secret of a Cluster that speaks TLS.
+entry() { k get secret main-ca -o "jsonpath={.data['$1']}" | base64 -d; }
+# client NAME: a certificate for clients, signed as the documentation says, and whom to trust: NAME.crt, NAME.key, NAME.ca.
+client() {
+  entry 'ca\.crt' >"$dir/$1.ca"
+  entry 'signer\.crt' >"$dir/signer.crt"; (umask 077; entry 'ca\.key' >"$dir/signer.key")
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/$1.key" -subj "/CN=$1" -out "$dir/$1.csr" 2>/dev/null
+  openssl x509 -req -in "$dir/$1.csr" -CA "$dir/signer.crt" -CAkey "$dir/signer.key" -days 1 -out "$dir/$1.crt" 2>/dev/null
+}
 pod_uids() { k get pods -l millrace.dev/cluster=main -o 'jsonpath={range .items[*]}{.metadata.uid}{"\n"}{end}' | sort; }
 acted() { grep -c operator.acted "$dir/log" || true; }

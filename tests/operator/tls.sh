@@ -15,14 +15,6 @@ spec:
   - {name: tls, port: 9094, tls: true, auth: TLS}
   - {name: open, port: 9096, tls: true}
 YAML
-entry() { k get secret main-ca -o "jsonpath={.data['$1']}" | base64 -d; }
-# client NAME: a certificate for clients, signed as the documentation says.
-client() {
-  entry 'ca\.crt' >"$dir/$1.ca"
-  entry 'signer\.crt' >"$dir/signer.crt"; (umask 077; entry 'ca\.key' >"$dir/signer.key")
-  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/$1.key" -subj "/CN=$1" -out "$dir/$1.csr" 2>/dev/null
-  openssl x509 -req -in "$dir/$1.csr" -CA "$dir/signer.crt" -CAkey "$dir/signer.key" -days 1 -out "$dir/$1.crt" 2>/dev/null
-}
 as() { # CLIENT ARGUMENT...
   timeout "${patience:-20}" kcat -b "$clients" -X security.protocol=ssl -X "ssl.ca.location=$dir/$1.ca" -X "ssl.certificate.location=$dir/$1.crt" \
     -X "ssl.key.location=$dir/$1.key" -X message.timeout.ms=15000 "${@:2}"

@@ -1,7 +1,6 @@
 #include "app/internal/edge_asked.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <iterator>
 #include <map>
@@ -49,7 +48,6 @@ struct ShardTold {
     std::vector<replication::LogMark> marks;
     Duration overdue{};  ///< Of the log that has waited longest for compaction.
     std::size_t fetch_sessions = 0;
-    const replication::ShardCounts* counts = nullptr;  ///< Goes on counting.
 };
 
 std::optional<std::vector<ShardTold>> ask_shards(const handlers::Doors& doors) {
@@ -61,7 +59,7 @@ std::optional<std::vector<ShardTold>> ask_shards(const handlers::Doors& doors) {
             const auto neediest = here.neediest_log();
             return ShardTold{here.views(), here.marks(),
                              neediest ? neediest->need.overdue : Duration{0},
-                             doors.fetch_sessions->at(shard).size(), &here.counts()};
+                             doors.fetch_sessions->at(shard).size()};
         });
         if (!told) {
             return std::nullopt;
@@ -103,26 +101,6 @@ void publish_shards(metrics::Registry& registry, const std::vector<ShardTold>& s
     set(registry, metric::cleaner_lag_seconds_max, overdue);
     set(registry, metric::waiting_produces, waiting_produces);
     set(registry, metric::fetch_sessions, sessions);
-}
-
-/// What shards count by themselves.
-void publish_shard_counts(metrics::Registry& registry, const std::vector<ShardTold>& shards) {
-    double corrupt = 0, refused = 0, syncs = 0, sync_seconds = 0, waiting = 0;
-    for (const ShardTold& shard : shards) {
-        const auto read = [](const auto& counter) {
-            return static_cast<double>(counter.load(std::memory_order_relaxed));
-        };
-        corrupt += read(shard.counts->corrupt_reads);
-        refused += read(shard.counts->isr_refused);
-        syncs += read(shard.counts->syncs);
-        sync_seconds += read(shard.counts->sync_nanoseconds) / 1e9;
-        waiting += read(shard.counts->waiting_fetches);
-    }
-    set(registry, metric::corrupt_batches, corrupt);
-    set(registry, metric::failed_isr_updates, refused);
-    set(registry, metric::syncs, syncs);
-    set(registry, metric::sync_seconds, sync_seconds);
-    set(registry, metric::waiting_fetches, waiting);
 }
 
 void publish_quorum(metrics::Registry& registry, const BrokerView& view) {
@@ -237,7 +215,6 @@ void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClock
     }
     publish_logs(registry, *shards);
     publish_shards(registry, *shards);
-    publish_shard_counts(registry, *shards);
     auto ends = std::make_shared<HighWatermarks>();
     for (const ShardTold& shard : *shards) {
         for (const auto& one : shard.views) {

@@ -144,25 +144,39 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
                       {{"cordoned"}, cordoned}});
 }
 
-/// Copies of replicas, by what they are for.
-void publish_copies(metrics::Registry& registry, const BrokerView& view) {
+/// What shards count by themselves, and read without asking their loops.
+void publish_shard_counts(metrics::Registry& registry, const BrokerView& view) {
     double in = 0, moved_in = 0, moved_out = 0;
-    const auto read = [](const std::atomic<std::uint64_t>& counter) {
+    double corrupt = 0, refused = 0, syncs = 0, sync_seconds = 0, waiting = 0;
+    const auto read = [](const auto& counter) {
         return static_cast<double>(counter.load(std::memory_order_relaxed));
     };
     for (const replication::ShardCounts* counts : view.doors->replicas->counts()) {
         in += read(counts->replicated_in_bytes);
         moved_in += read(counts->moved_in_bytes);
         moved_out += read(counts->moved_out_bytes);
+        corrupt += read(counts->corrupt_reads);
+        refused += read(counts->isr_refused);
+        syncs += read(counts->syncs);
+        sync_seconds += read(counts->sync_nanoseconds) / 1e9;
+        waiting += read(counts->waiting_fetches);
     }
     set(registry, metric::replication_in_bytes, in);
     set(registry, metric::reassignment_in_bytes, moved_in);
     set(registry, metric::reassignment_out_bytes, moved_out);
-    std::vector<metrics::Sample> throttle;
+    set(registry, metric::corrupt_batches, corrupt);
+    set(registry, metric::failed_isr_updates, refused);
+    set(registry, metric::syncs, syncs);
+    set(registry, metric::sync_seconds, sync_seconds);
+    set(registry, metric::waiting_fetches, waiting);
+}
+
+void publish_throttle(metrics::Registry& registry, const BrokerView& view) {
+    std::vector<metrics::Sample> rate;
     if (view.throttles->moves_out.is_limited()) {
-        throttle.push_back({{}, static_cast<double>(view.throttles->moves_out.rate())});
+        rate.push_back({{}, static_cast<double>(view.throttles->moves_out.rate())});
     }
-    registry.publish(metric::rebalance_throttle_bytes_per_second, publisher, std::move(throttle));
+    registry.publish(metric::rebalance_throttle_bytes_per_second, publisher, std::move(rate));
 }
 
 /// The plan that the metadata names, where it is carried out.
@@ -240,7 +254,8 @@ void publish_on_demand(metrics::Registry& registry, BrokerView view,
         publish_replicas(to, view);
         publish_cluster(to, view, health);
         publish_directories(to, view);
-        publish_copies(to, view);
+        publish_shard_counts(to, view);
+        publish_throttle(to, view);
         publish_plan(to, view);
         if (view.cleaner != nullptr) {
             publish_cleaner(to, *view.cleaner);

@@ -15,9 +15,6 @@ std::string documentation_of(const Option& option) {
     switch (option.support) {
         case Support::honoured:
             break;
-        case Support::pending:
-            text += " Not in effect yet.";
-            break;
         case Support::without_effect:
             text += fmt::format(" Without effect: {}.", option.why);
             break;

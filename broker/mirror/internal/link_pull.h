@@ -109,6 +109,7 @@ private:
                      const Result<protocol::FetchResponse>& response);
     bool is_ours(const Pull& pull, const record::BatchView& theirs);
     void ask_range(Pull& pull);
+    void ask_again_later(Pull& pull);
     template <typename Then>
     void ask_offset(Pull& pull, std::int64_t which, Then then);
     void ask_epoch_end(Pull& pull, LeaderEpoch epoch);

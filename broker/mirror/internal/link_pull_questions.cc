@@ -17,7 +17,22 @@ constexpr std::int32_t verify_bytes = 1 << 20;
 constexpr std::int64_t earliest = -2;
 constexpr std::int64_t latest = -1;
 
+/// What an answer says of the one partition that was asked about; null: nothing that can be used.
+template <typename Response>
+auto* told_of_partition(const Result<Response>& response) {
+    const bool has_one =
+        response && !response->topics.empty() && !response->topics.front().partitions.empty();
+    auto* one = has_one ? &response->topics.front().partitions.front() : nullptr;
+    return one != nullptr && one->error_code == 0 ? one : nullptr;
+}
+
 }  // namespace
+
+/// The source may be another broker by now.
+void LinkPull::ask_again_later(Pull& pull) {
+    up_.refresh_source(id_);
+    wait(pull, back_off);
+}
 
 void LinkPull::verify(Pull& pull, Offset end, PartitionEffects rest) {
     using protocol::FetchRequest;
@@ -121,14 +136,11 @@ void LinkPull::ask_offset(Pull& pull, std::int64_t which, Then then) {
         if_same(pull,
                 [then](LinkPull& self, Pull& now, const Result<ListOffsetsResponse>& response,
                        std::int16_t) {
-                    if (!response || response->topics.empty() ||
-                        response->topics.front().partitions.empty() ||
-                        response->topics.front().partitions.front().error_code != 0) {
-                        self.up_.refresh_source(self.id_);
-                        self.wait(now, back_off);
-                        return;
+                    if (const auto* told = told_of_partition(response)) {
+                        then(self, now, Offset{told->offset});
+                    } else {
+                        self.ask_again_later(now);
                     }
-                    then(self, now, Offset{response->topics.front().partitions.front().offset});
                 }),
         {4, ListOffsetsRequest::max_version});
 }
@@ -169,16 +181,13 @@ void LinkPull::ask_epoch_end(Pull& pull, LeaderEpoch epoch) {
                 [epoch](LinkPull& self, Pull& now,
                         const Result<OffsetForLeaderEpochResponse>& response, std::int16_t) {
                     const auto log = self.facts(now);
-                    if (!log || !response || response->topics.empty() ||
-                        response->topics.front().partitions.empty() ||
-                        response->topics.front().partitions.front().error_code != 0) {
-                        self.up_.refresh_source(self.id_);
-                        self.wait(now, back_off);
+                    const auto* end = told_of_partition(response);
+                    if (!log || end == nullptr) {
+                        self.ask_again_later(now);
                         return;
                     }
-                    const auto& end = response->topics.front().partitions.front();
-                    self.run(now, now.core.on_epoch_end(epoch, LeaderEpoch{end.leader_epoch},
-                                                        Offset{end.end_offset}, *log));
+                    self.run(now, now.core.on_epoch_end(epoch, LeaderEpoch{end->leader_epoch},
+                                                        Offset{end->end_offset}, *log));
                 }),
         {2, OffsetForLeaderEpochRequest::max_version});
 }
