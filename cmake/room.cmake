@@ -4,7 +4,7 @@
 # only rooms it may include; LIBS what it uses from outside. tests/unit/<name>/*.cc become the
 # program test_<name>, which may also use TEST_DEPENDS and TEST_LIBS. millrace_check_rooms() holds
 # the declared edges against the include lines. PLAIN is for sources with optimisation levels of their own: they can't
-# start from headers precompiled at another.
+# start from headers precompiled at another, nor be united.
 include(GoogleTest)
 
 function(millrace_room name)
@@ -14,6 +14,9 @@ function(millrace_room name)
     list(FILTER sources EXCLUDE REGEX "_main\\.cc$")
     if(ARG_EXCLUDE)  # Sources that only such a program is made of.
         list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
+    endif()
+    if(NOT ARG_PLAIN)
+        millrace_united(${name} sources ${sources})
     endif()
     list(APPEND sources ${ARG_SOURCES})
     file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})

@@ -37,6 +37,10 @@ struct Timestamp {
     }
 };
 
+inline double to_seconds(Duration d) {
+    return std::chrono::duration<double>(d).count();
+}
+
 inline std::int64_t to_milliseconds(Duration d) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
 }

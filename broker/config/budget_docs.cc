@@ -6,7 +6,7 @@ namespace millrace::config {
 
 namespace {
 
-constexpr std::string_view intro = R"(# Budgets
+constexpr std::string_view budget_intro = R"(# Budgets
 
 Printed by `config_docs budgets` from `broker/config/budget.cc`; a test holds this page against it.
 
@@ -40,7 +40,7 @@ std::string budgets_page() {
         Example{"32 cores, 128 GiB, 1,048,576 files",
                 {32, std::nullopt, 128 * gib, std::nullopt, 1'048'576}}};
     const BrokerConfig config{load({}).given};
-    std::string page{intro};
+    std::string page{budget_intro};
     page += "\n| with the default settings |";
     for (const Example& example : examples) {
         page += fmt::format(" {} |", example.title);

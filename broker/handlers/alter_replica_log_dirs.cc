@@ -16,12 +16,12 @@ namespace {
 using protocol::AlterReplicaLogDirsRequest;
 using protocol::AlterReplicaLogDirsResponse;
 
-struct Progress {
+struct AlteredDirs {
     Call<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse> call;
     std::map<std::string, std::map<std::int32_t, KafkaError>> errors;
 };
 
-void answer(Progress& progress) {
+void answer(AlteredDirs& progress) {
     AlterReplicaLogDirsResponse response;
     for (const auto& [topic, partitions] : progress.errors) {
         auto& to = response.results.emplace_back();
@@ -47,7 +47,7 @@ KafkaError check_directory(const std::vector<LogDirectoryView>& directories,
 
 void alter_replica_log_dirs(const Doors& doors,
                             Call<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse> call) {
-    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    auto progress = std::make_shared<AlteredDirs>(AlteredDirs{std::move(call), {}});
     const AlterReplicaLogDirsRequest& request = progress->call.request();
     const metadata::ImagePtr image = doors.image->current();
     const std::vector<LogDirectoryView> directories = doors.log_directories();

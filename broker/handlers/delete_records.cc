@@ -17,7 +17,7 @@ using protocol::DeleteRecordsResponse;
 constexpr std::int64_t invalid_low_watermark = -1;
 constexpr std::int64_t up_to_high_watermark = -1;
 
-struct Progress {
+struct DeletedRecords {
     Call<DeleteRecordsRequest, DeleteRecordsResponse> call;
     DeleteRecordsResponse response;
 };
@@ -25,7 +25,7 @@ struct Progress {
 }  // namespace
 
 void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecordsResponse> call) {
-    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    auto progress = std::make_shared<DeletedRecords>(DeletedRecords{std::move(call), {}});
     const DeleteRecordsRequest& request = progress->call.request();
     const metadata::ImagePtr image = doors.image->current();
     const auto book = doors.topics->current();

@@ -21,7 +21,7 @@ using View = replication::ShardReplicas::View;
 
 using Held = std::map<std::string, std::map<std::string, std::vector<const View*>>>;
 
-struct Progress {
+struct DescribedDirs {
     Call<DescribeLogDirsRequest, DescribeLogDirsResponse> call;
     std::vector<View> views;
 };
@@ -57,7 +57,7 @@ void add_coming(DescribeLogDirsResponse::DescribeLogDirsResult& to,
     }
 }
 
-void answer(const Doors& doors, Progress& progress) {
+void answer(const Doors& doors, DescribedDirs& progress) {
     Held by_directory;
     Held coming;
     for (const View& view : progress.views) {
@@ -99,7 +99,7 @@ void answer(const Doors& doors, Progress& progress) {
 
 void describe_log_dirs(const Doors& doors,
                        Call<DescribeLogDirsRequest, DescribeLogDirsResponse> call) {
-    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    auto progress = std::make_shared<DescribedDirs>(DescribedDirs{std::move(call), {}});
     runtime::Executor& home = progress->call.home();
     auto gather =
         Gather::of(doors.replicas->size() + 1, [&doors, progress] { answer(doors, *progress); });

@@ -16,7 +16,7 @@ using protocol::DescribeProducersRequest;
 using protocol::DescribeProducersResponse;
 using PartitionAnswer = DescribeProducersResponse::PartitionResponse;
 
-struct Progress {
+struct DescribedProducers {
     Call<DescribeProducersRequest, DescribeProducersResponse> call;
     DescribeProducersResponse response;
 };
@@ -41,7 +41,7 @@ PartitionAnswer describe(const storage::ProducerState& state) {
 
 void describe_producers(const Doors& doors,
                         Call<DescribeProducersRequest, DescribeProducersResponse> call) {
-    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    auto progress = std::make_shared<DescribedProducers>(DescribedProducers{std::move(call), {}});
     const DescribeProducersRequest& request = progress->call.request();
     const metadata::ImagePtr image = doors.image->current();
     runtime::Executor& home = progress->call.home();

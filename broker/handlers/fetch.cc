@@ -22,8 +22,8 @@ using protocol::Records;
 using FetchCall = Call<FetchRequest, FetchResponse>;
 
 constexpr std::int16_t first_version_with_rack = 11;
-constexpr std::int16_t first_version_with_leader = 12;
-constexpr std::int16_t first_version_with_ids = 13;
+constexpr std::int16_t first_fetch_with_leader = 12;
+constexpr std::int16_t first_fetch_with_ids = 13;
 constexpr std::int16_t first_version_with_replica_state = 15;
 constexpr std::int16_t first_version_with_endpoints = 16;
 /// What one answer may hold for a follower, whatever it asks; clients have fetch.max.bytes.
@@ -54,7 +54,7 @@ FetchSessions::Request to_session_request(const FetchCall& call, const metadata:
     FetchSessions::Request to;
     to.session_id = request.session_id;
     to.session_epoch = request.session_epoch;
-    to.by_id = call.version() >= first_version_with_ids;
+    to.by_id = call.version() >= first_fetch_with_ids;
     for (const auto& topic : request.topics) {
         const metadata::Topic* known = to.by_id ? image.topics.find(topic.topic_id) : nullptr;
         for (const auto& partition : topic.partitions) {
@@ -169,7 +169,7 @@ private:
     }
 
     const metadata::Topic* topic_of(const metadata::Image& image, Slot& slot) {
-        if (call_.version() < first_version_with_ids) {
+        if (call_.version() < first_fetch_with_ids) {
             const metadata::Topic* topic = image.topics.find(slot.ask.topic);
             if (topic == nullptr) {
                 refuse(slot, KafkaError::unknown_topic_or_partition);
@@ -396,7 +396,7 @@ private:
             session =
                 doors_.fetch_sessions->at(call_.meta().shard)
                     .create(reader_.level == replication::ReadLevel::replica,
-                            call_.version() >= first_version_with_ids, call_.home().clock().now());
+                            call_.version() >= first_fetch_with_ids, call_.home().clock().now());
         }
         if (session == nullptr) {
             return;
@@ -431,7 +431,7 @@ private:
             data.diverging_epoch = {.epoch = from.diverging->epoch.value,
                                     .end_offset = from.diverging->end.value};
         }
-        if (is_leadership(from.error) && call_.version() >= first_version_with_leader) {
+        if (is_leadership(from.error) && call_.version() >= first_fetch_with_leader) {
             data.current_leader = {.leader_id = from.leader.value,
                                    .leader_epoch = from.leader_epoch.value};
             add_endpoint(response, from.leader);

@@ -44,12 +44,12 @@ std::int16_t first_version_of(std::int64_t timestamp) {
     }
 }
 
-struct Progress {
+struct LookUp {
     ListOffsetsCall call;
     ListOffsetsResponse response;  ///< Names are views into the call's frame.
 };
 
-void look_up(const Doors& doors, const std::shared_ptr<Progress>& progress,
+void look_up(const Doors& doors, const std::shared_ptr<LookUp>& progress,
              const std::shared_ptr<Gather>& gather, const TopicIdPartition& id,
              const ListOffsetsRequest::ListOffsetsPartition& asked,
              ListOffsetsResponse::ListOffsetsPartitionResponse& to) {
@@ -100,7 +100,7 @@ void look_up(const Doors& doors, const std::shared_ptr<Progress>& progress,
 }  // namespace
 
 void list_offsets(const Doors& doors, ListOffsetsCall call) {
-    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    auto progress = std::make_shared<LookUp>(LookUp{std::move(call), {}});
     const ListOffsetsRequest& request = progress->call.request();
     const metadata::ImagePtr image = doors.image->current();
     ListOffsetsResponse& response = progress->response;

@@ -21,7 +21,7 @@ using MetadataCall = Call<MetadataRequest, MetadataResponse>;
 
 constexpr std::int16_t first_version_with_listener_error = 6;
 constexpr std::int16_t first_version_with_null_for_all = 1;
-constexpr std::int16_t first_version_with_ids = 10;
+constexpr std::int16_t first_metadata_with_ids = 10;
 
 class Answerer {
 public:
@@ -80,7 +80,7 @@ private:
     }
 
     void add_asked(MetadataResponse& response, const MetadataRequest::MetadataRequestTopic& asked) {
-        if (call_.version() >= first_version_with_ids && !asked.topic_id.is_zero()) {
+        if (call_.version() >= first_metadata_with_ids && !asked.topic_id.is_zero()) {
             if (const metadata::Topic* topic = image_->topics.find(asked.topic_id)) {
                 add_topic(response, *topic);
                 return;

@@ -13,7 +13,7 @@ namespace {
 using protocol::OffsetForLeaderEpochRequest;
 using protocol::OffsetForLeaderEpochResponse;
 
-struct Progress {
+struct EpochEnds {
     Call<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse> call;
     OffsetForLeaderEpochResponse response;
 };
@@ -22,7 +22,7 @@ struct Progress {
 
 void offset_for_leader_epoch(const Doors& doors,
                              Call<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse> call) {
-    auto progress = std::make_shared<Progress>(Progress{std::move(call), {}});
+    auto progress = std::make_shared<EpochEnds>(EpochEnds{std::move(call), {}});
     const OffsetForLeaderEpochRequest& request = progress->call.request();
     const metadata::ImagePtr image = doors.image->current();
     runtime::Executor& home = progress->call.home();

@@ -20,9 +20,9 @@ using protocol::ProduceRequest;
 using protocol::ProduceResponse;
 using ProduceCall = Call<ProduceRequest, ProduceResponse>;
 
-constexpr std::int16_t first_version_with_ids = 13;
+constexpr std::int16_t first_produce_with_ids = 13;
 constexpr std::int16_t first_version_with_zstd = 7;
-constexpr std::int16_t first_version_with_leader = 10;
+constexpr std::int16_t first_produce_with_leader = 10;
 
 struct PartitionOutcome {
     std::int32_t index = 0;
@@ -42,14 +42,14 @@ struct TopicOutcome {
 };
 
 /// Everything the answer needs once the frame is gone.
-struct Progress {
+struct Produced {
     const Doors* doors;
     ProduceCall call;
     std::int16_t acks;
     std::vector<TopicOutcome> topics;
 };
 
-void count(const Progress& progress) {
+void count(const Produced& progress) {
     RequestMeter& all = *progress.call.meta().meter;
     for (const TopicOutcome& topic : progress.topics) {
         std::uint64_t records = 0, bytes = 0, rejected = 0;
@@ -72,7 +72,7 @@ void count(const Progress& progress) {
     }
 }
 
-void answer(Progress& progress) {
+void answer(Produced& progress) {
     count(progress);
     const RequestMeta& meta = progress.call.meta();
     if (quotas::Meter* meter = meta.quota ? meta.quota->meter(quotas::Kind::produce) : nullptr) {
@@ -116,7 +116,7 @@ void answer(Progress& progress) {
                 partition.error_message = from.message;
             }
             if (from.result.error == KafkaError::not_leader_or_follower &&
-                progress.call.version() >= first_version_with_leader &&
+                progress.call.version() >= first_produce_with_leader &&
                 from.result.leader != no_broker) {
                 partition.current_leader = {.leader_id = from.result.leader.value,
                                             .leader_epoch = from.result.leader_epoch.value};
@@ -217,11 +217,11 @@ private:
 
 const metadata::Topic* find_topic(const metadata::Image& image, std::int16_t version,
                                   const ProduceRequest::TopicProduceData& topic) {
-    return version >= first_version_with_ids ? image.topics.find(topic.topic_id)
+    return version >= first_produce_with_ids ? image.topics.find(topic.topic_id)
                                              : image.topics.find(topic.name);
 }
 
-void send_to_owner(const std::shared_ptr<Progress>& progress, const std::shared_ptr<Gather>& gather,
+void send_to_owner(const std::shared_ptr<Produced>& progress, const std::shared_ptr<Gather>& gather,
                    Accepted one, Duration timeout) {
     const replication::Replicas& replicas = *progress->doors->replicas;
     runtime::Executor& home = progress->call.home();
@@ -256,7 +256,7 @@ void produce(const Doors& doors, ProduceCall call) {
     const Timestamp now = call.home().clock().wall();
     const Duration timeout = std::chrono::milliseconds{std::max(0, call.request().timeout_ms)};
 
-    auto progress = std::make_shared<Progress>(Progress{&doors, std::move(call), acks, {}});
+    auto progress = std::make_shared<Produced>(Produced{&doors, std::move(call), acks, {}});
     const ProduceRequest& request = progress->call.request();
     progress->topics.resize(request.topic_data.size());
     std::vector<Accepted> accepted;
@@ -277,7 +277,7 @@ void produce(const Doors& doors, ProduceCall call) {
             if (acks < -1 || acks > 1) {
                 error = KafkaError::invalid_required_acks;
             } else if (topic == nullptr) {
-                error = version >= first_version_with_ids ? KafkaError::unknown_topic_id
+                error = version >= first_produce_with_ids ? KafkaError::unknown_topic_id
                                                           : KafkaError::unknown_topic_or_partition;
             } else {
                 error = judge.judge(*topic, *rules, asked.partition_data[p], partition, accepted);

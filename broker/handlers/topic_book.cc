@@ -10,7 +10,7 @@
 namespace millrace::handlers {
 namespace {
 
-namespace option = config::topic_option;
+namespace topic_option = config::topic_option;
 
 Duration milliseconds(std::int64_t count) {
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 1'000'000;
@@ -23,21 +23,21 @@ bool contains(const std::vector<std::string>& list, std::string_view word) {
 
 storage::LogLimits log_limits(const config::TopicValues& values) {
     storage::LogLimits limits;
-    limits.segment_bytes = Bytes{values.get(option::segment_bytes)};
-    limits.segment_age = milliseconds(values.get(option::segment_ms));
-    limits.segment_jitter = milliseconds(values.get(option::segment_jitter_ms));
-    limits.index_interval = Bytes{values.get(option::index_interval_bytes)};
-    limits.segment_index_bytes = Bytes{values.get(option::segment_index_bytes)};
-    limits.retention = milliseconds(values.get(option::retention_ms));
-    limits.retention_bytes = Bytes{values.get(option::retention_bytes)};
-    limits.file_delete_delay = milliseconds(values.get(option::file_delete_delay_ms));
-    const auto& policy = values.get(option::cleanup_policy);
+    limits.segment_bytes = Bytes{values.get(topic_option::segment_bytes)};
+    limits.segment_age = milliseconds(values.get(topic_option::segment_ms));
+    limits.segment_jitter = milliseconds(values.get(topic_option::segment_jitter_ms));
+    limits.index_interval = Bytes{values.get(topic_option::index_interval_bytes)};
+    limits.segment_index_bytes = Bytes{values.get(topic_option::segment_index_bytes)};
+    limits.retention = milliseconds(values.get(topic_option::retention_ms));
+    limits.retention_bytes = Bytes{values.get(topic_option::retention_bytes)};
+    limits.file_delete_delay = milliseconds(values.get(topic_option::file_delete_delay_ms));
+    const auto& policy = values.get(topic_option::cleanup_policy);
     limits.cleanup.remove = contains(policy, "delete");
     limits.cleanup.compact = contains(policy, "compact");
-    limits.min_compaction_lag = milliseconds(values.get(option::min_compaction_lag_ms));
-    limits.max_compaction_lag = milliseconds(values.get(option::max_compaction_lag_ms));
-    limits.min_cleanable_ratio = values.get(option::min_cleanable_dirty_ratio);
-    limits.delete_retention = milliseconds(values.get(option::delete_retention_ms));
+    limits.min_compaction_lag = milliseconds(values.get(topic_option::min_compaction_lag_ms));
+    limits.max_compaction_lag = milliseconds(values.get(topic_option::max_compaction_lag_ms));
+    limits.min_cleanable_ratio = values.get(topic_option::min_cleanable_dirty_ratio);
+    limits.delete_retention = milliseconds(values.get(topic_option::delete_retention_ms));
     limits.preallocate = true;
     return limits;
 }
@@ -72,18 +72,18 @@ std::optional<std::int32_t> number(std::string_view text) {
 }
 
 std::optional<record::CompressionChoice> stored_codec(const config::TopicValues& values) {
-    const std::string& type = values.get(option::compression_type);
+    const std::string& type = values.get(topic_option::compression_type);
     if (type == "gzip") {
         return record::CompressionChoice{record::Compression::gzip,
-                                         values.get(option::compression_gzip_level)};
+                                         values.get(topic_option::compression_gzip_level)};
     }
     if (type == "lz4") {
         return record::CompressionChoice{record::Compression::lz4,
-                                         values.get(option::compression_lz4_level)};
+                                         values.get(topic_option::compression_lz4_level)};
     }
     if (type == "zstd") {
         return record::CompressionChoice{record::Compression::zstd,
-                                         values.get(option::compression_zstd_level)};
+                                         values.get(topic_option::compression_zstd_level)};
     }
     if (type == "snappy") {
         return record::CompressionChoice{record::Compression::snappy, std::nullopt};
@@ -135,36 +135,37 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
         milliseconds(config_->broker().get(config::broker_option::producer_id_expiration_ms));
     // Committed offsets and transactions end what waits for them, also while a disk fills up.
     rules.replication.limits.may_use_reserve = is_internal_topic(topic);
-    rules.replication.min_isr = values.get(option::min_insync_replicas);
-    rules.replication.durability = values.get(option::millrace_durability) == "replicated"
+    rules.replication.min_isr = values.get(topic_option::min_insync_replicas);
+    rules.replication.durability = values.get(topic_option::millrace_durability) == "replicated"
                                        ? replication::Durability::replicated
                                        : replication::Durability::synced;
     rules.replication.log_append_time =
-        values.get(option::message_timestamp_type) == "LogAppendTime";
-    rules.replication.unclean_leader_election = values.get(option::unclean_leader_election_enable);
+        values.get(topic_option::message_timestamp_type) == "LogAppendTime";
+    rules.replication.unclean_leader_election =
+        values.get(topic_option::unclean_leader_election_enable);
     rules.throttled_leaders =
-        ThrottledReplicas::parse(values.get(option::leader_replication_throttled_replicas));
+        ThrottledReplicas::parse(values.get(topic_option::leader_replication_throttled_replicas));
     rules.throttled_followers =
-        ThrottledReplicas::parse(values.get(option::follower_replication_throttled_replicas));
+        ThrottledReplicas::parse(values.get(topic_option::follower_replication_throttled_replicas));
     record::ProduceRules& produce = rules.produce;
-    produce.max_batch_size = static_cast<std::size_t>(values.get(option::max_message_bytes));
+    produce.max_batch_size = static_cast<std::size_t>(values.get(topic_option::max_message_bytes));
     produce.timestamp_type = rules.replication.log_append_time
                                  ? record::TimestampType::log_append_time
                                  : record::TimestampType::create_time;
-    produce.before_max_ms = values.get(option::message_timestamp_before_max_ms);
-    produce.after_max_ms = values.get(option::message_timestamp_after_max_ms);
+    produce.before_max_ms = values.get(topic_option::message_timestamp_before_max_ms);
+    produce.after_max_ms = values.get(topic_option::message_timestamp_after_max_ms);
     if (const auto choice = stored_codec(values)) {
         rules.stored = *choice;
         produce.stored_codec = choice->codec;
     }
     produce.is_compacted = rules.replication.limits.cleanup.compact;
-    produce.strict = values.get(option::millrace_record_validation) == "records";
-    const std::string& mirror = values.get(option::millrace_mirror_state);
+    produce.strict = values.get(topic_option::millrace_record_validation) == "records";
+    const std::string& mirror = values.get(topic_option::millrace_mirror_state);
     const bool promoted = mirror == "promoted";
-    rules.fenced = values.get(option::millrace_fenced) || (!mirror.empty() && !promoted);
+    rules.fenced = values.get(topic_option::millrace_fenced) || (!mirror.empty() && !promoted);
     rules.mirrored = !mirror.empty();
     if (promoted) {
-        rules.mirrored_ends = ends_of(values.get(option::millrace_mirror_promotion));
+        rules.mirrored_ends = ends_of(values.get(topic_option::millrace_mirror_promotion));
     } else if (rules.mirrored) {
         // What the source keeps, the mirror keeps: it follows the source's log start, and bytes
         // that compaction changed could not be compared any more.

@@ -8,7 +8,7 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::size_t length_size = 4;
+constexpr std::size_t prefix_size = 4;
 constexpr std::size_t correlation_at = 4;
 constexpr std::size_t read_chunk = 64U << 10;
 
@@ -90,7 +90,7 @@ private:
     };
 
     void queue(Buffer request) {
-        Buffer length(length_size);
+        Buffer length(prefix_size);
         store_big_endian(length.data(), static_cast<std::int32_t>(request.size()));
         out_.push_back(std::move(length));
         out_.push_back(std::move(request));
@@ -204,19 +204,19 @@ private:
     bool take_frames() {
         std::size_t used = 0;
         wanted_ = 0;
-        while (in_.size() - used >= length_size) {
+        while (in_.size() - used >= prefix_size) {
             const auto size = load_big_endian<std::int32_t>(in_.data() + used);
-            if (size < static_cast<std::int32_t>(length_size) ||
+            if (size < static_cast<std::int32_t>(prefix_size) ||
                 size > options_.max_response_bytes) {
                 fail(Error::make(Code::corrupt, "response frame of {} bytes", size));
                 return false;
             }
-            const auto whole = static_cast<std::size_t>(size) + length_size;
+            const auto whole = static_cast<std::size_t>(size) + prefix_size;
             if (in_.size() - used < whole) {
                 wanted_ = whole;
                 break;
             }
-            const auto begin = in_.begin() + static_cast<std::ptrdiff_t>(used + length_size);
+            const auto begin = in_.begin() + static_cast<std::ptrdiff_t>(used + prefix_size);
             auto frame = std::make_shared<Buffer>(begin, begin + size);
             used += whole;
             if (!take_frame(std::move(frame))) {

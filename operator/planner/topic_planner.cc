@@ -43,9 +43,9 @@ int or_default(const std::optional<std::int32_t>& wanted,
 }
 
 /// One topic's status in the making.
-class Teller {
+class TopicTeller {
 public:
-    Teller(const api::Topic& topic, Timestamp now)
+    TopicTeller(const api::Topic& topic, Timestamp now)
         : topic_(topic), now_(kube::time_text(now)), status_(topic.status) {
         status_.observed_generation = topic.metadata.generation;
         status_.topic_name = api::topic_name(topic);
@@ -84,7 +84,7 @@ public:
     TopicPlan plan() {
         choose_owners();
         for (const api::Topic& topic : world_.topics) {
-            Teller teller(topic, world_.now);
+            TopicTeller teller(topic, world_.now);
             if (is_going(topic)) {
                 let_go(topic);
                 continue;
@@ -166,7 +166,7 @@ private:
     }
 
     /// False, and told, if the topic isn't this object's to care for.
-    bool is_responsible(const api::Topic& topic, Teller& teller) {
+    bool is_responsible(const api::Topic& topic, TopicTeller& teller) {
         if (!world_.cluster) {
             teller.not_ready("NoCluster",
                              fmt::format("there is no Cluster {}", cluster_of(topic).to_string()));
@@ -192,7 +192,7 @@ private:
         return true;
     }
 
-    void plan_one(const api::Topic& topic, Teller& teller) {
+    void plan_one(const api::Topic& topic, TopicTeller& teller) {
         if (!is_responsible(topic, teller)) {
             return;
         }
@@ -220,7 +220,7 @@ private:
         }
     }
 
-    void create(const api::Topic& topic, Teller& teller) {
+    void create(const api::Topic& topic, TopicTeller& teller) {
         const std::string& name = api::topic_name(topic);
         const api::TopicDefaults& defaults = world_.cluster->spec.topics.defaults;
         teller.status().change = api::TopicChange{api::TopicChangeKind::create, "Running", 0, 1};
@@ -237,7 +237,7 @@ private:
     }
 
     /// True if something that was tried in this round failed; then it is told.
-    bool tell_failure(const std::string& name, Teller& teller) {
+    bool tell_failure(const std::string& name, TopicTeller& teller) {
         const auto outcome = world_.outcomes.find(name);
         if (outcome == world_.outcomes.end()) {
             return false;
@@ -250,7 +250,7 @@ private:
         return true;
     }
 
-    void keep(const api::Topic& topic, const brokers::TopicFacts& found, Teller& teller) {
+    void keep(const api::Topic& topic, const brokers::TopicFacts& found, TopicTeller& teller) {
         api::TopicStatus& status = teller.status();
         status.topic_id = found.id;
         status.partitions = found.partitions;
@@ -322,7 +322,7 @@ private:
         return fmt::format("it grows from {} to {} partitions", found.partitions, wanted);
     }
 
-    void place(const api::Topic& topic, const brokers::TopicFacts& found, Teller& teller) {
+    void place(const api::Topic& topic, const brokers::TopicFacts& found, TopicTeller& teller) {
         const int wanted = topic.spec.replicas.value_or(found.replication_factor);
         if (found.moving > 0) {
             teller.status().change =

@@ -62,6 +62,7 @@ MR_CALL(RollbackPlan)
 
 #undef MR_CALL
 
+void fill_partition(v1::TopicPartition& to, const TopicPartition& from);
 v1::HealthResponse to_proto(const Health& health);
 v1::LinkState to_proto(const mirror::LinkView& view);
 v1::PlanProgress to_proto(const PlanProgress& progress);

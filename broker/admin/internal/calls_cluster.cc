@@ -5,12 +5,12 @@
 
 namespace millrace::admin {
 
-namespace {
-
-void fill(v1::TopicPartition& to, const TopicPartition& from) {
+void fill_partition(v1::TopicPartition& to, const TopicPartition& from) {
     to.set_topic(from.topic);
     to.set_partition(from.partition.value);
 }
+
+namespace {
 
 void fill(v1::Voter& to, const Voter& from) {
     to.set_id(from.id.value);
@@ -56,7 +56,7 @@ void fill(v1::BrokerHealth& to, const BrokerHealth& from) {
 }
 
 void fill(v1::UnhealthyPartition& to, const UnhealthyPartition& from) {
-    fill(*to.mutable_partition(), from.partition);
+    fill_partition(*to.mutable_partition(), from.partition);
     to.set_leader(from.leader.value);
     to.set_min_isr(from.min_isr);
     for (const BrokerId id : from.isr) {
@@ -116,7 +116,7 @@ v1::RestartCheckResponse to_proto(const RestartVerdict& from) {
         one.set_broker_id(blocker.broker.value);
         one.set_message(blocker.message);
         if (blocker.partition) {
-            fill(*one.mutable_partition(), *blocker.partition);
+            fill_partition(*one.mutable_partition(), *blocker.partition);
         }
     }
     return to;
@@ -281,7 +281,7 @@ void DrainLeaders(AdminDoors& doors, Caller caller, const v1::DrainLeadersReques
                                 v1::DrainLeadersResponse response;
                                 response.set_leaders_left(result.leaders_left);
                                 for (const TopicPartition& partition : result.stuck) {
-                                    fill(*response.add_stuck(), partition);
+                                    fill_partition(*response.add_stuck(), partition);
                                 }
                                 return response;
                             }));

@@ -13,7 +13,6 @@ namespace millrace::admin {
 
 namespace {
 
-constexpr std::int16_t describe_configs_version = 4;
 constexpr std::int16_t alter_configs_version = 1;
 constexpr std::int16_t describe_log_dirs_version = 5;
 

@@ -13,8 +13,7 @@ namespace millrace::admin {
 namespace {
 
 constexpr std::int16_t elect_leaders_version = 2;
-constexpr std::int16_t metadata_version = 13;
-constexpr std::int32_t timeout_ms = 20'000;
+constexpr std::int32_t election_timeout_ms = 20'000;
 constexpr std::int8_t preferred = 0;
 constexpr std::int8_t unclean = 1;
 
@@ -93,7 +92,7 @@ void ElectLeaders(AdminDoors& doors, Caller caller, const v1::ElectLeadersReques
     }
     protocol::ElectLeadersRequest ask;
     ask.election_type = request.unclean() ? unclean : preferred;
-    ask.timeout_ms = timeout_ms;
+    ask.timeout_ms = election_timeout_ms;
     if (wanted.empty()) {
         ask.topic_partitions = std::nullopt;
     }

@@ -9,7 +9,7 @@ namespace millrace::admin {
 
 namespace {
 
-constexpr std::size_t worst_shown = 10;
+constexpr std::size_t worst_topics_shown = 10;
 constexpr std::size_t losses_shown = 100;
 constexpr int page_most = 1000;
 
@@ -131,11 +131,6 @@ v1::LinkSpec to_proto(const mirror::LinkSpec& from) {
     return spec;
 }
 
-void fill(v1::TopicPartition& to, const TopicPartition& from) {
-    to.set_topic(from.topic);
-    to.set_partition(from.partition.value);
-}
-
 v1::GetLinkResponse to_proto(const KnownLink& known) {
     v1::GetLinkResponse one;
     *one.mutable_link() = to_proto(known.link.spec);
@@ -147,7 +142,7 @@ v1::GetLinkResponse to_proto(const KnownLink& known) {
 
 v1::MirrorPartition to_proto(const mirror::PartitionView& from) {
     v1::MirrorPartition one;
-    fill(*one.mutable_partition(), from.partition);
+    fill_partition(*one.mutable_partition(), from.partition);
     one.set_source_topic(from.source_topic);
     one.set_state(static_cast<v1::MirrorTopicState>(from.state));
     one.set_reason(from.reason);
@@ -186,7 +181,7 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
         ++(*state.mutable_topics_by_state())[std::string(to_string(topic.state))];
         state.set_lag_records(state.lag_records() + topic.lag_records);
         state.set_max_lag_ms(std::max(state.max_lag_ms(), to_milliseconds(topic.lag)));
-        if (static_cast<std::size_t>(state.worst_topics_size()) < worst_shown) {
+        if (static_cast<std::size_t>(state.worst_topics_size()) < worst_topics_shown) {
             auto& worst = *state.add_worst_topics();
             worst.set_topic(topic.topic);
             worst.set_state(static_cast<v1::MirrorTopicState>(topic.state));
@@ -200,7 +195,7 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
         view.losses.size() > losses_shown ? view.losses.size() - losses_shown : 0;
     for (std::size_t i = skip; i < view.losses.size(); ++i) {
         auto& gap = *state.add_gaps();
-        fill(*gap.mutable_partition(), view.losses[i].partition);
+        fill_partition(*gap.mutable_partition(), view.losses[i].partition);
         gap.set_from(view.losses[i].from.value);
         gap.set_to(view.losses[i].to.value);
         gap.set_at_ms(view.losses[i].at.milliseconds);
@@ -217,7 +212,7 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
     for (const mirror::ClampedGroup& one : view.clamped) {
         auto& clamped = *state.mutable_last_failover()->add_clamped();
         clamped.set_group(one.group);
-        fill(*clamped.mutable_partition(), one.partition);
+        fill_partition(*clamped.mutable_partition(), one.partition);
         clamped.set_source_offset(one.source.value);
         clamped.set_offset(one.written.value);
     }

@@ -26,8 +26,6 @@ constexpr int default_page = 1000;
 constexpr std::int16_t create_topics_version = 7;
 constexpr std::int16_t delete_topics_version = 6;
 constexpr std::int16_t create_partitions_version = 3;
-constexpr std::int16_t metadata_version = 13;
-constexpr std::int16_t describe_configs_version = 4;
 
 using KafkaTopic = protocol::MetadataResponse::MetadataResponseTopic;
 
@@ -102,7 +100,7 @@ std::vector<std::string_view> names_in(
     return names;
 }
 
-v1::CreateTopicsResponse converted(const protocol::CreateTopicsResponse& from) {
+v1::CreateTopicsResponse created_topics(const protocol::CreateTopicsResponse& from) {
     v1::CreateTopicsResponse to;
     for (const auto& topic : from.topics) {
         auto& created = *to.add_topics();
@@ -290,7 +288,7 @@ void CreateTopics(AdminDoors& doors, Caller caller, const v1::CreateTopicsReques
         kafka.topics.push_back(std::move(topic));
     }
     answer_from_kafka<protocol::CreateTopicsResponse>(doors, caller, create_topics_version, kafka,
-                                                      std::move(answer), converted);
+                                                      std::move(answer), created_topics);
 }
 
 void DeleteTopics(AdminDoors& doors, Caller caller, const v1::DeleteTopicsRequest& request,

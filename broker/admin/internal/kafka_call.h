@@ -13,6 +13,9 @@
 
 namespace millrace::admin {
 
+constexpr std::int16_t metadata_version = 13;
+constexpr std::int16_t describe_configs_version = 4;
+
 /// `done` gets the decoded answer while its bytes live, or the error.
 template <typename KafkaResponse, typename KafkaRequest, typename Done>
 void ask_kafka(AdminDoors& doors, const Caller& caller, std::int16_t version,

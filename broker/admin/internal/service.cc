@@ -89,7 +89,7 @@ public:
         }
         auto subscription = gate_->doors().watch_health(
             [sink = stream->sink()](const millrace::admin::Health& health) {
-                sink->push(to_proto(health));
+                sink->push(admin::to_proto(health));
             });
         if (subscription == nullptr) {
             stream->refuse(
@@ -115,7 +115,7 @@ public:
         stream->open(
             plans->watch(request->hash(), [sink = stream->sink()](const PlanProgress& progress) {
                 v1::WatchPlanResponse response;
-                *response.mutable_progress() = to_proto(progress);
+                *response.mutable_progress() = admin::to_proto(progress);
                 sink->push(response);
             }));
         return stream;
@@ -131,7 +131,7 @@ public:
                 v1::LinkStatusResponse news;
                 for (const KnownLink& known : links) {
                     if (name.empty() || name == known.link.spec.name) {
-                        *news.add_links() = to_proto(known.view);
+                        *news.add_links() = admin::to_proto(known.view);
                     }
                 }
                 sink->push(std::move(news));

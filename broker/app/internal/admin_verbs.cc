@@ -25,7 +25,7 @@
 namespace millrace::app {
 namespace {
 
-constexpr std::string_view metadata_topic = "__cluster_metadata";
+constexpr std::string_view quorum_topic = "__cluster_metadata";
 /// For our own image to show what the controller has done; a call has 30 seconds in all.
 constexpr Duration sight_patience = 5s;
 constexpr std::int32_t voter_timeout_ms = 20'000;
@@ -430,7 +430,7 @@ void AdminVerbs::unregister_broker(const admin::Caller& caller, BrokerId broker,
 void AdminVerbs::Inside::describe(admin::Reply<Quorum> reply) {
     protocol::DescribeQuorumRequest request;
     auto& topic = request.topics.emplace_back();
-    topic.topic_name = metadata_topic;
+    topic.topic_name = quorum_topic;
     topic.partitions.emplace_back().partition_index = 0;
     ask_controller<protocol::DescribeQuorumResponse>(
         *view.doors->controller, control, request, 2,

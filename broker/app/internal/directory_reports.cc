@@ -16,9 +16,9 @@ using protocol::AssignReplicasToDirsRequest;
 using protocol::AssignReplicasToDirsResponse;
 using Answer = handlers::ControllerDoor::Answer;
 
-constexpr Duration patience = 5s;
+constexpr Duration report_timeout = 5s;
 constexpr Duration gather_time = 20ms;
-constexpr Duration retry_pause = 1s;
+constexpr Duration report_again = 1s;
 constexpr std::size_t most_at_once = 2000;
 
 }  // namespace
@@ -50,7 +50,7 @@ struct DirectoryReports::Inside : std::enable_shared_from_this<DirectoryReports:
             return;
         }
         if (lifecycle.epoch() == BrokerEpoch{-1}) {
-            send_after(retry_pause);  // not registered yet
+            send_after(report_again);  // not registered yet
             return;
         }
         AssignReplicasToDirsRequest request;
@@ -78,7 +78,7 @@ struct DirectoryReports::Inside : std::enable_shared_from_this<DirectoryReports:
         request.encode(writer, AssignReplicasToDirsRequest::max_version);
         MR_ASSERT(writer.ok());
         controller.call(AssignReplicasToDirsRequest::api_key,
-                        AssignReplicasToDirsRequest::max_version, std::move(body), patience,
+                        AssignReplicasToDirsRequest::max_version, std::move(body), report_timeout,
                         [weak = weak_from_this()](Result<Answer> answer) {
                             if (auto inside = weak.lock()) {
                                 inside->on_answer(answer);
@@ -102,7 +102,7 @@ struct DirectoryReports::Inside : std::enable_shared_from_this<DirectoryReports:
         if (error != KafkaError::none) {
             MR_LOG(log, info, "broker.directories_not_assigned", field("error", error));
             waiting.merge(asked);  // what was said since then counts
-            send_after(retry_pause);
+            send_after(report_again);
             return;
         }
         // A refused one has lost its replica here, or its topic: the metadata will say so.

@@ -19,8 +19,8 @@ namespace metric = metrics::metric;
 using Views = std::vector<replication::ShardReplicas::View>;
 using HighWatermarks = std::map<TopicPartition, Offset>;
 
-constexpr auto patience = std::chrono::seconds(2);
-constexpr std::string_view publisher = "asked";
+constexpr auto loop_timeout = std::chrono::seconds(2);
+constexpr std::string_view asked_publisher = "asked";
 
 /// What `ask` returns when it has run on `loop`; none if the loop is too busy to be asked.
 template <typename Ask>
@@ -38,7 +38,7 @@ auto ask_loop(runtime::Executor& loop, Ask ask) {
         box->filled.notify_one();
     });
     std::unique_lock lock(box->mutex);
-    box->filled.wait_for(lock, patience, [&] { return box->answer.has_value(); });
+    box->filled.wait_for(lock, loop_timeout, [&] { return box->answer.has_value(); });
     return std::move(box->answer);
 }
 
@@ -69,8 +69,8 @@ std::optional<std::vector<ShardTold>> ask_shards(const handlers::Doors& doors) {
     return all;
 }
 
-void set(metrics::Registry& registry, auto id, double value) {
-    registry.publish(id, publisher, {{{}, value}});
+void set_asked(metrics::Registry& registry, auto id, double value) {
+    registry.publish(id, asked_publisher, {{{}, value}});
 }
 
 /// Who waits, and what compaction can't or doesn't do in time.
@@ -96,11 +96,11 @@ void publish_shards(metrics::Registry& registry, const std::vector<ShardTold>& s
     for (const auto& [directory, count] : uncleanable) {
         given_up.push_back({{directory}, count});
     }
-    registry.publish(metric::log_segments, publisher, std::move(segments));
-    registry.publish(metric::cleaner_uncleanable_partitions, publisher, std::move(given_up));
-    set(registry, metric::cleaner_lag_seconds_max, overdue);
-    set(registry, metric::waiting_produces, waiting_produces);
-    set(registry, metric::fetch_sessions, sessions);
+    registry.publish(metric::log_segments, asked_publisher, std::move(segments));
+    registry.publish(metric::cleaner_uncleanable_partitions, asked_publisher, std::move(given_up));
+    set_asked(registry, metric::cleaner_lag_seconds_max, overdue);
+    set_asked(registry, metric::waiting_produces, waiting_produces);
+    set_asked(registry, metric::fetch_sessions, sessions);
 }
 
 void publish_quorum(metrics::Registry& registry, const BrokerView& view) {
@@ -110,9 +110,10 @@ void publish_quorum(metrics::Registry& registry, const BrokerView& view) {
     if (!told) {
         return;
     }
-    set(registry, metric::quorum_end_offset, static_cast<double>(told->first.value));
+    set_asked(registry, metric::quorum_end_offset, static_cast<double>(told->first.value));
     if (told->second) {
-        set(registry, metric::quorum_high_watermark, static_cast<double>(told->second->value));
+        set_asked(registry, metric::quorum_high_watermark,
+                  static_cast<double>(told->second->value));
     }
 }
 
@@ -127,9 +128,9 @@ void publish_logs(metrics::Registry& registry, const std::vector<ShardTold>& sha
             end.push_back({labels, static_cast<double>(view.end.value)});
         }
     }
-    registry.publish(metric::log_bytes, publisher, std::move(bytes));
-    registry.publish(metric::log_start_offset, publisher, std::move(start));
-    registry.publish(metric::log_end_offset, publisher, std::move(end));
+    registry.publish(metric::log_bytes, asked_publisher, std::move(bytes));
+    registry.publish(metric::log_start_offset, asked_publisher, std::move(start));
+    registry.publish(metric::log_end_offset, asked_publisher, std::move(end));
 }
 
 void publish_lags(metrics::Registry& registry, const std::vector<groups::GroupLag>& lags) {
@@ -143,7 +144,7 @@ void publish_lags(metrics::Registry& registry, const std::vector<groups::GroupLa
             }
         }
     }
-    registry.publish(metric::group_lag_records, publisher, std::move(samples));
+    registry.publish(metric::group_lag_records, asked_publisher, std::move(samples));
 }
 
 void publish_members(metrics::Registry& registry, const std::vector<groups::GroupLag>& lags) {
@@ -151,7 +152,7 @@ void publish_members(metrics::Registry& registry, const std::vector<groups::Grou
     for (const groups::GroupLag& group : lags) {
         samples.push_back({{group.group}, static_cast<double>(group.members)});
     }
-    registry.publish(metric::group_members, publisher, std::move(samples));
+    registry.publish(metric::group_members, asked_publisher, std::move(samples));
 }
 
 /// Only what some group reads is remembered.
@@ -180,7 +181,7 @@ void publish_lag_times(metrics::Registry& registry, const std::vector<groups::Gr
     for (const auto& [of, behind] : longest) {
         samples.push_back({{of.first, of.second}, std::chrono::duration<double>(behind).count()});
     }
-    registry.publish(metric::group_lag_seconds, publisher, std::move(samples));
+    registry.publish(metric::group_lag_seconds, asked_publisher, std::move(samples));
 }
 
 void publish_counts(metrics::Registry& registry, const groups::GroupCounts& counts) {
@@ -191,13 +192,13 @@ void publish_counts(metrics::Registry& registry, const groups::GroupCounts& coun
     for (const auto& [state, count] : counts.consumer_by_state) {
         groups.push_back({{"consumer", state}, static_cast<double>(count)});
     }
-    registry.publish(metric::groups, publisher, std::move(groups));
-    registry.publish(metric::group_rebalances, publisher,
+    registry.publish(metric::groups, asked_publisher, std::move(groups));
+    registry.publish(metric::group_rebalances, asked_publisher,
                      {{{"classic"}, static_cast<double>(counts.classic_rebalances)},
                       {{"consumer"}, static_cast<double>(counts.consumer_rebalances)}});
-    registry.publish(metric::offset_commits, publisher,
+    registry.publish(metric::offset_commits, asked_publisher,
                      {{{}, static_cast<double>(counts.commits)}});
-    registry.publish(metric::offsets_expired, publisher,
+    registry.publish(metric::offsets_expired, asked_publisher,
                      {{{}, static_cast<double>(counts.expired_offsets)}});
 }
 

@@ -20,7 +20,7 @@ using protocol::AlterPartitionResponse;
 using Answer = handlers::ControllerDoor::Answer;
 
 /// One attempt: a second one that nobody sees would be refused for what the first one did.
-constexpr Duration patience{};
+constexpr Duration as_long_as_it_takes{};
 
 }  // namespace
 
@@ -72,7 +72,7 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
         request.encode(writer, AlterPartitionRequest::max_version);
         MR_ASSERT(writer.ok());
         controller->call(AlterPartitionRequest::api_key, AlterPartitionRequest::max_version,
-                         std::move(body), patience,
+                         std::move(body), as_long_as_it_takes,
                          [weak = weak_from_this()](Result<Answer> answer) {
                              if (auto inside = weak.lock()) {
                                  inside->on_answer(answer);

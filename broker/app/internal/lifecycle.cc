@@ -22,7 +22,7 @@ using protocol::BrokerRegistrationRequest;
 using protocol::BrokerRegistrationResponse;
 
 constexpr Duration call_patience = 3s;
-constexpr Duration retry_pause = 100ms;
+constexpr Duration step_again = 100ms;
 
 template <typename Request>
 Buffer encode(const Request& request) {
@@ -114,7 +114,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
     }
 
     void again(void (Inside::*step)()) {
-        control.after(retry_pause, [weak = weak_from_this(), step] {
+        control.after(step_again, [weak = weak_from_this(), step] {
             if (auto self = weak.lock(); self && self->state != State::gone) {
                 ((*self).*step)();
             }
@@ -218,7 +218,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         const metadata::ImagePtr now = image.current();
         const metadata::Broker* us = now->cluster.broker(options.self);
         if (us != nullptr && us->epoch == epoch) {
-            control.after(retry_pause, [weak = weak_from_this()] {
+            control.after(step_again, [weak = weak_from_this()] {
                 if (auto self = weak.lock(); self && self->state == State::unfenced) {
                     self->look_for_registration();  // our image is behind the controller's
                 }

@@ -11,7 +11,7 @@
 namespace millrace::app {
 namespace {
 
-std::optional<std::string> read_file(const std::string& path) {
+std::optional<std::string> text_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
         return std::nullopt;
@@ -41,7 +41,7 @@ std::int64_t open_file_limit() {
     return static_cast<std::int64_t>(std::min(limit.rlim_cur, most));
 }
 
-double seconds(const timeval& time) {
+double seconds_of(const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
@@ -57,7 +57,7 @@ double count_entries(const char* path) {
 }  // namespace
 
 config::MachineFacts this_machine() {
-    config::MachineFacts facts = config::read_machine(read_file, cores(), open_file_limit());
+    config::MachineFacts facts = config::read_machine(text_of, cores(), open_file_limit());
     if (facts.memory_bytes <= 0) {  // no /proc here: the kernel tells it directly
         facts.memory_bytes = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
     }
@@ -66,7 +66,7 @@ config::MachineFacts this_machine() {
 
 ProcessUse process_use() {
     ProcessUse use;
-    if (const auto text = read_file("/proc/self/statm")) {
+    if (const auto text = text_of("/proc/self/statm")) {
         std::istringstream fields(*text);
         double pages = 0;
         fields >> pages >> pages;  // the second is what is resident
@@ -74,7 +74,7 @@ ProcessUse process_use() {
     }
     rusage used{};
     if (getrusage(RUSAGE_SELF, &used) == 0) {
-        use.cpu_seconds = seconds(used.ru_utime) + seconds(used.ru_stime);
+        use.cpu_seconds = seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
     }
     use.open_files = count_entries("/proc/self/fd") - 1;  // the one that looks
     use.threads = count_entries("/proc/self/task");

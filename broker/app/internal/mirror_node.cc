@@ -8,7 +8,7 @@
 namespace millrace::app {
 namespace {
 
-constexpr Duration patience = 15s;
+constexpr Duration node_timeout = 15s;
 constexpr std::uint64_t most_key_bytes = 64 << 10;
 constexpr std::size_t shortest_key = 16;
 
@@ -82,7 +82,7 @@ public:
     void ask(std::int16_t api_key, std::int16_t version, Buffer body,
              UniqueFunction<void(Result<Buffer>)> done) override {
         link_.call(
-            api_key, version, std::move(body), patience,
+            api_key, version, std::move(body), node_timeout,
             [done = std::move(done)](Result<handlers::ControllerDoor::Answer> answer) mutable {
                 if (answer) {
                     done(std::move(answer->body));

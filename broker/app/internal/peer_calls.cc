@@ -6,7 +6,7 @@
 namespace millrace::app {
 namespace {
 
-constexpr Duration patience = 10s;
+constexpr Duration peer_timeout = 10s;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ void PeerCalls::send(const admin::KafkaCall& call, admin::Reply<Buffer> reply) {
         channel = std::make_unique<net::Channel>(std::move(options), control_, log_);
     }
     const std::int16_t header = protocol::response_header_version(call.api_key, call.api_version);
-    channel->call(framed(call), patience,
+    channel->call(framed(call), peer_timeout,
                   [header, reply = std::move(reply)](Result<net::ResponseFrame> frame) mutable {
                       reply(frame ? body_of(*frame->bytes, header) : Result<Buffer>(frame.error()));
                   });

@@ -23,7 +23,7 @@ using placement::MoveState;
 /// Changes of the metadata come in crowds; one look is enough for all of them.
 constexpr Duration look_after = 100ms;
 /// Without any news the running plan is looked at this often.
-constexpr Duration look_again = 2s;
+constexpr Duration look_at_plan_again = 2s;
 constexpr Duration note_pause = 1s;
 constexpr Duration measure_pause = 2s;
 /// A broker that is to get a replica may be away for this long: it may just be restarting.
@@ -111,7 +111,7 @@ void PlanCarrier::look() {
         down_since_.clear();
         return;
     }
-    look_in(look_again);
+    look_in(look_at_plan_again);
     if (is_busy_) {
         return;
     }
@@ -146,7 +146,7 @@ void PlanCarrier::begin(const PlanIntent& intent) {
 void PlanCarrier::began(const PlanIntent& intent, const ComputedPlan& made) {
     if (made.plan.moves.empty() || fruitless_ >= fruitless_at_most) {
         if (!world_of(computer_->image()).moving.empty()) {
-            look_in(look_again);  // what is under way may yet make sense of the rest
+            look_in(look_at_plan_again);  // what is under way may yet make sense of the rest
             return;
         }
         if (made.plan.moves.empty() && !made.plan.disk_moves.empty() && fruitless_ == 0) {
@@ -265,7 +265,7 @@ void PlanCarrier::note_and_start(const std::vector<const Move*>& due) {
                           if (!noted) {
                               MR_LOG(self->log_, warn, "plan.not_noted",
                                      field("reason", noted.error().message()));
-                              self->look_in(look_again);
+                              self->look_in(look_at_plan_again);
                           } else if (self->execution_ == running && self->leads()) {
                               self->start(due);
                           }
@@ -436,7 +436,7 @@ void PlanCarrier::finish(PlanIntent intent, PlanState state) {
                          if (!outcome) {
                              MR_LOG(self->log_, warn, "plan.not_noted",
                                     field("reason", outcome.error().message()));
-                             self->look_in(look_again);
+                             self->look_in(look_at_plan_again);
                          }
                      });
 }

@@ -15,7 +15,7 @@ using protocol::AllocateProducerIdsRequest;
 using protocol::AllocateProducerIdsResponse;
 using Answer = handlers::ControllerDoor::Answer;
 
-constexpr Duration patience = 10s;
+constexpr Duration block_timeout = 10s;
 
 Result<AllocateProducerIdsResponse> decode(const Result<Answer>& answer) {
     if (!answer) {
@@ -70,7 +70,7 @@ struct BlockProducerIds::Inside : std::enable_shared_from_this<BlockProducerIds:
         protocol::Writer writer(body);
         request.encode(writer, AllocateProducerIdsRequest::max_version);
         controller.call(AllocateProducerIdsRequest::api_key,
-                        AllocateProducerIdsRequest::max_version, std::move(body), patience,
+                        AllocateProducerIdsRequest::max_version, std::move(body), block_timeout,
                         [weak = weak_from_this()](Result<Answer> answer) {
                             if (auto inside = weak.lock()) {
                                 inside->on_block(answer);

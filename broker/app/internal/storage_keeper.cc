@@ -14,26 +14,25 @@ namespace option = config::broker_option;
 constexpr Duration space_interval = 1s;
 constexpr std::uint64_t reserve_most = std::uint64_t{1} << 30;
 
-Duration milliseconds(std::int64_t count) {
+Duration interval_of(std::int64_t count) {
     // Kafka's "never" is the largest number there is.
     constexpr std::int64_t most = std::int64_t{365} * 24 * 3600 * 1000;
     return std::chrono::milliseconds{std::clamp<std::int64_t>(count, 1, most)};
 }
 
 replication::UpkeepTimes upkeep_times(const config::BrokerValues& values) {
-    return {
-        .first_after = milliseconds(values.get(option::log_initial_task_delay_ms)),
-        .retention = milliseconds(values.get(option::log_retention_check_interval_ms)),
-        .producers = milliseconds(values.get(option::producer_id_expiration_check_interval_ms))};
+    return {.first_after = interval_of(values.get(option::log_initial_task_delay_ms)),
+            .retention = interval_of(values.get(option::log_retention_check_interval_ms)),
+            .producers = interval_of(values.get(option::producer_id_expiration_check_interval_ms))};
 }
 
 replication::CheckpointTimes checkpoint_times(const config::BrokerValues& values) {
-    return {.recovery_points =
-                milliseconds(values.get(option::log_flush_offset_checkpoint_interval_ms)),
-            .log_starts =
-                milliseconds(values.get(option::log_flush_start_offset_checkpoint_interval_ms)),
-            .high_watermarks =
-                milliseconds(values.get(option::replica_high_watermark_checkpoint_interval_ms))};
+    return {
+        .recovery_points = interval_of(values.get(option::log_flush_offset_checkpoint_interval_ms)),
+        .log_starts =
+            interval_of(values.get(option::log_flush_start_offset_checkpoint_interval_ms)),
+        .high_watermarks =
+            interval_of(values.get(option::replica_high_watermark_checkpoint_interval_ms))};
 }
 
 replication::CleanerSettings cleaner_settings(const config::BrokerValues& values) {
@@ -43,7 +42,7 @@ replication::CleanerSettings cleaner_settings(const config::BrokerValues& values
         .rounds_at_once = static_cast<std::size_t>(values.get(option::log_cleaner_threads)),
         .key_bytes = static_cast<std::size_t>(values.get(option::log_cleaner_dedupe_buffer_size)),
         .bytes_per_second = pace < no_limit ? pace : 0,
-        .pause = milliseconds(values.get(option::log_cleaner_backoff_ms))};
+        .pause = interval_of(values.get(option::log_cleaner_backoff_ms))};
 }
 
 }  // namespace

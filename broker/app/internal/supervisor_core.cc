@@ -4,14 +4,6 @@
 #include <fmt/format.h>
 
 namespace millrace::app {
-namespace {
-
-double seconds(Duration time) {
-    return std::chrono::duration<double>(time).count();
-}
-
-}  // namespace
-
 void SupervisorCore::Silence::look(std::uint64_t now, bool counts, Duration passed) {
     lasts = now == seen && counts ? lasts + passed : Duration{};
     seen = now;
@@ -44,18 +36,18 @@ std::optional<std::string> SupervisorCore::judge(const SupervisorLook& look) {
     loops_ = std::move(loops);
 
     if (stopped_ >= rules_.stopped_for) {
-        return fmt::format("it was stopped by a signal for {:.1f} s", seconds(stopped_));
+        return fmt::format("it was stopped by a signal for {:.1f} s", to_seconds(stopped_));
     }
     for (const auto& [thread, silence] : loops_) {
         if (silence.lasts >= rules_.loop_silent_for) {
             return fmt::format("the loop of thread {} has not turned for {:.1f} s", thread,
-                               seconds(silence.lasts));
+                               to_seconds(silence.lasts));
         }
     }
     for (const auto& [thread, silence] : threads_) {
         if (silence.lasts >= rules_.disk_silent_for) {
             return fmt::format("thread {} has waited {:.1f} s for one answer of a disk", thread,
-                               seconds(silence.lasts));
+                               to_seconds(silence.lasts));
         }
     }
     return std::nullopt;

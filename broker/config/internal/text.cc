@@ -6,7 +6,7 @@ namespace millrace::config {
 
 namespace {
 
-char lower(char c) {
+char lower_char(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
@@ -36,11 +36,11 @@ bool skip_number(std::string_view& text, bool fraction) {
 /// or -1 if something else is in between.
 int skip_parts(std::string_view& text, std::string_view units) {
     int parts = 0;
-    while (!text.empty() && lower(text.front()) != 't') {
+    while (!text.empty() && lower_char(text.front()) != 't') {
         if (!skip_number(text, units.find('s') != std::string_view::npos) || text.empty()) {
             return -1;
         }
-        const std::size_t unit = units.find(lower(text.front()));
+        const std::size_t unit = units.find(lower_char(text.front()));
         if (unit == std::string_view::npos) {
             return -1;
         }
@@ -65,13 +65,14 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                              [](char x, char y) { return lower(x) == lower(y); });
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+               return lower_char(x) == lower_char(y);
+           });
 }
 
 std::string lower(std::string_view text) {
     std::string out{text};
-    std::transform(out.begin(), out.end(), out.begin(), [](char c) { return lower(c); });
+    std::transform(out.begin(), out.end(), out.begin(), [](char c) { return lower_char(c); });
     return out;
 }
 
@@ -118,7 +119,7 @@ bool is_iso_duration(std::string_view text) {
     if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
         text.remove_prefix(1);
     }
-    if (text.empty() || lower(text.front()) != 'p') {
+    if (text.empty() || lower_char(text.front()) != 'p') {
         return false;
     }
     text.remove_prefix(1);

@@ -29,7 +29,7 @@ config::Altered no_such_resource(const ConfigResource& resource) {
         fmt::format("resources of type {} have no configs", static_cast<int>(resource.type))};
 }
 
-const config::Entries& entries_of(const Image& image, const ConfigResource& resource) {
+const config::Entries& values_set(const Image& image, const ConfigResource& resource) {
     static const config::Entries none;
     const ConfigMap* map = image.configs.find(resource);
     return map != nullptr ? map->values : none;
@@ -41,9 +41,9 @@ TableConfigRules::TableConfigRules(std::shared_ptr<const config::Given> given, B
     : given_(std::move(given)), node_(node) {}
 
 const config::BrokerConfig& TableConfigRules::config_at(const Image& image) const {
-    const config::Entries& cluster = entries_of(image, {ConfigResourceType::broker, {}});
+    const config::Entries& cluster = values_set(image, {ConfigResourceType::broker, {}});
     const config::Entries& node =
-        entries_of(image, {ConfigResourceType::broker, std::to_string(node_.value)});
+        values_set(image, {ConfigResourceType::broker, std::to_string(node_.value)});
     if (!resolved_ || cluster != cluster_default_ || node != this_node_) {
         cluster_default_ = cluster;
         this_node_ = node;

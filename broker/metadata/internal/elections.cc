@@ -37,9 +37,9 @@ MaybeRefusal elect(Draft& draft, const Context& context, const TopicIdPartition&
     return std::nullopt;
 }
 
-using TopicResult = protocol::ElectLeadersResponse::ReplicaElectionResult;
+using ElectionResult = protocol::ElectLeadersResponse::ReplicaElectionResult;
 
-void note(Decision<protocol::ElectLeadersResponse>& decision, TopicResult& result,
+void note(Decision<protocol::ElectLeadersResponse>& decision, ElectionResult& result,
           std::int32_t partition, const MaybeRefusal& refusal) {
     auto& outcome = result.partition_result.emplace_back();
     outcome.partition_id = partition;
@@ -50,7 +50,7 @@ void note(Decision<protocol::ElectLeadersResponse>& decision, TopicResult& resul
 void elect_all(Decision<protocol::ElectLeadersResponse>& decision, const Context& context,
                Election election) {
     for (const auto& [name, id] : context.image.topics.by_name()) {
-        TopicResult result;
+        ElectionResult result;
         result.topic = decision.texts.keep(name);
         for (const auto& [index, partition] : context.image.topics.find(id)->partitions) {
             const MaybeRefusal refusal = elect(decision.draft, context, {id, index}, election);

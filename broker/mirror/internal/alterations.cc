@@ -18,7 +18,7 @@ using protocol::IncrementalAlterConfigsResponse;
 
 constexpr std::int16_t version = 1;
 /// Each resource is a record or two: one request stays one small batch of the metadata log.
-constexpr std::size_t at_once = 1000;
+constexpr std::size_t most_together = 1000;
 /// Entries that are joined into one value; a record has its limits.
 constexpr std::size_t longest_value = 256 << 10;
 
@@ -83,7 +83,7 @@ void OwnCluster::Alterations::send() {
     std::set<Resource> taken;
     std::vector<Pending> later;
     for (Pending& one : waiting_) {
-        const bool fits = taken.size() < at_once && taken.insert(one.resource).second;
+        const bool fits = taken.size() < most_together && taken.insert(one.resource).second;
         (fits ? in_flight_ : later).push_back(std::move(one));
     }
     waiting_ = std::move(later);

@@ -21,7 +21,7 @@ using protocol::OffsetFetchRequest;
 using protocol::OffsetFetchResponse;
 
 /// One group a request, all its topics: what every broker from 2.1 on can answer.
-constexpr client::Versions fetch_versions{2, 7};
+constexpr client::Versions offset_fetch_versions{2, 7};
 constexpr client::Versions commit_versions{2, 8};
 constexpr client::Versions list_versions{0, 4};
 
@@ -289,7 +289,7 @@ void GroupSync::fetch(client::Cluster& cluster, const std::string& group,
                     (*shared)(offsets_of(*response));
                 }
             },
-            fetch_versions);
+            offset_fetch_versions);
     });
 }
 

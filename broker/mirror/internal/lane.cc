@@ -10,7 +10,7 @@ using protocol::FetchRequest;
 using protocol::FetchResponse;
 
 constexpr Duration first_backoff = 100ms;
-constexpr Duration longest_backoff = 30s;
+constexpr Duration longest_lane_backoff = 30s;
 constexpr Duration nothing_ready = 100ms;
 constexpr Duration wait_at_source = 250ms;
 constexpr Duration timeout_beyond_wait = 20s;
@@ -198,7 +198,7 @@ void Lane::on_failure(LaneOwner& owner, const Error& why) {
            field("reason", why.message()));
     owner.source_lost(why);
     // With jitter: many lanes that lost one source shall not come back at the same moment.
-    backoff_ = std::min(longest_backoff, std::max(first_backoff, backoff_ * 2));
+    backoff_ = std::min(longest_lane_backoff, std::max(first_backoff, backoff_ * 2));
     arm(backoff_ / 2 + Duration{shard_.random->between(0, backoff_.count() / 2)});
 }
 

@@ -14,8 +14,8 @@ namespace {
 
 constexpr Duration question_timeout = 10s;
 constexpr std::int32_t verify_bytes = 1 << 20;
-constexpr std::int64_t earliest = -2;
-constexpr std::int64_t latest = -1;
+constexpr std::int64_t earliest_stamp = -2;
+constexpr std::int64_t latest_stamp = -1;
 
 /// What an answer says of the one partition that was asked about; null: nothing that can be used.
 template <typename Response>
@@ -146,8 +146,8 @@ void LinkPull::ask_offset(Pull& pull, std::int64_t which, Then then) {
 }
 
 void LinkPull::ask_range(Pull& pull) {
-    ask_offset(pull, earliest, [](LinkPull& self, Pull& now, Offset start) {
-        self.ask_offset(now, latest, [start](LinkPull& again, Pull& then, Offset end) {
+    ask_offset(pull, earliest_stamp, [](LinkPull& self, Pull& now, Offset start) {
+        self.ask_offset(now, latest_stamp, [start](LinkPull& again, Pull& then, Offset end) {
             if (const auto log = again.facts(then)) {
                 again.run(then, then.core.on_range(start, end, *log));
             }

@@ -21,7 +21,7 @@ constexpr std::int8_t topic_resource = 2;
 constexpr std::int8_t broker_resource = 4;
 constexpr std::int32_t timeout_ms = 15'000;
 
-const protocol::UnknownTag mark{.tag = metadata::link_tag, .data = {}};
+const protocol::UnknownTag link_mark{.tag = metadata::link_tag, .data = {}};
 
 Error error_of(std::string_view what, std::int16_t code, std::optional<std::string_view> why) {
     const auto error = static_cast<KafkaError>(code);
@@ -79,7 +79,7 @@ void OwnCluster::create_topic(const std::string& name, std::int32_t partitions,
     topic.name = name;
     topic.num_partitions = partitions;
     topic.replication_factor = replication_factor;
-    topic.unknown_tags.push_back(mark);
+    topic.unknown_tags.push_back(link_mark);
     for (const auto& [key, value] : settings) {
         if (value) {
             topic.configs.push_back({.name = key, .value = *value});

@@ -9,7 +9,7 @@ namespace {
 using protocol::DescribeConfigsRequest;
 using protocol::DescribeConfigsResponse;
 
-constexpr std::int8_t topic_resource = 2;
+constexpr std::int8_t topic_resource_type = 2;
 constexpr std::int8_t set_for_the_topic = 1;
 
 }  // namespace
@@ -22,7 +22,7 @@ void Runner::read_settings(const std::vector<std::string>& topics,
             DescribeConfigsRequest request;
             for (const std::string& topic : topics) {
                 auto& resource = request.resources.emplace_back();
-                resource.resource_type = topic_resource;
+                resource.resource_type = topic_resource_type;
                 resource.resource_name = topic;
                 resource.configuration_keys = std::nullopt;
             }

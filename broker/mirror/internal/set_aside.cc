@@ -9,7 +9,7 @@
 namespace millrace::mirror {
 namespace {
 
-constexpr std::size_t at_once = 4 << 20;
+constexpr std::size_t slice_bytes = 4 << 20;
 
 /// Reads on the loop that owns the log, copies where waiting is fine, piece by piece.
 class Copy : public std::enable_shared_from_this<Copy> {
@@ -47,7 +47,8 @@ private:
             return;
         }
         if (next_ < job_.to) {
-            auto slice = job_.replicas->read_mirrored(job_.id, job_.leader_epoch, next_, at_once);
+            auto slice =
+                job_.replicas->read_mirrored(job_.id, job_.leader_epoch, next_, slice_bytes);
             if (!slice) {
                 done_(slice.error());
                 return;

@@ -16,7 +16,7 @@ constexpr std::size_t receivers_at_most = 4;
 /// Steps that are looked at, in all, where no single one is left.
 constexpr std::size_t detour_limit = 30'000'000;
 
-struct Step {
+struct CountStep {
     PartitionNumber partition = 0;
     std::size_t slot = 0;
     BrokerIndex to = nobody;
@@ -93,8 +93,8 @@ private:
 
     /// Topics are evened out first; among equals the size that the donor's surplus asks for, so
     /// that bytes follow counts.
-    Step rated(PartitionNumber number, std::size_t slot, BrokerIndex from, BrokerIndex to,
-               std::int64_t wanted_bytes) const {
+    CountStep rated(PartitionNumber number, std::size_t slot, BrokerIndex from, BrokerIndex to,
+                    std::int64_t wanted_bytes) const {
         const Model::Partition& partition = model_.partitions[number];
         const std::int64_t gain = model_.topic_counts.of(partition.topic, from) -
                                   model_.topic_counts.of(partition.topic, to);
@@ -113,7 +113,7 @@ private:
             0, (broker.bytes - after) / std::max<std::int64_t>(1, surplus(donor)));
     }
 
-    void take(const Step& step, BrokerIndex from, Reason reason) {
+    void take(const CountStep& step, BrokerIndex from, Reason reason) {
         Model::Partition& partition = model_.partitions[step.partition];
         model_.replace(partition, step.slot, step.to, reason);
         --rack_surplus_[model_.brokers[from].rack];
@@ -124,7 +124,7 @@ private:
                        bool changed_too) {
         std::vector<BrokerIndex> receivers = receivers_for(donor);
         std::size_t turn = model_.brokers[donor].hash % std::max<std::size_t>(1, receivers.size());
-        std::vector<Step> steps;
+        std::vector<CountStep> steps;
         std::size_t at = 0;
         while (surplus(donor) > 0 && at < held.size() && !receivers.empty()) {
             steps.clear();
@@ -136,7 +136,7 @@ private:
                     (partition.is_changed && !changed_too)) {
                     continue;
                 }
-                Step best;
+                CountStep best;
                 const std::size_t tries = std::min(receivers_at_most, receivers.size());
                 for (std::size_t i = 0, tried = 0; i < receivers.size() && tried < tries; ++i) {
                     const BrokerIndex to = receivers[(turn + i) % receivers.size()];
@@ -144,7 +144,7 @@ private:
                         continue;
                     }
                     ++tried;
-                    Step step = rated(held[at], slot, donor, to, bytes);
+                    CountStep step = rated(held[at], slot, donor, to, bytes);
                     if (best.to == nobody || step.rank < best.rank) {
                         best = step;
                     }
@@ -167,11 +167,11 @@ private:
         return (left + windows - 1) / windows;
     }
 
-    void take_best(BrokerIndex donor, std::vector<Step>& steps, std::vector<BrokerIndex>& receivers,
-                   std::size_t most) {
+    void take_best(BrokerIndex donor, std::vector<CountStep>& steps,
+                   std::vector<BrokerIndex>& receivers, std::size_t most) {
         std::sort(steps.begin(), steps.end(),
-                  [](const Step& a, const Step& b) { return a.rank < b.rank; });
-        for (const Step& step : steps) {
+                  [](const CountStep& a, const CountStep& b) { return a.rank < b.rank; });
+        for (const CountStep& step : steps) {
             if (most == 0 || surplus(donor) <= 0) {
                 return;
             }
@@ -232,7 +232,7 @@ private:
               from(brokers, nobody),
               is_queued(brokers, false) {}
         std::vector<int> distance;
-        std::vector<Step> by;
+        std::vector<CountStep> by;
         std::vector<BrokerIndex> from;
         std::vector<bool> is_queued;
     };

@@ -22,9 +22,9 @@ std::vector<BrokerId> without(const std::vector<BrokerId>& list,
 }
 
 /// Replicas coming to and leaving each broker.
-class Places {
+class BrokerPlaces {
 public:
-    Places(const std::vector<PartitionNow>& moving, int cap) : cap_(cap) {
+    BrokerPlaces(const std::vector<PartitionNow>& moving, int cap) : cap_(cap) {
         for (const PartitionNow& partition : moving) {
             take(partition.adding, partition.removing);
         }
@@ -101,7 +101,7 @@ void Execution::settle(const WorldNow& world) {
 
 std::vector<const Move*> Execution::next(const WorldNow& world) {
     settle(world);
-    Places places(world.moving, cap_);
+    BrokerPlaces places(world.moving, cap_);
     std::vector<const Move*> due;
     std::deque<std::size_t> still;
     std::size_t looked_at = 0;

@@ -14,7 +14,7 @@ constexpr std::size_t steps_at_most = 1'000'000;
 constexpr int rounds_at_most = 200;
 
 /// The cheapest step from one broker to another.
-struct Step {
+struct CopyStep {
     int cost = 2;  ///< 2: there is none.
     PartitionNumber partition = 0;
     std::size_t slot = 0;
@@ -46,7 +46,7 @@ public:
     }
 
 private:
-    Step& step(std::size_t from, std::size_t to) { return steps_[from * size_ + to]; }
+    CopyStep& step(std::size_t from, std::size_t to) { return steps_[from * size_ + to]; }
 
     void look() {
         steps_.assign(size_ * size_, {});
@@ -73,12 +73,12 @@ private:
         for (std::size_t i = 0; i < size_; ++i) {
             at = by[at];  // from anywhere behind a cycle into it
         }
-        std::vector<Step> cycle;
+        std::vector<CopyStep> cycle;
         std::vector<BrokerIndex> targets;
         std::set<PartitionNumber> used;
         std::size_t to = at;
         do {
-            const Step& found = step(by[to], to);
+            const CopyStep& found = step(by[to], to);
             if (!used.insert(found.partition).second) {
                 avoided_.insert(found.partition);  // checked for one step only; another cycle, then
                 return true;
@@ -96,7 +96,7 @@ private:
 
     Model& model_;
     std::size_t size_;
-    std::vector<Step> steps_;
+    std::vector<CopyStep> steps_;
     std::set<PartitionNumber> avoided_;
 };
 

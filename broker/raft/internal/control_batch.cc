@@ -18,7 +18,7 @@ namespace {
 using record::ControlType;
 
 template <typename Message>
-Buffer to_bytes(Message message, std::int16_t version) {
+Buffer encoded(Message message, std::int16_t version) {
     message.version = version;
     Buffer bytes;
     protocol::Writer writer(bytes);
@@ -37,14 +37,14 @@ Buffer value_of(const LeaderChange& change) {
         }
         return voters;
     };
-    return to_bytes(Wire{.leader_id = change.leader.value,
-                         .voters = to_wire(change.voters),
-                         .granting_voters = to_wire(change.granting)},
-                    0);
+    return encoded(Wire{.leader_id = change.leader.value,
+                        .voters = to_wire(change.voters),
+                        .granting_voters = to_wire(change.granting)},
+                   0);
 }
 
 Buffer value_of(const KraftVersionChange& change) {
-    return to_bytes(protocol::KRaftVersionRecord{.kraft_version = change.version}, 0);
+    return encoded(protocol::KRaftVersionRecord{.kraft_version = change.version}, 0);
 }
 
 Buffer value_of(const VotersChange& change) {
@@ -63,17 +63,17 @@ Buffer value_of(const VotersChange& change) {
         }
         wire.voters.push_back(std::move(entry));
     }
-    return to_bytes(std::move(wire), 0);
+    return encoded(std::move(wire), 0);
 }
 
 Buffer value_of(const SnapshotHeader& header) {
-    return to_bytes(protocol::SnapshotHeaderRecord{.last_contained_log_timestamp =
-                                                       header.last_contained_log_time.milliseconds},
-                    0);
+    return encoded(protocol::SnapshotHeaderRecord{.last_contained_log_timestamp =
+                                                      header.last_contained_log_time.milliseconds},
+                   0);
 }
 
 Buffer value_of(const SnapshotFooter&) {
-    return to_bytes(protocol::SnapshotFooterRecord{}, 0);
+    return encoded(protocol::SnapshotFooterRecord{}, 0);
 }
 
 ControlType type_of(const AnyControlRecord& record) {

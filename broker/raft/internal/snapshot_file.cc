@@ -16,7 +16,7 @@ constexpr std::size_t epoch_digits = 10;
 constexpr std::size_t max_batch_bytes = std::size_t{256} << 20;
 
 template <typename T>
-std::optional<T> to_number(std::string_view digits) {
+std::optional<T> digits_value(std::string_view digits) {
     T value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     const bool is_whole = error == std::errc() && end == digits.data() + digits.size();
@@ -104,8 +104,8 @@ std::optional<SnapshotId> parse_snapshot_file_name(std::string_view name) {
     if (name.size() != size || name[offset_digits] != '-' || !name.ends_with(suffix)) {
         return std::nullopt;
     }
-    const auto end = to_number<std::int64_t>(name.substr(0, offset_digits));
-    const auto epoch = to_number<std::int32_t>(name.substr(offset_digits + 1, epoch_digits));
+    const auto end = digits_value<std::int64_t>(name.substr(0, offset_digits));
+    const auto epoch = digits_value<std::int32_t>(name.substr(offset_digits + 1, epoch_digits));
     return end && epoch ? std::optional(SnapshotId{Offset{*end}, QuorumEpoch{*epoch}})
                         : std::nullopt;
 }

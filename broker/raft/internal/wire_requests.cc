@@ -15,6 +15,7 @@
 #include "protocol/record_frame.h"
 #include "raft/internal/wire.h"
 #include "raft/internal/wire_names.h"
+#include "raft/internal/wire_parts.h"
 
 namespace millrace::raft {
 
@@ -24,17 +25,6 @@ using protocol::ApiKey;
 
 std::int32_t to_wire_milliseconds(Duration d) {
     return static_cast<std::int32_t>(std::min<std::int64_t>(to_milliseconds(d), INT32_MAX));
-}
-
-template <typename Message>
-Result<Buffer> to_bytes(const Message& message, std::int16_t version) {
-    Buffer bytes;
-    protocol::Writer writer(bytes);
-    message.encode(writer, version);
-    if (!writer.ok()) {
-        return writer.error();
-    }
-    return bytes;
 }
 
 template <typename Wire>
@@ -67,14 +57,6 @@ std::optional<std::string_view> view(const std::optional<std::string>& value) {
 
 std::optional<std::string> owned(const std::optional<std::string_view>& value) {
     return value ? std::optional<std::string>(*value) : std::nullopt;
-}
-
-/// The one partition that requests of the quorum speak of; others are none of our business.
-template <typename Topics>
-auto only_partition(const Topics& topics) -> const
-    typename std::decay_t<decltype(topics[0].partitions)>::value_type* {
-    return topics.size() == 1 && topics[0].partitions.size() == 1 ? &topics[0].partitions[0]
-                                                                  : nullptr;
 }
 
 Error wrong_partition() {

@@ -17,6 +17,7 @@
 #include "raft/internal/control_batch.h"
 #include "raft/internal/wire.h"
 #include "raft/internal/wire_names.h"
+#include "raft/internal/wire_parts.h"
 #include "record/batch_view.h"
 
 namespace millrace::raft {
@@ -24,17 +25,6 @@ namespace millrace::raft {
 namespace {
 
 using protocol::ApiKey;
-
-template <typename Message>
-Result<Buffer> to_bytes(const Message& message, std::int16_t version) {
-    Buffer bytes;
-    protocol::Writer writer(bytes);
-    message.encode(writer, version);
-    if (!writer.ok()) {
-        return writer.error();
-    }
-    return bytes;
-}
 
 /// These say of the whole request that it is wrong; everything else is said of the partition.
 bool is_top_level(KafkaError error) {
@@ -240,13 +230,6 @@ Error no_partition() {
 
 KafkaError first_error(std::int16_t top, std::int16_t partition) {
     return static_cast<KafkaError>(top != 0 ? top : partition);
-}
-
-template <typename Topics>
-auto only_partition(const Topics& topics) -> const
-    typename std::decay_t<decltype(topics[0].partitions)>::value_type* {
-    return topics.size() == 1 && topics[0].partitions.size() == 1 ? &topics[0].partitions[0]
-                                                                  : nullptr;
 }
 
 template <typename Wire, typename Answer>

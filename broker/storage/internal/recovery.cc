@@ -10,7 +10,7 @@ namespace millrace::storage {
 
 namespace {
 
-constexpr std::uint64_t small_file_max = std::uint64_t{16} << 20;
+constexpr std::uint64_t checkpoint_file_max = std::uint64_t{16} << 20;
 constexpr std::size_t quarantine_batch_max = std::size_t{64} << 20;
 constexpr std::string_view segment_suffixes[] = {suffix::log, suffix::index, suffix::time_index,
                                                  suffix::transaction_index};
@@ -170,7 +170,7 @@ Result<void> Recovery::remove_orphans() {
 Result<void> Recovery::read_small_files() {
     if (names_.contains(std::string(partition_metadata_name))) {
         const std::string path = s_.file_path(partition_metadata_name);
-        MR_TRY(const std::string text, s_.disk().read_whole(path, small_file_max));
+        MR_TRY(const std::string text, s_.disk().read_whole(path, checkpoint_file_max));
         const auto id = parse_partition_metadata(text);
         if (!id) {
             return id.error().with_context(path);
@@ -184,7 +184,7 @@ Result<void> Recovery::read_small_files() {
     }
     if (names_.contains(std::string(epoch_checkpoint_name))) {
         const std::string path = s_.file_path(epoch_checkpoint_name);
-        MR_TRY(const std::string text, s_.disk().read_whole(path, small_file_max));
+        MR_TRY(const std::string text, s_.disk().read_whole(path, checkpoint_file_max));
         if (const auto entries = parse_epoch_checkpoint(text)) {
             s_.epochs = LeaderEpochCache(*entries);
         } else {

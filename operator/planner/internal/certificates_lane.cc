@@ -49,11 +49,6 @@ bool has_all(std::vector<std::string> all, std::vector<std::string> wanted) {
     return std::includes(all.begin(), all.end(), wanted.begin(), wanted.end());
 }
 
-void look_again_in(Draft& draft, Duration wait) {
-    auto& again = draft.plan.again;
-    again = again ? std::min(*again, wait) : wait;
-}
-
 Duration renew_before(const Draft& draft) {
     return Duration(draft.world.cluster.spec.tls.value_or(api::TlsSpec{}).renew_before.length);
 }
@@ -89,7 +84,7 @@ void keep_certificate(Draft& draft, const Json& authority, IssueCertificate want
     }
     const Timestamp due = end_of(*found) + Duration(-renew_before(draft));
     if (draft.world.now < due) {
-        look_again_in(draft, std::min<Duration>(due - draft.world.now, look_again));
+        draft.look_again_in(std::min<Duration>(due - draft.world.now, look_again));
     }
 }
 
@@ -182,7 +177,7 @@ bool all_have(Draft& draft, std::string_view what, const Condition& has_taken_up
     if (ids) {
         draft.certificates_wait =
             fmt::format("a new authority takes over: broker {} has yet to {}", ids->front(), what);
-        look_again_in(draft, ask_again);
+        draft.look_again_in(ask_again);
     }
     return false;
 }
@@ -207,7 +202,7 @@ Wish wish_of(Draft& draft, const Json& authority) {
     const bool may_go_on = asked != only_prepare;
     const api::TlsSpec tls = draft.world.cluster.spec.tls.value_or(api::TlsSpec{});
     if (tls.ca == api::CertificateAuthority::secret) {
-        look_again_in(draft, look_at_own_again);
+        draft.look_again_in(look_at_own_again);
         if (!draft.world.own_authority) {
             draft.certificates_problem =
                 fmt::format("spec.tls.secretName: there is no Secret {} with tls.crt and tls.key",
@@ -301,7 +296,7 @@ void plan_certificates(Draft& draft) {
             draft.certificates_problem =
                 fmt::format("spec.tls.secretName: there is no Secret {} with tls.crt and tls.key",
                             tls.secret_name.value_or(""));
-            look_again_in(draft, look_at_own_again);
+            draft.look_again_in(look_at_own_again);
             return;
         }
         draft.act(Lane::certificates, IssueAuthority{}, "AuthorityMade",

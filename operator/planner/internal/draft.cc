@@ -328,6 +328,10 @@ void Draft::act(Lane lane, Act what, std::string event, std::string why, bool fr
     plan.actions.push_back({lane, std::move(what), std::move(event), std::move(why), fresh_look});
 }
 
+void Draft::look_again_in(Duration wait) {
+    plan.again = plan.again ? std::min(*plan.again, wait) : wait;
+}
+
 Remove Draft::removal(const kube::Kind& kind, const Json& object) const {
     return {kind, kube::key_of(object), object["metadata"]["uid"].text()};
 }

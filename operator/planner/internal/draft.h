@@ -62,6 +62,7 @@ struct Draft {
     /// As the quorum's leader says; where nobody was asked, as disks and status remember.
     bool votes(int id) const;
     void act(Lane lane, Act what, std::string event, std::string why, bool fresh_look = false);
+    void look_again_in(Duration wait);
     Remove removal(const kube::Kind& kind, const Json& object) const;
 
 private:

@@ -55,9 +55,9 @@ std::string source_name(const api::LinkSource& source) {
     return source.bootstrap_servers.empty() ? "" : source.bootstrap_servers.front();
 }
 
-class Teller {
+class LinkTeller {
 public:
-    Teller(const LinkWorld& world, const std::string& wish_error)
+    LinkTeller(const LinkWorld& world, const std::string& wish_error)
         : world_(world),
           wish_error_(wish_error),
           spec_(world.link.spec),
@@ -366,7 +366,7 @@ private:
 }  // namespace
 
 LinkTold tell_link(const LinkWorld& world, const std::string& wish_error) {
-    return Teller(world, wish_error).tell();
+    return LinkTeller(world, wish_error).tell();
 }
 
 }  // namespace millrace::planner

@@ -47,10 +47,6 @@ Duration since(const Draft& draft, const std::string& when) {
     return at ? draft.world.now - *at : Duration{0};
 }
 
-void look_again_in(Draft& draft, Duration wait) {
-    draft.plan.again = draft.plan.again ? std::min(*draft.plan.again, wait) : wait;
-}
-
 bool is_under_way(PlanState state) {
     return state == PlanState::running || state == PlanState::paused ||
            state == PlanState::cancelling;
@@ -134,7 +130,7 @@ void note_beyond_repair(Draft& draft, const brokers::PlanFacts& plan) {
                 unmet.reason +
                 (unmet.count > 1 ? fmt::format(" (and {} more)", unmet.count - 1) : std::string());
             draft.scale_waits = draft.beyond_repair;
-            look_again_in(draft, 30s);  // Somebody may delete the topic, or bring the disk back.
+            draft.look_again_in(30s);  // Somebody may delete the topic, or bring the disk back.
             return;
         }
     }
@@ -511,7 +507,7 @@ std::vector<int> lost_brokers(Draft& draft) {
         if (away >= patience) {
             lost.push_back(broker.id);
         } else {
-            look_again_in(draft, patience - away);
+            draft.look_again_in(patience - away);
         }
     }
     return lost;

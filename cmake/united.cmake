@@ -1,0 +1,53 @@
+# Sources of a room are compiled several at once: their headers are read and their templates instantiated once a unit, not
+# once a source, which takes a third of the time from nothing. Every source still stands alone: preset gcc compiles them
+# one by one. What two sources of a room name alike outside of a header collides here.
+option(MILLRACE_UNITED "Compile several sources of a room as one" ON)
+set(bytes_of_a_unit 40000)
+
+# Where bugs are planted (base/mutants.h, raft/internal/mutants.h), in units of their own, which the simulator compiles once
+# more with the switch and links ahead of the rooms.
+set_property(GLOBAL PROPERTY MILLRACE_PLANTED "")
+
+# millrace_united(<name> <result> SOURCE...): the units that stand for these sources.
+function(millrace_united name result)
+    set(plain "")
+    set(planted "")
+    foreach(source ${ARGN})
+        file(STRINGS ${source} switch REGEX "mutants\\.h\"|MR_PLANTED|MR_MUTANT" LIMIT_COUNT 1)
+        if(switch)
+            list(APPEND planted ${source})
+        else()
+            list(APPEND plain ${source})
+        endif()
+    endforeach()
+    if(MILLRACE_UNITED)
+        millrace_units(${name} plain ${plain})
+        millrace_units(${name}_planted planted ${planted})
+    endif()
+    set_property(GLOBAL APPEND PROPERTY MILLRACE_PLANTED ${planted})
+    set(${result} ${plain} ${planted} PARENT_SCOPE)
+endfunction()
+
+function(millrace_units name result)
+    set(units "")
+    set(bytes ${bytes_of_a_unit})
+    foreach(source ${ARGN})
+        file(SIZE ${source} size)
+        math(EXPR bytes "${bytes} + ${size}")
+        if(bytes GREATER bytes_of_a_unit)
+            set(bytes ${size})
+            list(LENGTH units number)
+            set(unit ${CMAKE_CURRENT_BINARY_DIR}/united/${name}_${number}.cc)
+            list(APPEND units ${unit})
+            set(text_${number} "")
+        endif()
+        file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${source})
+        string(APPEND text_${number} "#include \"${path}\"\n")
+    endforeach()
+    set(number 0)
+    foreach(unit ${units})
+        file(CONFIGURE OUTPUT ${unit} CONTENT "${text_${number}}" @ONLY)
+        math(EXPR number "${number} + 1")
+    endforeach()
+    set(${result} ${units} PARENT_SCOPE)
+endfunction()
