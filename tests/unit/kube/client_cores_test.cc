@@ -4,6 +4,7 @@
 #include "operator/kube/base64.h"
 #include "operator/kube/cache.h"
 #include "operator/kube/election.h"
+#include "operator/kube/event_recorder.h"
 #include "operator/kube/informer.h"
 #include "operator/kube/internal/wire.h"
 #include "operator/kube/work_queue.h"
@@ -209,7 +210,8 @@ TEST(Wire, kinds_have_the_paths_that_kubernetes_gives_them) {
     EXPECT_EQ(object_path(nodes, {"", "n"}), "/api/v1/nodes/n");
 }
 
-// A new operator lists what an older one applied; without this it applied everything again, for ever.
+// A new operator lists what an older one applied; without this it applied everything again, for
+// ever.
 TEST(Wire, an_item_of_a_list_is_like_the_object_alone) {
     Json alone = object("a", 5);
     alone["apiVersion"] = "v1";
@@ -261,6 +263,39 @@ TEST(Base64, what_is_written_reads_back) {
     EXPECT_EQ(to_base64("millrace"), "bWlsbHJhY2U=");
     EXPECT_FALSE(from_base64("abc"));
     EXPECT_FALSE(from_base64("!!!!"));
+}
+
+constexpr auto done = EventType::normal;
+
+TEST(EventTally, what_was_done_again_is_counted_up_once_in_ten_seconds) {
+    EventTally tally;
+    EXPECT_TRUE(tally.is_news("created", a, done, at(0s), {1}));
+    EXPECT_FALSE(tally.is_news("created", {"default", "b"}, done, at(3s), {4}));
+    EXPECT_FALSE(tally.is_news("created", {"default", "c"}, done, at(5s), {6}));
+    EXPECT_THAT(tally.due(at(9s)), IsEmpty());
+    EXPECT_EQ(tally.next_due(), at(10s));
+    const auto counted = tally.due(at(10s));
+    ASSERT_THAT(counted, SizeIs(1));
+    EXPECT_EQ(counted[0].event, a);  // That of the first time.
+    EXPECT_EQ(counted[0].count, 3);
+    EXPECT_EQ(counted[0].last, (Timestamp{6}));
+    EXPECT_THAT(tally.due(at(60s)), IsEmpty());
+    EXPECT_EQ(tally.next_due(), std::nullopt);
+}
+
+TEST(EventTally, what_lasts_is_told_once_in_ten_minutes) {
+    EventTally tally;
+    EXPECT_TRUE(tally.is_news("no room", a, EventType::warning, at(0s), {1}));
+    EXPECT_FALSE(tally.is_news("no room", a, EventType::warning, at(599s), {2}));
+    EXPECT_EQ(tally.next_due(), std::nullopt);
+    EXPECT_TRUE(tally.is_news("no room", a, EventType::warning, at(601s), {3}));
+}
+
+TEST(EventTally, an_event_that_is_gone_is_made_anew) {
+    EventTally tally;
+    EXPECT_TRUE(tally.is_news("created", a, done, at(0s), {1}));
+    tally.forget("created");
+    EXPECT_TRUE(tally.is_news("created", a, done, at(1s), {2}));
 }
 
 }  // namespace
