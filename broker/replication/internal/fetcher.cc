@@ -28,6 +28,9 @@ Fetcher::Fetcher(Options options, runtime::Shard shard, const Peers& peers, Find
 
 void Fetcher::add(const TopicIdPartition& id) {
     backing_off_.erase(id);
+    if (joining_.contains(id)) {
+        return;
+    }
     if (!partitions_.insert(id).second && asked_.contains(id)) {
         return;
     }
@@ -38,8 +41,14 @@ void Fetcher::add(const TopicIdPartition& id) {
     kick();
 }
 
+void Fetcher::join(const TopicIdPartition& id, UniqueFunction<void()> asked) {
+    joining_.insert_or_assign(id, std::move(asked));
+    kick();
+}
+
 void Fetcher::remove(const TopicIdPartition& id) {
     partitions_.erase(id);
+    joining_.erase(id);
     backing_off_.erase(id);
 }
 
@@ -75,7 +84,14 @@ void Fetcher::retry_later(Duration delay) {
 }
 
 void Fetcher::round() {
-    if (in_flight_ || stopped_ || partitions_.empty()) {
+    if (in_flight_ || stopped_) {
+        return;
+    }
+    for (auto& [id, asked] : std::exchange(joining_, {})) {
+        partitions_.insert(id);
+        asked();
+    }
+    if (partitions_.empty()) {
         return;
     }
     const auto address = peers_.address_of(options_.leader);
@@ -257,7 +273,7 @@ void Fetcher::sync_then_go_on(const std::vector<TopicIdPartition>& changed) {
     }
     auto left = std::make_shared<std::size_t>(changed.size());
     for (const TopicIdPartition& id : changed) {
-        auto partition = find_(id);
+        const auto partition = find_(id);
         auto arrive = [weak = weak_from_this(), left] {
             if (--*left == 0) {
                 if (auto self = weak.lock()) {
@@ -265,8 +281,8 @@ void Fetcher::sync_then_go_on(const std::vector<TopicIdPartition>& changed) {
                 }
             }
         };
-        if (!partition) {
-            arrive();
+        if (!partition || partition->is_far_behind()) {
+            arrive();  // what nobody counts yet is synced once it is all there
             continue;
         }
         partition->when_synced(std::move(arrive));

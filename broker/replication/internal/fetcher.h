@@ -1,8 +1,9 @@
 // replication/internal/fetcher.h
 //
-// Pulls from one leader everything that this shard follows there, for one kind of durability. One
-// fetch is always in flight; its answer is appended, and the next leaves at once (replicated) or
-// when what came is synced (synced), so that it can say so.
+// Pulls from one leader what this shard follows there, for one kind of durability and one lane: who
+// is in sync waits for no bulk of those that are still catching up. One fetch is always in flight;
+// its answer is appended, and the next leaves at once (replicated, or far behind) or when what came
+// is synced (synced), so that it can say so.
 #pragma once
 
 #include <functional>
@@ -29,8 +30,11 @@ public:
             const Logger& log);
 
     void add(const TopicIdPartition& id);
+    /// The same without disturbing a fetch under way: `asked` runs once one asks for it, and until
+    /// then another fetcher goes on.
+    void join(const TopicIdPartition& id, UniqueFunction<void()> asked);
     void remove(const TopicIdPartition& id);
-    bool idle() const { return partitions_.empty(); }
+    bool idle() const { return partitions_.empty() && joining_.empty(); }
     void stop();
 
 private:
@@ -51,6 +55,7 @@ private:
     std::unique_ptr<net::Channel> channel_;
     std::optional<runtime::Address> address_;
     std::set<TopicIdPartition> partitions_;
+    std::map<TopicIdPartition, UniqueFunction<void()>> joining_;
     std::map<TopicIdPartition, std::pair<LeaderEpoch, Offset>> asked_;
     std::map<TopicIdPartition, Instant> backing_off_;
     std::optional<Duration> opens_in_;  ///< When what the last request left out may be asked for.

@@ -96,6 +96,10 @@ void Partition::become_follower() {
     shell_.readable(*this);  // those who wait here know another epoch
 }
 
+bool Partition::is_in_sync() const {
+    return std::find(state_.isr.begin(), state_.isr.end(), shell_.self) != state_.isr.end();
+}
+
 FetchPosition Partition::follower_position() const {
     FetchPosition position;
     position.id = state_.id;
@@ -119,6 +123,9 @@ Partition::Taken Partition::take_fetched(const Fetched& fetched, ByteView bytes)
         return Taken::back_off;
     }
     follower_->on_log_end(log_->end());
+    if (fetched.error == KafkaError::none) {
+        is_far_behind_ = !is_in_sync() && log_->end() < fetched.high_watermark;
+    }
     if (std::exchange(known_high_watermark_, follower_->high_watermark()) !=
         follower_->high_watermark()) {
         shell_.readable(*this);  // to consumers that read here
@@ -208,6 +215,7 @@ void Partition::become_leader() {
         known_high_watermark_ = leader_->high_watermark();
     }
     follower_.reset();
+    is_far_behind_ = false;
     newcomers_.clear();
     write_staged();
     for (Staged& staged : std::exchange(staged_, {})) {

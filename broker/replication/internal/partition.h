@@ -57,6 +57,9 @@ public:
     void change_settings(const PartitionSettings& settings);
 
     // --- As a follower ---
+    bool is_in_sync() const;
+    /// Outside of the ISR, and not yet at what the leader has committed.
+    bool is_far_behind() const { return is_far_behind_; }
     bool follows() const { return follower_.has_value() && log_ != nullptr && !log_->failure(); }
     FetchPosition follower_position() const;
     /// What slows its fetching down: nothing while it is in sync.
@@ -189,6 +192,7 @@ private:
     std::optional<LeaderCore> leader_;
     std::optional<FollowerCore> follower_;
     Newcomers newcomers_;
+    bool is_far_behind_ = false;
     Offset known_high_watermark_{0};
     LogHistory history_;
     bool background_sync_ = false;  ///< Sync though nobody waits for it.

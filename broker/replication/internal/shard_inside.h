@@ -196,47 +196,77 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
 
     // --- Fetchers ---
 
-    /// Puts a partition where its state says it belongs: with the fetcher of its leader, or with
+    struct FetcherKey {
+        BrokerId leader;
+        Durability durability = Durability::synced;
+        bool is_in_sync = false;
+        friend auto operator<=>(const FetcherKey&, const FetcherKey&) = default;
+    };
+
+    /// Puts a partition where its state says it belongs: with a fetcher of its leader, or with
     /// none.
     void follow(const std::shared_ptr<Partition>& partition) {
         const TopicIdPartition& id = partition->state().id;
         const BrokerId leader = partition->state().leader;
         std::optional<FetcherKey> wanted;
         if (leader != no_broker && leader != options.self && partition->follows()) {
-            wanted = FetcherKey{leader, partition->settings().durability};
+            wanted = FetcherKey{leader, partition->settings().durability, partition->is_in_sync()};
         }
         const auto now = followed.find(id);
-        if (now != followed.end() && wanted != now->second) {
-            unfollow(id);
-        }
-        if (!wanted) {
+        const bool is_known = now != followed.end();
+        if (is_known && wanted && has_caught_up(now->second, *wanted)) {
+            const FetcherKey behind = now->second;
+            leave(id, leaving);
+            leaving.insert_or_assign(id, behind);
+            now->second = *wanted;
+            fetcher_of(*wanted).join(id, [this, id] { leave(id, leaving); });
             return;
         }
-        auto& fetcher = fetchers[*wanted];
+        if (is_known && wanted != now->second) {
+            unfollow(id);
+        }
+        if (wanted) {
+            followed.insert_or_assign(id, *wanted);
+            fetcher_of(*wanted).add(id);
+        }
+    }
+
+    /// The other lane of the same leader: no fetch is broken off for it, and none is missed.
+    static bool has_caught_up(const FetcherKey& was, const FetcherKey& wanted) {
+        return !was.is_in_sync && wanted.is_in_sync && was.leader == wanted.leader &&
+               was.durability == wanted.durability;
+    }
+
+    Fetcher& fetcher_of(const FetcherKey& key) {
+        auto& fetcher = fetchers[key];
         if (!fetcher) {
             Fetcher::Options fetcher_options;
             fetcher_options.self = options.self;
-            fetcher_options.leader = wanted->first;
-            fetcher_options.durability = wanted->second;
+            fetcher_options.leader = key.leader;
+            fetcher_options.durability = key.durability;
             fetcher_options.fetch = options.follower_fetch;
             fetcher = std::make_shared<Fetcher>(fetcher_options, shard, peers, shell.find, log);
         }
-        followed.insert_or_assign(id, *wanted);
-        fetcher->add(id);
+        return *fetcher;
     }
 
     void unfollow(const TopicIdPartition& id) {
-        const auto at = followed.find(id);
-        if (at == followed.end()) {
+        leave(id, followed);
+        leave(id, leaving);
+    }
+
+    void leave(const TopicIdPartition& id, std::map<TopicIdPartition, FetcherKey>& from) {
+        const auto at = from.find(id);
+        if (at == from.end()) {
             return;
         }
         const auto fetcher = fetchers.find(at->second);
+        from.erase(at);
         fetcher->second->remove(id);
         if (fetcher->second->idle()) {
             fetcher->second->stop();
             fetchers.erase(fetcher);
         }
-        followed.erase(at);
     }
 
     void when_quiet(UniqueFunction<void()> done) {
@@ -296,9 +326,10 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::multimap<TopicIdPartition, std::uint64_t> watched;
     std::uint64_t last_watch = 0;
     std::size_t turn = 0;
-    using FetcherKey = std::pair<BrokerId, Durability>;
     std::map<FetcherKey, std::shared_ptr<Fetcher>> fetchers;
     std::map<TopicIdPartition, FetcherKey> followed;
+    /// Who has caught up, and is fetched with the others behind until the lane in sync asks for it.
+    std::map<TopicIdPartition, FetcherKey> leaving;
 };
 
 }  // namespace millrace::replication
