@@ -64,7 +64,10 @@ public:
     }
     void OnReadDone(bool ok) override {
         has_answer_ = ok;
-        context_.TryCancel();
+        // Without an answer the call has ended: to cancel it now would hide why.
+        if (ok) {
+            context_.TryCancel();
+        }
     }
     void OnDone(const grpc::Status& status) override {
         const std::lock_guard lock(mutex_);

@@ -10,13 +10,14 @@ grpc::StatusCode to_status_code(Code code) {
         case Code::unavailable:
         case Code::not_leader:
         case Code::closed:
+        // We gave it up: a connection to the controller ended, the node stops. CANCELLED says that
+        // the caller did, and whoever did hears nothing any more.
+        case Code::cancelled:
             return grpc::StatusCode::UNAVAILABLE;
         case Code::busy:
         case Code::exhausted:
         case Code::no_space:
             return grpc::StatusCode::RESOURCE_EXHAUSTED;
-        case Code::cancelled:
-            return grpc::StatusCode::CANCELLED;
         case Code::corrupt:
             return grpc::StatusCode::DATA_LOSS;
         case Code::exists:

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -67,7 +68,9 @@ public:
                 Reply<std::vector<BrokerId>> reply) override {
         const std::lock_guard lock{mutex_};
         ++cordons_;
-        if (caller.dry_run) {
+        if (cordon_fails_) {
+            reply(*cordon_fails_);
+        } else if (caller.dry_run) {
             reply(std::vector<BrokerId>{});
         } else if (hold_) {
             held_ = std::move(reply);
@@ -98,6 +101,7 @@ public:
     std::atomic<bool> ended_ = false;
     int cordons_ = 0;
     bool hold_ = false;
+    std::optional<Error> cordon_fails_;
     Reply<std::vector<BrokerId>> held_;
 };
 

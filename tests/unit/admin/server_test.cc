@@ -93,6 +93,16 @@ TEST_F(AdminServerTest, denies_a_call_on_many_things_if_one_is_not_allowed) {
     EXPECT_THAT(status.error_message(), HasSubstr("secret"));
 }
 
+// The connection to a controller that dies ends with "cancelled" inside; the caller cancelled
+// nothing.
+TEST_F(AdminServerTest, tells_who_did_not_cancel_that_it_may_try_again) {
+    doors_->cordon_fails_ = Error(Code::cancelled, "channel closed");
+    v1::CordonResponse response;
+    const auto status = stub_->Cordon(context().get(), cordon_request(""), &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(status.error_message(), "channel closed");
+}
+
 TEST_F(AdminServerTest, refuses_a_decision_made_in_another_epoch) {
     v1::CordonRequest request = cordon_request("");
     request.mutable_guard()->set_expected_epoch(6);
