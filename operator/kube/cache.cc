@@ -1,6 +1,8 @@
 #include "operator/kube/cache.h"
 
 #include <charconv>
+#include <set>
+#include <utility>
 
 namespace millrace::kube {
 
@@ -50,34 +52,25 @@ std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed) {
     version_ = listed.version;
     seen_ = std::max(seen_, number_of(version_));
     std::vector<Changed> changes;
-    std::map<ObjectKey, ObjectPtr> before = std::move(objects_);
-    objects_.clear();
+    for (auto& [key, object] : std::exchange(forgotten_, {})) {
+        changes.push_back({object, nullptr});
+    }
+    std::set<ObjectKey> there;
     for (Json& object : listed.items) {
-        const ObjectKey key = key_of(object);
-        const auto old = before.find(key);
-        if (old != before.end() && version_of(*old->second) >= version_of(object) &&
-            version_of(object) != 0) {
-            objects_[key] = old->second;  // Ours is as new, or newer by a write of ours.
-            before.erase(old);
-            continue;
-        }
+        there.insert(key_of(object));
         for (Changed& change : put(std::move(object))) {
-            if (old != before.end()) {
-                change.before = old->second;
-            }
             changes.push_back(std::move(change));
         }
-        if (old != before.end()) {
-            before.erase(old);
-        }
     }
-    for (auto& [key, object] : before) {
-        if (version_of(*object) > seen_) {
-            objects_[key] = object;  // Written by us after this list was made.
-        } else {
-            changes.push_back({object, nullptr});
+    std::erase_if(objects_, [&](const auto& entry) {
+        const auto& [key, object] = entry;
+        if (there.contains(key) || version_of(*object) > seen_) {
+            return false;  // Or written by us after this list was made.
         }
-    }
+        changes.push_back({object, nullptr});
+        untold_.erase(key);
+        return true;
+    });
     return changes;
 }
 
@@ -94,45 +87,75 @@ std::vector<ObjectCache::Changed> ObjectCache::take(Change change, Json object) 
     if (change != Change::deleted) {
         return put(std::move(object));
     }
-    const auto found = objects_.find(key_of(object));
-    if (found == objects_.end() ||
-        (*found->second)["metadata"]["uid"] != std::as_const(object)["metadata"]["uid"]) {
-        return {};
+    const ObjectKey key = key_of(object);
+    for (auto* held : {&objects_, &forgotten_}) {
+        const auto found = held->find(key);
+        if (found == held->end() ||
+            (*found->second)["metadata"]["uid"] != std::as_const(object)["metadata"]["uid"]) {
+            continue;
+        }
+        ObjectPtr gone = found->second;
+        held->erase(found);
+        if (held == &objects_) {
+            untold_.erase(key);
+        }
+        return {{std::move(gone), nullptr}};
     }
-    ObjectPtr gone = found->second;
-    objects_.erase(found);
-    return {{std::move(gone), nullptr}};
+    return {};
 }
 
-std::vector<ObjectCache::Changed> ObjectCache::note_written(Json object) {
+void ObjectCache::note_written(Json object) {
     const std::lock_guard lock(mutex_);
-    const bool known = objects_.contains(key_of(object));
-    if (object["metadata"]["name"].text().empty() || (!known && version_of(object) <= seen_)) {
-        return {};  // Deleted since, and the watch said so before the answer came.
+    const ObjectKey key = key_of(object);
+    const auto known = objects_.find(key);
+    if (key.name.empty() || (known == objects_.end() && version_of(object) <= seen_)) {
+        return;  // Deleted since, and the watch said so before the answer came.
     }
-    return put(std::move(object));
+    ObjectPtr before = known == objects_.end() ? nullptr : known->second;
+    if (store(std::move(object))) {
+        untold_.try_emplace(key, std::move(before));
+    }
 }
 
 void ObjectCache::forget(const ObjectKey& key, const std::string& uid) {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(key);
     if (found != objects_.end() && (*found->second)["metadata"]["uid"].text() == uid) {
+        forgotten_[key] = std::move(found->second);
         objects_.erase(found);
+        untold_.erase(key);
     }
 }
 
-std::vector<ObjectCache::Changed> ObjectCache::put(Json object) {
+ObjectPtr ObjectCache::store(Json object) {
+    ObjectPtr& slot = objects_[key_of(object)];
+    if (slot && version_of(*slot) >= version_of(object) && version_of(object) != 0) {
+        return nullptr;
+    }
     object["metadata"].erase("managedFields");
     if (Json* annotations = object["metadata"].find("annotations")) {
         annotations->erase("kubectl.kubernetes.io/last-applied-configuration");
     }
-    ObjectPtr& slot = objects_[key_of(object)];
-    if (slot && version_of(*slot) >= version_of(object) && version_of(object) != 0) {
-        return {};
+    slot = std::make_shared<const Json>(std::move(object));
+    return slot;
+}
+
+std::vector<ObjectCache::Changed> ObjectCache::put(Json object) {
+    const ObjectKey key = key_of(object);
+    const std::uint64_t version = version_of(object);
+    const auto known = objects_.find(key);
+    ObjectPtr before = known == objects_.end() ? nullptr : known->second;
+    ObjectPtr now = store(std::move(object));
+    if (const auto untold = untold_.find(key); untold != untold_.end()) {
+        if (!now && version_of(*before) != version) {
+            return {};  // An event of before our write; its own is still to come.
+        }
+        // Whoever wrote it looked at the world as it was before: this wakes them to look again.
+        now = now ? std::move(now) : std::move(before);
+        before = std::move(untold->second);
+        untold_.erase(untold);
     }
-    Changed change{slot, std::make_shared<const Json>(std::move(object))};
-    slot = change.now;
-    return {std::move(change)};
+    return now ? std::vector<Changed>{{std::move(before), std::move(now)}} : std::vector<Changed>{};
 }
 
 }  // namespace millrace::kube

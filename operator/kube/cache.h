@@ -1,9 +1,10 @@
 // operator/kube/cache.h
 //
 // What is known of one kind's objects: fed by a list and a watch, and by the answers to our own
-// writes, so that whoever wrote reads what they wrote. Older news never replaces newer. Objects are
-// immutable and shared; managedFields and kubectl's copy of what was applied are left out, nobody
-// reads them. Any thread.
+// writes, so that whoever wrote reads what they wrote. Older news never replaces newer, and
+// whatever changes is told once, by list or watch: what a write of ours changed too, when they
+// bring it. Objects are immutable and shared; managedFields and kubectl's copy of what was applied
+// are left out, nobody reads them. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +33,11 @@ public:
 
     /// A whole list: what isn't in it is gone. Says what differs from before.
     std::vector<Changed> replace_all(Listed listed);
-    /// One event of the watch. Nothing if it told nothing new.
+    /// One event of the watch. Nothing if all of it was told before.
     std::vector<Changed> take(Change change, Json object);
-    /// What the server answered to a write of ours.
-    std::vector<Changed> note_written(Json object);
+    /// What the server answered to a write of ours: can be read now, is told with the watch's
+    /// event.
+    void note_written(Json object);
 
     /// A write of ours took it away; not if another has its name by now.
     void forget(const ObjectKey& key, const std::string& uid);
@@ -45,9 +47,14 @@ public:
 
 private:
     std::vector<Changed> put(Json object);
+    /// Null if there is nothing newer in the object than in what is there.
+    ObjectPtr store(Json object);
 
     mutable std::mutex mutex_;
     std::map<ObjectKey, ObjectPtr> objects_;
+    /// What writes of ours changed and nobody was told yet: as it was told last, null if never.
+    std::map<ObjectKey, ObjectPtr> untold_;
+    std::map<ObjectKey, ObjectPtr> forgotten_;  ///< Gone by forget(), and nobody was told yet.
     std::string version_;
     std::uint64_t seen_ = 0;  ///< Newest version that list or watch told.
 };

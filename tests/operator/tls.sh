@@ -55,7 +55,7 @@ trusts() { k get secret main-ca -o 'jsonpath={.metadata.annotations.millrace\.de
 before=$(pod_uids)
 k annotate cluster main millrace.dev/renew-authority=prepare >/dev/null
 prepared() { [ "$(trusts)" = 2 ] && field '.status.conditions[?(@.type=="CertificatesValid")].message' | grep "doesn't sign yet"; }
-until_true 100 prepared
+until_true 40 prepared
 client second   # Still of the old authority; it trusts both.
 expect "records for who trusts both" 0 "$(as second -t hello -C -o end -e -q | wc -l)"
 mkfifo "$dir/feed"

@@ -36,6 +36,11 @@ std::shared_ptr<grpc::Channel> make_channel(const Endpoint& endpoint, const Iden
     arguments.SetMaxReceiveMessageSize(16 << 20);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // Channels to single nodes are kept while these restart: by gRPC's own defaults one that was
+    // away for some minutes is not tried for two more, and an attempt may take 20 s.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5'000);
     if (identity.ca_pem.empty()) {
         return grpc::CreateCustomChannel(endpoint.address, grpc::InsecureChannelCredentials(),
                                          arguments);

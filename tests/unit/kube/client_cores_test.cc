@@ -39,18 +39,59 @@ TEST(ObjectCache, older_news_never_replaces_newer) {
     EXPECT_EQ((*cache.get(a))["metadata"]["resourceVersion"].text(), "5");
 }
 
-TEST(ObjectCache, a_writer_reads_what_it_wrote_and_the_watch_tells_nothing_new) {
+TEST(ObjectCache, a_writer_reads_what_it_wrote_at_once) {
     ObjectCache cache;
     cache.take(Change::added, object("a", 5));
-    EXPECT_THAT(cache.note_written(object("a", 7)), SizeIs(1));
+    cache.note_written(object("a", 7));
+    EXPECT_EQ((*cache.get(a))["metadata"]["resourceVersion"].text(), "7");
+}
+
+// Whoever waits for the effect of a write is woken by it, whether its answer or its event came
+// first: else a round that ends with a write would be the last one.
+TEST(ObjectCache, a_write_is_told_once_by_the_watch_even_if_its_answer_came_first) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    cache.note_written(object("a", 6));
+    cache.note_written(object("a", 7));
+    EXPECT_THAT(cache.take(Change::modified, object("a", 6)), IsEmpty());
+    const auto told = cache.take(Change::modified, object("a", 7));
+    ASSERT_THAT(told, SizeIs(1));
+    EXPECT_EQ((*told[0].before)["metadata"]["resourceVersion"].text(), "5");
+    EXPECT_EQ((*told[0].now)["metadata"]["resourceVersion"].text(), "7");
     EXPECT_THAT(cache.take(Change::modified, object("a", 7)), IsEmpty());
+}
+
+TEST(ObjectCache, an_answer_after_its_event_is_told_no_more) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    EXPECT_THAT(cache.take(Change::modified, object("a", 6)), SizeIs(1));
+    cache.note_written(object("a", 6));
+    EXPECT_THAT(cache.take(Change::modified, object("a", 6)), IsEmpty());
+}
+
+TEST(ObjectCache, a_write_is_told_by_a_list_in_the_watchs_place) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    cache.note_written(object("a", 6));
+    const auto told = cache.replace_all({{object("a", 6)}, "8"});
+    ASSERT_THAT(told, SizeIs(1));
+    EXPECT_EQ((*told[0].before)["metadata"]["resourceVersion"].text(), "5");
+}
+
+TEST(ObjectCache, what_we_took_away_is_told_once_too) {
+    ObjectCache cache;
+    cache.take(Change::added, object("a", 5));
+    cache.forget(a, "u");
+    EXPECT_EQ(cache.get(a), nullptr);
+    EXPECT_THAT(cache.take(Change::deleted, object("a", 6)), SizeIs(1));
+    EXPECT_THAT(cache.take(Change::deleted, object("a", 6)), IsEmpty());
 }
 
 TEST(ObjectCache, an_answer_that_arrives_after_the_deletion_brings_nothing_back) {
     ObjectCache cache;
     cache.take(Change::added, object("a", 5));
     cache.take(Change::deleted, object("a", 9));
-    EXPECT_THAT(cache.note_written(object("a", 7)), IsEmpty());
+    cache.note_written(object("a", 7));
     EXPECT_EQ(cache.get(a), nullptr);
 }
 
