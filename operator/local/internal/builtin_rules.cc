@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <set>
 
+#include "operator/local/internal/addresses.h"
 #include "operator/local/internal/resources.h"
 #include "operator/local/internal/text.h"
 
@@ -57,21 +58,6 @@ void complete_pod(Json& pod, const Json* before) {
     }
 }
 
-/// The lowest address of the services' block that no service has.
-std::string free_service_address(const Store& store, const Surroundings& around) {
-    std::set<std::string> taken;
-    for (const ObjectPtr& service : store.list("services", "")) {
-        taken.insert((*service)["spec"]["clusterIP"].text());
-    }
-    for (int i = 1; i <= 240; ++i) {
-        std::string address = fmt::format("{}.0.{}", around.address_prefix, i);
-        if (!taken.contains(address)) {
-            return address;
-        }
-    }
-    return "None";  // 240 services are in use; a headless one is the honest rest.
-}
-
 /// The lowest port of Kubernetes' range that no service has.
 std::int64_t free_node_port(const Store& store, std::set<std::int64_t>& given) {
     for (const ObjectPtr& service : store.list("services", "")) {
@@ -99,7 +85,8 @@ void complete_service(Json& service, const Json* before, const Store& store,
         spec["clusterIP"] = (*before)["spec"]["clusterIP"];
     }
     if (spec["clusterIP"].text().empty()) {
-        spec["clusterIP"] = free_service_address(store, around);
+        // 240 services may have one; a headless one is the honest rest.
+        spec["clusterIP"] = service_address(store, around, spec["ports"]).value_or("None");
     }
     spec["clusterIPs"] = Json::array({spec["clusterIP"]});
     const std::string& type = spec["type"].text();

@@ -24,6 +24,9 @@ struct Surroundings {
     std::function<std::string()> name_suffix;  ///< For generateName.
     /// First two bytes of every address that pods and services get: "127.81".
     std::string address_prefix = "127.81";
+    /// Whether these ports of an address are free now.
+    std::function<bool(const std::string& address, const std::vector<int>& ports)> can_listen =
+        [](const std::string&, const std::vector<int>&) { return true; };
 };
 
 enum class Validation { ignore, warn, strict };

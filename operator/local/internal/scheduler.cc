@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <fmt/core.h>
 #include <optional>
-#include <set>
 #include <tuple>
 
+#include "operator/local/internal/addresses.h"
 #include "operator/local/internal/controllers.h"
 #include "operator/local/internal/selectors.h"
 #include "operator/local/internal/text.h"
@@ -16,32 +16,6 @@ namespace {
 
 constexpr const char* chosen_node = "volume.kubernetes.io/selected-node";
 constexpr const char* zone_label = "topology.kubernetes.io/zone";
-
-std::string address_for(Resources& resources, const Json& pod) {
-    const ObjectKey key{address_storage, pod["metadata"]["namespace"].text(),
-                        pod["metadata"]["name"].text()};
-    if (const ObjectPtr kept = resources.store().get(key)) {
-        return (*kept)["address"].text();
-    }
-    std::set<std::string> taken;
-    for (const ObjectPtr& other : resources.store().list(address_storage, "")) {
-        taken.insert((*other)["address"].text());
-    }
-    for (int high = 1; high < 255; ++high) {
-        for (int low = 1; low < 255; ++low) {
-            std::string address =
-                fmt::format("{}.{}.{}", resources.around().address_prefix, high, low);
-            if (!taken.contains(address)) {
-                resources.write(
-                    key, Json::object({{"address", address},
-                                       {"metadata", Json::object({{"name", key.name},
-                                                                  {"namespace", key.space}})}}));
-                return address;
-            }
-        }
-    }
-    return "127.0.0.1";  // 64,516 names are in use; what shares this address can't listen.
-}
 
 /// The claims of a pod, or why it can't be scheduled yet.
 struct Claims {
@@ -125,7 +99,7 @@ void bind(Resources& resources, const ObjectKey& key, const Json& pod, const Jso
     Json next = pod;
     next["spec"]["nodeName"] = name;
     next["metadata"]["labels"][zone_label] = node["metadata"]["labels"][zone_label];
-    const std::string address = address_for(resources, pod);
+    const std::string address = pod_address(resources, pod);
     Json& status = next["status"];
     status["hostIP"] = node["status"]["addresses"][0]["address"];
     status["podIP"] = address;

@@ -12,14 +12,14 @@
 #include <mutex>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
+#include <optional>
 #include <set>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
-#include "base/bytes.h"
-#include "base/crc32c.h"
+#include "operator/local/internal/addresses.h"
 #include "operator/local/internal/api.h"
 #include "operator/local/internal/controllers.h"
 #include "operator/local/internal/http_door.h"
@@ -52,12 +52,6 @@ std::string new_uid() {
     hex[16] = "89ab"[static_cast<unsigned char>(hex[16]) % 4];
     return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
                        hex.substr(16, 4), hex.substr(20));
-}
-
-/// Two local clusters on one machine must not meet: each takes a block of its own from its path.
-std::string address_prefix(const std::filesystem::path& dir) {
-    const std::string path = std::filesystem::absolute(dir).string();
-    return fmt::format("127.{}", 16 + crc32c(as_bytes(path)) % 200);
 }
 
 bool port_is_free(std::uint16_t port) {
@@ -126,12 +120,18 @@ public:
         MR_TRY_VOID(take_directory());
         MR_TRY(pki_, ensure_pki(options_.dir / "pki"));
         MR_TRY(journal_, Journal::open(options_.dir / "state", store_));
+        auto block = AddressBlock::claim(blocks_for(options_.dir, store_));
+        if (!block) {
+            return block.error().with_context(options_.dir.string());
+        }
+        block_ = *std::move(block);
         store_.on_change([this](const Change& change) { on_change(change); });
         resources_ = std::make_unique<Resources>(
             kinds_, store_, options_.rules,
             Surroundings{wall_now, new_uid, [] { return random_hex(3).substr(0, 5); },
-                         address_prefix(options_.dir)});
+                         block_->prefix(), can_listen});
         make_foundation(*resources_, options_.zones, options_.crds);
+        bring_services_home(*resources_);
         MR_TRY_VOID(open_door());
         keeper_ = std::thread([this] { keep(); });
         return {};
@@ -439,6 +439,7 @@ private:
     const ServerOptions options_;
     const KindTable kinds_;
     int lock_file_ = -1;
+    std::optional<AddressBlock> block_;
     Pki pki_;
     std::string host_;
     std::string localhost_;

@@ -9,10 +9,13 @@
 #include <list>
 #include <netinet/in.h>
 #include <poll.h>
+#include <set>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+
+#include "operator/local/internal/addresses.h"
 
 namespace millrace::local {
 
@@ -20,6 +23,7 @@ namespace {
 
 constexpr std::size_t most_connections = 512;
 constexpr std::size_t most_buffered = 64 * 1024;
+constexpr int retry_ms = 1000;
 
 sockaddr_in to_address(const std::string& address, int port) {
     sockaddr_in result{};
@@ -133,6 +137,7 @@ private:
         std::vector<ProxyPort> wanted;
         server_.locked([&](Resources& resources) { wanted = plan_proxy(resources.store()); });
         std::list<Listening> kept;
+        std::set<std::pair<std::string, int>> unserved;
         for (ProxyPort& port : wanted) {
             const auto same =
                 std::find_if(listening_.begin(), listening_.end(), [&](const Listening& candidate) {
@@ -145,8 +150,11 @@ private:
             }
             if (next.socket >= 0) {
                 kept.push_back(std::move(next));
+            } else {
+                unserved.emplace(port.address, port.port);
             }
         }
+        unserved_ = std::move(unserved);
         for (Listening& unwanted : listening_) {
             ::close(unwanted.socket);
         }
@@ -160,15 +168,33 @@ private:
         const sockaddr_in self = to_address(port.address, port.port);
         if (::bind(socket, reinterpret_cast<const sockaddr*>(&self), sizeof(self)) != 0 ||
             ::listen(socket, 64) != 0) {
-            MR_LOG(log_, warn, "local.service_not_served", field("address", port.address),
-                   field("port", port.port), field("reason", std::strerror(errno)));
+            const int failure = errno;
             ::close(socket);
+            give_up(port, failure);
             return -1;
         }
         return socket;
     }
 
-    /// True if services may have changed.
+    /// Somebody else listens there: the service gets another address, which its watchers are told.
+    /// A node's address stays, and so does a port that is taken everywhere: they are tried again.
+    void give_up(const ProxyPort& port, int failure) {
+        bool moves = false;
+        if (failure == EADDRINUSE && !port.is_nodes) {
+            server_.locked(
+                [&](Resources& resources) { moves = move_service(resources, port.service); });
+        }
+        if (moves) {
+            MR_LOG(log_, info, "local.service_moves", field("service", port.service.name),
+                   field("from", port.address), field("port", port.port),
+                   field("reason", std::strerror(failure)));
+        } else if (!unserved_.contains({port.address, port.port})) {
+            MR_LOG(log_, warn, "local.service_not_served", field("address", port.address),
+                   field("port", port.port), field("reason", std::strerror(failure)));
+        }
+    }
+
+    /// True if services may have changed, or one that isn't served is to be tried again.
     bool wait_and_move() {
         std::vector<pollfd> polled = {{wake_, POLLIN, 0}};
         for (const Listening& listening : listening_) {
@@ -185,8 +211,9 @@ private:
                               events(connection.down.wants_read(), connection.up.wants_write()),
                               0});
         }
-        if (::poll(polled.data(), polled.size(), -1) < 0) {
-            return false;
+        const int woken = ::poll(polled.data(), polled.size(), unserved_.empty() ? -1 : retry_ms);
+        if (woken <= 0) {
+            return woken == 0;
         }
         std::size_t at = 1 + listening_.size();
         for (Connection& connection : connections_) {
@@ -263,6 +290,8 @@ private:
 
     // Only the thread's own.
     std::list<Listening> listening_;
+    std::set<std::pair<std::string, int>>
+        unserved_;  ///< Told already; tried again from time to time.
     std::list<Connection> connections_;
     std::thread thread_;
 };
@@ -287,11 +316,13 @@ std::vector<ProxyPort> plan_proxy(const Store& store) {
                 port.backends.emplace_back(ready["ip"].text(),
                                            static_cast<int>(subset["ports"][i]["port"].integer()));
             }
+            port.service = {"services", metadata["namespace"].text(), metadata["name"].text()};
             port.address = address;
             port.port = static_cast<int>(wanted[i]["port"].integer());
             ports.push_back(port);
             if (const std::int64_t outside = wanted[i]["nodePort"].integer(); outside > 0) {
                 for (const ObjectPtr& node : store.list("nodes", "")) {
+                    port.is_nodes = true;
                     port.address = (*node)["status"]["addresses"][0]["address"].text();
                     port.port = static_cast<int>(outside);
                     ports.push_back(port);

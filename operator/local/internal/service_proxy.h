@@ -16,6 +16,8 @@ struct ProxyPort {
     std::string address;
     int port = 0;
     std::vector<std::pair<std::string, int>> backends;
+    ObjectKey service;
+    bool is_nodes = false;  ///< A node's address, not the service's own.
 
     friend bool operator==(const ProxyPort&, const ProxyPort&) = default;
 };
