@@ -39,15 +39,18 @@ ObjectKey parse_key(std::string_view text) {
 
 std::vector<kube::Informers::Wanted> wanted_kinds(const OperatorOptions& options) {
     const kube::Selection ours{options.space, render::managed_selector()};
-    std::vector<kube::Informers::Wanted> wanted = {{reconcile::clusters, {options.space, ""}},
-                                                   {reconcile::topics, {options.space, ""}},
-                                                   {reconcile::mirror_links, {options.space, ""}},
-                                                   {kube::pods, ours},
-                                                   {kube::claims, ours},
-                                                   {kube::services, ours},
-                                                   {kube::config_maps, ours},
-                                                   {kube::secrets, ours},
-                                                   {kube::disruption_budgets, ours}};
+    std::vector<kube::Informers::Wanted> wanted = {
+        {reconcile::clusters, {options.space, ""}},
+        {reconcile::topics,
+         {options.space, ""},
+         [](const Json& topic) { return reconcile::cluster_named_by(topic).to_string(); }},
+        {reconcile::mirror_links, {options.space, ""}},
+        {kube::pods, ours},
+        {kube::claims, ours},
+        {kube::services, ours},
+        {kube::config_maps, ours},
+        {kube::secrets, ours},
+        {kube::disruption_budgets, ours}};
     if (options.reads_nodes) {
         wanted.push_back({kube::nodes, {}});
     }
@@ -208,11 +211,9 @@ private:
         if (kind == reconcile::clusters) {
             add_cluster(kube::key_of(*object));
         } else if (kind == reconcile::topics) {
-            const Json& reference = (*object)["spec"]["clusterRef"];
-            const std::string& own = (*object)["metadata"]["namespace"].text();
             if (!only_ours()) {
-                queue_.add(fmt::format("{}{}/{}", topic_lane, reference["namespace"].text_or(own),
-                                       reference["name"].text()));
+                queue_.add(std::string(topic_lane) +
+                           reconcile::cluster_named_by(*object).to_string());
             }
         } else if (kind == reconcile::mirror_links) {
             if (!only_ours()) {

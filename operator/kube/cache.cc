@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "base/assert.h"
+
 namespace millrace::kube {
 
 namespace {
@@ -19,12 +21,29 @@ std::uint64_t version_of(const Json& object) {
     return number_of(object["metadata"]["resourceVersion"].text());
 }
 
+const std::string& uid_of(const Json& object) {
+    return object["metadata"]["uid"].text();
+}
+
 }  // namespace
 
+ObjectPtr ObjectCache::Held::open() const {
+    if (object) {
+        return object;
+    }
+    auto read = Json::parse(text);
+    MR_ASSERT(read.has_value());  // We wrote it.
+    return std::make_shared<const Json>(*std::move(read));
+}
+
 ObjectPtr ObjectCache::get(const ObjectKey& key) const {
-    const std::lock_guard lock(mutex_);
-    const auto found = objects_.find(key);
-    return found == objects_.end() ? nullptr : found->second;
+    HeldPtr held;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = objects_.find(key);
+        held = found == objects_.end() ? nullptr : found->second;
+    }
+    return open(held);
 }
 
 std::vector<ObjectPtr> ObjectCache::all(const std::string& space) const {
@@ -32,9 +51,25 @@ std::vector<ObjectPtr> ObjectCache::all(const std::string& space) const {
     std::vector<ObjectPtr> result;
     for (auto at = space.empty() ? objects_.begin() : objects_.lower_bound({space, ""});
          at != objects_.end() && (space.empty() || at->first.space == space); ++at) {
-        result.push_back(at->second);
+        result.push_back(at->second->open());
     }
     return result;
+}
+
+void ObjectCache::look_at_group(const std::string& group,
+                                const std::function<void(const Json&)>& look) const {
+    std::vector<HeldPtr> members;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [key, held] : objects_) {
+            if (!group_of_ || held->group == group) {
+                members.push_back(held);
+            }
+        }
+    }
+    for (const HeldPtr& held : members) {
+        look(*held->open());
+    }
 }
 
 std::size_t ObjectCache::size() const {
@@ -52,8 +87,8 @@ std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed) {
     version_ = listed.version;
     seen_ = std::max(seen_, number_of(version_));
     std::vector<Changed> changes;
-    for (auto& [key, object] : std::exchange(forgotten_, {})) {
-        changes.push_back({object, nullptr});
+    for (auto& [key, held] : std::exchange(forgotten_, {})) {
+        changes.push_back({held->open(), nullptr});
     }
     std::set<ObjectKey> there;
     for (Json& object : listed.items) {
@@ -63,11 +98,11 @@ std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed) {
         }
     }
     std::erase_if(objects_, [&](const auto& entry) {
-        const auto& [key, object] = entry;
-        if (there.contains(key) || version_of(*object) > seen_) {
+        const auto& [key, held] = entry;
+        if (there.contains(key) || held->version > seen_) {
             return false;  // Or written by us after this list was made.
         }
-        changes.push_back({object, nullptr});
+        changes.push_back({held->open(), nullptr});
         untold_.erase(key);
         return true;
     });
@@ -88,15 +123,14 @@ std::vector<ObjectCache::Changed> ObjectCache::take(Change change, Json object) 
         return put(std::move(object));
     }
     const ObjectKey key = key_of(object);
-    for (auto* held : {&objects_, &forgotten_}) {
-        const auto found = held->find(key);
-        if (found == held->end() ||
-            (*found->second)["metadata"]["uid"] != std::as_const(object)["metadata"]["uid"]) {
+    for (auto* some : {&objects_, &forgotten_}) {
+        const auto found = some->find(key);
+        if (found == some->end() || found->second->uid != uid_of(object)) {
             continue;
         }
-        ObjectPtr gone = found->second;
-        held->erase(found);
-        if (held == &objects_) {
+        ObjectPtr gone = found->second->open();
+        some->erase(found);
+        if (some == &objects_) {
             untold_.erase(key);
         }
         return {{std::move(gone), nullptr}};
@@ -111,8 +145,8 @@ void ObjectCache::note_written(Json object) {
     if (key.name.empty() || (known == objects_.end() && version_of(object) <= seen_)) {
         return;  // Deleted since, and the watch said so before the answer came.
     }
-    ObjectPtr before = known == objects_.end() ? nullptr : known->second;
-    if (store(std::move(object))) {
+    HeldPtr before = known == objects_.end() ? nullptr : known->second;
+    if (store(std::move(object)).held) {
         untold_.try_emplace(key, std::move(before));
     }
 }
@@ -120,42 +154,58 @@ void ObjectCache::note_written(Json object) {
 void ObjectCache::forget(const ObjectKey& key, const std::string& uid) {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(key);
-    if (found != objects_.end() && (*found->second)["metadata"]["uid"].text() == uid) {
+    if (found != objects_.end() && found->second->uid == uid) {
         forgotten_[key] = std::move(found->second);
         objects_.erase(found);
         untold_.erase(key);
     }
 }
 
-ObjectPtr ObjectCache::store(Json object) {
-    ObjectPtr& slot = objects_[key_of(object)];
-    if (slot && version_of(*slot) >= version_of(object) && version_of(object) != 0) {
-        return nullptr;
+ObjectCache::Stored ObjectCache::store(Json object) {
+    HeldPtr& slot = objects_[key_of(object)];
+    const std::uint64_t version = version_of(object);
+    if (slot && slot->version >= version && version != 0) {
+        return {};
     }
     object["metadata"].erase("managedFields");
     if (Json* annotations = object["metadata"].find("annotations")) {
         annotations->erase("kubectl.kubernetes.io/last-applied-configuration");
     }
-    slot = std::make_shared<const Json>(std::move(object));
-    return slot;
+    Held held;
+    held.version = version;
+    held.uid = uid_of(object);
+    if (group_of_) {
+        held.group = group_of_(object);
+        held.text = object.dump();
+        held.text.shrink_to_fit();
+    }
+    auto shared = std::make_shared<const Json>(std::move(object));
+    if (!group_of_) {
+        held.object = shared;
+    }
+    slot = std::make_shared<const Held>(std::move(held));
+    return {slot, std::move(shared)};
 }
 
 std::vector<ObjectCache::Changed> ObjectCache::put(Json object) {
     const ObjectKey key = key_of(object);
     const std::uint64_t version = version_of(object);
     const auto known = objects_.find(key);
-    ObjectPtr before = known == objects_.end() ? nullptr : known->second;
-    ObjectPtr now = store(std::move(object));
+    HeldPtr before = known == objects_.end() ? nullptr : known->second;
+    ObjectPtr now = store(std::move(object)).object;
     if (const auto untold = untold_.find(key); untold != untold_.end()) {
-        if (!now && version_of(*before) != version) {
+        if (!now && before->version != version) {
             return {};  // An event of before our write; its own is still to come.
         }
         // Whoever wrote it looked at the world as it was before: this wakes them to look again.
-        now = now ? std::move(now) : std::move(before);
+        now = now ? std::move(now) : before->open();
         before = std::move(untold->second);
         untold_.erase(untold);
     }
-    return now ? std::vector<Changed>{{std::move(before), std::move(now)}} : std::vector<Changed>{};
+    if (!now) {
+        return {};
+    }
+    return {{open(before), std::move(now)}};
 }
 
 }  // namespace millrace::kube

@@ -8,10 +8,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "operator/kube/api.h"
@@ -27,8 +29,17 @@ public:
         ObjectPtr now;     ///< Null: it is gone.
     };
 
+    /// Names the group of an object of many: those that are read together.
+    using GroupOf = std::function<std::string(const Json&)>;
+
+    ObjectCache() = default;
+    explicit ObjectCache(GroupOf group_of) : group_of_(std::move(group_of)) {}
+
     ObjectPtr get(const ObjectKey& key) const;
     std::vector<ObjectPtr> all(const std::string& space = "") const;
+    /// One after the other, without the lock. Where there are no groups: all of them.
+    void look_at_group(const std::string& group,
+                       const std::function<void(const Json&)>& look) const;
     std::size_t size() const;
 
     /// A whole list: what isn't in it is gone. Says what differs from before.
@@ -46,15 +57,30 @@ public:
     std::string version() const;
 
 private:
-    std::vector<Changed> put(Json object);
-    /// Null if there is nothing newer in the object than in what is there.
-    ObjectPtr store(Json object);
+    struct Held {
+        std::uint64_t version = 0;
+        std::string uid;
+        std::string group;
+        ObjectPtr object;  ///< Null where the text stands for it.
+        std::string text;
+        ObjectPtr open() const;
+    };
+    using HeldPtr = std::shared_ptr<const Held>;
+    struct Stored {
+        HeldPtr held;      ///< Null if there is nothing newer in it than in what is there.
+        ObjectPtr object;  ///< What was stored.
+    };
 
+    std::vector<Changed> put(Json object);
+    Stored store(Json object);
+    static ObjectPtr open(const HeldPtr& held) { return held ? held->open() : nullptr; }
+
+    const GroupOf group_of_;
     mutable std::mutex mutex_;
-    std::map<ObjectKey, ObjectPtr> objects_;
+    std::map<ObjectKey, HeldPtr> objects_;
     /// What writes of ours changed and nobody was told yet: as it was told last, null if never.
-    std::map<ObjectKey, ObjectPtr> untold_;
-    std::map<ObjectKey, ObjectPtr> forgotten_;  ///< Gone by forget(), and nobody was told yet.
+    std::map<ObjectKey, HeldPtr> untold_;
+    std::map<ObjectKey, HeldPtr> forgotten_;  ///< Gone by forget(), and nobody was told yet.
     std::string version_;
     std::uint64_t seen_ = 0;  ///< Newest version that list or watch told.
 };

@@ -117,6 +117,7 @@ public:
             next = page["metadata"]["continue"].text();
             for (Json& item : page["items"].mutable_items()) {
                 complete_item(kind, item);
+                item["metadata"].erase("managedFields");  // Half of it, and nobody reads them.
                 listed.items.push_back(std::move(item));
             }
         } while (!next.empty());

@@ -38,8 +38,7 @@ public:
 
     void run(const std::vector<Wanted>& wanted) {
         for (const Wanted& one : wanted) {
-            auto followed = std::make_unique<Followed>();
-            followed->wanted = one;
+            auto followed = std::make_unique<Followed>(one);
             followed->heard = steady_now();
             kinds_.emplace(one.kind, std::move(followed));
         }
@@ -70,7 +69,8 @@ public:
 
 private:
     struct Followed {
-        Wanted wanted;
+        explicit Followed(Wanted one) : wanted(std::move(one)), cache(wanted.group_of) {}
+        const Wanted wanted;
         ObjectCache cache;
         InformerCore core;
         std::atomic<bool> synced = false;

@@ -39,6 +39,7 @@ public:
     struct Wanted {
         Kind kind;
         Selection selection;
+        ObjectCache::GroupOf group_of{};  ///< Where there may be thousands: see cache.h.
     };
     static std::unique_ptr<Informers> start(std::shared_ptr<Api> api, std::vector<Wanted> wanted,
                                             OnNews on_news, Logger log);

@@ -1,5 +1,6 @@
 #include "operator/kube/json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
@@ -247,7 +248,14 @@ private:
 
     Result<std::string> string() {
         ++at_;
-        std::string out;
+        // Most have nothing escaped: these are taken whole, in as much memory as they need.
+        const std::size_t plain = text_.find_first_of("\"\\", at_);
+        std::string out(text_.substr(at_, plain == text_.npos ? 0 : plain - at_));
+        if (std::any_of(out.begin(), out.end(),
+                        [](char c) { return static_cast<unsigned char>(c) < 0x20; })) {
+            return fail("a control character in a string");
+        }
+        at_ += out.size();
         while (at_ < text_.size()) {
             const char c = text_[at_++];
             if (c == '"') {

@@ -42,13 +42,6 @@ const std::string& name_of(const std::pair<const std::string, int>& one) {
     return one.first;
 }
 
-/// Before the whole object is read: other clusters' topics may be many.
-bool names(const Json& topic, const ObjectKey& cluster) {
-    const Json& reference = topic["spec"]["clusterRef"];
-    return reference["name"].text() == cluster.name &&
-           reference["namespace"].text_or(topic["metadata"]["namespace"].text()) == cluster.space;
-}
-
 /// Those that failed, by name; a call that failed as a whole failed for each.
 template <typename Items>
 void note_failures(const Items& asked, const Result<std::vector<brokers::Outcome>>& answer,
@@ -69,6 +62,12 @@ void note_failures(const Items& asked, const Result<std::vector<brokers::Outcome
 
 }  // namespace
 
+ObjectKey cluster_named_by(const Json& topic) {
+    const Json& reference = topic["spec"]["clusterRef"];
+    return {reference["namespace"].text_or(topic["metadata"]["namespace"].text()),
+            reference["name"].text()};
+}
+
 Result<TopicWorld> TopicReconciler::observe(const ObjectKey& key) {
     TopicWorld world;
     if (const kube::ObjectPtr object = parts_.cache(clusters).get(key)) {
@@ -79,15 +78,15 @@ Result<TopicWorld> TopicReconciler::observe(const ObjectKey& key) {
         }
         world.cluster = std::make_shared<const api::Cluster>(*std::move(cluster));
     }
-    for (const kube::ObjectPtr& object : parts_.cache(topics).all()) {
-        if (!names(*object, key)) {
-            continue;
+    parts_.cache(topics).look_at_group(key.to_string(), [&](const Json& object) {
+        if (!(cluster_named_by(object) == key)) {
+            return;  // Before the whole object is read: other clusters' topics may be many.
         }
-        auto topic = api::parse_topic(*object);
+        auto topic = api::parse_topic(object);
         if (topic && planner::cluster_of(*topic) == key) {
             world.topics.push_back(*std::move(topic));
         }
-    }
+    });
     world.now = parts_.clock->wall();
     return world;
 }

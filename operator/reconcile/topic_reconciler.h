@@ -10,6 +10,9 @@
 
 namespace millrace::reconcile {
 
+/// The Cluster that a Topic object names; it need not exist.
+kube::ObjectKey cluster_named_by(const kube::Json& topic);
+
 class TopicReconciler {
 public:
     explicit TopicReconciler(Parts parts) : parts_(std::move(parts)) {}

@@ -126,6 +126,30 @@ TEST(ObjectCache, what_nobody_reads_is_not_kept) {
     EXPECT_FALSE((*cache.get(a))["metadata"].has("managedFields"));
 }
 
+TEST(ObjectCache, a_kind_of_many_is_kept_as_text_and_read_group_by_group) {
+    ObjectCache cache([](const Json& json) { return json["spec"]["of"].text(); });
+    for (const char* name : {"a", "b", "c"}) {
+        Json json = object(name, 5);
+        json["spec"]["of"] = name[0] == 'b' ? "second" : "first";
+        json["spec"]["text"] = "\"quoted\" \u00e4";
+        cache.take(Change::added, std::move(json));
+    }
+    std::vector<std::string> seen;
+    cache.look_at_group("first", [&](const Json& json) {
+        seen.push_back(json["metadata"]["name"].text());
+        EXPECT_EQ(json["spec"]["text"].text(), "\"quoted\" \u00e4");
+        EXPECT_FALSE(json["metadata"].has("managedFields"));
+    });
+    EXPECT_THAT(seen, ElementsAre("a", "c"));
+
+    Json moved = object("a", 6);
+    moved["spec"]["of"] = "second";
+    const auto told = cache.take(Change::modified, std::move(moved));
+    ASSERT_THAT(told, SizeIs(1));
+    EXPECT_EQ((*told[0].before)["spec"]["of"].text(), "first");
+    EXPECT_EQ((*cache.get(a))["spec"]["of"].text(), "second");
+}
+
 TEST(WorkQueueCore, a_key_waits_once_however_often_it_is_added) {
     WorkQueueCore queue;
     queue.add("x", at(0s));
