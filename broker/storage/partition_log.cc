@@ -127,7 +127,7 @@ Result<void> write_run(LogState& s, std::span<const record::BatchView> batches, 
 
 /// Brings the log back to `end` after a failed append. What can't be undone fails the log.
 Error undo_append(PartitionLog& log, LogState& s, Offset end, const Error& cause) {
-    if (cause.code() != Code::no_space) {
+    if (!runtime::is_shortage(cause)) {
         return s.fail(cause);
     }
     const auto undone = [&]() -> Result<void> {
@@ -175,7 +175,7 @@ Result<void> PartitionLog::append(std::span<const record::BatchView> batches, Ti
     while (!batches.empty()) {
         std::size_t count = 0;
         if (!s.segments.empty()) {
-            MR_TRY(count, s.or_fail(count_that_fit(s, batches, now)));
+            MR_TRY(count, s.or_fail_unless_short(count_that_fit(s, batches, now)));
         }
         Result<void> done;
         if (count == 0) {
@@ -197,7 +197,7 @@ Result<void> PartitionLog::roll(Timestamp now) {
     if (s.segments.empty() || s.active().empty()) {
         return {};
     }
-    return s.or_fail(s.start_segment(now));
+    return s.or_fail_unless_short(s.start_segment(now));
 }
 
 Result<void> PartitionLog::roll_if_aged(Timestamp now) {

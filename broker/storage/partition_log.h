@@ -8,8 +8,10 @@
 // that runs in the disk pool and touches nothing of the log: sync, retirement of files, timestamp
 // searches. recover() runs in the pool as a whole, before the shard gets the log.
 //
-// After a failed write or sync of anything but a full disk the log is failed for good (as is its
-// directory): every later call answers that error, and nothing is ever synced again.
+// After a failed write or sync the log is failed for good (as is its directory): every later call
+// answers that error, and nothing is ever synced again. A shortage is no failure: the call answers
+// Code::no_space (the disk is full) or Code::exhausted (no file or memory is left), has changed
+// nothing that it promises, and can be made again.
 #pragma once
 
 #include <cstdint>
@@ -78,7 +80,8 @@ private:
 /// One group sync: everything appended before begin_sync(). run() may be called on any thread.
 class SyncJob {
 public:
-    /// Syncs names, then files. Once; a failure is final.
+    /// Syncs files, then what names them. Once; a failure is final, except for a shortage: then the
+    /// log needs another job when that is over.
     Result<void> run() const;
     Offset target() const { return target_; }
 
@@ -158,7 +161,7 @@ public:
 
     /// All of them or none, in one vectored write per segment. Base offsets are assigned, ascend
     /// and begin at end() or above (a follower may see the holes that compaction left).
-    /// Code::no_space: nothing was appended and the log goes on.
+    /// A shortage: nothing was appended and the log goes on.
     Result<void> append(std::span<const record::BatchView> batches, Timestamp now);
     /// Starts a new segment at end(), if the active one holds anything.
     Result<void> roll(Timestamp now);
@@ -223,7 +226,9 @@ public:
     /// Nothing if all is synced or a sync is under way (what is appended meanwhile shares the
     /// next).
     std::optional<SyncJob> begin_sync();
-    /// On success synced_end() reaches the job's target; on failure the log is failed for good.
+    /// On success synced_end() reaches the job's target; on failure the log is failed for good. In
+    /// a shortage neither: the records are on the disk, the checkpoint that recovery needs beside
+    /// them is not. Nothing counts, has_unsynced() stays, and begin_sync() tries again.
     void complete_sync(const SyncJob& job, const Result<void>& outcome);
     bool sync_under_way() const;
     bool has_unsynced() const;

@@ -43,14 +43,12 @@ Result<void> cut_segment(LogState& s, Segment& segment, Offset target, Timestamp
 }
 
 Result<void> truncate(LogState& s, Offset target, Timestamp now) {
-    MR_TRY_VOID(s.lower_recovery_point(target, s.segments[s.segment_index(target)]->base()));
     const std::size_t keep = s.segment_index(target);
     MR_TRY_VOID(s.retire_from(keep + 1));
     return cut_segment(s, s.active(), target, now);
 }
 
 Result<void> start_over(LogState& s, Offset start, Timestamp now) {
-    MR_TRY_VOID(s.lower_recovery_point(Offset{0}, Offset{0}));
     const bool had_folder = s.folder_exists;
     MR_TRY_VOID(s.retire_everything());
     s.start = s.end = start;
@@ -63,8 +61,13 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     s.epochs_dirty = true;
     s.producers.clear();
     s.producers.set_end(start);
-    // The file's name is what remembers where an empty log goes on.
-    return had_folder ? s.start_segment(now) : Result<void>{};
+    if (!had_folder) {
+        return {};
+    }
+    // The file's name is what remembers where an empty log goes on. Without room for it, the next
+    // append makes it; a start before that finds no log and has lost nothing.
+    const auto begun = s.start_segment(now);
+    return !begun && runtime::is_shortage(begun.error()) ? Result<void>{} : begun;
 }
 
 Timestamp last_touched(LogState& s) {
@@ -102,14 +105,18 @@ Result<void> PartitionLog::truncate_to(Offset end) {
     }
     MR_TRY_VOID(s.free_to_cut());
     if (s.segments.empty() || end <= s.segments.front()->base()) {
+        MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(Offset{0}, Offset{0})));
         return s.or_fail(start_over(s, end, last_touched(s)));
     }
+    const Offset cut_base = s.segments[s.segment_index(end)]->base();
+    MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(end, cut_base)));
     return s.or_fail(truncate(s, end, last_touched(s)));
 }
 
 Result<void> PartitionLog::truncate_fully_and_start_at(Offset start) {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
+    MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(Offset{0}, Offset{0})));
     return s.or_fail(start_over(s, start, last_touched(s)));
 }
 
@@ -154,7 +161,7 @@ Result<std::size_t> PartitionLog::apply_retention(Timestamp now, Offset upper) {
         }
     }
     if (gone > 0 && gone == s.segments.size()) {
-        MR_TRY_VOID(s.or_fail(s.start_segment(now)));  // The last one too: after a fresh one.
+        MR_TRY_VOID(s.or_fail_unless_short(s.start_segment(now)));  // The last too: after a fresh.
     }
     if (gone == below_start) {
         MR_TRY_VOID(s.or_fail(s.retire_below_start()));

@@ -10,9 +10,29 @@
 
 namespace millrace::storage {
 
+namespace {
+
+/// Whatever the reason, nobody knows what of the pages is on the disk: even a shortage is the
+/// disk's failure then, and no later sync can be believed.
+Result<void> synced_or_lost(const Result<void>& synced) {
+    if (synced || !runtime::is_shortage(synced.error())) {
+        return synced;
+    }
+    return Error(Code::io, synced.error().message());
+}
+
+/// A shortage in front of the checkpoint: the job's files are synced, its names are not, and
+/// nothing of it counts. The next job does the rest.
+void put_off(LogState& s, const std::vector<std::string>& directories) {
+    s.epochs_dirty = true;
+    s.unsynced_directories.insert(directories.begin(), directories.end());
+}
+
+}  // namespace
+
 Result<void> SyncJob::run() const {
     for (const runtime::FilePtr& file : files_) {
-        MR_TRY_VOID(file->sync());
+        MR_TRY_VOID(synced_or_lost(file->sync()));
     }
     // The folder may have gone meanwhile (the log started over): target() was lowered then.
     const auto unless_gone = [](Result<void> result) {
@@ -22,7 +42,7 @@ Result<void> SyncJob::run() const {
         MR_TRY_VOID(unless_gone(disk_->replace_whole(path, contents)));
     }
     for (const std::string& directory : directories_) {
-        MR_TRY_VOID(unless_gone(disk_->sync_directory(directory)));
+        MR_TRY_VOID(synced_or_lost(unless_gone(disk_->sync_directory(directory))));
     }
     return {};
 }
@@ -66,7 +86,11 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
     const bool truncated_meanwhile = reached < job.target();
     s.syncing_to.reset();
     if (!outcome && !MR_PLANTED(failed_syncs_count)) {
-        s.fail(outcome.error());
+        if (runtime::is_shortage(outcome.error())) {
+            put_off(s, job.directories_);
+        } else {
+            s.fail(outcome.error());
+        }
         return;
     }
     if (s.failure) {
@@ -105,7 +129,9 @@ Result<void> PartitionLog::sync_now() {
     MR_TRY_VOID(s.usable());
     MR_ASSERT(!s.syncing_to);
     if (const auto job = begin_sync()) {
-        complete_sync(*job, job->run());
+        const auto outcome = job->run();
+        complete_sync(*job, outcome);
+        MR_TRY_VOID(outcome);
     }
     return s.usable();
 }
@@ -130,7 +156,9 @@ Result<std::optional<SyncJob>> PartitionLog::begin_close() {
 Result<void> PartitionLog::close_cleanly() {
     MR_TRY(const auto job, begin_close());
     if (job) {
-        complete_sync(*job, job->run());
+        const auto outcome = job->run();
+        complete_sync(*job, outcome);
+        MR_TRY_VOID(outcome);
     }
     return state_->usable();
 }

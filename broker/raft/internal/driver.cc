@@ -6,6 +6,7 @@
 #include "raft/internal/control_batch.h"
 #include "raft/internal/quorum_state_file.h"
 #include "record/batch_view.h"
+#include "runtime/shortage.h"
 
 namespace millrace::raft {
 
@@ -193,6 +194,13 @@ void Driver::persist() {
         },
         [this, wanted](Result<void> outcome) {
             persisting_ = false;
+            if (!outcome && runtime::is_shortage(outcome.error())) {
+                if (!to_persist_) {
+                    to_persist_ = wanted;
+                }
+                again_after_shortage(outcome.error());
+                return;
+            }
             if (!outcome) {
                 halt(outcome.error().with_context("writing quorum-state"));
                 return;
@@ -214,6 +222,13 @@ void Driver::sync() {
             close_log();
             return;
         }
+        if (!outcome && runtime::is_shortage(outcome.error())) {
+            if (!to_sync_) {
+                to_sync_ = wanted;
+            }
+            again_after_shortage(outcome.error());
+            return;
+        }
         if (!outcome) {
             // What was lost is unknown: never again a word about this log.
             halt(outcome.error().with_context("syncing the metadata log"));
@@ -222,6 +237,16 @@ void Driver::sync() {
         step(LogSynced{wanted.end, wanted.generation});
         sync();
     }));
+}
+
+void Driver::again_after_shortage(const Error& shortage) {
+    MR_LOG(log_out_, warn, "raft.waits_for_room", field("error", shortage.to_string()));
+    executor_.after(runtime::shortage_pause, guarded([this] {
+                        if (!stopped_) {
+                            persist();
+                            sync();
+                        }
+                    }));
 }
 
 void Driver::must(const Result<void>& outcome, std::string_view doing) {

@@ -75,6 +75,8 @@ private:
     void arm_timer();
     void persist();
     void sync();
+    /// What was to be written is still wanted: nothing depends on it until it is.
+    void again_after_shortage(const Error& shortage);
     void must(const Result<void>& outcome, std::string_view doing);
     void halt(Error error);
     void stop(Error reason);

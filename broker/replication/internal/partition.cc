@@ -6,6 +6,7 @@
 #include "base/mutants.h"
 #include "base/overloaded.h"
 #include "record/batch_view.h"
+#include "runtime/shortage.h"
 
 namespace millrace::replication {
 namespace {
@@ -553,13 +554,10 @@ void Partition::start_sync() {
                              std::int64_t{std::chrono::nanoseconds{took}.count()});
             partition->log_->complete_sync(shared->first, shared->second);
             if (!shared->second) {
-                MR_LOG(*partition->shell_.log, error, "replication.sync_failed",
-                       field("topic", partition->state_.topic), field("partition", id.partition),
-                       field("reason", shared->second.error().message()));
-                partition->release_all(KafkaError::kafka_storage_error);
-                partition->on_synced();
+                partition->on_sync_failed(shared->second.error());
                 return;
             }
+            partition->sync_is_short_ = false;
             if (partition->leader_) {
                 partition->run(partition->leader_->step(Synced{partition->log_->synced_end()}));
             }
@@ -567,6 +565,29 @@ void Partition::start_sync() {
             partition->start_sync();
             partition->tidy_log();
         });
+}
+
+void Partition::on_sync_failed(const Error& error) {
+    if (!log_->failure()) {
+        // Nothing counts as synced until a sync finds room, and acks wait for it.
+        if (!std::exchange(sync_is_short_, true)) {
+            MR_LOG(*shell_.log, warn, "replication.sync_put_off", field("topic", state_.topic),
+                   field("partition", state_.id.partition), field("reason", error.message()));
+        }
+        shell_.loop->cancel(sync_again_);
+        sync_again_ =
+            shell_.loop->after(runtime::shortage_pause, [find = shell_.find, id = state_.id] {
+                if (auto partition = find(id)) {
+                    partition->background_sync_ = true;
+                    partition->start_sync();
+                }
+            });
+        return;
+    }
+    MR_LOG(*shell_.log, error, "replication.sync_failed", field("topic", state_.topic),
+           field("partition", state_.id.partition), field("reason", error.message()));
+    release_all(KafkaError::kafka_storage_error);
+    on_synced();
 }
 
 void Partition::run(const std::vector<LeaderEffect>& effects) {

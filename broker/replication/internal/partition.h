@@ -147,6 +147,7 @@ private:
     void finish_staged(Staged staged);
     void fail_staged(KafkaError error);
     void start_sync();
+    void on_sync_failed(const Error& error);
     void run(const std::vector<LeaderEffect>& effects);
     void propose(const ProposeIsr& wanted);
     void send(IsrProposer::Proposal proposal);
@@ -196,6 +197,8 @@ private:
     Offset known_high_watermark_{0};
     LogHistory history_;
     bool background_sync_ = false;  ///< Sync though nobody waits for it.
+    bool sync_is_short_ = false;    ///< The last one found no room.
+    runtime::TimerId sync_again_{};
     bool compacting_ = false;
     bool uncleanable_ = false;  ///< Compaction found damage.
     std::shared_ptr<Move> move_;

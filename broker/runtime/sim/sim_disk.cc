@@ -120,7 +120,9 @@ Result<void> SimDisk::begin(DiskCall call, std::string_view what, const std::str
                 break;
         }
         node_.note(fmt::format("disk: {} {} fails", what, path));
-        return Error::make(Code::io, "{} {}: Input/output error", what, path);
+        return Error::make(
+            failing_with_, "{} {}: {}", what, path,
+            failing_with_ == Code::io ? "Input/output error" : "Too many open files");
     }
     return {};
 }
@@ -417,8 +419,10 @@ void SimDisk::swap_with(SimDisk& other) {
     std::swap(next_inode_, other.next_inode_);
 }
 
-void SimDisk::fail_next(DiskCall call, std::uint64_t times) {
+void SimDisk::fail_next(DiskCall call, std::uint64_t times, Code why) {
+    MR_ASSERT(why == Code::io || why == Code::exhausted);
     failing_[static_cast<std::size_t>(call)] = times;
+    failing_with_ = why;
 }
 
 void SimDisk::end_all_faults() {

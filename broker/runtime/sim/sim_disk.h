@@ -43,8 +43,8 @@ public:
 
     // The simulation's side.
 
-    /// The next `times` calls of this kind fail with an I/O error.
-    void fail_next(DiskCall call, std::uint64_t times);
+    /// The next `times` calls of this kind fail: with an I/O error, or for want of files or memory.
+    void fail_next(DiskCall call, std::uint64_t times, Code why = Code::io);
     /// The next writes are acknowledged and do not reach the device, or reach the wrong place.
     void lose_next_write() { ++lose_writes_; }
     void misdirect_next_write() { ++misdirect_writes_; }
@@ -104,6 +104,7 @@ private:
     std::uint64_t next_inode_ = 1;
 
     std::uint64_t failing_[static_cast<std::size_t>(DiskCall::count_)] = {};
+    Code failing_with_ = Code::io;
     std::uint64_t lose_writes_ = 0;
     std::uint64_t misdirect_writes_ = 0;
     std::uint64_t stale_reads_ = 0;

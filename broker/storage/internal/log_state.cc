@@ -81,19 +81,20 @@ Result<void> LogState::sync_names() {
 }
 
 Result<void> LogState::ensure_folder() {
-    if (folder_exists) {
-        return {};
+    if (!folder_exists) {
+        MR_TRY_VOID(directory->forget_gone(partition));
+        MR_TRY_VOID(disk().create_directories(folder));
+        MR_TRY(const auto entries, disk().list(folder));
+        if (!entries.empty()) {
+            return Error::make(Code::exists, "{} holds a log that was not opened", folder);
+        }
+        folder_exists = true;
+        unsynced_directories.insert(directory->path());
+        identity_unwritten = !topic_id.is_zero();
     }
-    MR_TRY_VOID(directory->forget_gone(partition));
-    MR_TRY_VOID(disk().create_directories(folder));
-    MR_TRY(const auto entries, disk().list(folder));
-    if (!entries.empty()) {
-        return Error::make(Code::exists, "{} holds a log that was not opened", folder);
-    }
-    folder_exists = true;
-    unsynced_directories.insert(directory->path());
-    if (!topic_id.is_zero()) {
+    if (identity_unwritten) {
         MR_TRY_VOID(write_topic_id());
+        identity_unwritten = false;
     }
     return {};
 }
@@ -273,9 +274,8 @@ Result<void> LogState::lower_recovery_point(Offset cut_at, Offset segment_base) 
     if (cut_at >= synced_end) {
         return {};  // What is recorded never lies above that.
     }
-    MR_TRY_VOID(directory->lower_recovery_point(partition, segment_base));
-    point_lowered = true;
-    return {};
+    point_lowered = true;  // Even if the file could not be written: the next sync lifts it again.
+    return directory->lower_recovery_point(partition, segment_base);
 }
 
 Result<void> LogState::retire_files_of(const Segment& segment) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "record/batch_view.h"
+#include "runtime/shortage.h"
 #include "storage/internal/segment.h"
 #include "storage/log_directory.h"
 #include "storage/partition_log.h"
@@ -28,6 +29,7 @@ public:
     LogLimits limits;
     std::string folder;
     bool folder_exists = false;
+    bool identity_unwritten = false;  // The folder was made, and there was no room for its id.
 
     std::vector<std::unique_ptr<Segment>> segments;  // By base; the last one is active.
     Offset start{0};
@@ -76,6 +78,12 @@ public:
             return fail(result.error());
         }
         return result;
+    }
+
+    /// The same for a step that can be made again once a shortage is over.
+    template <typename T>
+    Result<T> or_fail_unless_short(Result<T> result) {
+        return result || runtime::is_shortage(result.error()) ? result : or_fail(std::move(result));
     }
 
     /// The same for a reader: rot and bad arguments concern that read alone.

@@ -290,6 +290,32 @@ TEST_F(ShardUpkeep, quiesce_leaves_every_log_as_a_clean_start_wants_it) {
     EXPECT_EQ(files(".snapshot"), snapshots + 1) << "what quiesce() left needs nothing more";
 }
 
+// Case 80: a new leader's first sync finds no room for its epoch.
+TEST_F(ShardUpkeep, a_disk_that_was_full_when_an_epoch_was_to_be_written_heals_by_itself) {
+    PartitionState state;
+    state.id = id_;
+    state.topic = "orders";
+    state.replicas = state.isr = {BrokerId{1}};
+    state.leader = BrokerId{1};
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
+    simulation_.run_for(1s);
+    append("before");
+    node_.sim_disk().set_full(true);
+    state.leader_epoch = LeaderEpoch{1};
+    state.partition_epoch = PartitionEpoch{1};
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
+    simulation_.run_for(10s);
+    node_.sim_disk().set_full(false);
+    simulation_.run_for(2s);
+    EXPECT_GT(machine().shard->counts().syncs.load(), 2U);
+    append("after");
+    node_.cut_power();
+    start();
+    on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
+    simulation_.run_for(1s);
+    EXPECT_EQ(view().end, Offset{2});
+}
+
 TEST_F(ShardUpkeep, a_stop_waits_for_the_round_under_way) {
     PartitionSettings settings = small_segments();
     settings.limits.cleanup = {.remove = false, .compact = true};

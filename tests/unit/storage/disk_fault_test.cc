@@ -94,6 +94,123 @@ TEST_F(DiskFault, a_failed_write_fails_the_directory_and_no_other) {
     EXPECT_TRUE(append(*other, make_batch({})));
 }
 
+// Case 80. The records are on the disk and the epoch that they begin is not: recovery would not
+// find it below the recovery point.
+TEST_F(DiskFault, a_full_disk_at_the_epoch_checkpoint_is_tried_again_and_nothing_counts_before) {
+    ASSERT_TRUE(log_->sync_now());
+    ASSERT_TRUE(append(*log_, make_batch({.base = 3, .epoch = 7, .value_size = 200})));
+    sim_disk().set_full(true);
+    EXPECT_EQ(log_->sync_now().error().code(), Code::no_space);
+    EXPECT_FALSE(log_->failure());
+    EXPECT_EQ(log_->synced_end(), Offset{3});
+    EXPECT_TRUE(log_->has_unsynced());
+    sim_disk().set_full(false);
+    ASSERT_TRUE(log_->sync_now());
+    EXPECT_EQ(log_->synced_end(), Offset{4});
+    log_.reset();
+    power_cycle();
+    directory_ = open_directory();
+    log_ = *recover({.recovery_point = Offset{4}, .now = noon});
+    EXPECT_EQ(log_->end(), Offset{4});
+    EXPECT_EQ(log_->epochs().latest(), (EpochStart{LeaderEpoch{7}, Offset{3}}));
+}
+
+// What was appended while there was no room is covered by the sync that finds some.
+TEST_F(DiskFault, a_sync_that_found_no_room_covers_with_the_next_what_came_meanwhile) {
+    log_->set_limits({.segment_bytes = 1_MiB});
+    ASSERT_TRUE(append(*log_, make_batch({.base = 3, .epoch = 7, .value_size = 200})));
+    const auto job = log_->begin_sync();
+    ASSERT_TRUE(job);
+    sim_disk().set_full(true);
+    const auto outcome = job->run();
+    sim_disk().set_full(false);
+    ASSERT_TRUE(append(*log_, make_batch({.base = 4, .epoch = 7, .value_size = 200})));
+    ASSERT_TRUE(append(*log_, make_batch({.base = 5, .epoch = 7, .value_size = 200})));
+    log_->complete_sync(*job, outcome);
+    EXPECT_EQ(log_->synced_end(), Offset{0});
+    ASSERT_TRUE(log_->sync_now());
+    EXPECT_EQ(log_->synced_end(), Offset{6});
+    log_.reset();
+    power_cycle();
+    directory_ = open_directory();
+    log_ = *recover({.recovery_point = Offset{6}, .now = noon});
+    EXPECT_EQ(log_->end(), Offset{6});
+    EXPECT_FALSE(report_.lost_synced_data);
+}
+
+// Without its id the next start would take the log for one that never held anything.
+TEST_F(DiskFault, a_log_that_found_no_room_for_its_identity_writes_it_before_its_first_record) {
+    log_ = PartitionLog::create(directory_, {"late", PartitionIndex{0}}, topic_id_, {});
+    sim_disk().set_full(true);
+    EXPECT_EQ(append(*log_, make_batch({})).error().code(), Code::no_space);
+    sim_disk().set_full(false);
+    ASSERT_TRUE(append(*log_, make_batch({})));
+    ASSERT_TRUE(log_->sync_now());
+    log_.reset();
+    power_cycle();
+    directory_ = open_directory();
+    partition_ = {"late", PartitionIndex{0}};
+    log_ = *recover({.now = noon});
+    EXPECT_EQ(log_->topic_id(), topic_id_);
+    EXPECT_EQ(log_->end(), Offset{1});
+}
+
+TEST_F(DiskFault, a_full_disk_puts_off_a_roll_and_a_cut) {
+    ASSERT_TRUE(log_->sync_now());
+    ASSERT_TRUE(directory_->write_checkpoint(
+        Checkpoint::recovery_point, directory_->begin_checkpoint(), {{partition_, Offset{3}}}));
+    sim_disk().set_full(true);
+    EXPECT_EQ(log_->roll(noon).error().code(), Code::no_space);
+    EXPECT_EQ(log_->truncate_to(Offset{1}).error().code(), Code::no_space);
+    EXPECT_EQ(log_->truncate_fully_and_start_at(Offset{9}).error().code(), Code::no_space);
+    EXPECT_EQ(log_->end(), Offset{3});
+    EXPECT_FALSE(log_->failure());
+    sim_disk().set_full(false);
+    ASSERT_TRUE(log_->truncate_to(Offset{1}));
+    ASSERT_TRUE(log_->roll(noon));
+    fill(5);
+    ASSERT_TRUE(log_->sync_now());
+    EXPECT_EQ(log_->synced_end(), Offset{6});
+}
+
+// Case 90: a process that has no file left to open has a sound disk.
+TEST_F(DiskFault, case_90_without_a_file_to_open_an_append_is_refused_and_the_log_goes_on) {
+    log_->set_limits({.segment_bytes = 1_KiB});
+    while (log_->segment_count() == 1) {
+        sim_disk().fail_next(DiskCall::open, 1, Code::exhausted);
+        const auto appended = append_one();
+        if (!appended) {
+            EXPECT_EQ(appended.error().code(), Code::exhausted);
+            break;
+        }
+    }
+    EXPECT_EQ(log_->segment_count(), 1U) << "the next segment could not be made";
+    EXPECT_FALSE(log_->failure());
+    EXPECT_FALSE(directory_->failed());
+    sim_disk().end_all_faults();
+    const Offset end = log_->end();
+    fill(3);
+    ASSERT_TRUE(log_->sync_now());
+    EXPECT_EQ(log_->synced_end(), end + 3);
+}
+
+TEST_F(DiskFault, case_90_without_a_file_to_open_a_sync_is_put_off_and_not_lost) {
+    sim_disk().fail_next(DiskCall::open, 1, Code::exhausted);
+    EXPECT_EQ(log_->sync_now().error().code(), Code::exhausted);
+    EXPECT_EQ(log_->synced_end(), Offset{0});
+    EXPECT_FALSE(log_->failure());
+    ASSERT_TRUE(log_->sync_now());
+    EXPECT_EQ(log_->synced_end(), Offset{3});
+}
+
+// A sync of records is another matter: whatever the kernel says, its pages count as clean now.
+TEST_F(DiskFault, a_sync_of_records_that_fails_for_want_of_memory_is_final) {
+    sim_disk().fail_next(DiskCall::sync, 1, Code::exhausted);
+    EXPECT_EQ(log_->sync_now().error().code(), Code::io);
+    EXPECT_TRUE(directory_->failed());
+    EXPECT_FALSE(log_->begin_sync());
+}
+
 // fsyncgate: the second sync would succeed and lie.
 TEST_F(DiskFault, a_failed_sync_is_never_tried_again) {
     sim_disk().fail_next(DiskCall::sync, 1);
