@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -25,7 +26,8 @@ struct Resolver::State {
     void run();
 };
 
-Resolver::Resolver(unsigned threads) : state_(std::make_shared<State>()), max_threads_(threads) {}
+Resolver::Resolver(unsigned threads, StartThread start)
+    : state_(std::make_shared<State>()), max_threads_(threads), start_(start) {}
 
 Resolver::~Resolver() {
     stop();
@@ -47,12 +49,29 @@ void Resolver::resolve(const Address& name, Executor& home,
     }
     state_->jobs.push_back({name, &home, std::move(done)});
     if (state_->idle == 0 && state_->threads < max_threads_) {
-        ++state_->threads;
-        // Detached: a look-up can't be interrupted, and a shutdown must not wait for it. The state
-        // is shared, and after stop() a thread touches nothing else.
-        std::thread([state = state_] { state->run(); }).detach();
+        const auto started = start_([state = state_] { state->run(); });
+        if (started) {
+            ++state_->threads;
+        } else if (state_->threads == 0) {
+            State::Job job = std::move(state_->jobs.back());
+            state_->jobs.pop_back();
+            home.post([done = std::move(job.done), error = started.error()]() mutable {
+                done(std::move(error));
+            });
+        }  // else one of those there are comes to it
     }
     state_->changed.notify_one();
+}
+
+/// Detached: a look-up can't be interrupted, and a shutdown must not wait for it. The state is
+/// shared, and after stop() a thread touches nothing else.
+Result<void> Resolver::start_detached(UniqueFunction<void()> work) {
+    try {
+        std::thread(std::move(work)).detach();
+        return {};
+    } catch (const std::system_error& failure) {
+        return Error::make(Code::exhausted, "no thread to look names up: {}", failure.what());
+    }
 }
 
 void Resolver::State::run() {

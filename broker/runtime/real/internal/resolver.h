@@ -19,18 +19,25 @@ class Resolver {
 public:
     using Addresses = std::vector<SocketAddress>;
 
-    explicit Resolver(unsigned threads);
+    /// Runs it on a thread of its own, which nobody waits for; an error if there is none to have.
+    using StartThread = Result<void> (*)(UniqueFunction<void()> work);
+
+    explicit Resolver(unsigned threads, StartThread start = start_detached);
     /// Drops what waits. Does not wait for a thread inside a look-up: its answer goes nowhere.
     ~Resolver();
 
-    /// From any thread. `done` runs on `home`.
+    /// From any thread. `done` runs on `home`. Code::exhausted if no thread looks names up and none
+    /// can be started.
     void resolve(const Address& name, Executor& home, UniqueFunction<void(Result<Addresses>)> done);
     void stop();
 
 private:
+    static Result<void> start_detached(UniqueFunction<void()> work);
+
     struct State;
     std::shared_ptr<State> state_;
     const unsigned max_threads_;
+    const StartThread start_;
 };
 
 }  // namespace millrace::runtime::internal
