@@ -6,6 +6,8 @@ namespace millrace::placement {
 namespace {
 
 constexpr Duration calm_for = 10s;
+/// Time enough to see what fewer moves have done.
+constexpr Duration look_again = 2s;
 /// A throttle of more than this slows nothing down any more.
 constexpr std::int64_t as_good_as_none = 10'000'000'000;
 
@@ -22,8 +24,6 @@ void AdaptiveThrottle::set_most(std::int64_t bytes_per_second) {
     limits_.most = bytes_per_second;
     if (bytes_per_second > 0) {
         rate_ = std::min(rate_.value_or(bytes_per_second), bytes_per_second);
-        // Whoever asks for less than the least gets what was asked for.
-        limits_.least = std::min(limits_.least, bytes_per_second);
     }
     if (reason_.empty()) {
         reason_ = bytes_per_second > 0 ? as_asked : growing;
@@ -45,7 +45,49 @@ std::string_view AdaptiveThrottle::pressure(const ThrottleSigns& signs) const {
     return signs.loop_delay > limits_.loop_delay ? "the broker is busy" : "";
 }
 
+std::int64_t AdaptiveThrottle::need_of(std::int64_t produced) const {
+    return std::max(limits_.least_each, produced + produced / 10);
+}
+
+void AdaptiveThrottle::note_needs(const ThrottleSigns& signs) {
+    const auto needs = [this](const std::vector<std::int64_t>& produced) {
+        std::vector<std::int64_t> all;
+        for (const std::int64_t rate : produced) {
+            all.push_back(need_of(rate));
+        }
+        return all;
+    };
+    leaving_needs_ = needs(signs.leaving);
+    arriving_needs_ = needs(signs.arriving);
+}
+
+/// What one copy at a time needs. Whoever asks for less gets what was asked for.
+std::int64_t AdaptiveThrottle::least() const {
+    std::int64_t least = limits_.least_each;
+    for (const auto* needs : {&leaving_needs_, &arriving_needs_}) {
+        least = needs->empty() ? least : std::max(least, needs->front());
+    }
+    return limits_.most > 0 ? std::min(least, limits_.most) : least;
+}
+
+std::size_t AdaptiveThrottle::fit(const std::vector<std::int64_t>& needs) const {
+    std::int64_t left = rate_.value_or(0);
+    std::size_t count = 0;
+    while (count < needs.size() && (!rate_ || count == 0 || needs[count] <= left)) {
+        left -= needs[count++];
+    }
+    return count;
+}
+
+CopyWindow AdaptiveThrottle::window() const {
+    return {fit(leaving_needs_), fit(arriving_needs_)};
+}
+
 void AdaptiveThrottle::step(const ThrottleSigns& signs) {
+    note_needs(signs);
+    if (rate_) {
+        rate_ = std::max(*rate_, least());
+    }
     if (const std::string_view why = pressure(signs); !why.empty()) {
         calm_since_.reset();
         shrink(signs.moved_bytes_per_second);
@@ -61,11 +103,11 @@ void AdaptiveThrottle::step(const ThrottleSigns& signs) {
 /// From what goes in fact: a rate that nothing fills could shrink for long without effect. Where
 /// nothing goes, moves aren't what presses.
 void AdaptiveThrottle::shrink(std::int64_t moved) {
-    const std::int64_t from = std::min(rate_.value_or(moved), std::max(moved, limits_.least));
+    const std::int64_t from = std::min(rate_.value_or(moved), std::max(moved, least()));
     if (!rate_ && moved == 0) {
         return;
     }
-    rate_ = std::max(limits_.least, from / 10 * 7);
+    rate_ = std::max(least(), from / 10 * 7);
 }
 
 void AdaptiveThrottle::grow() {
@@ -81,6 +123,22 @@ void AdaptiveThrottle::grow() {
         rate_.reset();
     } else {
         rate_ = grown;
+    }
+}
+
+void MoveWindow::step(Instant at, std::int64_t behind) {
+    if (behind > 0) {
+        calm_since_.reset();
+        if (!halved_at_ || at - *halved_at_ >= look_again) {
+            now_ = std::max(1, now_ / 2);
+            halved_at_ = at;
+        }
+        return;
+    }
+    calm_since_ = calm_since_.value_or(at);
+    if (at - *calm_since_ >= calm_for && now_ < most_) {
+        ++now_;
+        calm_since_ = at;
     }
 }
 

@@ -6,6 +6,7 @@
 // holds up nobody else.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -37,6 +38,8 @@ struct WorldNow {
     std::function<bool(BrokerId)> takes_replicas;
     /// Every partition that is being moved, by whoever: they fill the brokers' places.
     std::vector<PartitionNow> moving;
+    /// Replicas of the other partitions that aren't in sync, though their brokers are up.
+    std::int64_t behind = 0;
 };
 
 enum class MoveState { waiting, in_flight, done, dropped, failed, reverted };
@@ -52,6 +55,8 @@ class Execution {
 public:
     Execution(std::vector<Move> moves, int max_moves_per_broker);
 
+    /// From now on; what is under way beyond it goes on.
+    void set_max_moves_per_broker(int count) { cap_ = std::max(1, count); }
     /// Takes note of what ended.
     void look(const WorldNow& world) { settle(world); }
     /// The same, and returns the moves to start, in order. Call started() or

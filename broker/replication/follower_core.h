@@ -79,6 +79,8 @@ public:
 
     LeaderEpoch epoch() const { return epoch_; }
     Offset high_watermark() const { return high_watermark_; }
+    /// As last told, however far we are.
+    Offset leader_high_watermark() const { return leader_high_watermark_; }
     /// To send along, so that the leader can tell whether our logs agree.
     static LeaderEpoch last_fetched_epoch(const LogFacts& log);
 

@@ -53,6 +53,15 @@ struct LogHistory {
     Offset cleaned_end{0};
 };
 
+/// A copy that a reassignment has begun and that isn't in sync yet, as this broker sees it.
+struct CopyUnderWay {
+    TopicIdPartition id;
+    bool arrives = false;     ///< Here. Or this broker leads and it leaves for another.
+    Offset leader_end{0};     ///< As far as it is known here.
+    Offset own_end{0};        ///< Of the log here.
+    std::uint64_t bytes = 0;  ///< Appended here since the start.
+};
+
 /// Of the logs that need compaction, one that needs it most.
 struct CompactionCandidate {
     TopicIdPartition id;

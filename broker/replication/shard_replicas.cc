@@ -254,6 +254,22 @@ const ShardCounts& ShardReplicas::counts() const {
     return inside_->counts;
 }
 
+std::vector<CopyUnderWay> ShardReplicas::copies_under_way() const {
+    std::vector<CopyUnderWay> copies;
+    for (const auto& [id, partition] : inside_->partitions) {
+        if (auto copy = partition->copy_under_way()) {
+            copies.push_back(*copy);
+        }
+    }
+    return copies;
+}
+
+void ShardReplicas::hold_copies(const std::set<TopicIdPartition>& held) {
+    for (const auto& [id, partition] : inside_->partitions) {
+        partition->hold_copy(held.contains(id));
+    }
+}
+
 std::vector<ShardReplicas::View> ShardReplicas::views() const {
     std::vector<View> views;
     views.reserve(inside_->partitions.size());

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -36,6 +37,7 @@ class Partition;
 struct UpkeepTimes;
 struct LogMark;
 struct CompactionCandidate;
+struct CopyUnderWay;
 struct CompactionPace;
 struct CompactionOutcome;
 struct ShardCounts;
@@ -184,6 +186,10 @@ public:
     };
     std::optional<View> view(const TopicIdPartition& id) const;
     const ShardCounts& counts() const;
+    /// Copies of reassignments that have an end here and aren't in sync yet.
+    std::vector<CopyUnderWay> copies_under_way() const;
+    /// Of those, the ones that wait until others are done; all others go.
+    void hold_copies(const std::set<TopicIdPartition>& held);
     std::vector<View> views() const;
     /// At which offset each leader epoch begins in our log; null without a log.
     const storage::LeaderEpochCache* epochs(const TopicIdPartition& id) const;

@@ -43,6 +43,9 @@ struct Throttles {
     /// that it gets itself.
     RateBucket moves_out;
     RateBucket moves_in;
+    /// For copies of a plan that wait until others are done.
+    RateBucket held;
+    Throttles() { held.set_rate(0, Instant{}); }
 };
 
 /// The buckets that one replica's copy goes through, all of them.

@@ -1,9 +1,9 @@
 #include "app/internal/move_throttle.h"
 
 #include <algorithm>
+#include <set>
 
 #include "app/internal/plan_intent.h"
-#include "replication/housekeeping.h"
 
 namespace millrace::app {
 namespace {
@@ -55,7 +55,9 @@ void MoveThrottle::end() {
     }
     adaptive_.reset();
     control_.cancel(timer_);
+    copies_before_.clear();
     apply();
+    hold({});
 }
 
 /// How long the loops take to come to a task says how busy they are.
@@ -68,21 +70,54 @@ void MoveThrottle::look() {
     struct Asked {
         Instant at;
         std::size_t left;
+        Duration loop_delay{};
+        Copies copies;
     };
     auto asked = std::make_shared<Asked>(Asked{control_.read_clock(), replicas_.size()});
     for (std::size_t i = 0; i < replicas_.size(); ++i) {
-        replicas_.executor(i).post([weak = weak_from_this(), asked, &control = control_] {
-            control.post([weak, asked] {
-                auto self = weak.lock();
-                if (self && --asked->left == 0) {
-                    self->judge(self->control_.read_clock() - asked->at);
-                }
+        replicas_.executor(i).post(
+            [weak = weak_from_this(), asked, i, &control = control_, &replicas = replicas_] {
+                const Duration waited = replicas.executor(i).read_clock() - asked->at;
+                control.post([weak, asked, waited, copies = replicas.here(i).copies_under_way()] {
+                    asked->loop_delay = std::max(asked->loop_delay, waited);
+                    for (const replication::CopyUnderWay& copy : copies) {
+                        asked->copies.emplace(copy.id, copy);
+                    }
+                    auto self = weak.lock();
+                    if (--asked->left == 0 && self) {
+                        self->judge(asked->loop_delay, asked->copies);
+                    }
+                });
             });
-        });
     }
 }
 
-void MoveThrottle::judge(Duration loop_delay) {
+/// Where a copy leaves, what was appended to the partition. Where it arrives, how far the leader's
+/// log grew, in records as large as those that came.
+void MoveThrottle::note_produced(placement::ThrottleSigns& signs, const Copies& copies,
+                                 Duration passed) const {
+    const double seconds = std::chrono::duration<double>(passed).count();
+    for (const auto& [id, copy] : copies) {
+        std::int64_t rate = 0;
+        const auto found = copies_before_.find(id);
+        if (found != copies_before_.end() && found->second.arrives == copy.arrives &&
+            found->second.bytes <= copy.bytes) {
+            const replication::CopyUnderWay& before = found->second;
+            auto bytes = static_cast<double>(copy.bytes - before.bytes);
+            if (copy.arrives) {
+                const std::int64_t came = copy.own_end - before.own_end;
+                const std::int64_t grew = copy.leader_end - before.leader_end;
+                bytes = came > 0 && grew > 0
+                            ? bytes / static_cast<double>(came) * static_cast<double>(grew)
+                            : 0;
+            }
+            rate = static_cast<std::int64_t>(bytes / seconds);
+        }
+        (copy.arrives ? signs.arriving : signs.leaving).push_back(rate);
+    }
+}
+
+void MoveThrottle::judge(Duration loop_delay, const Copies& copies) {
     const Instant now = control_.clock().now();
     const Duration passed = now - looked_at_;
     if (!adaptive_ || passed <= Duration{}) {
@@ -104,17 +139,40 @@ void MoveThrottle::judge(Duration loop_delay) {
         signs.healing += counts->healing.load(std::memory_order_relaxed);
         signs.under_min_isr += counts->under_min_isr.load(std::memory_order_relaxed);
     }
+    note_produced(signs, copies, passed);
     looked_at_ = now;
     moved_before_ = moved;
+    copies_before_ = copies;
     produced_before_ = std::move(produced_now);
     const auto before = adaptive_->rate();
     adaptive_->step(signs);
+    const placement::CopyWindow window = adaptive_->window();
     if (adaptive_->rate() != before) {
         MR_LOG(log_, info, "plan.throttled",
                field("bytes_per_second", adaptive_->rate().value_or(0)),
-               field("reason", adaptive_->reason()));
+               field("leaving", window.leaving), field("arriving", window.arriving),
+               field("copies", copies.size()), field("reason", adaptive_->reason()));
     }
     apply();
+    hold(copies);
+}
+
+/// All shards are told, each time: a partition may have changed its role or come anew.
+void MoveThrottle::hold(const Copies& copies) const {
+    placement::CopyWindow left = adaptive_ ? adaptive_->window() : placement::CopyWindow{};
+    std::set<TopicIdPartition> held;
+    for (const auto& [id, copy] : copies) {
+        std::size_t& places = copy.arrives ? left.arriving : left.leaving;
+        if (places == 0) {
+            held.insert(id);
+        } else {
+            --places;
+        }
+    }
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+        replicas_.on_shard(i,
+                           [held](replication::ShardReplicas& shard) { shard.hold_copies(held); });
+    }
 }
 
 void MoveThrottle::apply() {

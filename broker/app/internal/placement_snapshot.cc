@@ -100,6 +100,17 @@ placement::PartitionNow now_of(const metadata::Partition& partition) {
     return {copied(partition.replicas), copied(partition.adding), copied(partition.removing)};
 }
 
+/// A replica on a broker that is down is not behind: no pause of moves brings it back.
+std::int64_t replicas_behind(const metadata::Image& image, const metadata::Partition& partition) {
+    return std::count_if(
+        partition.replicas.begin(), partition.replicas.end(), [&](BrokerId replica) {
+            const metadata::Broker* broker = image.cluster.broker(replica);
+            return broker != nullptr && broker->is_active() &&
+                   std::find(partition.isr.begin(), partition.isr.end(), replica) ==
+                       partition.isr.end();
+        });
+}
+
 }  // namespace
 
 placement::Snapshot snapshot_of(const metadata::Image& image, const ReplicaSizes& sizes,
@@ -195,6 +206,8 @@ placement::WorldNow world_of(const metadata::ImagePtr& image) {
         for (const auto& [index, partition] : topic->partitions) {
             if (partition->is_reassigning()) {
                 world.moving.push_back(now_of(*partition));
+            } else if (partition->isr.size() < partition->replicas.size()) {
+                world.behind += replicas_behind(*image, *partition);
             }
         }
     }

@@ -183,6 +183,7 @@ void PlanCarrier::carry_out(const PlanIntent& intent, std::vector<Move> moves,
     MR_LOG(log_, info, carries_back_ ? "plan.rollback_begun" : "plan.begun",
            field("plan", intent.name), field("moves", moves.size()));
     execution_ = std::make_shared<Execution>(std::move(moves), max_moves_per_broker);
+    window_.emplace(max_moves_per_broker);
     sizes_.reset();
     look_in(Duration{1ms});
 }
@@ -198,6 +199,7 @@ bool PlanCarrier::is_complete(const PlanIntent& intent) const {
 void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
                        const placement::WorldNow& world) {
     std::vector<const Move*> due;
+    narrow_window(world.behind);
     if (intent.state == PlanState::paused) {
         execution_->look(world);
     } else {
@@ -223,6 +225,17 @@ void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
         return;
     }
     carries_back_ ? start(due) : note_and_start(due);
+}
+
+/// Copies leave room for replicas that have fallen behind.
+void PlanCarrier::narrow_window(std::int64_t behind) {
+    const int before = window_->moves_per_broker();
+    window_->step(control_.clock().now(), behind);
+    if (window_->moves_per_broker() != before) {
+        MR_LOG(log_, info, "plan.window", field("moves_per_broker", window_->moves_per_broker()),
+               field("replicas_behind", behind));
+        execution_->set_max_moves_per_broker(window_->moves_per_broker());
+    }
 }
 
 /// Between the disks of one broker, once all else is done.

@@ -15,6 +15,7 @@
 #include "app/internal/plan_computer.h"
 #include "app/internal/plan_intent.h"
 #include "app/internal/plan_journal.h"
+#include "placement/adaptive_throttle.h"
 #include "placement/execution.h"
 
 namespace millrace::app {
@@ -53,6 +54,7 @@ private:
     void began(const PlanIntent& intent, const ComputedPlan& made);
     void step(const PlanIntent& intent, const metadata::Image& image,
               const placement::WorldNow& world);
+    void narrow_window(std::int64_t behind);
     bool is_complete(const PlanIntent& intent) const;
     void begin_rollback(const PlanIntent& intent);
     void carry_out(const PlanIntent& intent, std::vector<Move> moves, int max_moves_per_broker);
@@ -80,6 +82,7 @@ private:
     std::string name_;           ///< Of what `execution_` carries out.
     bool carries_back_ = false;  ///< It is a rollback.
     std::shared_ptr<placement::Execution> execution_;
+    std::optional<placement::MoveWindow> window_;  ///< Of `execution_`.
     std::vector<placement::DiskMove> disk_moves_;  ///< Of the same plan: they come last.
     std::shared_ptr<DiskMover> disks_;             ///< While they are carried out.
     runtime::TimerId timer_{};

@@ -482,6 +482,7 @@ void Partition::write_staged() {
 }
 
 void Partition::finish_staged(Staged staged) {
+    appended_bytes_ += staged.size;
     AppendResult result;
     result.base = staged.base;
     result.append_time = staged.append_time;

@@ -93,6 +93,9 @@ public:
     /// What slows down the copy to a replica elsewhere: nothing while it is in sync.
     ThrottleGate gate_towards(BrokerId replica) const;
     void note_sent(BrokerId replica, std::size_t bytes);
+    /// Of a reassignment, if one end of it is here.
+    std::optional<CopyUnderWay> copy_under_way() const;
+    void hold_copy(bool held) { copy_held_ = held; }
     /// Replicas that fetch, aren't in sync and aren't being added.
     int healing(Instant now) const;
     void tick(Instant now);
@@ -199,6 +202,8 @@ private:
     bool background_sync_ = false;  ///< Sync though nobody waits for it.
     bool sync_is_short_ = false;    ///< The last one found no room.
     runtime::TimerId sync_again_{};
+    std::uint64_t appended_bytes_ = 0;
+    bool copy_held_ = false;  ///< It waits until others are done.
     bool compacting_ = false;
     bool uncleanable_ = false;  ///< Compaction found damage.
     std::shared_ptr<Move> move_;

@@ -27,7 +27,7 @@ ThrottleGate Partition::gate_towards(BrokerId replica) const {
         gate.add(throttles.leader);
     }
     if (moving) {
-        gate.add(throttles.moves_out);
+        gate.add(copy_held_ ? throttles.held : throttles.moves_out);
     }
     return gate;
 }
@@ -44,7 +44,7 @@ ThrottleGate Partition::gate_here() const {
         gate.add(throttles.follower);
     }
     if (moving) {
-        gate.add(throttles.moves_in);
+        gate.add(copy_held_ ? throttles.held : throttles.moves_in);
     }
     return gate;
 }
@@ -59,6 +59,28 @@ void Partition::note_sent(BrokerId replica, std::size_t bytes) {
     if (const ThrottleGate gate = gate_towards(replica)) {
         gate.spend(bytes, shell_.loop->clock().now());
     }
+}
+
+std::optional<CopyUnderWay> Partition::copy_under_way() const {
+    if (state_.adding.empty() || !log_) {
+        return std::nullopt;
+    }
+    CopyUnderWay copy{state_.id, false, log_->end(), log_->end(), appended_bytes_};
+    if (leader_) {
+        const bool leaves =
+            std::any_of(state_.adding.begin(), state_.adding.end(), [this](BrokerId replica) {
+                return replica != shell_.self && !leader_->isr().contains(replica);
+            });
+        return leaves ? std::optional(copy) : std::nullopt;
+    }
+    if (!contains(state_.adding, shell_.self) || contains(state_.isr, shell_.self)) {
+        return std::nullopt;
+    }
+    copy.arrives = true;
+    if (follower_) {
+        copy.leader_end = std::max(log_->end(), follower_->leader_high_watermark());
+    }
+    return copy;
 }
 
 int Partition::healing(Instant now) const {
@@ -76,6 +98,7 @@ int Partition::healing(Instant now) const {
 
 void Partition::note_received(std::size_t bytes) {
     shell_.counts->replicated_in_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    appended_bytes_ += bytes;
     if (contains(state_.adding, shell_.self)) {
         shell_.counts->moved_in_bytes.fetch_add(bytes, std::memory_order_relaxed);
     }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <random>
 
 namespace millrace::placement {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::int64_t megabyte = 1'000'000;
 constexpr std::int64_t floor_here = 1 << 20;
 
 ThrottleLimits with_low_floor(ThrottleLimits limits) {
-    limits.least = floor_here;
+    limits.least_each = floor_here;
     return limits;
 }
 
@@ -122,6 +123,128 @@ TEST(AdaptiveThrottle, of_less_than_the_least_is_what_was_asked_for) {
     Broker broker({.most = 1000});
     broker.looks(10, slow(1000));
     EXPECT_EQ(broker.throttle.rate(), 1000);
+}
+
+TEST(AdaptiveThrottle, lets_all_copies_go_while_nothing_slows_them_down) {
+    Broker broker;
+    ThrottleSigns signs = calm();
+    signs.leaving = {0, 500 * megabyte, 0};
+    signs.arriving = {0};
+    broker.looks(1, signs);
+    EXPECT_EQ(broker.throttle.window(), (CopyWindow{3, 1}));
+}
+
+// 70 MB/s do for the first and a tenth more, and for the second; not for the third.
+TEST(AdaptiveThrottle, lets_fewer_copies_go_rather_than_all_too_slowly) {
+    Broker broker;
+    ThrottleSigns signs = slow();
+    signs.leaving = {40 * megabyte, 20 * megabyte, 10 * megabyte};
+    signs.arriving = {10 * megabyte, 60 * megabyte};
+    broker.looks(1, signs);
+    EXPECT_EQ(broker.throttle.rate(), 70 * megabyte);
+    EXPECT_EQ(broker.throttle.window(), (CopyWindow{2, 1}));
+}
+
+TEST(AdaptiveThrottle, never_falls_below_what_the_first_copy_needs_to_end) {
+    Broker broker;
+    ThrottleSigns signs = slow();
+    signs.leaving = {50 * megabyte, megabyte};
+    broker.looks(100, signs);
+    EXPECT_EQ(broker.throttle.rate(), 55 * megabyte);
+    EXPECT_EQ(broker.throttle.window(), (CopyWindow{1, 0}));
+    signs.leaving = {90 * megabyte};
+    broker.looks(1, signs);
+    EXPECT_EQ(broker.throttle.rate(), 99 * megabyte) << "more is produced to it now";
+}
+
+/// No partition holds more, however long its copy waits.
+constexpr double retained = 6'000.0 * megabyte;
+
+/// Copies between the same two brokers under whatever a seed thinks of.
+struct History {
+    explicit History(std::uint64_t seed) : random(seed) {
+        for (std::uint64_t n = 1 + below(12), i = 0; i < n; ++i) {
+            left.push_back(static_cast<double>(below(3'000) + 1) * megabyte);
+            produced.push_back(static_cast<std::int64_t>(below(30)) * megabyte);
+        }
+    }
+    std::uint64_t below(std::uint64_t n) { return random() % n; }
+
+    std::mt19937_64 random;
+    std::vector<double> left;  ///< Bytes until the copy is in sync, of each that goes on.
+    std::vector<std::int64_t> produced;
+};
+
+// Whatever presses, for however long: every copy ends, and what goes at once gets what it needs.
+TEST(AdaptiveThrottle, lets_every_copy_end_in_any_history) {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        History history(seed);
+        AdaptiveThrottle throttle(ThrottleLimits{});
+        const std::uint64_t pressing = history.below(101);
+        Instant at{};
+        int looks = 0;
+        std::int64_t moved = 100 * megabyte;
+        for (; !history.left.empty(); ++looks) {
+            ASSERT_LT(looks, 20'000) << "seed " << seed;
+            at = at + Duration{2s};
+            ThrottleSigns signs = history.below(100) < pressing ? slow(moved) : calm(moved);
+            signs.at = at;
+            signs.leaving = history.produced;
+            throttle.step(signs);
+            const std::size_t count = throttle.window().leaving;
+            ASSERT_GE(count, 1U) << "seed " << seed;
+            const auto rate = static_cast<double>(throttle.rate().value_or(500 * megabyte));
+            double needed = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                needed += static_cast<double>(history.produced[i]) * 1.1;
+            }
+            ASSERT_LE(needed, throttle.rate() ? rate + 1 : 1e12) << "seed " << seed;
+            // What is not taken by others in front is the next one's, as in a bucket.
+            double over = rate * 2;
+            for (std::size_t i = 0; i < history.left.size(); ++i) {
+                const double taken = i < count ? std::min(over, history.left[i]) : 0;
+                over -= taken;
+                history.left[i] += static_cast<double>(history.produced[i]) * 2 - taken;
+                history.left[i] = std::min(history.left[i], retained);
+            }
+            moved = static_cast<std::int64_t>((rate * 2 - over) / 2);
+            for (std::size_t i = history.left.size(); i-- > 0;) {
+                if (i < count && history.left[i] <= static_cast<double>(history.produced[i]) * 2) {
+                    history.left.erase(history.left.begin() + static_cast<std::ptrdiff_t>(i));
+                    history.produced.erase(history.produced.begin() +
+                                           static_cast<std::ptrdiff_t>(i));
+                }
+            }
+            if (history.below(10) == 0 && !history.produced.empty()) {
+                history.produced[history.below(history.produced.size())] =
+                    static_cast<std::int64_t>(history.below(30)) * megabyte;
+            }
+        }
+    }
+}
+
+TEST(MoveWindow, halves_while_replicas_fall_behind_and_grows_by_one_in_calm) {
+    MoveWindow window(4);
+    Instant at{};
+    const auto look = [&](std::int64_t behind) {
+        at = at + Duration{2s};
+        window.step(at, behind);
+        return window.moves_per_broker();
+    };
+    EXPECT_EQ(look(0), 4);
+    EXPECT_EQ(look(3), 2);
+    window.step(at + Duration{100ms}, 3);
+    EXPECT_EQ(window.moves_per_broker(), 2) << "there was no time to see what came of it";
+    EXPECT_EQ(look(3), 1);
+    EXPECT_EQ(look(1), 1);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(look(0), 1);
+    }
+    EXPECT_EQ(look(0), 2);
+    for (int i = 0; i < 100; ++i) {
+        look(0);
+    }
+    EXPECT_EQ(window.moves_per_broker(), 4);
 }
 
 TEST(AdaptiveThrottle, blames_no_moves_where_none_go) {

@@ -152,6 +152,34 @@ TEST(Execution, keeps_as_many_moves_under_way_as_brokers_have_places) {
     EXPECT_THAT(execution.next(cluster.world()), Not(IsEmpty()));
 }
 
+TEST(Execution, with_a_narrower_window_starts_nothing_where_as_much_is_under_way) {
+    const Snapshot snapshot = grown();
+    Cluster cluster(snapshot);
+    Execution execution(plan(snapshot, {}, {}).moves, 4);
+    start_all(execution, cluster);
+    execution.set_max_moves_per_broker(1);
+    EXPECT_THAT(execution.next(cluster.world()), IsEmpty());
+    std::size_t started = 0;
+    while (!cluster.moving().empty()) {
+        cluster.finish(cluster.moving().front());
+        std::map<BrokerId, int> in;
+        for (const PartitionNow& now : cluster.world().moving) {
+            for (const BrokerId id : now.adding) {
+                ++in[id];
+            }
+        }
+        for (const Move* move : execution.next(cluster.world())) {
+            for (const BrokerId id : move->to) {
+                const bool arrives =
+                    std::find(move->from.begin(), move->from.end(), id) == move->from.end();
+                EXPECT_FALSE(arrives && in[id] > 0) << id.value;
+            }
+            ++started;
+        }
+    }
+    EXPECT_GT(started, 0U) << "the rest of the plan goes on, one by one";
+}
+
 TEST(Execution, counts_moves_of_others_against_the_places) {
     const Snapshot snapshot = grown();
     Cluster cluster(snapshot);

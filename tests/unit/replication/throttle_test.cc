@@ -214,6 +214,25 @@ TEST_F(ThrottledLeader, slows_down_moves_and_not_the_repair_of_what_fell_behind)
     EXPECT_GT(copied_in(behind, 1s), std::size_t{3'000'000});
 }
 
+// Where the rate does not do for all copies, fewer go.
+TEST_F(ThrottledLeader, a_copy_that_is_held_waits_until_it_is_let_go) {
+    machine().throttles->moves_out.set_rate(rate, now());
+    std::vector<CopyUnderWay> copies;
+    on_shard([&](ShardReplicas& shard) {
+        copies = shard.copies_under_way();
+        shard.hold_copies({id_});
+    });
+    ASSERT_EQ(copies.size(), std::size_t{1});
+    EXPECT_EQ(copies.front().id, id_);
+    EXPECT_FALSE(copies.front().arrives);
+    EXPECT_EQ(copies.front().own_end, Offset{400});
+    EXPECT_GE(copies.front().bytes, std::uint64_t{4'000'000});
+    EXPECT_EQ(copied_in(added, 5s), std::size_t{0});
+    EXPECT_GT(copied_in(behind, 1s), std::size_t{3'000'000}) << "it is no copy of the plan";
+    on_shard([](ShardReplicas& shard) { shard.hold_copies({}); });
+    EXPECT_NEAR(static_cast<double>(copied_in(added, 10s)), 10.0 * rate, 0.1 * 10 * rate);
+}
+
 TEST_F(ThrottledLeader, a_batch_larger_than_what_is_due_goes_whole_and_is_paid_for) {
     on_shard([&](ShardReplicas& shard) { shard.change_settings(id_, settings(true)); });
     machine().throttles->leader.set_rate(1000, now());
