@@ -77,6 +77,12 @@ public:
     std::int16_t version() const { return state_->meta.version; }
     runtime::Executor& home() const { return *state_->meta.home; }
     net::Frame& frame() { return state_->frame; }
+    /// It comes from a broker: no quota of clients slows it down or counts it. Before the handler's
+    /// first call returns.
+    void exempt_from_quotas() {
+        state_->meta.quota.reset();
+        state_->meta.meter->exempt();
+    }
     /// The answer tells the client to wait, and its connection is muted for as long.
     void throttle(Duration wait) { state_->wait = std::max(state_->wait, wait); }
 

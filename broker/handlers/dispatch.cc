@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/api_table.h"
 #include "protocol/messages/api_versions_request.h"
 #include "protocol/messages/request_header.h"
 
@@ -9,6 +10,7 @@ namespace millrace::handlers {
 namespace {
 
 constexpr std::size_t fixed_header = 8;  // key, version, correlation id
+constexpr std::int16_t first_add_partitions_by_brokers = 4;
 
 struct Fixed {
     std::int16_t api_key;
@@ -31,6 +33,24 @@ void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::str
 }
 
 }  // namespace internal
+
+bool is_between_brokers(std::int16_t api_key, std::int16_t version) {
+    const protocol::Api* api = protocol::find_api(api_key);
+    if (api == nullptr || api->acls.empty()) {
+        return false;
+    }
+    switch (api->key) {
+        case protocol::ApiKey::write_txn_markers:
+            return true;
+        case protocol::ApiKey::add_partitions_to_txn:
+            return version >= first_add_partitions_by_brokers;
+        default:
+            return std::all_of(api->acls.begin(), api->acls.end(),
+                               [](const protocol::RequiredAcl& acl) {
+                                   return acl.operation == protocol::AclOperation::cluster_action;
+                               });
+    }
+}
 
 Dispatcher::Dispatcher(ListenerKind kind, const Doors& doors, std::vector<runtime::Executor*> loops,
                        std::vector<RequestMeter> meters)
@@ -116,15 +136,18 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     if (header.client_id) {
         meta.client_id = *header.client_id;
     }
-    if (doors_.quotas != nullptr && doors_.quotas->any() && !clients_.empty()) {
+    if (doors_.quotas != nullptr && doors_.quotas->any() && !clients_.empty() &&
+        !is_between_brokers(fixed.api_key, fixed.version)) {
         meta.quota =
             clients_.at(connection.shard).find(*doors_.quotas, meta.principal.name, meta.client_id);
     }
     const quotas::ClientPtr quota = meta.quota;
     const Instant begin = meta.received;
     runtime::Executor& home = *meta.home;
+    RequestMeter& meter = *meta.meter;
     found->handle(doors_, std::move(meta), std::move(frame), reader.position(), std::move(reply));
-    if (quota && quota->meter(quotas::Kind::request) != nullptr) {
+    const bool is_exempt = meter.take_exempt();
+    if (quota && !is_exempt && quota->meter(quotas::Kind::request) != nullptr) {
         const Instant end = home.read_clock();
         const double percent = std::chrono::duration<double>(end - begin).count() * 100;
         (void)quota->meter(quotas::Kind::request)->spend(percent, end);

@@ -55,6 +55,10 @@ private:
     std::array<std::int16_t, 128> row_of_;
 };
 
+/// What only brokers and controllers may ask, as the table of ACLs has it: no quota of clients
+/// holds for it. A replica's Fetch shows only in its body (fetch.cc).
+bool is_between_brokers(std::int16_t api_key, std::int16_t version);
+
 /// Every API of a listener kind with its handler (routes.cc).
 std::vector<Route> make_routes(ListenerKind kind);
 

@@ -113,14 +113,16 @@ public:
         const std::int32_t limit = std::clamp(
             request.max_bytes, 0, replica >= 0 ? max_answer_bytes : doors.fetch_max_bytes);
         budget_ = static_cast<std::size_t>(limit);
-        if (replica < 0 && call_.meta().quota) {
+        if (replica >= 0) {
+            call_.exempt_from_quotas();
+        } else if (call_.meta().quota) {
             meter_ = call_.meta().quota->meter(quotas::Kind::fetch);
         }
         if (meter_ != nullptr) {
-            // No more than a window's worth at once, or the wait behind it would be too long.
+            // No more at once than one window holds.
             const double most =
                 meter_->bound() *
-                std::chrono::duration<double>(doors.quotas->window().whole()).count();
+                std::chrono::duration<double>(doors.quotas->window().least()).count();
             budget_ = std::min(budget_, static_cast<std::size_t>(std::clamp(most, 1.0, 1e12)));
         }
         min_bytes_ = std::min(request.min_bytes, static_cast<std::int32_t>(budget_));
@@ -320,7 +322,10 @@ private:
     void answer() {
         FetchResponse response;
         cut_to_budget();
-        throttle();
+        if (is_over_quota()) {
+            answer_without_data();
+            return;
+        }
         tell_session(response);
         std::vector<net::FileRange> files;
         FetchResponse::FetchableTopicResponse* topic = nullptr;
@@ -364,16 +369,34 @@ private:
         }
     }
 
-    /// A follower is never throttled by quotas of clients.
-    void throttle() {
-        if (meter_ == nullptr) {
-            return;
+    /// Who has to wait gets no data meanwhile (KIP-219): not for bytes, nor for the time of a loop.
+    bool is_over_quota() {
+        if (!call_.meta().quota) {
+            return false;
         }
         std::size_t total = 0;
         for (const Slot& slot : slots_) {
             total += slot.result.slice.length;
         }
-        call_.throttle(meter_->spend(static_cast<double>(total), call_.home().clock().now()));
+        if (total == 0) {
+            return false;
+        }
+        const Duration time = wait_for_time(call_.meta());
+        if (time > Duration{} || meter_ == nullptr) {
+            return time > Duration{};
+        }
+        const auto verdict =
+            meter_->spend_if_room(static_cast<double>(total), call_.home().clock().now());
+        call_.throttle(verdict.wait);
+        return !verdict.may_go;
+    }
+
+    /// No partition at all: a session stays as it was, and one that was to begin does not. The wait
+    /// in it says why.
+    void answer_without_data() {
+        FetchResponse response;
+        response.session_id = session_ != nullptr ? session_->id() : 0;
+        call_.answer(response);
     }
 
     /// Several shards read with the whole budget each: together they may not exceed it.

@@ -56,6 +56,9 @@ public:
     void failed(std::int16_t api_key, KafkaError error);
     /// One partition of a produce or fetch was refused; `topic` exists, or is empty.
     void refused(Refused what, const std::string& topic, KafkaError error);
+    /// The request at hand is no client's.
+    void exempt() { is_exempt_ = true; }
+    bool take_exempt() { return std::exchange(is_exempt_, false); }
     metrics::Counter& replicated_out() { return replicated_out_; }
 
 private:
@@ -71,6 +74,7 @@ private:
 
     metrics::Scope* scope_ = nullptr;
     std::size_t topics_max_ = 0;
+    bool is_exempt_ = false;
     std::vector<Api> apis_;
     std::unordered_map<std::string, TopicMeter> topics_;
     std::map<std::pair<std::int16_t, KafkaError>, metrics::Counter> failed_;

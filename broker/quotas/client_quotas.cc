@@ -31,6 +31,18 @@ Duration Meter::over(Instant now) {
     return rate_.above(bound_, now, window_);
 }
 
+Meter::Verdict Meter::spend_if_room(double amount, Instant now) {
+    const std::lock_guard lock(mutex_);
+    const bool is_alone = rate_.rate(now, window_) <= 0;
+    rate_.record(amount, now, window_);
+    const Duration wait = rate_.above(bound_, now, window_);
+    if (wait == Duration{} || is_alone) {
+        return {true, wait};
+    }
+    rate_.record(-amount, now, window_);
+    return {false, wait};
+}
+
 bool Meter::is_open(Instant now) {
     const std::lock_guard lock(mutex_);
     return bucket_.is_open(bound_, now, window_);

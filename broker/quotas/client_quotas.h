@@ -30,6 +30,14 @@ public:
     /// Counts it, and tells how long its client must wait now.
     Duration spend(double amount, Instant now);
     Duration over(Instant now);
+    struct Verdict {
+        bool may_go = true;
+        Duration wait{};
+    };
+    /// Counts it if the rate stays at the bound. Else it must not go and nothing is counted, and
+    /// its client waits as if it had gone. Only what no window would hold goes all the same, once
+    /// nothing else counts.
+    Verdict spend_if_room(double amount, Instant now);
     /// Lumps: whether another may begin.
     bool is_open(Instant now);
     void spend_lump(double amount, Instant now);

@@ -38,7 +38,7 @@ void WindowedRate::record(double amount, Instant now, const Window& window) {
 
 Duration WindowedRate::covered(Instant now, const Window& window) const {
     const Duration elapsed = now - samples_.front().begin;
-    const Duration least = window.length * std::max(1, window.samples - 1);
+    const Duration least = window.least();
     // The part of the window that has just begun counts beside the full ones.
     return elapsed >= least ? elapsed : least + elapsed % window.length;
 }

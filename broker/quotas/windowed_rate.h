@@ -17,6 +17,8 @@ struct Window {
     Duration length = 1s;
 
     Duration whole() const { return length * samples; }
+    /// What counts at least, whenever the samples began.
+    Duration least() const { return length * (samples > 1 ? samples - 1 : 1); }
 };
 
 class WindowedRate {

@@ -150,6 +150,14 @@ begin=$SECONDS
 [ "$(timeout 60 kcat -C -e -q -b "$(at 1)" -t metered -o beginning -X client.id=reader | wc -l)" = 32000 ] || fail "the reader did not get all"
 # The first window and the last answer are not waited for.
 [ $((SECONDS - begin)) -ge 4 ] || fail "32 MB at 3 MB a second took $((SECONDS - begin)) seconds"
+[ "$(throttled fetch)" -gt 0 ] || fail "the reader was told nothing"
+# What brokers ask of each other is nobody's use of a quota, whatever client id they go by.
+for name in replica millrace; do quota --entity-type clients --entity-name $name --add-config request_percentage=0.001,consumer_byte_rate=1000; done
+must topics --bootstrap-server "$(at 1)" --create --topic copied --replica-assignment 1:2:3
+told=$(($(throttled fetch) + $(throttled request)))
+must produce --topic copied --num-records 5000 --record-size 1000 --throughput -1 --producer-props "bootstrap.servers=$(at 1)" client.id=fast acks=all
+expect "requests of brokers throttled" "$told" "$(($(throttled fetch) + $(throttled request)))"
+for name in replica millrace; do quota --entity-type clients --entity-name $name --delete-config request_percentage,consumer_byte_rate; done
 quota --entity-type clients --entity-name slow --delete-config producer_byte_rate
 quota --entity-type users --entity-default --entity-type clients --entity-name reader --delete-config consumer_byte_rate
 must configs --bootstrap-server "$(at 1)" --describe --entity-type clients; ! said 'producer_byte_rate' || fail "the quota is still there"

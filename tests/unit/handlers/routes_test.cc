@@ -84,5 +84,24 @@ TEST(Routes, no_api_has_two_rows) {
     }
 }
 
+// Kafka's quotas leave what brokers ask of each other alone, and nothing else.
+TEST(Routes, between_brokers_are_in_no_clients_quota) {
+    const auto exempt = [](K key, std::int16_t version = 0) {
+        return is_between_brokers(static_cast<std::int16_t>(key), version);
+    };
+    for (const K key :
+         {K::produce, K::fetch, K::metadata, K::api_versions, K::find_coordinator, K::create_topics,
+          K::describe_quorum, K::offset_for_leader_epoch, K::init_producer_id}) {
+        EXPECT_FALSE(exempt(key)) << static_cast<int>(key);
+    }
+    for (const K key :
+         {K::alter_partition, K::broker_heartbeat, K::broker_registration, K::envelope, K::vote,
+          K::allocate_producer_ids, K::assign_replicas_to_dirs, K::write_txn_markers}) {
+        EXPECT_TRUE(exempt(key)) << static_cast<int>(key);
+    }
+    EXPECT_TRUE(exempt(K::add_partitions_to_txn, 4));
+    EXPECT_FALSE(exempt(K::add_partitions_to_txn, 3)) << "a client's";
+}
+
 }  // namespace
 }  // namespace millrace::handlers

@@ -93,6 +93,40 @@ TEST(WindowedRate, forgets_what_is_older_than_its_window) {
     EXPECT_EQ(rate.rate(begin + 11s, {}), 0);
 }
 
+constexpr double window_holds = 10'000;  // At the bound of 1000 a second.
+
+TEST(Meter, lets_go_what_fits_and_counts_nothing_that_does_not) {
+    Meter meter(1000, {});
+    EXPECT_TRUE(meter.spend_if_room(8000, begin).may_go);
+    const auto refused = meter.spend_if_room(4000, begin);
+    EXPECT_FALSE(refused.may_go);
+    EXPECT_EQ(refused.wait, 2s) << "as if it had gone: 12 seconds' worth in ten";
+    EXPECT_TRUE(meter.spend_if_room(2000, begin).may_go) << "what was refused does not count";
+    EXPECT_EQ(meter.over(begin), Duration{});
+}
+
+TEST(Meter, lets_go_alone_what_no_window_holds_and_makes_its_client_wait_for_it) {
+    Meter meter(1000, {});
+    EXPECT_TRUE(meter.spend_if_room(1, begin).may_go);
+    EXPECT_FALSE(meter.spend_if_room(3 * window_holds, begin).may_go);
+    const auto alone = meter.spend_if_room(3 * window_holds, begin + 11s);
+    EXPECT_TRUE(alone.may_go);
+    EXPECT_GT(alone.wait, 15s);
+}
+
+// A reader of answers as large as a fifth of its window, who waits as it is told.
+TEST(Meter, holds_a_reader_to_the_bound_that_is_refused_again_and_again) {
+    Meter meter(1000, {});
+    Instant now = begin;
+    double got = 0;
+    while (now - begin < 200s) {
+        const auto verdict = meter.spend_if_room(window_holds / 5, now);
+        got += verdict.may_go ? window_holds / 5 : 0;
+        now = now + std::max<Duration>(verdict.wait, 1ms);
+    }
+    EXPECT_NEAR(got / 200, 1000, 150);
+}
+
 TEST(TokenBucket, takes_a_lump_whole_and_then_nothing_until_it_is_paid) {
     TokenBucket bucket;
     EXPECT_TRUE(bucket.is_open(2, begin, {}));
