@@ -3,6 +3,7 @@
 // change costs what it changes.
 #include <benchmark/benchmark.h>
 #include <fstream>
+#include <malloc.h>
 #include <memory>
 #include <string>
 #include <unistd.h>
@@ -162,6 +163,43 @@ void BM_NextImage(benchmark::State& state) {
 BENCHMARK(BM_NextImage)
     ->ArgNames({"topics", "changes"})
     ->ArgsProduct({{10, 10'000}, {1, 100, 10'000}})
+    ->Unit(benchmark::kMicrosecond);
+
+/// Eight images in a row, all of them held by readers: the heap that each takes beside the one
+/// before it is what changed and the paths to it, not another image.
+void BM_ImagesHeld(benchmark::State& state) {
+    constexpr std::size_t held = 8;
+    Cluster& at = cluster(state.range(0));
+    SeededRandom random(7);
+    std::vector<RecordList> batches;
+    for (std::size_t i = 0; i < held; ++i) {
+        batches.push_back(changes(at.topics, state.range(1), random));
+    }
+    double taken = 0;
+    for (auto _ : state) {
+        std::vector<Image> images{at.image};
+        images.reserve(held + 1);
+        state.PauseTiming();
+        const std::size_t before = mallinfo2().uordblks;
+        state.ResumeTiming();
+        for (const RecordList& batch : batches) {
+            Delta delta(images.back());
+            replay(delta, batch);
+            images.push_back(delta.after());
+        }
+        state.PauseTiming();
+        taken = static_cast<double>(mallinfo2().uordblks - before) / held;
+        images.clear();
+        state.ResumeTiming();
+    }
+    state.counters["partitions"] = static_cast<double>(at.image.topics.partition_count());
+    state.counters["KiB_each"] = taken / 1024;
+    state.SetItemsProcessed(state.iterations() * state.range(1) * static_cast<int>(held));
+}
+BENCHMARK(BM_ImagesHeld)
+    ->ArgNames({"topics", "changes"})
+    ->ArgsProduct({{10, 10'000}, {1, 100, 10'000}})
+    ->Iterations(4)
     ->Unit(benchmark::kMicrosecond);
 
 /// A broker with 1/100 of all replicas goes: the decision, ready to append.
