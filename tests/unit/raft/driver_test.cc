@@ -361,6 +361,32 @@ TEST(RaftDriver, case_78_a_failed_sync_of_the_log_ends_the_node) {
     cluster.expect_agreement();
 }
 
+// Nobody votes without having room to remember it, and nobody is lost for that.
+TEST(RaftDriver, case_80_a_disk_too_full_for_a_vote_puts_the_vote_off) {
+    Cluster cluster(14);
+    cluster.add_nodes(3);
+    ASSERT_TRUE(cluster.say("before"));
+    ASSERT_TRUE(cluster.await_everywhere("before"));
+    const int former = cluster.leader();
+    cluster.machine(former).kill();
+    const auto on_others = [&](const auto& act) {
+        for (int id = 1; id <= 3; ++id) {
+            if (id != former) {
+                act(id);
+            }
+        }
+    };
+    on_others([&](int id) { cluster.machine(id).sim_disk().set_full(true); });
+    cluster.simulation.run_for(std::chrono::seconds(10));
+    EXPECT_EQ(cluster.leader(), 0);
+    on_others([&](int id) { EXPECT_FALSE(cluster.node(id)->halted().has_value()) << id; });
+    on_others([&](int id) { cluster.machine(id).sim_disk().set_full(false); });
+    ASSERT_TRUE(cluster.say("after"));
+    cluster.machine(former).restart();
+    EXPECT_TRUE(cluster.await_everywhere("after"));
+    cluster.expect_agreement();
+}
+
 // Case 43: all of it or nothing.
 TEST(RaftDriver, case_43_refuses_what_is_not_one_batch_and_what_is_too_large) {
     Cluster cluster(11);
