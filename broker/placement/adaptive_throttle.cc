@@ -103,10 +103,11 @@ void AdaptiveThrottle::step(const ThrottleSigns& signs) {
 /// From what goes in fact: a rate that nothing fills could shrink for long without effect. Where
 /// nothing goes, moves aren't what presses.
 void AdaptiveThrottle::shrink(std::int64_t moved) {
-    const std::int64_t from = std::min(rate_.value_or(moved), std::max(moved, least()));
     if (!rate_ && moved == 0) {
         return;
     }
+    const std::int64_t from =
+        rate_ ? std::min(*rate_, std::max(moved, least())) : std::max(moved, limits_.begin_from);
     rate_ = std::max(least(), from / 10 * 7);
 }
 

@@ -22,6 +22,9 @@ struct ThrottleLimits {
     std::int64_t most = 0;  ///< Bytes a second that were asked for; 0: as many as go.
     /// What each copy under way gets, and a tenth more than is produced to its partition.
     std::int64_t least_each = 8 << 20;
+    /// The first rate is taken from what goes, or from this: a plan that has hardly begun says
+    /// little of what the broker bears, and growing takes its time.
+    std::int64_t begin_from = 32 << 20;
     /// Produce requests may take this long, or half as long again as before the plan.
     Duration produce_p99 = 20ms;
     std::optional<Duration> produce_p99_before;

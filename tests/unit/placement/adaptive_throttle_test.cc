@@ -15,6 +15,7 @@ constexpr std::int64_t floor_here = 1 << 20;
 
 ThrottleLimits with_low_floor(ThrottleLimits limits) {
     limits.least_each = floor_here;
+    limits.begin_from = 0;
     return limits;
 }
 
@@ -123,6 +124,15 @@ TEST(AdaptiveThrottle, of_less_than_the_least_is_what_was_asked_for) {
     Broker broker({.most = 1000});
     broker.looks(10, slow(1000));
     EXPECT_EQ(broker.throttle.rate(), 1000);
+}
+
+TEST(AdaptiveThrottle, does_not_begin_with_the_little_that_goes_when_a_plan_begins) {
+    AdaptiveThrottle throttle({.begin_from = 10 * megabyte});
+    throttle.step(slow(1000));
+    EXPECT_EQ(throttle.rate(), 8 << 20) << "7 MB are less than a copy gets at least";
+    AdaptiveThrottle usual(ThrottleLimits{});
+    usual.step(slow(1000));
+    EXPECT_EQ(usual.rate(), (32 << 20) / 10 * 7);
 }
 
 TEST(AdaptiveThrottle, lets_all_copies_go_while_nothing_slows_them_down) {
