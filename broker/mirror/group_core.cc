@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutants.h"
+
 namespace millrace::mirror {
 
 std::string mark_of_link(const std::string& link_id) {
@@ -16,8 +18,10 @@ GroupPlan plan_group(const GroupWorld& world) {
             continue;
         }
         GroupOffset wanted = source;
-        wanted.offset =
-            std::max(std::min(source.offset, reach->second.high_watermark), reach->second.start);
+        wanted.offset = MR_PLANTED(groups_beyond_the_mirror)
+                            ? source.offset
+                            : std::max(std::min(source.offset, reach->second.high_watermark),
+                                       reach->second.start);
         // The epoch of the source's commit may not have come here yet: without one, consumers
         // don't compare.
         wanted.epoch = no_leader_epoch;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutants.h"
+
 namespace millrace::mirror {
 namespace {
 
@@ -114,6 +116,9 @@ PartitionEffects PartitionCore::on_range(Offset start, Offset end, const LogFact
     if (log.end < start) {
         if (policy_.on_gap == Reaction::halt) {
             return {Halt{HaltReason::data_gap}};
+        }
+        if (MR_PLANTED(gaps_unreported)) {
+            return {StartAt{start}};
         }
         return {Report{Report::Kind::gap, log.end, start}, StartAt{start}};
     }

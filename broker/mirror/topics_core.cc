@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/mutants.h"
 #include "config/option.h"
 
 namespace millrace::mirror {
@@ -182,8 +183,24 @@ private:
         return found != world_.source->topics.end() && found->second.error == KafkaError::none;
     }
 
+    /// What it mirrored is not at the source any more, though another topic of that name may be:
+    /// nothing to fence, nothing left to come.
+    bool is_gone(const LocalTopic& local, const std::string& source_name) const {
+        if (world_.source == nullptr) {
+            return false;
+        }
+        const auto found = world_.source->topics.find(source_name);
+        if (found == world_.source->topics.end() ||
+            found->second.error == KafkaError::unknown_topic_or_partition) {
+            return local.note.stage == Stage::orphaned ||
+                   world_.missing_before.contains(source_name);
+        }
+        return !found->second.id.is_zero() && !local.source_topic.is_zero() &&
+               found->second.id != local.source_topic;
+    }
+
     void promote(const LocalTopic& local, const std::string& source_name) {
-        if (world_.link.spec.promotion == Promotion::forced) {
+        if (world_.link.spec.promotion == Promotion::forced || is_gone(local, source_name)) {
             set(local, Stage::promoted);
         } else if (local.note.stage != Stage::promoting) {
             set(local, Stage::promoting);
@@ -394,6 +411,18 @@ TopicPlan plan_topics(const TopicWorld& world) {
         }
     }
     return plan;
+}
+
+std::optional<std::string> chain_through(const std::string& source_cluster,
+                                         std::string_view source_chain, Stage source_stage,
+                                         std::string_view self) {
+    const std::string came = fmt::format(";{};", source_chain);
+    const bool is_ours = came.find(fmt::format(";{};", self)) != std::string::npos;
+    if (is_ours && source_stage != Stage::promoted && !MR_PLANTED(provenance_unchecked)) {
+        return std::nullopt;
+    }
+    return source_chain.empty() || is_ours ? source_cluster
+                                           : fmt::format("{};{}", source_cluster, source_chain);
 }
 
 bool is_archive(const LocalTopic& topic) {

@@ -153,6 +153,13 @@ struct TopicWorld {
 };
 TopicPlan plan_topics(const TopicWorld& world);
 
+/// The clusters that a mirror's records came through, the source first: what its topic's chain and
+/// state say, in front of it the source itself. None if that would lead them back to `self`, unless
+/// they end there: the source's topic was promoted, and its history is its own.
+std::optional<std::string> chain_through(const std::string& source_cluster,
+                                         std::string_view source_chain, Stage source_stage,
+                                         std::string_view self);
+
 /// Whether it keeps an earlier incarnation of a mirror: nobody's mirror any more.
 bool is_archive(const LocalTopic& topic);
 

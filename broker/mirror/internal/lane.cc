@@ -75,6 +75,7 @@ bool Lane::gather(LaneOwner& owner) {
         if (!log) {
             continue;
         }
+        owner.catch_up(*pull, *log);
         const std::int32_t partition = id.partition.value;
         SourceTopic& topic = wanted_[pull->job.source_topic];
         topic.id = pull->job.source_topic_id;

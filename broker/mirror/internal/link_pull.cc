@@ -242,12 +242,19 @@ bool LinkPull::act(Pull& pull, const TakeOver&, const SourceFetched& fetched, By
 }
 
 bool LinkPull::act(Pull& pull, const FollowStart& follow, const SourceFetched&, ByteView) {
-    const auto log = facts(pull);
-    const Offset to = log ? std::min(follow.to, log->high_watermark) : Offset{0};
-    if (log && to > log->start) {
-        replicas_.delete_records(pull.job.id, to, {}, [](KafkaError, Offset) {});
+    pull.source_start = follow.to;
+    if (const auto log = facts(pull)) {
+        catch_up(pull, *log);
     }
     return true;
+}
+
+/// The source tells once where its log begins; what came with it may not be committed here by then.
+void LinkPull::catch_up(Pull& pull, const LogFacts& log) {
+    const Offset to = std::min(pull.source_start, log.high_watermark);
+    if (to > log.start) {
+        replicas_.delete_records(pull.job.id, to, {}, [](KafkaError, Offset) {});
+    }
 }
 
 bool LinkPull::act(Pull& pull, const StartAt& start, const SourceFetched&, ByteView) {

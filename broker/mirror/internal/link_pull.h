@@ -30,6 +30,7 @@ public:
 
     Pull* find(const TopicIdPartition& id) override;
     std::optional<LogFacts> facts(const Pull& pull) override;
+    void catch_up(Pull& pull, const LogFacts& log) override;
     void take(Pull& pull, const SourceFetched& fetched, ByteView bytes) override;
     Duration spend(std::int64_t bytes) override;
     std::int64_t most_at_once(std::int64_t without_limit) const override {

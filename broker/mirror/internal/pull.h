@@ -32,6 +32,7 @@ struct Pull {
     Instant not_before{};
     KafkaError last_error = KafkaError::none;
     Offset source_high_watermark = no_offset;
+    Offset source_start = no_offset;  ///< Ours follows it, as far as is committed here.
     LagClock lag;
 };
 
@@ -43,6 +44,8 @@ public:
     virtual Pull* find(const TopicIdPartition& id) = 0;
     /// None while this broker does not lead it, or its log is not there yet.
     virtual std::optional<LogFacts> facts(const Pull& pull) = 0;
+    /// What was left to do when the log had not come as far.
+    virtual void catch_up(Pull& pull, const LogFacts& log) = 0;
     virtual void take(Pull& pull, const SourceFetched& fetched, ByteView bytes) = 0;
     /// Bytes came in; how long to wait before the next fetch.
     virtual Duration spend(std::int64_t bytes) = 0;

@@ -12,7 +12,6 @@ namespace {
 
 constexpr Duration longest_backoff = 30s;
 constexpr Duration lost_after = 30s;
-constexpr Duration drain_tick = 200ms;
 
 std::vector<runtime::Address> addresses_of(const LinkSpec& spec) {
     std::vector<runtime::Address> all;

@@ -148,7 +148,8 @@ private:
                                             const Ends& theirs);
     void on_own_ends(const std::vector<std::string>& topics, const Ends& ours);
     void promote_drained(const std::vector<std::string>& topics);
-    void drained_a_step();
+    void drained_a_step(Duration pause);
+    static constexpr Duration drain_tick = std::chrono::milliseconds{200};
     bool drain_step_ = false;   ///< One is under way.
     bool drains_next_ = false;  ///< As soon as the metadata says that topics are to be promoted.
 

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/mutants.h"
 #include "mirror/internal/runner.h"
 
 namespace millrace::mirror {
@@ -40,7 +41,8 @@ void Runner::add_jobs(std::vector<PullJob>& all, const LocalTopic& local,
     const Stage stage = local.note.stage;
     const bool seal = stage == Stage::promoted;
     const bool archive = stage == Stage::archiving;
-    const bool follows = stage == Stage::mirroring || stage == Stage::promoting || archive;
+    const bool follows = stage == Stage::mirroring || stage == Stage::promoting || archive ||
+                         (stage == Stage::paused && MR_PLANTED(paused_links_pull));
     const auto source_name = link_.spec.source_name(local.name);
     // A promotion does not wait for a link that failed.
     if (!source_name || !(seal || (follows && phase_ != LinkPhase::failed))) {

@@ -55,9 +55,13 @@ void Runner::drain() {
     }
 }
 
-void Runner::drained_a_step() {
+void Runner::drained_a_step(Duration pause) {
     drain_step_ = false;
-    look_soon();
+    if (looking_) {
+        look_again_ = true;
+    } else {
+        arm(pause);
+    }
 }
 
 void Runner::fence_sources(std::vector<std::string> topics) {
@@ -129,7 +133,7 @@ void Runner::on_fences(const std::vector<std::string>& topics,
                field("fenced", outcome->second.has_value()),
                field("reason", outcome->second ? "" : outcome->second.error().message()));
     }
-    drained_a_step();
+    drained_a_step(outcomes ? Duration{} : drain_tick);
 }
 
 void Runner::compare_ends(const std::vector<std::string>& topics) {
@@ -147,7 +151,7 @@ void Runner::compare_ends(const std::vector<std::string>& topics) {
                   const auto still =
                       theirs ? self->standing_still(topics, *theirs) : std::vector<std::string>{};
                   if (still.empty()) {
-                      self->drained_a_step();
+                      self->drained_a_step(drain_tick);
                       return;
                   }
                   read_ends(*self->shell_.own_client, still,
@@ -200,7 +204,7 @@ void Runner::on_own_ends(const std::vector<std::string>& topics, const Ends& our
         }
     }
     if (drained.empty()) {
-        drained_a_step();
+        drained_a_step(drain_tick);
         return;
     }
     for (const std::string& topic : drained) {
@@ -222,7 +226,7 @@ void Runner::promote_drained(const std::vector<std::string>& topics) {
             act(SetStage{topic, {Stage::promoted, {}, 0}});
         }
     }
-    drained_a_step();
+    drained_a_step(Duration{});
 }
 
 }  // namespace millrace::mirror

@@ -139,20 +139,14 @@ void Runner::act(const AdoptTopic& action) {
     });
 }
 
-/// The clusters that the source's topic came through, itself first; none if it comes from us and
-/// still follows us.
 std::optional<std::string> Runner::chain_of(
     const std::map<std::string, std::string>& settings) const {
     const auto get = [&](std::string_view name) {
         const auto found = settings.find(std::string(name));
         return found == settings.end() ? std::string() : found->second;
     };
-    const std::string came = get(topic_setting::chain);
-    const bool is_ours = came.find(shell_.options.cluster_id) != std::string::npos;
-    if (is_ours && stage_of(get(topic_setting::state)).stage != Stage::promoted) {
-        return std::nullopt;
-    }
-    return came.empty() || is_ours ? link_.cluster_id : link_.cluster_id + ";" + came;
+    return chain_through(link_.cluster_id, get(topic_setting::chain),
+                         stage_of(get(topic_setting::state)).stage, shell_.options.cluster_id);
 }
 
 void Runner::act(const RemoveMirror& action) {

@@ -2,6 +2,7 @@
 // wrote, as it is, and ends it when the mirror is promoted.
 #include <algorithm>
 
+#include "base/mutants.h"
 #include "record/batch_view.h"
 #include "record/control.h"
 #include "replication/internal/partition.h"
@@ -127,7 +128,7 @@ void Partition::raise_epoch(LeaderEpoch to) {
 }
 
 void Partition::end_mirrored_history() {
-    if (settings_.mirrored || !settings_.mirrored_end) {
+    if (settings_.mirrored || !settings_.mirrored_end || MR_PLANTED(open_transactions_survive)) {
         return;
     }
     struct Open {

@@ -364,5 +364,40 @@ TEST_F(MirrorTopics, a_stage_comes_back_from_its_text) {
     }
 }
 
+TEST_F(MirrorTopics, what_is_gone_at_the_source_is_promoted_without_a_fence) {
+    link.spec.state = Desired::promoted;
+    here("orders", 1, mirror_in("orphaned:1@3"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::promoted, {}, 0}})));
+}
+
+TEST_F(MirrorTopics, what_was_made_anew_at_the_source_is_promoted_without_a_fence) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 1, Uuid{8, 8});
+    here("orders", 1, mirror_in("halted:TopicRecreated@3"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::promoted, {}, 0}})));
+}
+
+TEST_F(MirrorTopics, one_look_that_misses_a_topic_does_not_end_its_planned_promotion) {
+    link.spec.state = Desired::promoted;
+    here("orders", 1, mirror_in("promoting"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(Drain{"orders", "orders"})));
+}
+
+TEST(MirrorChain, leads_through_every_cluster_and_never_back) {
+    using enum Stage;
+    EXPECT_EQ(chain_through("a", "", mirroring, "c"), "a");
+    EXPECT_EQ(chain_through("b", "a", mirroring, "c"), "b;a");
+    EXPECT_EQ(chain_through("b", "a", mirroring, "a"), std::nullopt);
+    EXPECT_EQ(chain_through("b", "z;a", mirroring, "a"), std::nullopt);
+}
+
+TEST(MirrorChain, a_cluster_is_not_taken_for_another_whose_id_it_ends) {
+    EXPECT_EQ(chain_through("b", "east", Stage::mirroring, "as"), "b;east");
+}
+
+TEST(MirrorChain, what_was_promoted_has_a_history_of_its_own) {
+    EXPECT_EQ(chain_through("b", "a", Stage::promoted, "a"), "b");
+}
+
 }  // namespace
 }  // namespace millrace::mirror
