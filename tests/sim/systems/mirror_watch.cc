@@ -165,7 +165,9 @@ MirrorWatch::Broken MirrorWatch::check_partition(const Place& place, const Topic
     }
     tracked.end = log->end();
     const auto facts = world_.replica(cluster, topic, partition);
-    tracked.committed = std::max(tracked.committed, facts ? facts->high_watermark : no_offset);
+    if (facts && log->start() < log->end()) {  // who never held a record loses none
+        tracked.committed = std::max(tracked.committed, facts->high_watermark);
+    }
     if (facts && facts->last_epoch > facts->leader_epoch) {
         return fmt::format("I5: {} is led in {} and holds a batch of {}",
                            place_text(cluster, topic, partition), facts->leader_epoch,
