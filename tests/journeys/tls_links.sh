@@ -16,8 +16,11 @@ start east "log.dirs=$dir/east" "listeners=CLIENTS://$at,CONTROLLER://127.0.0.1:
   ssl.keystore.type=PEM "ssl.keystore.location=$pki/broker.pem" ssl.truststore.type=PEM "ssl.truststore.location=$pki/ours.pem" \
   ssl.client.auth=required millrace.tls.reload.interval.ms=86400000 offsets.topic.replication.factor=1 \
   "millrace.metrics.listener=127.0.0.1:$metrics" "millrace.admin.listener=127.0.0.1:$admin"
-start west "log.dirs=$dir/west" "listeners=PLAINTEXT://127.0.0.1:$west,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER \
-  "millrace.admin.listener=127.0.0.1:$west_admin" millrace.metrics.listener= offsets.topic.replication.factor=1
+start_west() {
+  start west "log.dirs=$dir/west" "listeners=PLAINTEXT://127.0.0.1:$west,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER \
+    "millrace.admin.listener=127.0.0.1:$west_admin" millrace.metrics.listener= offsets.topic.replication.factor=1
+}
+start_west
 client_settings link ours >"$dir/link.conf"
 secure() { timeout 10 kcat -F "$dir/link.conf" -b "$at" "$@"; }
 plain() { timeout 10 kcat -b "127.0.0.1:$west" "$@"; }
@@ -38,8 +41,8 @@ if timeout 3 kcat -F "$dir/mallory.conf" -b "$at" -L >/dev/null 2>&1; then fail 
 counted() { timeout 5 curl -s "127.0.0.1:$metrics/metrics" >"$dir/metrics" && grep -qE "^millrace_tls_$1\{.*listener=\"CLIENTS\".*\} [1-9]" "$dir/metrics"; }
 for name in handshakes_total handshake_failures_total certificate_expiry_timestamp_seconds; do until_true 5 counted $name; done
 
-link() { # KEY
-  python3 - "$at" "$pki/ours.pem" "$pki/link.crt" "$1" >"$dir/link.json" <<'PY'
+link() { # KEY [AUTHORITIES]
+  python3 - "$at" "${2:-$pki/ours.pem}" "$pki/link.crt" "$1" >"$dir/link.json" <<'PY'
 import json, sys
 at, ca, certificate, key = sys.argv[1], *(open(name).read() for name in sys.argv[2:])
 tls = {"enabled": True, "ca_pem": ca, "certificate_pem": certificate, "key_pem": key}
@@ -51,7 +54,27 @@ PY
 if link "$pki/mallory.key" >"$dir/out" 2>&1; then fail "a link with the key of another certificate was taken"; fi
 grep -q "belongs to another certificate" "$dir/out" || fail "not told why: $(cat "$dir/out")"
 link "$pki/link.key" >/dev/null
-mirrored() { [ "$(plain -t words -C -o beginning -e -q | sort -u | wc -l)" = 1000 ]; }
-until_true 30 mirrored
+mirrored() { [ "$(plain -t words -C -o beginning -e -q | sort -u | wc -l)" = "$1" ]; }
+until_true 30 mirrored 1000
+
+# The source moves to another authority: the link trusts both before, and neither side misses a record.
+authority next
+cat "$pki/ours.pem" "$pki/next.pem" >"$pki/both.pem"
+link "$pki/link.key" "$pki/both.pem" >/dev/null
+certificate broker next /CN=broker IP:127.0.0.1
+call "127.0.0.1:$admin" ReloadCertificates '{}' >/dev/null
+client_settings link both >"$dir/link.conf"
+seq -f "word-%g" 1001 1500 | secure -t words -P -X enable.idempotence=true
+until_true 30 mirrored 1500
+# Connections that are made from now on meet the new certificate: a broker that starts has no others.
+stop west
+start_west
+until_true 30 answers "127.0.0.1:$west"
+seq -f "word-%g" 1501 2000 | secure -t words -P -X enable.idempotence=true
+until_true 30 mirrored 2000
+# The old authority is taken out of it; who had trusted that one alone would be cut off.
+link "$pki/link.key" "$pki/next.pem" >/dev/null
+seq -f "word-%g" 2001 2100 | secure -t words -P -X enable.idempotence=true
+until_true 30 mirrored 2100
 stop west
 stop east
