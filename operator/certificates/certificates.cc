@@ -187,6 +187,16 @@ Result<KeyPair> issue(const KeyPair& authority, const Wanted& wanted) {
     return to_pem(made.get(), key.get());
 }
 
+Result<Secret> make_random_key() {
+    unsigned char bytes[32];
+    unsigned char text[48];  // Four characters for three bytes, and the end that OpenSSL adds.
+    if (RAND_bytes(bytes, sizeof bytes) != 1) {
+        return Error(Code::internal, "OpenSSL has no random bytes");
+    }
+    const int size = EVP_EncodeBlock(text, bytes, sizeof bytes);
+    return Secret(std::string(text, text + size));
+}
+
 Result<void> can_sign(const KeyPair& pair) {
     const Certificate certificate = read_certificate(pair.certificate_pem);
     const Key key = read_key(pair.key_pem);

@@ -34,6 +34,9 @@ struct Wanted {
 };
 Result<KeyPair> issue(const KeyPair& authority, const Wanted& wanted);
 
+/// 256 random bits as text, as `openssl rand -base64 32` prints them.
+Result<Secret> make_random_key();
+
 /// Is it an authority's certificate, and the key its own? For pairs that somebody else made.
 Result<void> can_sign(const KeyPair& pair);
 

@@ -33,6 +33,7 @@ Plan plan_cluster(const World& world) {
                      world.cluster.metadata.deletion_timestamp.empty();
     if (act) {
         plan_services(draft);
+        plan_links_key(draft);
         plan_certificates(draft);
         plan_volumes(draft);
         plan_pods(draft);
@@ -89,6 +90,7 @@ std::string name_of(const Action& action) {
             [](const AddVoter& act) { return fmt::format("add voter {}", act.node.id); },
             [](const RemoveVoter& act) { return fmt::format("remove voter {}", act.node.id); },
             [](const IssueAuthority&) -> std::string { return "make a certificate authority"; },
+            [](const IssueLinksKey&) -> std::string { return "make a key for links"; },
             [](const RenewAuthority& act) { return step_text(act.step); },
             [](const IssueCertificate& act) { return "issue certificate " + act.secret; },
             [](const UpdateTrust& act) { return "apply trusted authorities " + act.secret; },

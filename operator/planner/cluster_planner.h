@@ -48,6 +48,8 @@ struct AlterDefaults {
     brokers::SettingsChange change;
 };
 struct IssueAuthority {};
+/// The key for passwords of mirror links: made once, never changed by us.
+struct IssueLinksKey {};
 /// One step from an authority to the next, see certificates/authority.h.
 struct RenewAuthority {
     enum class Step { introduce, put_in_charge, retire_others };
@@ -72,8 +74,8 @@ struct RemoveVoter {
     brokers::QuorumNode node;
 };
 using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
-                         AlterDefaults, IssueAuthority, RenewAuthority, IssueCertificate,
-                         UpdateTrust, AddVoter, RemoveVoter>;
+                         AlterDefaults, IssueAuthority, IssueLinksKey, RenewAuthority,
+                         IssueCertificate, UpdateTrust, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;

@@ -123,6 +123,17 @@ Result<void> ClusterReconciler::issue_authority(const World& world) {
     return counted(kube::secrets, "create", result ? Result<void>{} : result.error());
 }
 
+/// Created, never overwritten: what was sealed under the first one could not be opened any more.
+Result<void> ClusterReconciler::issue_links_key(const World& world) {
+    MR_TRY(const Secret key, certificates::make_random_key());
+    auto result = parts_.api->create(
+        kube::secrets, render::links_key({world.cluster, parts_.around}, key.reveal() + "\n"));
+    if (result) {
+        parts_.cache(kube::secrets).note_written(*result);
+    }
+    return counted(kube::secrets, "create", result ? Result<void>{} : result.error());
+}
+
 Result<ObjectPtr> ClusterReconciler::authority_of(const World& world) {
     const std::string name = render::authority_name(world.cluster.metadata.name);
     ObjectPtr secret = parts_.cache(kube::secrets).get({world.cluster.metadata.space, name});

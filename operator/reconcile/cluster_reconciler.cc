@@ -129,8 +129,11 @@ Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Lo
     MR_TRY(world.claims, objects(kube::claims, key, look));
     MR_TRY(world.services, objects(kube::services, key, Look::cached));
     MR_TRY(world.config_maps, objects(kube::config_maps, key, Look::cached));
-    if (render::has_certificates({world.cluster, world.around})) {
+    const render::Subject subject{world.cluster, world.around};
+    if (render::has_certificates(subject) || render::has_links_key(subject)) {
         MR_TRY(world.secrets, objects(kube::secrets, key, Look::cached));
+    }
+    if (render::has_certificates(subject)) {
         MR_TRY(world.own_authority, own_authority(world));
     }
     MR_TRY(world.budgets, objects(kube::disruption_budgets, key, Look::cached));
@@ -453,6 +456,7 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
                 return asked([&](brokers::Admin& to) { return to.remove_voter(one.node); });
             },
             [&](const planner::IssueAuthority&) { return issue_authority(world); },
+            [&](const planner::IssueLinksKey&) { return issue_links_key(world); },
             [&](const planner::RenewAuthority& one) { return renew_authority(world, one); },
             [&](const planner::IssueCertificate& one) { return issue(world, one); },
             [&](const planner::UpdateTrust& one) { return update_trust(world, one); },

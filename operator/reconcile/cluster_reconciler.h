@@ -39,6 +39,7 @@ private:
     Result<void> act(const planner::World& world, const planner::Action& action);
     void warn(const planner::World& world, const std::vector<planner::Warning>& warnings);
     Result<void> issue_authority(const planner::World& world);
+    Result<void> issue_links_key(const planner::World& world);
     Result<void> renew_authority(const planner::World& world,
                                  const planner::RenewAuthority& change);
     Result<void> issue(const planner::World& world, const planner::IssueCertificate& wanted);

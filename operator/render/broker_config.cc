@@ -252,6 +252,9 @@ std::string properties_text(const BrokerSettings& settings) {
     lines.try_emplace("millrace.supervisor", "exit");  // the kubelet starts it again
     lines.try_emplace("replica.selector.class",
                       "org.apache.kafka.common.replica.RackAwareReplicaSelector");
+    if (settings.links_key) {  // a person's own goes first
+        lines.try_emplace("millrace.links.key.file", fmt::format("{}/key", links_key_directory));
+    }
     if (settings.admin_tls) {
         lines["millrace.admin.tls.certificate"] = fmt::format("{}/tls.crt", certificate_directory);
         lines["millrace.admin.tls.key"] = fmt::format("{}/tls.key", certificate_directory);

@@ -51,6 +51,7 @@ struct BrokerSettings {
     api::Texts config;
     bool admin_tls = false;
     bool broker_tls = false;  ///< Among brokers and controllers, both ways.
+    bool links_key = false;   ///< Its pod mounts the key for passwords of links.
 };
 
 /// server.properties
@@ -73,6 +74,7 @@ std::string listener_word(const std::string& name);
 
 inline constexpr const char* config_directory = "/etc/millrace";
 inline constexpr const char* certificate_directory = "/etc/millrace-tls";
+inline constexpr const char* links_key_directory = "/etc/millrace-links";
 /// Key and certificate in one, as Kafka's PEM key stores are.
 inline constexpr const char* key_store_file = "broker.pem";
 std::string volume_directory(std::int32_t volume);

@@ -54,6 +54,8 @@ std::string config_name(const std::string& cluster, std::int32_t broker,
 std::string certificate_name(const std::string& cluster, std::int32_t broker);
 std::string operator_certificate_name(const std::string& cluster);
 std::string authority_name(const std::string& cluster);
+/// Of the Secret with the key under which passwords of mirror links lie in the metadata.
+std::string links_key_name(const std::string& cluster);
 std::string headless_name(const std::string& cluster);
 std::string bootstrap_name(const std::string& cluster);
 std::string budget_name(const std::string& cluster);

@@ -187,6 +187,12 @@ void mount_all(const Subject& subject, const Member& member, const api::PodTempl
             {{"secretName", certificate_name(cluster, member.id)}, {"defaultMode", 0440}});
         mount(spec, container, std::move(tls), certificate_directory, true);
     }
+    if (member.broker && has_links_key(subject)) {
+        Json key = Json::object({{"name", "links-key"}});
+        key["secret"] =
+            Json::object({{"secretName", links_key_name(cluster)}, {"defaultMode", 0440}});
+        mount(spec, container, std::move(key), links_key_directory, true);
+    }
     for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
         Json data = Json::object({{"name", fmt::format("data-{}", volume.id)}});
         if (member.pool.storage.ephemeral) {
@@ -300,6 +306,17 @@ bool belongs_to_bootstrap(const api::ListenerSpec& listener) {
 }
 
 }  // namespace
+
+std::int64_t template_of(const Subject& subject) {
+    const std::int64_t asked = subject.cluster.spec.rolling.revision.value_or(0);
+    const std::int64_t pinned = subject.cluster.status.revision.target;
+    const std::int64_t chosen = asked >= 1 && asked <= newest_template ? asked : pinned;
+    return chosen >= 1 && chosen <= newest_template ? chosen : newest_template;
+}
+
+bool has_links_key(const Subject& subject) {
+    return template_of(subject) >= template_with_links_key;
+}
 
 bool has_admin_tls(const Subject& subject) {
     return subject.around.admin_tls || subject.cluster.spec.tls.has_value();
@@ -447,6 +464,19 @@ Json secret(const Subject& subject, const std::string& name, std::int32_t broker
     json["type"] = "Opaque";
     for (const auto& [key, value] : data) {
         json["data"][key] = kube::to_base64(value);
+    }
+    return json;
+}
+
+Json links_key(const Subject& subject, const std::string& key) {
+    Json json =
+        secret(subject, links_key_name(subject.cluster.metadata.name), -1, {{"key", key}}, {});
+    const auto pools = api::all_pools(subject.cluster.spec);
+    const bool disks_stay = std::any_of(pools.begin(), pools.end(), [](const api::PoolSpec& pool) {
+        return pool.storage.retention.when_deleted == api::ReclaimPolicy::retain;
+    });
+    if (disks_stay) {
+        json["metadata"].erase("ownerReferences");
     }
     return json;
 }

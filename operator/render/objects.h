@@ -15,10 +15,11 @@ namespace millrace::render {
 
 using kube::Json;
 
-/// Pods of revision 1 look as pod() makes them. What a later operator makes differently gets the
-/// next number, and this one goes on being made as it was: an upgrade of the operator restarts
-/// nothing until `spec.rolling.revision` says so.
-inline constexpr std::int64_t newest_template = 1;
+/// How pods are made has a number. What a later operator makes differently gets the next one, and
+/// older ones go on being made as they were: an upgrade of the operator restarts nothing until
+/// `spec.rolling.revision` says so. 2: brokers mount the key for passwords of mirror links.
+inline constexpr std::int64_t newest_template = 2;
+inline constexpr std::int64_t template_with_links_key = 2;
 
 struct Surroundings {
     std::string image = "millrace/millrace:{version}";
@@ -43,6 +44,11 @@ struct Subject {
     const api::Cluster& cluster;
     const Surroundings& around;
 };
+
+/// What the spec says, else what the cluster has been running, else the newest.
+std::int64_t template_of(const Subject& subject);
+/// The operator makes a key for links and brokers mount it.
+bool has_links_key(const Subject& subject);
 
 /// Brokers demand a certificate from who calls their admin endpoint, and show one.
 bool has_admin_tls(const Subject& subject);
@@ -72,6 +78,8 @@ Json trust_map(const Subject& subject, const std::string& certificates_pem);
 /// `broker` is -1 for what belongs to the whole cluster. Values are bytes, not base64.
 Json secret(const Subject& subject, const std::string& name, std::int32_t broker,
             const api::Texts& data, const api::Texts& annotations);
+/// Without an owner where disks are kept: what lies on them can only be opened with it.
+Json links_key(const Subject& subject, const std::string& key);
 Json headless_service(const Subject& subject);
 Json bootstrap_service(const Subject& subject);
 /// Of one broker and one listener that is reached from outside by an address of its own.

@@ -23,6 +23,12 @@ patch() { k patch mirrorlink "$1" --type=merge -p "{\"spec\":$2}" >/dev/null; }
 sed '/name: west/,/---/s/replicas: 1/replicas: 3/' "$manifest" >"$dir/pair.yaml"
 start_operator --manifest "$dir/pair.yaml"
 until_true 60 kubectl wait --timeout=1s --for=condition=Ready cluster/east cluster/west
+
+# Each cluster has a key of its own for passwords of links, and its brokers have it.
+key() { k get secret "$1-links-key" -o 'jsonpath={.data.key}'; }
+[ "$(key east)" != "$(key west)" ] || fail "both clusters have one key"
+expect "keys that brokers have" "$( (key east; echo; key west; echo) | sort)" "$(for one in "$dir"/data/pods/*/volumes/links-key/key; do base64 -w0 "$one"; echo; done | sort -u)"
+expect "brokers that use it" 4 "$(grep -l '^millrace.links.key.file=.*/links-key/key$' "$dir"/data/pods/*/volumes/config/server.properties | wc -l)"
 write east first 300
 until_true 40 ready_link east-to-west Mirroring
 until_true 30 same

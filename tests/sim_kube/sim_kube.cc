@@ -245,6 +245,9 @@ void SimKube::take_up_secrets() {
             continue;
         }
         for (const Json& volume : pod["spec"]["volumes"].items()) {
+            if (volume["name"].text() != "tls") {
+                continue;
+            }
             const auto secret =
                 find(kube::secrets, {key.space, volume["secret"]["secretName"].text()});
             if (!secret) {

@@ -77,6 +77,7 @@ bool has_service_per_broker(const api::ListenerSpec& listener);
 
 void check_spec(Draft& draft);  ///< Fills problems.
 void plan_services(Draft& draft);
+void plan_links_key(Draft& draft);
 void plan_certificates(Draft& draft);
 void plan_volumes(Draft& draft);
 void plan_pods(Draft& draft);

@@ -251,6 +251,7 @@ render::BrokerSettings settings_of(const Draft& draft, const render::Member& mem
     settings.config = draft.world.cluster.spec.config;
     settings.admin_tls = render::has_admin_tls(draft.subject);
     settings.broker_tls = draft.world.cluster.spec.tls.has_value();
+    settings.links_key = member.broker && render::has_links_key(draft.subject);
     for (const api::VolumeSpec& volume : api::all_volumes(member.pool.storage)) {
         settings.volumes.push_back(volume.id);
     }
@@ -301,6 +302,31 @@ std::string outside_address(const Draft& draft, int id, const api::ListenerSpec&
         port = listener.advertised->port.value_or(static_cast<std::int32_t>(port));
     }
     return host.empty() || port == 0 ? "" : fmt::format("{}:{}", host, port);
+}
+
+void plan_links_key(Draft& draft) {
+    const std::string name = render::links_key_name(draft.name());
+    if (!render::has_links_key(draft.subject) || draft.find(draft.world.secrets, name)) {
+        return;
+    }
+    draft.act(Lane::certificates, IssueLinksKey{}, "",
+              "passwords of mirror links lie under it in the metadata");
+    const bool is_used = std::any_of(draft.pods.begin(), draft.pods.end(), [&](const auto& one) {
+        const Json& pod = *one.second.object;
+        const auto& volumes = pod["spec"]["volumes"].items();
+        return pod["status"]["phase"].text() == "Running" &&
+               std::any_of(volumes.begin(), volumes.end(), [&](const Json& volume) {
+                   return volume["secret"]["secretName"].text() == name;
+               });
+    });
+    if (is_used) {
+        draft.plan.warnings.push_back(
+            {"LinksKeyLost",
+             fmt::format(
+                 "Secret {} is gone and is made anew with another key: put the old one back "
+                 "below it, or restart the brokers and write the passwords of links again",
+                 name)});
+    }
 }
 
 void plan_services(Draft& draft) {

@@ -402,13 +402,16 @@ void fill_status(Draft& draft) {
     status = world.cluster.status;
     status.observed_generation = world.cluster.metadata.generation;
     status.cluster_id = draft.cluster_id;
-    status.revision = {render::newest_template, render::newest_template};
     status.selector = fmt::format("{}={}", render::label::cluster, draft.name());
     const Counts counts = counts_of(draft);
     // What the cluster stays with when the spec names none: never a version that nobody ran.
     const bool all_run_it = counts.up == counts.wanted && counts.updated == counts.wanted;
     if (!world.cluster.spec.version || all_run_it) {
         status.version = render::version_of(draft.subject);
+    }
+    status.revision.target = render::template_of(draft.subject);
+    if (all_run_it || status.revision.current == 0) {
+        status.revision.current = status.revision.target;
     }
     status.replicas = counts.wanted;
     status.ready_replicas = counts.up;
