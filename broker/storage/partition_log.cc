@@ -298,5 +298,8 @@ const std::shared_ptr<LogDirectory>& PartitionLog::directory() const {
 std::string PartitionLog::path() const {
     return state_->folder;
 }
+const std::shared_ptr<const void>& PartitionLog::identity() const {
+    return state_->identity;
+}
 
 }  // namespace millrace::storage

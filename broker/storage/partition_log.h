@@ -270,6 +270,9 @@ public:
     std::optional<Error> failure() const;
     const std::shared_ptr<LogDirectory>& directory() const;
     std::string path() const;
+    /// To know this very log again when a job comes back: another may have its name by then, and
+    /// its address. Nobody else has this as long as somebody holds it.
+    const std::shared_ptr<const void>& identity() const;
 
 private:
     explicit PartitionLog(std::unique_ptr<LogState> state);

@@ -543,10 +543,10 @@ void Partition::start_sync() {
                                                                               Result<void>{});
     shell_.pool->run(
         0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
-        [shared, find = shell_.find, id = state_.id, log = log_.get(),
+        [shared, find = shell_.find, id = state_.id, log = log_->identity(),
          asked = shell_.loop->read_clock()] {
             auto partition = find(id);
-            if (!partition || partition->log_.get() != log) {
+            if (!partition || !partition->is_of(log)) {
                 return;  // it was deleted, or goes on in another directory
             }
             const Duration took = partition->shell_.loop->read_clock() - asked;

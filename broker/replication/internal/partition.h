@@ -149,6 +149,10 @@ private:
     void write_staged();
     void finish_staged(Staged staged);
     void fail_staged(KafkaError error);
+    /// Whether it has still the log that a job was begun for.
+    bool is_of(const std::shared_ptr<const void>& log) const {
+        return log_ && log_->identity() == log;
+    }
     void start_sync();
     void on_sync_failed(const Error& error);
     void run(const std::vector<LeaderEffect>& effects);

@@ -46,9 +46,9 @@ void Partition::close_log(UniqueFunction<void()> done) {
                                                                               Result<void>{});
     shell_.pool->run(
         0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
-        [shared, find = shell_.find, id = state_.id, log = log_.get(),
+        [shared, find = shell_.find, id = state_.id, log = log_->identity(),
          done = std::move(done)]() mutable {
-            if (auto partition = find(id); partition && partition->log_.get() == log) {
+            if (auto partition = find(id); partition && partition->is_of(log)) {
                 partition->log_->complete_sync(shared->first, shared->second);
             }
             done();
@@ -125,7 +125,7 @@ LogMark Partition::mark() const {
 
 struct Partition::Compaction {
     std::unique_ptr<storage::CompactionRound> round;
-    const storage::PartitionLog* log = nullptr;  ///< Only to see whether it is still the same.
+    std::shared_ptr<const void> log;  ///< Only to see whether it is still the same.
     CompactionPace pace;
     std::uint64_t bytes_paid = 0;
     UniqueFunction<void(CompactionOutcome)> done;
@@ -157,7 +157,7 @@ void Partition::compact(const storage::CompactionBudget& budget, CompactionPace 
     compacting_ = true;
     auto work = std::make_shared<Compaction>();
     work->round = *std::move(round);
-    work->log = log_.get();
+    work->log = log_->identity();
     work->pace = pace;
     work->done = std::move(done);
     compact_piece(work);
@@ -168,7 +168,7 @@ void Partition::compact_piece(const std::shared_ptr<Compaction>& work) {
         work->pace.lane, *shell_.loop, [work] { work->round->work(); },
         [work, find = shell_.find, id = state_.id] {
             auto partition = find(id);
-            if (partition && partition->log_.get() == work->log) {
+            if (partition && partition->is_of(work->log)) {
                 partition->on_compacted_piece(work);
             } else {
                 work->done({Error(Code::cancelled, "the log is gone"), work->round->stats()});
@@ -198,7 +198,7 @@ void Partition::on_compacted_piece(const std::shared_ptr<Compaction>& work) {
         std::chrono::duration<double>(std::min(seconds, longest)));
     shell_.loop->after(pause, [work, find = shell_.find, id = state_.id] {
         auto partition = find(id);
-        if (partition && partition->log_.get() == work->log) {
+        if (partition && partition->is_of(work->log)) {
             partition->compact_piece(work);
         } else {
             work->done({Error(Code::cancelled, "the log is gone"), work->round->stats()});

@@ -23,6 +23,7 @@ public:
     LogState(std::shared_ptr<LogDirectory> in, TopicPartition of, Uuid id, const LogLimits& keep,
              std::string folder_name);
 
+    const std::shared_ptr<const void> identity = std::make_shared<char>();
     std::shared_ptr<LogDirectory> directory;
     TopicPartition partition;
     Uuid topic_id;

@@ -1,4 +1,5 @@
 // What a shard does for its logs while nobody asks, on a simulated machine.
+#include <deque>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -314,6 +315,38 @@ TEST_F(ShardUpkeep, a_disk_that_was_full_when_an_epoch_was_to_be_written_heals_b
     on_shard([&](ShardReplicas& shard) { shard.assign(state, small_segments()); });
     simulation_.run_for(1s);
     EXPECT_EQ(view().end, Offset{2});
+}
+
+// A topic goes and comes again while the disk is slow: the next log may have the address of the
+// last.
+TEST_F(ShardUpkeep, a_sync_that_comes_back_to_another_log_counts_for_nothing) {
+    PartitionState state;
+    state.id = id_;
+    state.topic = "orders";
+    state.replicas = state.isr = {BrokerId{1}};
+    state.leader = BrokerId{1};
+    node_.sim_disk().set_slow(20ms);
+    std::deque<Buffer> batches;
+    for (int i = 0; i < 100; ++i) {
+        on_shard([&](ShardReplicas& shard) {
+            shard.unassign(id_);
+            shard.assign(state, small_segments());
+        });
+        simulation_.run_for(Duration{std::chrono::milliseconds{5 + i % 7}});
+        on_shard([&](ShardReplicas& shard) {
+            record::BatchBuilder builder({});
+            builder.append({.timestamp = wall().milliseconds, .key = as_bytes("key"), .value = {}});
+            record::Compressor compressor;
+            Append request;
+            request.id = id_;
+            request.batch = batches.emplace_back(*builder.finish(compressor));
+            request.done = [](const AppendResult&) {};
+            shard.append(std::move(request));
+        });
+    }
+    simulation_.run_for(10s);
+    EXPECT_FALSE(view().failure);
+    EXPECT_EQ(view().synced_end, view().end);
 }
 
 TEST_F(ShardUpkeep, a_stop_waits_for_the_round_under_way) {

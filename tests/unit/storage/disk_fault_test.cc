@@ -27,6 +27,15 @@ protected:
     std::unique_ptr<PartitionLog> log_;
 };
 
+TEST_F(DiskFault, a_log_is_never_taken_for_the_one_before_it) {
+    for (int i = 0; i < 100; ++i) {
+        const std::shared_ptr<const void> before = log_->identity();
+        log_.reset();
+        log_ = create();
+        EXPECT_NE(log_->identity(), before);
+    }
+}
+
 TEST_F(DiskFault, a_full_disk_refuses_the_append_and_nothing_else) {
     ASSERT_TRUE(log_->sync_now());
     const auto size = log_->size_bytes();
