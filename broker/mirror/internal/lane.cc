@@ -18,6 +18,9 @@ constexpr Duration longest_lead = 200ms;
 /// Of a backlog: what is under way must outlast the round trip. Of the rest: little, and soon.
 constexpr std::int32_t backlog_bytes = 16 << 20;
 constexpr std::int32_t backlog_partition_bytes = 4 << 20;
+/// Alone it has the wire to itself: with one request under way at a time, a round trip costs the
+/// less the more comes in it.
+constexpr std::int32_t lone_backlog_bytes = 48 << 20;
 constexpr std::int32_t quiet_bytes = 4 << 20;
 constexpr std::int32_t quiet_partition_bytes = 1 << 20;
 /// Without the epoch of what we have (before 12), a source could not tell us that it diverged.
@@ -63,8 +66,10 @@ bool Lane::gather(LaneOwner& owner) {
     wanted_.clear();
     asked_.clear();
     const Instant now = shard_.executor->clock().now();
-    max_bytes_ = static_cast<std::int32_t>(
-        owner.most_at_once(kind_ == LaneKind::backlog ? backlog_bytes : quiet_bytes));
+    const std::int32_t most = kind_ == LaneKind::quiet  ? quiet_bytes
+                              : partitions_.size() == 1 ? lone_backlog_bytes
+                                                        : backlog_bytes;
+    max_bytes_ = static_cast<std::int32_t>(owner.most_at_once(most));
     for (const TopicIdPartition& id : partitions_) {
         Pull* pull = owner.find(id);
         if (pull == nullptr || pull->busy || pull->halted || pull->job.seal ||
@@ -91,8 +96,9 @@ FetchRequest Lane::request(std::int16_t version) const {
     const bool backlog = kind_ == LaneKind::backlog;
     const auto count = static_cast<std::int32_t>(std::min<std::size_t>(asked_.size(), 1000));
     const std::int32_t partition_bytes = std::min(
-        max_bytes_, backlog ? std::max(backlog_partition_bytes, backlog_bytes / std::max(1, count))
-                            : quiet_partition_bytes);
+        max_bytes_, !backlog     ? quiet_partition_bytes
+                    : count == 1 ? max_bytes_
+                                 : std::max(backlog_partition_bytes, backlog_bytes / count));
     FetchRequest fetch;
     fetch.max_wait_ms = static_cast<std::int32_t>(to_milliseconds(wait_at_source));
     fetch.min_bytes = 1;
