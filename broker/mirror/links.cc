@@ -175,7 +175,8 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
 
     void on_publish(const metadata::Delta& delta, const metadata::ImagePtr& next) {
         const auto& changes = delta.changes();
-        if (changes.configs.contains({metadata::ConfigResourceType::broker, ""})) {
+        if (changes.configs.contains({metadata::ConfigResourceType::broker, ""}) ||
+            (!own_client && !changes.brokers.empty())) {
             follow_links(*next);
         }
         if (runners.empty() ||
@@ -195,6 +196,23 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         });
     }
 
+    /// False while no broker of this cluster has registered: a link may be stored before that.
+    bool connect_to_own() {
+        if (own_client) {
+            return true;
+        }
+        client::ClusterOptions own_options;
+        own_options.bootstrap = own_brokers();
+        if (own_options.bootstrap.empty()) {
+            return false;
+        }
+        own_options.client_id = "millrace-links";
+        own_options.wrap = options.own_wrap;
+        own_client = std::make_unique<client::Cluster>(std::move(own_options), control, log);
+        shell.own_client = own_client.get();
+        return true;
+    }
+
     void follow_links(const metadata::Image& next) {
         std::map<std::string, Link> wanted;
         for (auto& [name, link] : links_of(next, log)) {
@@ -212,13 +230,8 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             }
             at = runners.erase(at);
         }
-        if (!wanted.empty() && !own_client) {
-            client::ClusterOptions own_options;
-            own_options.bootstrap = own_brokers();
-            own_options.client_id = "millrace-links";
-            own_options.wrap = options.own_wrap;
-            own_client = std::make_unique<client::Cluster>(std::move(own_options), control, log);
-            shell.own_client = own_client.get();
+        if (!wanted.empty() && !connect_to_own()) {
+            return;  // the first broker that comes brings us here again
         }
         if (wanted.empty()) {
             const std::lock_guard lock(figures_mutex);
