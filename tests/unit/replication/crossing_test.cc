@@ -7,44 +7,10 @@
 
 #include "record/batch_builder.h"
 #include "record/compression.h"
-#include "replication/shard_replicas.h"
-#include "runtime/sim/simulation.h"
-#include "storage/log_store.h"
+#include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
 namespace {
-
-class NoPeers final : public Peers {
-public:
-    std::optional<runtime::Address> address_of(BrokerId) const override { return std::nullopt; }
-    BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
-    net::StreamWrapper wrapper() const override { return {}; }
-};
-
-class NoController final : public IsrProposer {
-public:
-    void propose(Proposal, UniqueFunction<void(KafkaError)>) override {}
-};
-
-class Machine final : public runtime::sim::Program {
-public:
-    explicit Machine(runtime::Node& node) {
-        storage::StoreOptions options;
-        options.paths = {"/data"};
-        options.identity = {"cluster", BrokerId{1}};
-        store = *storage::LogStore::open(node.disk(), options, *node.control_shard().random,
-                                         node.control_shard().executor->clock().wall(), node.log());
-        ShardReplicas::Options shard_options;
-        shard_options.self = BrokerId{1};
-        shard = std::make_unique<ShardReplicas>(shard_options, node.data_shard(0), node.disk_pool(),
-                                                *store, controller, peers, node.log());
-    }
-
-    NoPeers peers;
-    NoController controller;
-    std::unique_ptr<storage::LogStore> store;
-    std::unique_ptr<ShardReplicas> shard;
-};
 
 /// The new leader's machine. Its log grows epoch by epoch.
 class NewLeader {

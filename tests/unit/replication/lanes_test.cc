@@ -12,9 +12,7 @@
 #include "protocol/writer.h"
 #include "record/batch_builder.h"
 #include "record/compression.h"
-#include "replication/shard_replicas.h"
-#include "runtime/sim/simulation.h"
-#include "storage/log_store.h"
+#include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
 namespace {
@@ -91,35 +89,6 @@ private:
     runtime::Address at_;
 };
 
-class NoController final : public IsrProposer {
-public:
-    void propose(Proposal, UniqueFunction<void(KafkaError)>) override {}
-};
-
-class Follower final : public runtime::sim::Program {
-public:
-    Follower(runtime::Node& node, const runtime::Address& leader_at) : peers_(leader_at) {
-        storage::StoreOptions options;
-        options.paths = {"/data"};
-        options.identity = {"cluster", follower};
-        store_ =
-            *storage::LogStore::open(node.disk(), options, *node.control_shard().random,
-                                     node.control_shard().executor->clock().wall(), node.log());
-        ShardReplicas::Options shard_options;
-        shard_options.self = follower;
-        shard = std::make_unique<ShardReplicas>(shard_options, node.data_shard(0), node.disk_pool(),
-                                                *store_, controller_, peers_, node.log());
-    }
-
-private:
-    OneLeader peers_;
-    NoController controller_;
-    std::unique_ptr<storage::LogStore> store_;
-
-public:
-    std::unique_ptr<ShardReplicas> shard;
-};
-
 Buffer batch_at(Offset base, int records) {
     record::BatchBuilder builder({.base_offset = base});
     for (int i = 0; i < records; ++i) {
@@ -136,7 +105,8 @@ protected:
           follower_node_(simulation_.add_node({.name = "follower"})) {
         leader_node_.start([](runtime::Node& node) { return std::make_unique<Leader>(node); });
         follower_node_.start([](runtime::Node& node) {
-            return std::make_unique<Follower>(node, runtime::Address{"leader", port});
+            return std::make_unique<Machine>(
+                node, std::make_unique<OneLeader>(runtime::Address{"leader", port}));
         });
         simulation_.run_for(10ms);
     }
@@ -151,7 +121,7 @@ protected:
         state.partition_epoch = PartitionEpoch{++epochs_[partition]};
         bool done = false;
         follower_node_.data_shard(0).executor->post([&] {
-            static_cast<Follower&>(*follower_node_.program()).shard->assign(state, {});
+            static_cast<Machine&>(*follower_node_.program()).shard->assign(state, {});
             done = true;
         });
         ASSERT_TRUE(simulation_.run_until([&] { return done; }, 1s));

@@ -6,9 +6,7 @@
 #include "record/batch_builder.h"
 #include "record/compression.h"
 #include "replication/housekeeping.h"
-#include "replication/shard_replicas.h"
-#include "runtime/sim/simulation.h"
-#include "storage/log_store.h"
+#include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
 namespace {
@@ -63,40 +61,6 @@ TEST(RateBucket, a_debt_made_at_a_low_rate_does_not_outlive_it) {
     bucket.set_rate(RateBucket::unlimited, begin);
     EXPECT_EQ(bucket.closed_for(begin), Duration{});
 }
-
-class NoPeers final : public Peers {
-public:
-    std::optional<runtime::Address> address_of(BrokerId) const override { return std::nullopt; }
-    BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
-    net::StreamWrapper wrapper() const override { return {}; }
-};
-
-class NoController final : public IsrProposer {
-public:
-    void propose(Proposal, UniqueFunction<void(KafkaError)>) override {}
-};
-
-class Machine final : public runtime::sim::Program {
-public:
-    explicit Machine(runtime::Node& node) {
-        storage::StoreOptions options;
-        options.paths = {"/data"};
-        options.identity = {"cluster", BrokerId{1}};
-        store = *storage::LogStore::open(node.disk(), options, *node.control_shard().random,
-                                         node.control_shard().executor->clock().wall(), node.log());
-        ShardReplicas::Options shard_options;
-        shard_options.self = BrokerId{1};
-        shard_options.throttles = throttles;
-        shard = std::make_unique<ShardReplicas>(shard_options, node.data_shard(0), node.disk_pool(),
-                                                *store, controller, peers, node.log());
-    }
-
-    NoPeers peers;
-    NoController controller;
-    std::shared_ptr<Throttles> throttles = std::make_shared<Throttles>();
-    std::unique_ptr<storage::LogStore> store;
-    std::unique_ptr<ShardReplicas> shard;
-};
 
 /// Broker 1 leads; 2 is in sync, 3 and 4 are not, 4 is being added.
 class ThrottledLeader : public testing::Test {
