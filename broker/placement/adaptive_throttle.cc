@@ -1,6 +1,7 @@
 #include "placement/adaptive_throttle.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace millrace::placement {
 namespace {
@@ -61,12 +62,14 @@ void AdaptiveThrottle::note_needs(const ThrottleSigns& signs) {
     arriving_needs_ = needs(signs.arriving);
 }
 
-/// What one copy at a time needs. Whoever asks for less gets what was asked for.
+/// What one copy that leaves needs, and all that arrive: their leaders have chosen which of theirs
+/// go now, and if we chose as well, two ends would wait for one another. Whoever asks for less gets
+/// what was asked for.
 std::int64_t AdaptiveThrottle::least() const {
-    std::int64_t least = limits_.least_each;
-    for (const auto* needs : {&leaving_needs_, &arriving_needs_}) {
-        least = needs->empty() ? least : std::max(least, needs->front());
-    }
+    const std::int64_t leaving = leaving_needs_.empty() ? 0 : leaving_needs_.front();
+    const std::int64_t arriving =
+        std::accumulate(arriving_needs_.begin(), arriving_needs_.end(), std::int64_t{0});
+    const std::int64_t least = std::max({limits_.least_each, leaving, arriving});
     return limits_.most > 0 ? std::min(least, limits_.most) : least;
 }
 

@@ -4,8 +4,8 @@
 // Pure: told every few seconds how the broker fares, it answers with a rate, a window and the
 // reason. Under pressure the rate shrinks at once by a third; after ten calm seconds it grows by a
 // twentieth each time. A copy that gets less than is produced meanwhile never ends, so where the
-// rate does not do for all, fewer go at once, and it never falls below what the first of them
-// needs.
+// rate does not do for all, fewer leave at once, and it never falls below what the first of those
+// and all that arrive need: whose turn it is, leaders decide.
 #pragma once
 
 #include <algorithm>

@@ -149,10 +149,20 @@ TEST(AdaptiveThrottle, lets_fewer_copies_go_rather_than_all_too_slowly) {
     Broker broker;
     ThrottleSigns signs = slow();
     signs.leaving = {40 * megabyte, 20 * megabyte, 10 * megabyte};
-    signs.arriving = {10 * megabyte, 60 * megabyte};
     broker.looks(1, signs);
     EXPECT_EQ(broker.throttle.rate(), 70 * megabyte);
-    EXPECT_EQ(broker.throttle.window(), (CopyWindow{2, 1}));
+    EXPECT_EQ(broker.throttle.window(), (CopyWindow{2, 0}));
+}
+
+// Two ends that both choose would wait for one another, and next to nothing would go.
+TEST(AdaptiveThrottle, takes_whatever_arrives_since_leaders_have_chosen_what_goes) {
+    Broker broker;
+    ThrottleSigns signs = slow();
+    signs.leaving = {10 * megabyte};
+    signs.arriving = {10 * megabyte, 60 * megabyte, 20 * megabyte};
+    broker.looks(100, signs);
+    EXPECT_EQ(broker.throttle.rate(), 99 * megabyte);
+    EXPECT_EQ(broker.throttle.window(), (CopyWindow{1, 3}));
 }
 
 TEST(AdaptiveThrottle, never_falls_below_what_the_first_copy_needs_to_end) {
