@@ -49,7 +49,7 @@ sim: configure ## Simulate: make sim SEED=7 [SEEDS=1000] [SCENARIO=register] [TR
 	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink)
 
 .PHONY: sim-mixture
-sim-mixture: configure ## Simulate 1,700 seeds over all scenarios, with their ledger rows
+sim-mixture: configure ## Simulate 1,800 seeds over all scenarios, with their ledger rows
 	@ninja -C $(BUILD) -j $(JOBS) sim_runner
 	@tests/sim/mixture.sh $(BUILD)/bin/sim_runner $(JOBS)
 

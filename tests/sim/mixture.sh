@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mixture.sh SIM_RUNNER [PROCESSES]: 1,700 seeds over all scenarios, their rows for LEDGER.md,
+# mixture.sh SIM_RUNNER [PROCESSES]: 1,800 seeds over all scenarios, their rows for LEDGER.md,
 # and in the last line how fast it went. The first failing seed of a scenario is made small. MIX="cluster:450 ..." chooses.
 set -uo pipefail
 runner=$1
@@ -8,7 +8,7 @@ begun=$(date +%s%N)
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 failed=0
-for part in ${MIX:-echo:100 register:400 mirror:200 cluster:400 moved:300 wiped:300}; do
+for part in ${MIX:-echo:100 register:400 mirror:200 cluster:400 moved:300 wiped:300 links:100}; do
   "$runner" --scenario "${part%%:*}" --seeds "${part##*:}" --processes "$processes" --ledger --shrink | tee -a "$out" || failed=1
 done
 awk -v seconds="$(((($(date +%s%N) - begun)) / 1000000000))" '
