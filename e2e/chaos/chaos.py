@@ -5,6 +5,7 @@ happens to the brokers, then everything is read back. Acknowledged = read back e
   MILLRACE_BROKER=... e2e/chaos/chaos.py [--scenarios kill,freeze,...] [--long]
 """
 import argparse
+import os
 import random
 import shutil
 import sys
@@ -34,6 +35,8 @@ class Run:
     def begin(self):
         self.cluster.start_all()
         self.cluster.create_topic(TOPIC, 2)
+        if self.kind == "kafka":
+            os.sync()  # it doesn't sync what its format step wrote; no cluster is cut off that young
         # Who is frozen or cut off is given up after a few seconds, not after librdkafka's minute.
         patience = {"socket.timeout.ms": 4000, "request.timeout.ms": 4000}
         self.producers = [Producer(self.cluster.bootstrap, TOPIC, p, f"producer{p}", interval=0.01, **patience)
@@ -138,7 +141,9 @@ def power_all(run, rounds):
     run.begin()
     for _ in range(rounds):
         cut(run, NODES)
-        run.goes_on(120)
+        # Kafka's producers end for good where the records before theirs are gone: what counts there is what can be read.
+        if run.kind == "millrace":
+            run.goes_on(120)
         run.cluster.wait_whole(TOPIC)
 
 
@@ -189,7 +194,9 @@ def main():
         wrong, acked = perform("power_all", "kafka", 1, given.port + 100, "")
         lost = sum(line.startswith("lost") for line in wrong)
         print(f"control    stock Kafka, power cut of all nodes: {acked} acknowledged, {lost} lost", flush=True)
-        failed = failed or lost == 0
+        if lost == 0:
+            failed = True
+            print("    nothing is known to be lost: " + ("; ".join(wrong[:3]) or "all was read"), flush=True)
     return 1 if failed else 0
 
 
