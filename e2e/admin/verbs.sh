@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What operators ask of a cluster, through Python's grpcio, of three brokers: cordon, drain, restart checks, the quorum,
-# elections.  verbs.sh [BROKER]
+# elections (verbs.py), groups and offsets (groups.py).  verbs.sh [BROKER]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 broker=${1:-build/release/bin/millrace-broker}
@@ -34,7 +34,9 @@ for n in 1 2 3; do
     >"$work/b$n.log" 2>&1 &
   pids+=($!)
 done
-PYTHONPATH=$work "$cache/bin/python" e2e/admin/verbs.py "127.0.0.1:${ports[6]}" "127.0.0.1:${ports[7]}" "127.0.0.1:${ports[8]}" || {
-  tail -n 15 "$work"/b*.log
-  exit 1
-}
+admin=("127.0.0.1:${ports[6]}" "127.0.0.1:${ports[7]}" "127.0.0.1:${ports[8]}")
+told=0
+PYTHONPATH=$work "$cache/bin/python" e2e/admin/verbs.py "${admin[@]}" || told=1
+PYTHONPATH=$work "$cache/bin/python" e2e/admin/groups.py "127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}" "${admin[@]}" || told=1
+[ $told = 0 ] || tail -n 15 "$work"/b*.log
+exit $told

@@ -64,8 +64,8 @@ public:
     grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context,                           \
                                    const v1::name##Request* request, v1::name##Response* response) \
         override {                                                                                 \
-        return admin::Unary<v1::name##Request, v1::name##Response>::start(                         \
-            gate_, #name, call, 30s, context, request, response);                                  \
+        return admin::start_unary<v1::name##Request, v1::name##Response>(                          \
+            gate_, #name, call, 30s, *context, *request, *response);                               \
     }
 #define MR_SIM_CALL(name) \
     MR_SIM_UNARY(name, (&ask<v1::name##Request, v1::name##Response, &SimCluster::name>))

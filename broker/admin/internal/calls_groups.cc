@@ -1,10 +1,10 @@
-// Groups and their lag, through the same requests that Kafka's clients send. Coordinators on other
-// brokers are named as silent until they can be asked from here.
+// Groups and their lag, through the same requests that Kafka's clients send, each asked of the
+// broker that coordinates it.
 #include <map>
 #include <memory>
 #include <set>
 
-#include "admin/internal/kafka_call.h"
+#include "admin/internal/whom_to_ask.h"
 #include "protocol/messages/consumer_group_describe_request.h"
 #include "protocol/messages/consumer_group_describe_response.h"
 #include "protocol/messages/delete_groups_request.h"
@@ -13,8 +13,6 @@
 #include "protocol/messages/describe_groups_response.h"
 #include "protocol/messages/list_groups_request.h"
 #include "protocol/messages/list_groups_response.h"
-#include "protocol/messages/list_offsets_request.h"
-#include "protocol/messages/list_offsets_response.h"
 #include "protocol/messages/offset_fetch_request.h"
 #include "protocol/messages/offset_fetch_response.h"
 
@@ -26,39 +24,7 @@ constexpr std::int16_t list_groups_version = 5;
 constexpr std::int16_t describe_groups_version = 6;
 constexpr std::int16_t consumer_describe_version = 1;
 constexpr std::int16_t offset_fetch_version = 9;
-constexpr std::int16_t list_offsets_version = 7;
 constexpr std::int16_t delete_groups_version = 2;
-constexpr std::int64_t latest = -1;
-
-void fill_brokers(google::protobuf::RepeatedField<std::int32_t>& to, AdminDoors& doors) {
-    for (const BrokerId id : doors.other_brokers()) {
-        to.Add(id.value);
-    }
-}
-
-v1::ListGroupsResponse page_of(const protocol::ListGroupsResponse& all, BrokerId coordinator,
-                               const v1::Page& page) {
-    std::map<std::string_view, const protocol::ListGroupsResponse::ListedGroup*> by_id;
-    for (const auto& group : all.groups) {
-        by_id[group.group_id] = &group;
-    }
-    constexpr int most = 1000;
-    const int size = page.size() > 0 ? std::min(page.size(), most) : most;
-    v1::ListGroupsResponse response;
-    for (auto group = by_id.upper_bound(page.after()); group != by_id.end(); ++group) {
-        if (response.groups_size() == size) {
-            response.set_next(response.groups(size - 1).id());
-            break;
-        }
-        auto& summary = *response.add_groups();
-        summary.set_id(std::string{group->first});
-        summary.set_type(std::string{group->second->group_type});
-        summary.set_state(std::string{group->second->group_state});
-        summary.set_protocol(std::string{group->second->protocol_type});
-        summary.set_coordinator_id(coordinator.value);
-    }
-    return response;
-}
 
 void fill_partitions(google::protobuf::RepeatedPtrField<v1::TopicPartition>& to,
                      const protocol::ConsumerGroupDescribeResponse::Assignment& from) {
@@ -101,32 +67,208 @@ void fill(v1::GroupDescription& to, const protocol::DescribeGroupsResponse::Desc
     }
 }
 
-/// Groups that are no consumer groups of the new protocol are asked about once more in the old one.
-void describe_classic(AdminDoors& doors, const Caller& caller, v1::DescribeGroupsResponse response,
-                      std::map<std::string, int> left, Answer<v1::DescribeGroupsResponse> answer) {
-    protocol::DescribeGroupsRequest request;
-    for (const auto& [group, place] : left) {
-        request.groups.push_back(group);
+/// Every group of every broker. Who can't be asked, or doesn't say, is named.
+struct AllGroups {
+    struct Group {
+        BrokerId coordinator;
+        std::string type;
+        std::string state;
+        std::string protocol;
+    };
+    std::map<std::string, Group> groups;
+    std::set<BrokerId> silent;
+    Error why_silent{Code::unavailable, ""};
+
+    void note(BrokerId broker, const protocol::ListGroupsResponse& response) {
+        for (const auto& group : response.groups) {
+            groups[std::string{group.group_id}] = {broker, std::string{group.group_type},
+                                                   std::string{group.group_state},
+                                                   std::string{group.protocol_type}};
+        }
     }
-    answer_from_kafka<protocol::DescribeGroupsResponse>(
-        doors, caller, describe_groups_version, request, std::move(answer),
-        [response = std::move(response),
-         left](const protocol::DescribeGroupsResponse& from) mutable {
-            for (const auto& group : from.groups) {
-                const auto place = left.find(std::string{group.group_id});
-                if (place == left.end()) {
-                    continue;
-                }
-                v1::GroupDescription& to = *response.mutable_groups(place->second);
-                if (group.error_code != 0) {
-                    fill_error(*to.mutable_error(), group.error_code, group.error_message);
-                } else {
-                    fill(to, group);
-                }
+    void miss(BrokerId broker, Error why) {
+        silent.insert(broker);
+        why_silent = std::move(why);
+    }
+};
+
+void list_all(AdminDoors& doors, const Caller& caller, const protocol::ListGroupsRequest& request,
+              Answer<AllGroups> answer) {
+    std::map<BrokerId, protocol::ListGroupsRequest> requests{{doors.self(), request}};
+    for (const BrokerId broker : doors.other_brokers()) {
+        requests[broker] = request;
+    }
+    const auto all = std::make_shared<AllGroups>();
+    ask_each<protocol::ListGroupsResponse>(
+        doors, caller, list_groups_version, requests,
+        [all](BrokerId broker, const Error& error, const protocol::ListGroupsResponse* response) {
+            if (response == nullptr) {
+                all->miss(broker, error);
+            } else if (response->error_code != 0) {
+                const auto code = static_cast<KafkaError>(response->error_code);
+                all->miss(broker, Error(Code::unavailable, std::string{message_of(code)}));
+            } else {
+                all->note(broker, *response);
             }
-            return std::move(response);
+        },
+        [all, asked = requests.size(), answer = std::move(answer)]() mutable {
+            if (all->silent.size() == asked) {
+                answer(std::move(all->why_silent));
+            } else {
+                answer(std::move(*all));
+            }
         });
 }
+
+void fill_silent(google::protobuf::RepeatedField<std::int32_t>& to,
+                 const std::set<BrokerId>& silent) {
+    for (const BrokerId broker : silent) {
+        to.Add(broker.value);
+    }
+}
+
+v1::ListGroupsResponse page_of(const AllGroups& all, const v1::Page& page) {
+    constexpr int most = 1000;
+    const int size = page.size() > 0 ? std::min(page.size(), most) : most;
+    v1::ListGroupsResponse response;
+    fill_silent(*response.mutable_silent_brokers(), all.silent);
+    for (auto group = all.groups.upper_bound(page.after()); group != all.groups.end(); ++group) {
+        if (response.groups_size() == size) {
+            response.set_next(response.groups(size - 1).id());
+            break;
+        }
+        auto& summary = *response.add_groups();
+        summary.set_id(group->first);
+        summary.set_type(group->second.type);
+        summary.set_state(group->second.state);
+        summary.set_protocol(group->second.protocol);
+        summary.set_coordinator_id(group->second.coordinator.value);
+    }
+    return response;
+}
+
+/// Groups as their coordinators describe them: in the new protocol first, then once more in the old
+/// one those that are no consumer groups of the new.
+class GroupQuestion : public std::enable_shared_from_this<GroupQuestion> {
+public:
+    GroupQuestion(AdminDoors& doors, Caller caller, const v1::DescribeGroupsRequest& request,
+                  Answer<v1::DescribeGroupsResponse> answer)
+        : doors_(doors), caller_(std::move(caller)), answer_(std::move(answer)) {
+        for (const std::string& group : request.groups()) {
+            if (places_.emplace(group, response_.groups_size()).second) {
+                response_.add_groups()->set_id(group);
+            }
+        }
+    }
+
+    void ask() {
+        std::set<std::string> groups;
+        for (const auto& [group, place] : places_) {
+            groups.insert(group);
+        }
+        find_coordinators(doors_, caller_, groups,
+                          [self = shared_from_this()](Result<Coordinators> found) {
+                              if (found) {
+                                  self->describe(*found);
+                              } else {
+                                  self->answer_(found.error());
+                              }
+                          });
+    }
+
+private:
+    v1::GroupDescription& description(std::string_view group) {
+        return *response_.mutable_groups(places_.at(std::string{group}));
+    }
+
+    void describe(const Coordinators& coordinators) {
+        std::map<BrokerId, protocol::ConsumerGroupDescribeRequest> requests;
+        for (const auto& [group, coordinator] : coordinators) {
+            v1::GroupDescription& to = description(group);
+            to.set_coordinator_id(coordinator.broker.value);
+            if (coordinator.error != KafkaError::none) {
+                fill_error(*to.mutable_error(), coordinator.error);
+                continue;
+            }
+            requests[coordinator.broker].group_ids.push_back(to.id());
+            asked_[coordinator.broker].insert(group);
+        }
+        ask_each<protocol::ConsumerGroupDescribeResponse>(
+            doors_, caller_, consumer_describe_version, requests,
+            [self = shared_from_this()](BrokerId broker, const Error& error,
+                                        const protocol::ConsumerGroupDescribeResponse* from) {
+                if (from == nullptr) {
+                    self->fail(broker, error);
+                } else {
+                    self->note(broker, *from);
+                }
+            },
+            [self = shared_from_this()] { self->describe_classic(); });
+    }
+
+    void note(BrokerId broker, const protocol::ConsumerGroupDescribeResponse& from) {
+        for (const auto& group : from.groups) {
+            if (places_.count(std::string{group.group_id}) == 0) {
+                continue;
+            }
+            v1::GroupDescription& to = description(group.group_id);
+            if (group.error_code == code_of(KafkaError::group_id_not_found)) {
+                left_[broker].groups.push_back(to.id());
+            } else if (group.error_code != 0) {
+                fill_error(*to.mutable_error(), group.error_code, group.error_message);
+            } else {
+                fill(to, group);
+            }
+        }
+    }
+
+    void describe_classic() {
+        ask_each<protocol::DescribeGroupsResponse>(
+            doors_, caller_, describe_groups_version, left_,
+            [self = shared_from_this()](BrokerId broker, const Error& error,
+                                        const protocol::DescribeGroupsResponse* from) {
+                if (from == nullptr) {
+                    self->fail(broker, error);
+                } else {
+                    self->note(*from);
+                }
+            },
+            [self = shared_from_this()] { self->answer_(std::move(self->response_)); });
+    }
+
+    void note(const protocol::DescribeGroupsResponse& from) {
+        for (const auto& group : from.groups) {
+            if (places_.count(std::string{group.group_id}) == 0) {
+                continue;
+            }
+            v1::GroupDescription& to = description(group.group_id);
+            if (group.error_code != 0) {
+                fill_error(*to.mutable_error(), group.error_code, group.error_message);
+            } else {
+                fill(to, group);
+            }
+        }
+    }
+
+    /// What its coordinator has not described yet.
+    void fail(BrokerId broker, const Error& error) {
+        for (const std::string& group : asked_[broker]) {
+            v1::GroupDescription& to = description(group);
+            if (to.type().empty() && to.error().kafka_error() == 0) {
+                fill_error(*to.mutable_error(), code_of(KafkaError::network_exception),
+                           error.message());
+            }
+        }
+    }
+
+    AdminDoors& doors_;
+    Caller caller_;
+    Answer<v1::DescribeGroupsResponse> answer_;
+    v1::DescribeGroupsResponse response_;
+    std::map<std::string, int> places_;  ///< Of each group in the response.
+    std::map<BrokerId, std::set<std::string>> asked_;
+    std::map<BrokerId, protocol::DescribeGroupsRequest> left_;
+};
 
 /// The lag of some groups, put together from their commits and the ends of what they read.
 class LagQuestion : public std::enable_shared_from_this<LagQuestion> {
@@ -138,54 +280,72 @@ public:
           with_partitions_(with_partitions),
           answer_(std::move(answer)) {}
 
-    void about(std::vector<std::string> groups) {
-        protocol::OffsetFetchRequest request;
-        for (const std::string& group : groups) {
-            protocol::OffsetFetchRequest::OffsetFetchRequestGroup one;
-            one.group_id = group;
-            one.topics = std::nullopt;
-            request.groups.push_back(one);
-        }
-        if (groups.empty()) {
-            finish();
-            return;
-        }
-        ask_kafka<protocol::OffsetFetchResponse>(
-            doors_, caller_, offset_fetch_version, request,
-            [self = shared_from_this()](const Error& error,
-                                        const protocol::OffsetFetchResponse* response) {
-                if (response == nullptr) {
-                    self->answer_(error);
-                } else {
-                    self->note_commits(*response);
-                }
-            });
+    void about(const std::set<std::string>& groups) {
+        find_coordinators(doors_, caller_, groups,
+                          [self = shared_from_this()](Result<Coordinators> found) {
+                              if (found) {
+                                  self->ask_for_commits(*found);
+                              } else {
+                                  self->answer_(found.error());
+                              }
+                          });
     }
     void about_all() {
-        fill_brokers(*response_.mutable_silent_brokers(), doors_);
-        ask_kafka<protocol::ListGroupsResponse>(
-            doors_, caller_, list_groups_version, protocol::ListGroupsRequest{},
-            [self = shared_from_this()](const Error& error,
-                                        const protocol::ListGroupsResponse* response) {
-                if (response == nullptr) {
-                    self->answer_(error);
-                    return;
-                }
-                std::vector<std::string> groups;
-                for (const auto& group : response->groups) {
-                    groups.emplace_back(group.group_id);
-                }
-                self->about(std::move(groups));
-            });
+        list_all(doors_, caller_, {}, [self = shared_from_this()](Result<AllGroups> all) {
+            if (!all) {
+                self->answer_(all.error());
+                return;
+            }
+            fill_silent(*self->response_.mutable_silent_brokers(), all->silent);
+            Coordinators coordinators;
+            for (const auto& [group, known] : all->groups) {
+                coordinators[group].broker = known.coordinator;
+            }
+            self->ask_for_commits(coordinators);
+        });
     }
 
 private:
-    void note_commits(const protocol::OffsetFetchResponse& fetched) {
-        std::map<std::string, std::set<std::int32_t>> read;
-        for (const auto& group : fetched.groups) {
+    void ask_for_commits(const Coordinators& coordinators) {
+        std::map<BrokerId, protocol::OffsetFetchRequest> requests;
+        for (const auto& [group, coordinator] : coordinators) {
             auto& lag = *response_.add_groups();
-            lag.set_group(std::string{group.group_id});
+            lag.set_group(group);
             lag.set_max_lag_ms(-1);
+            places_[group] = &lag;
+            if (coordinator.error != KafkaError::none) {
+                fill_error(*lag.mutable_error(), coordinator.error);
+                continue;
+            }
+            protocol::OffsetFetchRequest::OffsetFetchRequestGroup one;
+            one.group_id = group;
+            one.topics = std::nullopt;
+            requests[coordinator.broker].groups.push_back(std::move(one));
+            asked_[coordinator.broker].push_back(&lag);
+        }
+        ask_each<protocol::OffsetFetchResponse>(
+            doors_, caller_, offset_fetch_version, requests,
+            [self = shared_from_this()](BrokerId broker, const Error& error,
+                                        const protocol::OffsetFetchResponse* response) {
+                if (response == nullptr) {
+                    for (v1::GroupLag* lag : self->asked_[broker]) {
+                        fill_error(*lag->mutable_error(), code_of(KafkaError::network_exception),
+                                   error.message());
+                    }
+                } else {
+                    self->note_commits(*response);
+                }
+            },
+            [self = shared_from_this()] { self->ask_for_ends(); });
+    }
+
+    void note_commits(const protocol::OffsetFetchResponse& fetched) {
+        for (const auto& group : fetched.groups) {
+            const auto place = places_.find(std::string{group.group_id});
+            if (place == places_.end()) {
+                continue;
+            }
+            v1::GroupLag& lag = *place->second;
             if (group.error_code != 0) {
                 fill_error(*lag.mutable_error(), group.error_code);
             }
@@ -198,71 +358,38 @@ private:
                     one.set_end(-1);
                     one.set_records(-1);
                     one.set_lag_ms(-1);
-                    read[std::string{topic.name}].insert(partition.partition_index);
+                    read_.emplace(topic.name, partition.partition_index);
                 }
             }
         }
-        if (read.empty()) {
-            finish();
-            return;
-        }
-        ask_for_ends(read);
     }
 
-    void ask_for_ends(const std::map<std::string, std::set<std::int32_t>>& read) {
-        protocol::ListOffsetsRequest request;
-        request.replica_id = -1;
-        for (const auto& [name, partitions] : read) {
-            protocol::ListOffsetsRequest::ListOffsetsTopic topic;
-            topic.name = name;
-            for (const std::int32_t index : partitions) {
-                protocol::ListOffsetsRequest::ListOffsetsPartition partition;
-                partition.partition_index = index;
-                partition.timestamp = latest;
-                topic.partitions.push_back(partition);
-            }
-            request.topics.push_back(std::move(topic));
-        }
-        ask_kafka<protocol::ListOffsetsResponse>(
-            doors_, caller_, list_offsets_version, request,
-            [self = shared_from_this()](const Error& error,
-                                        const protocol::ListOffsetsResponse* response) {
-                if (response == nullptr) {
-                    self->answer_(error);
-                } else {
-                    self->note_ends(*response);
-                }
-            });
+    void ask_for_ends() {
+        find_offsets(doors_, caller_, at(latest, read_),
+                     [self = shared_from_this()](Result<FoundOffsets> ends) {
+                         if (ends) {
+                             self->note_ends(*ends);
+                         } else {
+                             self->answer_(ends.error());
+                         }
+                     });
     }
 
-    void note_ends(const protocol::ListOffsetsResponse& listed) {
-        std::map<std::pair<std::string, std::int32_t>, std::int64_t> ends;
-        for (const auto& topic : listed.topics) {
-            for (const auto& partition : topic.partitions) {
-                if (partition.error_code == 0) {
-                    ends[{std::string{topic.name}, partition.partition_index}] = partition.offset;
-                }
-            }
-        }
+    void note_ends(const FoundOffsets& ends) {
         for (v1::GroupLag& group : *response_.mutable_groups()) {
             for (v1::PartitionLag& partition : *group.mutable_partitions()) {
                 const auto end =
                     ends.find({partition.partition().topic(), partition.partition().partition()});
-                if (end == ends.end() || partition.committed() < 0) {
-                    continue;  // led elsewhere, or nothing committed: not known rather than zero
+                if (end == ends.end() || end->second.error != KafkaError::none ||
+                    partition.committed() < 0) {
+                    continue;  // nobody leads it, or nothing committed: not known rather than zero
                 }
-                partition.set_end(end->second);
+                partition.set_end(end->second.offset);
                 partition.set_records(
-                    std::max<std::int64_t>(0, end->second - partition.committed()));
+                    std::max<std::int64_t>(0, end->second.offset - partition.committed()));
                 group.set_total_records(group.total_records() + partition.records());
             }
-        }
-        finish();
-    }
-
-    void finish() {
-        if (!with_partitions_) {
-            for (v1::GroupLag& group : *response_.mutable_groups()) {
+            if (!with_partitions_) {
                 group.clear_partitions();
             }
         }
@@ -274,6 +401,72 @@ private:
     bool with_partitions_;
     Answer<v1::GroupLagResponse> answer_;
     v1::GroupLagResponse response_;
+    std::map<std::string, v1::GroupLag*> places_;  ///< In the response.
+    std::map<BrokerId, std::vector<v1::GroupLag*>> asked_;
+    std::set<PartitionKey> read_;
+};
+
+/// Deleted by each coordinator what is its own.
+class GroupDeletion : public std::enable_shared_from_this<GroupDeletion> {
+public:
+    GroupDeletion(AdminDoors& doors, Caller caller, Answer<v1::DeleteGroupsResponse> answer)
+        : doors_(doors), caller_(std::move(caller)), answer_(std::move(answer)) {}
+
+    void begin(const std::set<std::string>& groups) {
+        find_coordinators(doors_, caller_, groups,
+                          [self = shared_from_this()](Result<Coordinators> found) {
+                              if (found) {
+                                  self->ask(*found);
+                              } else {
+                                  self->answer_(found.error());
+                              }
+                          });
+    }
+
+private:
+    void ask(const Coordinators& coordinators) {
+        std::map<BrokerId, protocol::DeleteGroupsRequest> requests;
+        for (const auto& [group, coordinator] : coordinators) {
+            auto& outcome = *response_.add_groups();
+            outcome.set_group(group);
+            places_[group] = &outcome;
+            if (coordinator.error != KafkaError::none) {
+                fill_error(*outcome.mutable_error(), coordinator.error);
+                continue;
+            }
+            // Until its coordinator says more.
+            fill_error(*outcome.mutable_error(), KafkaError::network_exception);
+            requests[coordinator.broker].groups_names.push_back(group);
+        }
+        ask_each<protocol::DeleteGroupsResponse>(
+            doors_, caller_, delete_groups_version, requests,
+            [self = shared_from_this()](BrokerId, const Error&,
+                                        const protocol::DeleteGroupsResponse* response) {
+                if (response != nullptr) {
+                    self->note(*response);
+                }
+            },
+            [self = shared_from_this()] { self->answer_(std::move(self->response_)); });
+    }
+
+    void note(const protocol::DeleteGroupsResponse& response) {
+        for (const auto& group : response.results) {
+            if (const auto place = places_.find(std::string{group.group_id});
+                place != places_.end()) {
+                place->second->clear_error();
+                if (group.error_code != 0) {
+                    fill_error(*place->second->mutable_error(), group.error_code,
+                               group.error_message);
+                }
+            }
+        }
+    }
+
+    AdminDoors& doors_;
+    Caller caller_;
+    Answer<v1::DeleteGroupsResponse> answer_;
+    v1::DeleteGroupsResponse response_;
+    std::map<std::string, v1::GroupOutcome*> places_;  ///< In the response.
 };
 
 }  // namespace
@@ -285,67 +478,19 @@ void ListGroups(AdminDoors& doors, Caller caller, const v1::ListGroupsRequest& r
     protocol::ListGroupsRequest kafka;
     kafka.states_filter.assign(request.states().begin(), request.states().end());
     kafka.types_filter.assign(request.types().begin(), request.types().end());
-    ask_kafka<protocol::ListGroupsResponse>(
-        doors, caller, list_groups_version, kafka,
-        [&doors, page = request.page(), answer = std::move(answer)](
-            const Error& error, const protocol::ListGroupsResponse* response) mutable {
-            if (response == nullptr) {
-                answer(error);
-            } else if (response->error_code != 0) {
-                answer(
-                    Error(Code::unavailable,
-                          std::string{message_of(static_cast<KafkaError>(response->error_code))}));
-            } else {
-                auto made = page_of(*response, doors.self(), page);
-                fill_brokers(*made.mutable_silent_brokers(), doors);
-                answer(std::move(made));
-            }
-        });
+    list_all(doors, caller, kafka,
+             [page = request.page(), answer = std::move(answer)](Result<AllGroups> all) mutable {
+                 if (all) {
+                     answer(page_of(*all, page));
+                 } else {
+                     answer(all.error());
+                 }
+             });
 }
 
 void DescribeGroups(AdminDoors& doors, Caller caller, const v1::DescribeGroupsRequest& request,
                     Answer<v1::DescribeGroupsResponse> answer) {
-    protocol::ConsumerGroupDescribeRequest kafka;
-    v1::DescribeGroupsResponse response;
-    std::map<std::string, int> places;
-    for (const std::string& group : request.groups()) {
-        if (places.emplace(group, response.groups_size()).second) {
-            kafka.group_ids.push_back(group);
-            auto& description = *response.add_groups();
-            description.set_id(group);
-            description.set_coordinator_id(doors.self().value);
-        }
-    }
-    ask_kafka<protocol::ConsumerGroupDescribeResponse>(
-        doors, caller, consumer_describe_version, kafka,
-        [&doors, caller, response = std::move(response), places, answer = std::move(answer)](
-            const Error& error, const protocol::ConsumerGroupDescribeResponse* from) mutable {
-            if (from == nullptr) {
-                answer(error);
-                return;
-            }
-            std::map<std::string, int> left;
-            for (const auto& group : from->groups) {
-                const auto place = places.find(std::string{group.group_id});
-                if (place == places.end()) {
-                    continue;
-                }
-                if (group.error_code == code_of(KafkaError::group_id_not_found)) {
-                    left.insert(*place);
-                } else if (group.error_code != 0) {
-                    fill_error(*response.mutable_groups(place->second)->mutable_error(),
-                               group.error_code, group.error_message);
-                } else {
-                    fill(*response.mutable_groups(place->second), group);
-                }
-            }
-            if (left.empty()) {
-                answer(std::move(response));
-            } else {
-                describe_classic(doors, caller, std::move(response), std::move(left),
-                                 std::move(answer));
-            }
-        });
+    std::make_shared<GroupQuestion>(doors, std::move(caller), request, std::move(answer))->ask();
 }
 
 void GroupLag(AdminDoors& doors, Caller caller, const v1::GroupLagRequest& request,
@@ -365,21 +510,8 @@ void DeleteGroups(AdminDoors& doors, Caller caller, const v1::DeleteGroupsReques
         answer(Error(Code::unsupported, "Kafka's protocol has no trial of deleting groups"));
         return;
     }
-    protocol::DeleteGroupsRequest kafka;
-    kafka.groups_names.assign(request.groups().begin(), request.groups().end());
-    answer_from_kafka<protocol::DeleteGroupsResponse>(
-        doors, caller, delete_groups_version, kafka, std::move(answer),
-        [](const protocol::DeleteGroupsResponse& from) {
-            v1::DeleteGroupsResponse to;
-            for (const auto& group : from.results) {
-                auto& outcome = *to.add_groups();
-                outcome.set_group(std::string{group.group_id});
-                if (group.error_code != 0) {
-                    fill_error(*outcome.mutable_error(), group.error_code, group.error_message);
-                }
-            }
-            return to;
-        });
+    std::make_shared<GroupDeletion>(doors, std::move(caller), std::move(answer))
+        ->begin({request.groups().begin(), request.groups().end()});
 }
 
 }  // namespace calls

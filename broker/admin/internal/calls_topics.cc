@@ -4,6 +4,7 @@
 #include <set>
 
 #include "admin/internal/kafka_call.h"
+#include "admin/internal/topic_details.h"
 #include "config/alter.h"
 #include "protocol/messages/create_partitions_request.h"
 #include "protocol/messages/create_partitions_response.h"
@@ -242,6 +243,19 @@ void add_settings(AdminDoors& doors, const Caller& caller, v1::DescribeTopicsRes
         });
 }
 
+/// An answer that is completed before it is given.
+Answer<v1::DescribeTopicsResponse> with_details(AdminDoors& doors, const Caller& caller,
+                                                Answer<v1::DescribeTopicsResponse> answer) {
+    return [&doors, caller,
+            answer = std::move(answer)](Result<v1::DescribeTopicsResponse> topics) mutable {
+        if (topics) {
+            add_details(doors, caller, *std::move(topics), std::move(answer));
+        } else {
+            answer(topics.error());
+        }
+    };
+}
+
 v1::ListTopicsResponse page_of(const protocol::MetadataResponse& all, bool with_internal,
                                const v1::Page& page) {
     std::map<std::string_view, const KafkaTopic*> by_name;
@@ -327,6 +341,9 @@ void DescribeTopics(AdminDoors& doors, Caller caller, const v1::DescribeTopicsRe
             if (found == nullptr) {
                 answer(error);
                 return;
+            }
+            if (request.with_details()) {
+                answer = with_details(doors, caller, std::move(answer));
             }
             add_settings(doors, caller, described(request, *found), std::move(answer));
         });

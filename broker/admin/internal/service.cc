@@ -8,11 +8,6 @@ namespace millrace::admin {
 
 namespace {
 
-template <typename Request, typename Response>
-void not_built(AdminDoors&, Caller caller, const Request&, Answer<Response> answer) {
-    answer(Error::make(Code::unsupported, "this broker doesn't offer {} yet", caller.call));
-}
-
 class AdminService final : public v1::Admin::CallbackService {
 public:
     AdminService(std::shared_ptr<Gate> gate, std::shared_ptr<StreamSet> streams,
@@ -21,61 +16,57 @@ public:
           streams_(std::move(streams)),
           default_deadline_(default_deadline) {}
 
-#define MR_UNARY(name, call)                                                                       \
+#define MR_UNARY(name)                                                                             \
     grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context,                           \
                                    const v1::name##Request* request, v1::name##Response* response) \
         override {                                                                                 \
-        return Unary<v1::name##Request, v1::name##Response>::start(                                \
-            gate_, #name, &call, default_deadline_, context, request, response);                   \
+        return start_unary(gate_, #name, &calls::name, default_deadline_, *context, *request,      \
+                           *response);                                                             \
     }
-#define MR_BUILT(name) MR_UNARY(name, calls::name)
-#define MR_LATER(name) MR_UNARY(name, (not_built<v1::name##Request, v1::name##Response>))
 
-    MR_BUILT(Identity)
-    MR_BUILT(RestartCheck)
-    MR_BUILT(RestartProgress)
-    MR_BUILT(DrainLeaders)
-    MR_BUILT(Cordon)
-    MR_BUILT(Uncordon)
-    MR_BUILT(UnregisterBroker)
-    MR_BUILT(DescribeQuorum)
-    MR_BUILT(AddVoter)
-    MR_BUILT(RemoveVoter)
-    MR_BUILT(ReloadCertificates)
-    MR_BUILT(ValidateConfig)
-    MR_BUILT(DescribeLogDirs)
-    MR_BUILT(CreateTopics)
-    MR_BUILT(DeleteTopics)
-    MR_BUILT(ListTopics)
-    MR_BUILT(DescribeTopics)
-    MR_BUILT(CreatePartitions)
-    MR_LATER(DeleteRecords)
-    MR_BUILT(ElectLeaders)
-    MR_BUILT(DescribeConfigs)
-    MR_BUILT(AlterConfigs)
-    MR_BUILT(ListGroups)
-    MR_BUILT(DescribeGroups)
-    MR_BUILT(GroupLag)
-    MR_LATER(AlterGroupOffsets)
-    MR_BUILT(DeleteGroups)
-    MR_BUILT(PlacementView)
-    MR_BUILT(PlanRebalance)
-    MR_BUILT(ApplyPlan)
-    MR_BUILT(GetPlan)
-    MR_BUILT(ListPlans)
-    MR_BUILT(PausePlan)
-    MR_BUILT(ResumePlan)
-    MR_BUILT(CancelPlan)
-    MR_BUILT(RollbackPlan)
-    MR_BUILT(ApplyLink)
-    MR_BUILT(GetLink)
-    MR_BUILT(ListLinks)
-    MR_BUILT(DeleteLink)
-    MR_BUILT(ListMirrorPartitions)
+    MR_UNARY(Identity)
+    MR_UNARY(RestartCheck)
+    MR_UNARY(RestartProgress)
+    MR_UNARY(DrainLeaders)
+    MR_UNARY(Cordon)
+    MR_UNARY(Uncordon)
+    MR_UNARY(UnregisterBroker)
+    MR_UNARY(DescribeQuorum)
+    MR_UNARY(AddVoter)
+    MR_UNARY(RemoveVoter)
+    MR_UNARY(ReloadCertificates)
+    MR_UNARY(ValidateConfig)
+    MR_UNARY(DescribeLogDirs)
+    MR_UNARY(CreateTopics)
+    MR_UNARY(DeleteTopics)
+    MR_UNARY(ListTopics)
+    MR_UNARY(DescribeTopics)
+    MR_UNARY(CreatePartitions)
+    MR_UNARY(DeleteRecords)
+    MR_UNARY(ElectLeaders)
+    MR_UNARY(DescribeConfigs)
+    MR_UNARY(AlterConfigs)
+    MR_UNARY(ListGroups)
+    MR_UNARY(DescribeGroups)
+    MR_UNARY(GroupLag)
+    MR_UNARY(AlterGroupOffsets)
+    MR_UNARY(DeleteGroups)
+    MR_UNARY(PlacementView)
+    MR_UNARY(PlanRebalance)
+    MR_UNARY(ApplyPlan)
+    MR_UNARY(GetPlan)
+    MR_UNARY(ListPlans)
+    MR_UNARY(PausePlan)
+    MR_UNARY(ResumePlan)
+    MR_UNARY(CancelPlan)
+    MR_UNARY(RollbackPlan)
+    MR_UNARY(ApplyLink)
+    MR_UNARY(GetLink)
+    MR_UNARY(ListLinks)
+    MR_UNARY(DeleteLink)
+    MR_UNARY(ListMirrorPartitions)
 
 #undef MR_UNARY
-#undef MR_BUILT
-#undef MR_LATER
 
     grpc::ServerWriteReactor<v1::HealthResponse>* Health(
         grpc::CallbackServerContext* context, const v1::HealthRequest* request) override {
@@ -159,18 +150,6 @@ private:
             return false;
         }
         return true;
-    }
-
-    template <typename Response>
-    grpc::ServerWriteReactor<Response>* later(const char* name,
-                                              grpc::CallbackServerContext& context,
-                                              const google::protobuf::Message& request,
-                                              NewsStream<Response>* stream) {
-        if (admit(name, context, request, *stream)) {
-            stream->refuse({grpc::StatusCode::UNIMPLEMENTED,
-                            fmt::format("this broker doesn't offer {} yet", name)});
-        }
-        return stream;
     }
 
     std::shared_ptr<Gate> gate_;

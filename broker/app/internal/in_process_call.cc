@@ -57,9 +57,12 @@ Buffer framed(const admin::KafkaCall& call) {
 void call_in_process(const BrokerView& view, admin::KafkaCall call, const std::string& address,
                      admin::Reply<Buffer> reply) {
     view.dispatch_loop->post([dispatch = view.dispatch, loop = view.dispatch_loop,
-                              call = std::move(call), address, reply = std::move(reply)]() mutable {
+                              listener = view.inter_broker_listener, call = std::move(call),
+                              address, reply = std::move(reply)]() mutable {
         net::ConnectionInfo connection;
-        connection.listener = "ADMIN";
+        // Answers name brokers by their endpoints on the listener that asks: by those that they
+        // have.
+        connection.listener = listener;
         connection.peer.host = address;
         std::unique_ptr<net::Session> session;
         auto caller = std::make_shared<Caller>(

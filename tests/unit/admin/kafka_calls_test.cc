@@ -1,80 +1,28 @@
 // Calls that are answered by requests of the Kafka protocol: what is asked, and what becomes of the
 // answer.
+#include "tests/unit/admin/kafka_calls.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "admin/internal/kafka_call.h"
-#include "protocol/messages/consumer_group_describe_response.h"
 #include "protocol/messages/create_topics_request.h"
 #include "protocol/messages/create_topics_response.h"
 #include "protocol/messages/delete_topics_request.h"
 #include "protocol/messages/delete_topics_response.h"
 #include "protocol/messages/describe_configs_request.h"
 #include "protocol/messages/describe_configs_response.h"
-#include "protocol/messages/describe_groups_response.h"
+#include "protocol/messages/describe_log_dirs_response.h"
+#include "protocol/messages/describe_topic_partitions_response.h"
 #include "protocol/messages/incremental_alter_configs_response.h"
-#include "protocol/messages/list_groups_response.h"
 #include "protocol/messages/list_offsets_response.h"
+#include "protocol/messages/list_partition_reassignments_response.h"
 #include "protocol/messages/metadata_response.h"
-#include "protocol/messages/offset_fetch_response.h"
-#include "tests/unit/admin/fake_doors.h"
 
 namespace millrace::admin {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename Message>
-Buffer encoded(const Message& message, std::int16_t version) {
-    Buffer bytes;
-    protocol::Writer writer(bytes);
-    message.encode(writer, version);
-    EXPECT_TRUE(writer.ok());
-    return bytes;
-}
-
-template <typename Message>
-Message decoded(const KafkaCall& call) {
-    protocol::Reader reader(call.body);
-    Message message;
-    message.decode(reader, call.api_version);
-    EXPECT_TRUE(reader.ok());
-    return message;
-}
-
-class KafkaCallsTest : public testing::Test {
-protected:
-    template <typename Request, typename Response>
-    Result<Response> ask(void (*call)(AdminDoors&, Caller, const Request&, Answer<Response>),
-                         const Request& request) {
-        std::optional<Result<Response>> outcome;
-        call(doors_, Caller{}, request,
-             [&](Result<Response> result) { outcome = std::move(result); });
-        EXPECT_TRUE(outcome.has_value());
-        return *outcome;
-    }
-    std::vector<std::int16_t> apis_asked() const {
-        std::vector<std::int16_t> keys;
-        for (const KafkaCall& call : doors_.calls_) {
-            keys.push_back(call.api_key);
-        }
-        return keys;
-    }
-    /// Answers each API with an encoded message.
-    template <typename Message>
-    void answer(const Message& message) {
-        answers_[Message::api_key] = [message](std::int16_t version) {
-            return encoded(message, version);
-        };
-        doors_.answer_ = [this](const KafkaCall& call) -> Result<Buffer> {
-            return answers_.at(call.api_key)(call.api_version);
-        };
-    }
-
-    FakeDoors doors_;
-    std::map<std::int16_t, std::function<Buffer(std::int16_t)>> answers_;
-};
 
 const Uuid orders_id{7, 8};
 
@@ -193,6 +141,47 @@ TEST_F(KafkaCallsTest, describes_a_topic_with_the_settings_it_has_of_its_own) {
     EXPECT_EQ(asked.resources.size(), 1U);
 }
 
+TEST_F(KafkaCallsTest, adds_what_leaders_and_the_controller_know_of_a_topic_when_asked_to) {
+    answer(metadata());
+    answer(protocol::DescribeConfigsResponse{});
+    protocol::DescribeTopicPartitionsResponse eligible;
+    eligible.topics.resize(1);
+    eligible.topics[0].name = "orders";
+    eligible.topics[0].partitions.resize(1);
+    eligible.topics[0].partitions[0].eligible_leader_replicas = {4};
+    answer(eligible);
+    protocol::ListPartitionReassignmentsResponse moves;
+    moves.topics.resize(1);
+    moves.topics[0].name = "orders";
+    moves.topics[0].partitions.push_back({0, {3, 4, 5}, {5}, {4}});
+    answer(moves);
+    protocol::ListOffsetsResponse offsets;
+    offsets.topics.resize(1);
+    offsets.topics[0].name = "orders";
+    offsets.topics[0].partitions.resize(1);
+    offsets.topics[0].partitions[0].offset = 42;
+    answer(offsets, BrokerId{3});
+    protocol::DescribeLogDirsResponse sizes;
+    sizes.results.resize(1);
+    sizes.results[0].topics.resize(1);
+    sizes.results[0].topics[0].name = "orders";
+    sizes.results[0].topics[0].partitions.resize(1);
+    sizes.results[0].topics[0].partitions[0].partition_size = 99;
+    answer(sizes, BrokerId{3});
+    v1::DescribeTopicsRequest request;
+    request.add_topics()->set_name("orders");
+    const auto plain = ask(&calls::DescribeTopics, request);
+    EXPECT_EQ(plain->topics(0).partitions(0).end_offset(), -1);
+    request.set_with_details(true);
+    const auto described = ask(&calls::DescribeTopics, request);
+    const auto& partition = described->topics(0).partitions(0);
+    EXPECT_THAT(partition.elr(), ElementsAre(4));
+    EXPECT_THAT(partition.adding(), ElementsAre(5));
+    EXPECT_THAT(partition.removing(), ElementsAre(4));
+    EXPECT_EQ(partition.end_offset(), 42);
+    EXPECT_EQ(partition.size_bytes(), 99);
+}
+
 TEST_F(KafkaCallsTest, does_not_describe_a_topic_that_was_made_anew) {
     answer(metadata());
     answer(protocol::DescribeConfigsResponse{});
@@ -204,61 +193,6 @@ TEST_F(KafkaCallsTest, does_not_describe_a_topic_that_was_made_anew) {
     topic.set_expected_id(orders_id.to_string());
     EXPECT_THAT(ask(&calls::DescribeTopics, request)->topics(0).partitions(0).isr(),
                 ElementsAre(3));
-}
-
-TEST_F(KafkaCallsTest, asks_about_a_group_in_the_old_protocol_when_the_new_does_not_know_it) {
-    protocol::ConsumerGroupDescribeResponse modern;
-    modern.groups.resize(2);
-    modern.groups[0].group_id = "new";
-    modern.groups[0].group_state = "Stable";
-    modern.groups[1].group_id = "old";
-    modern.groups[1].error_code = 69;
-    answer(modern);
-    protocol::DescribeGroupsResponse classic;
-    classic.groups.resize(1);
-    classic.groups[0].group_id = "old";
-    classic.groups[0].group_state = "Empty";
-    answer(classic);
-    v1::DescribeGroupsRequest request;
-    request.add_groups("new");
-    request.add_groups("old");
-    const auto response = ask(&calls::DescribeGroups, request);
-    EXPECT_EQ(response->groups(0).type(), "consumer");
-    EXPECT_EQ(response->groups(1).type(), "classic");
-    EXPECT_EQ(response->groups(1).state(), "Empty");
-    EXPECT_EQ(response->groups(1).error().kafka_error(), 0);
-}
-
-TEST_F(KafkaCallsTest, computes_lag_and_says_what_it_does_not_know) {
-    protocol::ListGroupsResponse groups;
-    groups.groups.resize(1);
-    groups.groups[0].group_id = "billing";
-    answer(groups);
-    protocol::OffsetFetchResponse commits;
-    commits.groups.resize(1);
-    commits.groups[0].group_id = "billing";
-    commits.groups[0].topics.resize(1);
-    commits.groups[0].topics[0].name = "orders";
-    commits.groups[0].topics[0].partitions.resize(2);
-    commits.groups[0].topics[0].partitions[0].committed_offset = 30;
-    commits.groups[0].topics[0].partitions[1].partition_index = 1;
-    commits.groups[0].topics[0].partitions[1].committed_offset = 5;
-    answer(commits);
-    protocol::ListOffsetsResponse ends;
-    ends.topics.resize(1);
-    ends.topics[0].name = "orders";
-    ends.topics[0].partitions.resize(2);
-    ends.topics[0].partitions[0].offset = 42;
-    ends.topics[0].partitions[1].partition_index = 1;
-    ends.topics[0].partitions[1].error_code = 6;  // led elsewhere
-    answer(ends);
-    v1::GroupLagRequest request;
-    request.set_with_partitions(true);
-    const auto response = ask(&calls::GroupLag, request);
-    EXPECT_EQ(response->groups(0).total_records(), 12);
-    EXPECT_EQ(response->groups(0).partitions(0).records(), 12);
-    EXPECT_EQ(response->groups(0).partitions(1).records(), -1);
-    EXPECT_THAT(response->silent_brokers(), ElementsAre(4));
 }
 
 TEST_F(KafkaCallsTest, wants_to_know_what_to_do_with_a_setting) {
