@@ -149,7 +149,7 @@ void Dispatcher::on_frame(const net::ConnectionInfo& connection, std::unique_ptr
     const bool is_exempt = meter.take_exempt();
     if (quota && !is_exempt && quota->meter(quotas::Kind::request) != nullptr) {
         const Instant end = home.read_clock();
-        const double percent = std::chrono::duration<double>(end - begin).count() * 100;
+        const double percent = to_seconds(end - begin) * 100;
         (void)quota->meter(quotas::Kind::request)->spend(percent, end);
     }
 }

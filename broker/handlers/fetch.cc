@@ -120,9 +120,7 @@ public:
         }
         if (meter_ != nullptr) {
             // No more at once than one window holds.
-            const double most =
-                meter_->bound() *
-                std::chrono::duration<double>(doors.quotas->window().least()).count();
+            const double most = meter_->bound() * to_seconds(doors.quotas->window().least());
             budget_ = std::min(budget_, static_cast<std::size_t>(std::clamp(most, 1.0, 1e12)));
         }
         min_bytes_ = std::min(request.min_bytes, static_cast<std::int32_t>(budget_));

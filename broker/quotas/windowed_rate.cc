@@ -8,10 +8,6 @@ namespace {
 /// Waits end some time, whatever a client has sent at once.
 constexpr double longest_wait_seconds = 3600;
 
-double seconds(Duration d) {
-    return std::chrono::duration<double>(d).count();
-}
-
 Duration wait_of(double wanted_seconds) {
     return Duration{
         static_cast<std::int64_t>(std::clamp(wanted_seconds, 0.0, longest_wait_seconds) * 1e9)};
@@ -52,7 +48,7 @@ double WindowedRate::rate(Instant now, const Window& window) {
     for (const Sample& sample : samples_) {
         sum += sample.sum;
     }
-    return sum / seconds(covered(now, window));
+    return sum / to_seconds(covered(now, window));
 }
 
 Duration WindowedRate::above(double bound, Instant now, const Window& window) {
@@ -60,16 +56,16 @@ Duration WindowedRate::above(double bound, Instant now, const Window& window) {
     if (measured <= bound) {
         return {};
     }
-    return wait_of((measured - bound) / bound * seconds(covered(now, window)));
+    return wait_of((measured - bound) / bound * to_seconds(covered(now, window)));
 }
 
 void TokenBucket::fill(double rate, Instant now, const Window& window) {
-    const double most = rate * seconds(window.whole());
+    const double most = rate * to_seconds(window.whole());
     if (!is_filled_) {
         tokens_ = most;
         is_filled_ = true;
     } else {
-        tokens_ = std::min(most, tokens_ + rate * seconds(now - filled_at_));
+        tokens_ = std::min(most, tokens_ + rate * to_seconds(now - filled_at_));
     }
     filled_at_ = now;
 }

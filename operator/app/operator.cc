@@ -297,8 +297,7 @@ private:
         if (options_.metrics != nullptr) {
             options_.metrics->add(MetricId::reconciles,
                                   {{"lane", lane}, {"outcome", fine ? "ok" : "failed"}}, 1);
-            options_.metrics->add(MetricId::reconcile_seconds, {{"lane", lane}},
-                                  std::chrono::duration<double>(took).count());
+            options_.metrics->add(MetricId::reconcile_seconds, {{"lane", lane}}, to_seconds(took));
         }
     }
 

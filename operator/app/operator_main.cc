@@ -189,8 +189,7 @@ Shown what_to_show(Operator& one, Metrics& metrics) {
         metrics.set(MetricId::queue_length, {{{}, static_cast<double>(one.waiting())}});
         metrics.set(MetricId::leader, {{{}, one.leads() ? 1.0 : 0.0}});
         metrics.set(MetricId::resident_bytes, {{{}, static_cast<double>(resident_bytes())}});
-        metrics.set(MetricId::watch_silence,
-                    {{{}, std::chrono::duration<double>(one.silence()).count()}});
+        metrics.set(MetricId::watch_silence, {{{}, to_seconds(one.silence())}});
         return metrics.to_text();
     };
     return shown;

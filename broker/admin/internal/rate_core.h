@@ -14,7 +14,7 @@ public:
     explicit RateCore(double per_second) : per_second_(per_second), tokens_(per_second) {}
 
     bool take(Instant now) {
-        const double passed = std::chrono::duration<double>(now - last_).count();
+        const double passed = to_seconds(now - last_);
         tokens_ = std::min(per_second_, tokens_ + std::max(0.0, passed) * per_second_);
         last_ = now;
         if (tokens_ < 1) {

@@ -135,8 +135,7 @@ void Edge::Inside::time_start(runtime::Node& node) {
                 return;
             }
             const Duration took = control.read_clock() - begun;
-            registry->publish(metrics::metric::start_seconds, "edge",
-                              {{{}, std::chrono::duration<double>(took).count()}});
+            registry->publish(metrics::metric::start_seconds, "edge", {{{}, to_seconds(took)}});
         }
     };
     runtime::Executor& control = *node.control_shard().executor;

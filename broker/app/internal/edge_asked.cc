@@ -80,7 +80,7 @@ void publish_shards(metrics::Registry& registry, const std::vector<ShardTold>& s
     double waiting_produces = 0, sessions = 0, overdue = 0;
     for (const ShardTold& shard : shards) {
         sessions += static_cast<double>(shard.fetch_sessions);
-        overdue = std::max(overdue, std::chrono::duration<double>(shard.overdue).count());
+        overdue = std::max(overdue, to_seconds(shard.overdue));
         for (const replication::LogMark& mark : shard.marks) {
             uncleanable[mark.directory->path()] += mark.is_uncleanable ? 1 : 0;
             waiting_produces += static_cast<double>(mark.waiting_produces);
@@ -179,7 +179,7 @@ void publish_lag_times(metrics::Registry& registry, const std::vector<groups::Gr
     clocks = std::move(kept);
     std::vector<metrics::Sample> samples;
     for (const auto& [of, behind] : longest) {
-        samples.push_back({{of.first, of.second}, std::chrono::duration<double>(behind).count()});
+        samples.push_back({{of.first, of.second}, to_seconds(behind)});
     }
     registry.publish(metric::group_lag_seconds, asked_publisher, std::move(samples));
 }

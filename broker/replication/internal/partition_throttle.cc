@@ -37,7 +37,7 @@ ThrottleGate Partition::gate_here() const {
     Throttles& throttles = *shell_.throttles;
     const bool listed = settings_.throttled_as_follower && throttles.follower.is_limited();
     const bool moving = throttles.moves_in.is_limited() && contains(state_.adding, shell_.self);
-    if ((!listed && !moving) || contains(state_.isr, shell_.self)) {
+    if ((!listed && !moving) || is_in_sync()) {
         return gate;
     }
     if (listed) {
@@ -73,7 +73,7 @@ std::optional<CopyUnderWay> Partition::copy_under_way() const {
             });
         return leaves ? std::optional(copy) : std::nullopt;
     }
-    if (!contains(state_.adding, shell_.self) || contains(state_.isr, shell_.self)) {
+    if (!contains(state_.adding, shell_.self) || is_in_sync()) {
         return std::nullopt;
     }
     copy.arrives = true;

@@ -216,7 +216,6 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         const bool is_known = now != followed.end();
         if (is_known && wanted && has_caught_up(now->second, *wanted)) {
             const FetcherKey behind = now->second;
-            leave(id, leaving);
             leaving.insert_or_assign(id, behind);
             now->second = *wanted;
             fetcher_of(*wanted).join(id, [this, id] { leave(id, leaving); });
