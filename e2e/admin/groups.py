@@ -1,14 +1,16 @@
 """Groups and offsets of a cluster of three, asked through one broker, with kcat as producer and consumer:
-groups.py BOOTSTRAP ADMIN_1 ADMIN_2 ADMIN_3"""
+groups.py BOOTSTRAP METRICS_1,METRICS_2,METRICS_3 ADMIN_1 ADMIN_2 ADMIN_3"""
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 
 import grpc
 from millrace.admin.v1 import admin_pb2_grpc, common_pb2, groups_pb2 as groups, topics_pb2 as topics
 
 bootstrap, failed = sys.argv[1], 0
-TOPIC, NAMES, PER_PARTITION = "payments", [f"team-{n}" for n in range(6)], 20
+TOPIC, ALONE, NAMES, PER_PARTITION = "payments", "alone", [f"team-{n}" for n in range(6)], 20
 DRY = common_pb2.Guard(dry_run=True)
 
 
@@ -34,16 +36,26 @@ def kcat(*arguments, text=""):
     return done.stdout.split("\n")[:-1]
 
 
-def produce(partition, first):
-    kcat("-P", "-t", TOPIC, "-p", str(partition), text="".join(f"{partition}:{first + n}\n" for n in range(PER_PARTITION)))
+def produce(partition, first, topic=TOPIC):
+    kcat("-P", "-t", topic, "-p", str(partition), text="".join(f"{partition}:{first + n}\n" for n in range(PER_PARTITION)))
 
 
-def consume(group):
-    return kcat("-G", group, "-q", "-e", "-X", "auto.offset.reset=earliest", TOPIC)
+def consume(group, topic=TOPIC):
+    return kcat("-G", group, "-q", "-e", "-X", "auto.offset.reset=earliest", topic)
+
+
+def scraped_lag(group):
+    """{partition: records} as the brokers' /metrics say together."""
+    found = {}
+    for address in sys.argv[2].split(","):
+        page = urllib.request.urlopen(f"http://{address}/metrics", timeout=15).read().decode()
+        for partition, lag in re.findall(rf'^millrace_group_lag_records{{group="{group}",topic="{ALONE}",partition="(\d+)"}} (\S+)$', page, re.M):
+            found[int(partition)] = float(lag)
+    return found
 
 
 stubs = []
-for address in sys.argv[2:]:
+for address in sys.argv[3:]:
     channel = grpc.insecure_channel(address)
     grpc.channel_ready_future(channel).result(timeout=30)
     stubs.append(admin_pb2_grpc.AdminStub(channel))
@@ -90,6 +102,16 @@ far = one.AlterGroupOffsets(groups.AlterGroupOffsetsRequest(group=NAMES[0], offs
 check("an offset that isn't there is refused with what is", "99 is not within 0 to 40" in far.offsets[0].error.message, far)
 one.AlterGroupOffsets(groups.AlterGroupOffsetsRequest(group=NAMES[1], offsets=[new(0, forget=True)]), timeout=15)
 check("a forgotten offset is none", {p.partition.partition for p in lag()[NAMES[1]].partitions} == {1, 2}, lag()[NAMES[1]])
+
+# One replica each: whoever coordinates the group holds at most one of them.
+one.CreateTopics(topics.CreateTopicsRequest(topics=[topics.NewTopic(name=ALONE, configs={"min.insync.replicas": "1"}, assignment=[
+    topics.ReplicaList(broker_ids=[n]) for n in (1, 2, 3)])]), timeout=15)
+for partition in range(3):
+    produce(partition, 0, ALONE)
+consume("alone", ALONE)
+for partition in range(3):
+    produce(partition, PER_PARTITION, ALONE)
+check("metrics tell the lag of partitions that are elsewhere", scraped_lag("alone") == dict.fromkeys(range(3), PER_PARTITION), scraped_lag("alone"))
 
 member = subprocess.Popen(["kcat", "-b", bootstrap, "-G", NAMES[2], "-q", TOPIC], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 try:

@@ -17,7 +17,7 @@ trap 'for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done; rm -
   --python_out="$work" --grpc_python_out="$work" $(cd broker/admin/proto && ls millrace/admin/v1/*.proto)
 read -r -a ports < <(python3 - <<'PY'
 import socket
-held = [socket.socket() for _ in range(9)]
+held = [socket.socket() for _ in range(12)]
 for one in held:
     one.bind(("127.0.0.1", 0))
 print(*(one.getsockname()[1] for one in held))
@@ -30,13 +30,14 @@ for n in 1 2 3; do
     --set "broker.rack=${racks[$n]}" --set cluster.id=VerbsOfThreeBrokers001 --set "controller.quorum.voters=$voters" \
     --set "listeners=PLAINTEXT://127.0.0.1:${ports[$((n - 1))]},CONTROLLER://127.0.0.1:${ports[$((n + 2))]}" \
     --set controller.listener.names=CONTROLLER --set default.replication.factor=3 --set min.insync.replicas=2 \
-    --set millrace.metrics.listener= --set "millrace.admin.listener=127.0.0.1:${ports[$((n + 5))]}" \
+    --set "millrace.metrics.listener=127.0.0.1:${ports[$((n + 8))]}" --set "millrace.admin.listener=127.0.0.1:${ports[$((n + 5))]}" \
     >"$work/b$n.log" 2>&1 &
   pids+=($!)
 done
 admin=("127.0.0.1:${ports[6]}" "127.0.0.1:${ports[7]}" "127.0.0.1:${ports[8]}")
 told=0
 PYTHONPATH=$work "$cache/bin/python" e2e/admin/verbs.py "${admin[@]}" || told=1
-PYTHONPATH=$work "$cache/bin/python" e2e/admin/groups.py "127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}" "${admin[@]}" || told=1
+PYTHONPATH=$work "$cache/bin/python" e2e/admin/groups.py "127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}" \
+  "127.0.0.1:${ports[9]},127.0.0.1:${ports[10]},127.0.0.1:${ports[11]}" "${admin[@]}" || told=1
 [ $told = 0 ] || tail -n 15 "$work"/b*.log
 exit $told

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "admin/internal/kafka_call.h"
+#include "admin/offsets.h"
 
 namespace millrace::admin {
 
@@ -23,7 +24,6 @@ struct Whom {
     KafkaError error = KafkaError::none;
 };
 
-using PartitionKey = std::pair<std::string, std::int32_t>;
 using Coordinators = std::map<std::string, Whom>;  ///< By group.
 using Leaders = std::map<PartitionKey, Whom>;
 
@@ -34,20 +34,7 @@ void find_coordinators(AdminDoors& doors, const Caller& caller, const std::set<s
 void find_leaders(AdminDoors& doors, const Caller& caller, const std::set<PartitionKey>& partitions,
                   Answer<Leaders> answer);
 
-struct FoundOffset {
-    std::int64_t offset = -1;  ///< -1: no record at or after the timestamp.
-    KafkaError error = KafkaError::none;
-};
-
-using Timestamps = std::map<PartitionKey, std::int64_t>;
-using FoundOffsets = std::map<PartitionKey, FoundOffset>;
-
-constexpr std::int64_t latest = -1;
 constexpr std::int64_t earliest = -2;
-
-/// Each partition's leader is asked. There is an entry for every question.
-void find_offsets(AdminDoors& doors, const Caller& caller, Timestamps wanted,
-                  Answer<FoundOffsets> answer);
 
 /// Where partitions begin and end.
 struct Bounds {
@@ -56,9 +43,6 @@ struct Bounds {
 };
 void find_bounds(AdminDoors& doors, const Caller& caller, const std::set<PartitionKey>& partitions,
                  Answer<Bounds> answer);
-
-/// `timestamp` for all of them.
-Timestamps at(std::int64_t timestamp, const std::set<PartitionKey>& partitions);
 
 /// Asks each of these brokers its own question. `heard(broker, error, answer or nullptr)` for each,
 /// one at a time, and `done()` after the last.

@@ -151,9 +151,7 @@ Result<std::unique_ptr<Edge>> Edge::start(Options options, BrokerView view, runt
         return options.config->given().entries.count(name) != 0;
     };
     publish_budget(*options.registry, options.budget);
-    publish_on_demand(
-        *options.registry, inside->view, [doors = inside->doors] { return doors->health(); },
-        options.version);
+    publish_on_demand(*options.registry, inside->view, inside->doors, options.version);
     inside->time_start(node);
     MR_TRY_VOID(inside->start_metrics(values, is_given("millrace.metrics.listener")));
     MR_TRY_VOID(inside->start_admin(values, options.budget, is_given("millrace.admin.listener")));

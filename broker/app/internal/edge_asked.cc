@@ -7,8 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "admin/offsets.h"
 #include "handlers/fetch_session.h"
 #include "replication/housekeeping.h"
 
@@ -22,24 +24,33 @@ using HighWatermarks = std::map<TopicPartition, Offset>;
 constexpr auto loop_timeout = std::chrono::seconds(2);
 constexpr std::string_view asked_publisher = "asked";
 
+/// An answer that another thread gives, or never.
+template <typename Answer>
+class Box {
+public:
+    void fill(Answer answer) {
+        const std::lock_guard lock(mutex_);
+        answer_ = std::move(answer);
+        filled_.notify_one();
+    }
+    std::optional<Answer> wait() {
+        std::unique_lock lock(mutex_);
+        filled_.wait_for(lock, loop_timeout, [this] { return answer_.has_value(); });
+        return std::move(answer_);
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable filled_;
+    std::optional<Answer> answer_;
+};
+
 /// What `ask` returns when it has run on `loop`; none if the loop is too busy to be asked.
 template <typename Ask>
 auto ask_loop(runtime::Executor& loop, Ask ask) {
-    struct Box {
-        std::mutex mutex;
-        std::condition_variable filled;
-        std::optional<decltype(ask())> answer;
-    };
-    auto box = std::make_shared<Box>();
-    loop.post([box, ask = std::move(ask)] {
-        auto answer = ask();
-        const std::lock_guard lock(box->mutex);
-        box->answer = std::move(answer);
-        box->filled.notify_one();
-    });
-    std::unique_lock lock(box->mutex);
-    box->filled.wait_for(lock, loop_timeout, [&] { return box->answer.has_value(); });
-    return std::move(box->answer);
+    auto box = std::make_shared<Box<decltype(ask())>>();
+    loop.post([box, ask = std::move(ask)] { box->fill(ask()); });
+    return box->wait();
 }
 
 /// What one shard says of itself.
@@ -133,6 +144,39 @@ void publish_logs(metrics::Registry& registry, const std::vector<ShardTold>& sha
     registry.publish(metric::log_end_offset, asked_publisher, std::move(end));
 }
 
+/// Partitions without a replica here end where their leaders say.
+void fill_ends(std::vector<groups::GroupLag>& lags, admin::AdminDoors& admin) {
+    std::set<admin::PartitionKey> elsewhere;
+    for (const groups::GroupLag& group : lags) {
+        for (const groups::PartitionLag& one : group.partitions) {
+            if (!one.end) {
+                elsewhere.emplace(one.partition.topic, one.partition.partition.value);
+            }
+        }
+    }
+    if (elsewhere.empty()) {
+        return;
+    }
+    auto box = std::make_shared<Box<admin::FoundOffsets>>();
+    admin::find_offsets(admin, {}, admin::at(admin::latest, elsewhere),
+                        [box](Result<admin::FoundOffsets> found) {
+                            box->fill(found ? *std::move(found) : admin::FoundOffsets{});
+                        });
+    const std::optional<admin::FoundOffsets> found = box->wait();
+    if (!found) {
+        return;
+    }
+    for (groups::GroupLag& group : lags) {
+        for (groups::PartitionLag& one : group.partitions) {
+            const auto end = found->find({one.partition.topic, one.partition.partition.value});
+            if (!one.end && end != found->end() && end->second.error == KafkaError::none) {
+                one.end = Offset{end->second.offset};
+                one.lag = std::max<std::int64_t>(0, end->second.offset - one.committed.value);
+            }
+        }
+    }
+}
+
 void publish_lags(metrics::Registry& registry, const std::vector<groups::GroupLag>& lags) {
     std::vector<metrics::Sample> samples;
     for (const groups::GroupLag& group : lags) {
@@ -204,7 +248,8 @@ void publish_counts(metrics::Registry& registry, const groups::GroupCounts& coun
 
 }  // namespace
 
-void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClocks& clocks) {
+void publish_asked(metrics::Registry& registry, const BrokerView& view, admin::AdminDoors& admin,
+                   LagClocks& clocks) {
     const handlers::Doors& doors = *view.doors;
     publish_quorum(registry, view);
     if (!doors.is_broker || doors.groups == nullptr) {
@@ -229,7 +274,7 @@ void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClock
         groups::GroupCounts counts;
         Instant now;
     };
-    const auto groups = ask_loop(*doors.control, [&doors, ends] {
+    auto groups = ask_loop(*doors.control, [&doors, ends] {
         const auto end_of = [&](const TopicPartition& partition) {
             const auto found = ends->find(partition);
             return found == ends->end() ? std::nullopt : std::optional(found->second);
@@ -238,6 +283,7 @@ void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClock
                           doors.control->clock().now()};
     });
     if (groups) {
+        fill_ends(groups->lags, admin);
         publish_lags(registry, groups->lags);
         publish_members(registry, groups->lags);
         publish_lag_times(registry, groups->lags, groups->now, clocks);

@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "admin/doors.h"
 #include "app/internal/broker_view.h"
 #include "app/internal/lag_clock.h"
 #include "metrics/metrics.h"
@@ -16,6 +17,8 @@ namespace millrace::app {
 /// What is remembered from one scrape to the next, for lag in time.
 using LagClocks = std::map<TopicPartition, LagClock>;
 
-void publish_asked(metrics::Registry& registry, const BrokerView& view, LagClocks& clocks);
+/// `admin` asks other brokers where the partitions end that are not here.
+void publish_asked(metrics::Registry& registry, const BrokerView& view, admin::AdminDoors& admin,
+                   LagClocks& clocks);
 
 }  // namespace millrace::app

@@ -102,7 +102,7 @@ void publish_replicas(metrics::Registry& registry, const BrokerView& view) {
 
 /// Of the whole cluster, where it is decided: elsewhere it would be counted once for each broker.
 void publish_cluster(metrics::Registry& registry, const BrokerView& view,
-                     const std::function<admin::Health()>& health) {
+                     const BrokerDoors& doors) {
     const metadata::ImagePtr image = view.doors->image->current();
     const bool is_controller = view.doors->controller->active() == view.doors->self;
     set(registry, metric::active_controller, is_controller ? 1 : 0);
@@ -126,7 +126,7 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
         }
     }
     set(registry, metric::non_preferred_leaders, non_preferred);
-    const admin::Health now = health();
+    const admin::Health now = doors.health();
     set(registry, metric::offline_partitions, now.partitions.offline);
     set(registry, metric::cluster_topics, static_cast<double>(image->topics.size()));
     set(registry, metric::cluster_partitions, now.partitions.total);
@@ -244,15 +244,15 @@ void publish_budget(metrics::Registry& registry, const config::Budget& budget) {
 }
 
 void publish_on_demand(metrics::Registry& registry, BrokerView view,
-                       std::function<admin::Health()> health, std::string version) {
+                       std::shared_ptr<BrokerDoors> doors, std::string version) {
     registry.publish(metric::build_info, publisher, {{{std::move(version), "4.4.0"}, 1}});
-    registry.before_collect([view = std::move(view), health = std::move(health),
+    registry.before_collect([view = std::move(view), doors = std::move(doors),
                              clocks = LagClocks{}](metrics::Registry& to) mutable {
         publish_process(to);
         publish_listeners(to, view);
         publish_tls(to, *view.tls);
         publish_replicas(to, view);
-        publish_cluster(to, view, health);
+        publish_cluster(to, view, *doors);
         publish_directories(to, view);
         publish_shard_counts(to, view);
         publish_throttle(to, view);
@@ -260,7 +260,7 @@ void publish_on_demand(metrics::Registry& registry, BrokerView view,
         if (view.cleaner != nullptr) {
             publish_cleaner(to, *view.cleaner);
         }
-        publish_asked(to, view, clocks);
+        publish_asked(to, view, *doors, clocks);
         if (view.mirrors != nullptr) {
             publish_mirrors(to, *view.mirrors);
         }

@@ -4,8 +4,7 @@
 // of this broker and of the cluster. Everything else is counted where it happens.
 #pragma once
 
-#include "admin/doors.h"
-#include "app/internal/broker_view.h"
+#include "app/internal/broker_doors.h"
 #include "config/budget.h"
 #include "metrics/metrics.h"
 #include "runtime/real/real_node.h"
@@ -14,8 +13,8 @@ namespace millrace::app {
 
 void publish_budget(metrics::Registry& registry, const config::Budget& budget);
 
-/// `health` is asked at each scrape, from the scraping thread.
+/// `doors` are asked at each scrape, from the scraping thread.
 void publish_on_demand(metrics::Registry& registry, BrokerView view,
-                       std::function<admin::Health()> health, std::string version);
+                       std::shared_ptr<BrokerDoors> doors, std::string version);
 
 }  // namespace millrace::app
