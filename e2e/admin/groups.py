@@ -7,7 +7,7 @@ import time
 import urllib.request
 
 import grpc
-from millrace.admin.v1 import admin_pb2_grpc, common_pb2, groups_pb2 as groups, topics_pb2 as topics
+from millrace.admin.v1 import admin_pb2_grpc, cluster_pb2, common_pb2, groups_pb2 as groups, topics_pb2 as topics
 
 bootstrap, failed = sys.argv[1], 0
 TOPIC, ALONE, NAMES, PER_PARTITION = "payments", "alone", [f"team-{n}" for n in range(6)], 20
@@ -126,6 +126,13 @@ try:
 finally:
     member.kill()
     member.wait()
+
+found = one.DescribeLogDirs(cluster_pb2.DescribeLogDirsRequest(topics=[ALONE], with_replicas=True), timeout=15)
+check("directories of all brokers, with the replicas of a topic", not found.silent_brokers and
+      {d.broker_id: [r.partition.partition for r in d.replicas] for d in found.directories} == {1: [0], 2: [1], 3: [2]}, found)
+wanted = [topics.ConfigResource(type=topics.CONFIG_RESOURCE_TYPE_BROKER, name=str(n)) for n in (1, 2, 3)]
+settings = one.DescribeConfigs(topics.DescribeConfigsRequest(resources=wanted, keys=["broker.rack"]), timeout=15)
+check("each broker's own settings", [[e.value for e in r.entries] for r in settings.resources] == [["a"], ["b"], ["c"]], settings)
 
 before = lambda offset: [topics.RecordsBefore(topic=TOPIC, partition=p, before_offset=offset) for p in range(3)]
 tried = one.DeleteRecords(topics.DeleteRecordsRequest(guard=DRY, partitions=before(-1)), timeout=30)

@@ -1,5 +1,9 @@
 // Settings and log directories, through the same requests that Kafka's clients send.
-#include "admin/internal/kafka_call.h"
+#include <map>
+#include <memory>
+#include <set>
+
+#include "admin/internal/whom_to_ask.h"
 #include "config/alter.h"
 #include "config/value.h"
 #include "protocol/messages/describe_configs_request.h"
@@ -8,13 +12,14 @@
 #include "protocol/messages/describe_log_dirs_response.h"
 #include "protocol/messages/incremental_alter_configs_request.h"
 #include "protocol/messages/incremental_alter_configs_response.h"
+#include "protocol/messages/metadata_request.h"
+#include "protocol/messages/metadata_response.h"
 
 namespace millrace::admin {
 
 namespace {
 
 constexpr std::int16_t alter_configs_version = 1;
-constexpr std::int16_t describe_log_dirs_version = 5;
 
 std::string type_text(std::int8_t number) {
     for (const config::Type type :
@@ -92,43 +97,235 @@ void fill(v1::LogDir& to, BrokerId broker,
     }
 }
 
+/// Directories of several brokers, in the order of their ids.
+class DirectoryQuestion : public std::enable_shared_from_this<DirectoryQuestion> {
+public:
+    DirectoryQuestion(AdminDoors& doors, Caller caller, const v1::DescribeLogDirsRequest& request,
+                      Answer<v1::DescribeLogDirsResponse> answer)
+        : doors_(doors),
+          caller_(std::move(caller)),
+          topics_(request.topics().begin(), request.topics().end()),
+          with_replicas_(request.with_replicas()),
+          answer_(std::move(answer)) {
+        for (const std::int32_t id : request.broker_ids()) {
+            brokers_.insert(BrokerId{id});
+        }
+        if (brokers_.empty()) {
+            const std::vector<BrokerId> others = doors.other_brokers();
+            brokers_.insert(others.begin(), others.end());
+            brokers_.insert(doors.self());
+        }
+    }
+
+    void begin() {
+        doors_.identity([self = shared_from_this()](Result<millrace::admin::Identity> identity) {
+            if (!identity) {
+                self->answer_(identity.error());
+                return;
+            }
+            self->own_ = *std::move(identity);
+            if (self->topics_.empty()) {
+                self->ask(std::nullopt);
+            } else {
+                self->look_up_partitions();
+            }
+        });
+    }
+
+private:
+    using Topics =
+        std::optional<std::vector<protocol::DescribeLogDirsRequest::DescribableLogDirTopic>>;
+
+    /// Kafka's question names partitions, not topics alone.
+    void look_up_partitions() {
+        protocol::MetadataRequest request;
+        request.allow_auto_topic_creation = false;
+        for (const std::string& topic : topics_) {
+            request.topics->emplace_back().name = topic;
+        }
+        ask_kafka<protocol::MetadataResponse>(
+            doors_, caller_, metadata_version, request,
+            [self = shared_from_this()](const Error& error,
+                                        const protocol::MetadataResponse* found) {
+                if (found == nullptr) {
+                    self->answer_(error);
+                    return;
+                }
+                Topics topics;
+                topics.emplace();
+                for (const auto& topic : found->topics) {
+                    auto& one = topics->emplace_back();
+                    one.topic = topic.name.value_or("");
+                    for (const auto& partition : topic.partitions) {
+                        one.partitions.push_back(partition.partition_index);
+                    }
+                }
+                self->ask(topics);
+            });
+    }
+
+    void ask(const Topics& topics) {
+        std::map<BrokerId, protocol::DescribeLogDirsRequest> requests;
+        for (const BrokerId broker : brokers_) {
+            requests[broker].topics = topics;
+        }
+        ask_each<protocol::DescribeLogDirsResponse>(
+            doors_, caller_, describe_log_dirs_version, requests,
+            [self = shared_from_this()](BrokerId broker, const Error& error,
+                                        const protocol::DescribeLogDirsResponse* from) {
+                if (from == nullptr) {
+                    self->miss(broker, error);
+                } else {
+                    self->note(broker, *from);
+                }
+            },
+            [self = shared_from_this()] { self->finish(); });
+    }
+
+    void miss(BrokerId broker, const Error& error) {
+        silent_.insert(broker);
+        why_silent_ = error;
+    }
+
+    void note(BrokerId broker, const protocol::DescribeLogDirsResponse& from) {
+        for (const auto& result : from.results) {
+            v1::LogDir& directory = found_[broker].emplace_back();
+            fill(directory, broker, result, with_replicas_);
+            for (const LogDirectory& known : own_.directories) {
+                if (broker == own_.broker_id && known.path == directory.path()) {
+                    directory.set_id(known.id.to_string());
+                }
+            }
+        }
+    }
+
+    void finish() {
+        if (silent_.size() == brokers_.size()) {
+            answer_(why_silent_);
+            return;
+        }
+        v1::DescribeLogDirsResponse response;
+        for (auto& [broker, directories] : found_) {
+            for (v1::LogDir& directory : directories) {
+                *response.add_directories() = std::move(directory);
+            }
+        }
+        for (const BrokerId broker : silent_) {
+            response.add_silent_brokers(broker.value);
+        }
+        answer_(std::move(response));
+    }
+
+    AdminDoors& doors_;
+    Caller caller_;
+    const std::vector<std::string> topics_;
+    const bool with_replicas_;
+    Answer<v1::DescribeLogDirsResponse> answer_;
+    std::set<BrokerId> brokers_;
+    millrace::admin::Identity own_;
+    std::map<BrokerId, std::vector<v1::LogDir>> found_;
+    std::set<BrokerId> silent_;
+    Error why_silent_{Code::unavailable, ""};
+};
+
+/// Settings in the order that they were asked for: a broker's own are asked of it.
+class ConfigQuestion : public std::enable_shared_from_this<ConfigQuestion> {
+public:
+    ConfigQuestion(AdminDoors& doors, Caller caller, Answer<v1::DescribeConfigsResponse> answer)
+        : doors_(doors), caller_(std::move(caller)), answer_(std::move(answer)) {}
+
+    void ask(const v1::DescribeConfigsRequest& request) {
+        std::map<BrokerId, protocol::DescribeConfigsRequest> requests;
+        for (const v1::ConfigResource& resource : request.resources()) {
+            const auto [place, is_new] = places_.try_emplace(
+                {static_cast<std::int8_t>(resource.type()), resource.name()}, nullptr);
+            if (!is_new) {
+                continue;
+            }
+            place->second = response_.add_resources();
+            *place->second->mutable_resource() = resource;
+            // Until who knows says more.
+            fill_error(*place->second->mutable_error(), KafkaError::network_exception);
+            protocol::DescribeConfigsRequest::DescribeConfigsResource one;
+            one.resource_type = static_cast<std::int8_t>(resource.type());
+            one.resource_name = resource.name();
+            one.configuration_keys = std::nullopt;
+            if (!request.keys().empty()) {
+                one.configuration_keys.emplace(request.keys().begin(), request.keys().end());
+            }
+            auto& kafka = requests[who_knows(resource)];
+            kafka.include_synonyms = request.with_synonyms();
+            kafka.include_documentation = request.with_documentation();
+            kafka.resources.push_back(std::move(one));
+        }
+        ask_each<protocol::DescribeConfigsResponse>(
+            doors_, caller_, describe_configs_version, requests,
+            [self = shared_from_this()](BrokerId, const Error& error,
+                                        const protocol::DescribeConfigsResponse* from) {
+                if (from == nullptr) {
+                    self->why_silent_ = error;
+                } else {
+                    self->note(*from);
+                }
+            },
+            [self = shared_from_this()] { self->finish(); });
+    }
+
+private:
+    BrokerId who_knows(const v1::ConfigResource& resource) const {
+        if (resource.type() == v1::CONFIG_RESOURCE_TYPE_BROKER) {
+            for (const BrokerId broker : doors_.other_brokers()) {
+                if (resource.name() == std::to_string(broker.value)) {
+                    return broker;
+                }
+            }
+        }
+        return doors_.self();
+    }
+
+    void note(const protocol::DescribeConfigsResponse& from) {
+        has_answer_ = true;
+        for (const auto& result : from.results) {
+            const auto place =
+                places_.find({result.resource_type, std::string{result.resource_name}});
+            if (place == places_.end()) {
+                continue;
+            }
+            place->second->clear_error();
+            if (result.error_code != 0) {
+                fill_error(*place->second->mutable_error(), result.error_code,
+                           result.error_message);
+            }
+            for (const auto& entry : result.configs) {
+                fill(*place->second->add_entries(), entry);
+            }
+        }
+    }
+
+    void finish() {
+        if (!has_answer_ && !places_.empty()) {
+            answer_(why_silent_);
+        } else {
+            answer_(std::move(response_));
+        }
+    }
+
+    AdminDoors& doors_;
+    Caller caller_;
+    Answer<v1::DescribeConfigsResponse> answer_;
+    v1::DescribeConfigsResponse response_;
+    std::map<std::pair<std::int8_t, std::string>, v1::ResourceConfigs*> places_;
+    Error why_silent_{Code::unavailable, ""};
+    bool has_answer_ = false;
+};
+
 }  // namespace
 
 namespace calls {
 
 void DescribeConfigs(AdminDoors& doors, Caller caller, const v1::DescribeConfigsRequest& request,
                      Answer<v1::DescribeConfigsResponse> answer) {
-    protocol::DescribeConfigsRequest kafka;
-    kafka.include_synonyms = request.with_synonyms();
-    kafka.include_documentation = request.with_documentation();
-    for (const v1::ConfigResource& resource : request.resources()) {
-        protocol::DescribeConfigsRequest::DescribeConfigsResource one;
-        one.resource_type = static_cast<std::int8_t>(resource.type());
-        one.resource_name = resource.name();
-        one.configuration_keys = std::nullopt;
-        if (!request.keys().empty()) {
-            one.configuration_keys.emplace(request.keys().begin(), request.keys().end());
-        }
-        kafka.resources.push_back(std::move(one));
-    }
-    answer_from_kafka<protocol::DescribeConfigsResponse>(
-        doors, caller, describe_configs_version, kafka, std::move(answer),
-        [](const protocol::DescribeConfigsResponse& from) {
-            v1::DescribeConfigsResponse to;
-            for (const auto& result : from.results) {
-                auto& configs = *to.add_resources();
-                configs.mutable_resource()->set_type(
-                    static_cast<v1::ConfigResourceType>(result.resource_type));
-                configs.mutable_resource()->set_name(std::string{result.resource_name});
-                if (result.error_code != 0) {
-                    fill_error(*configs.mutable_error(), result.error_code, result.error_message);
-                }
-                for (const auto& entry : result.configs) {
-                    fill(*configs.add_entries(), entry);
-                }
-            }
-            return to;
-        });
+    std::make_shared<ConfigQuestion>(doors, std::move(caller), std::move(answer))->ask(request);
 }
 
 void AlterConfigs(AdminDoors& doors, Caller caller, const v1::AlterConfigsRequest& request,
@@ -176,44 +373,8 @@ void AlterConfigs(AdminDoors& doors, Caller caller, const v1::AlterConfigsReques
 
 void DescribeLogDirs(AdminDoors& doors, Caller caller, const v1::DescribeLogDirsRequest& request,
                      Answer<v1::DescribeLogDirsResponse> answer) {
-    if (request.broker_ids_size() > 1) {
-        answer(Error(Code::unsupported,
-                     "one call about the directories of several brokers is not built yet"));
-        return;
-    }
-    doors.identity([&doors, caller, request, answer = std::move(answer)](
-                       Result<millrace::admin::Identity> identity) mutable {
-        if (!identity) {
-            answer(identity.error());
-            return;
-        }
-        const BrokerId target =
-            request.broker_ids().empty() ? identity->broker_id : BrokerId{request.broker_ids(0)};
-        protocol::DescribeLogDirsRequest kafka;
-        kafka.topics = std::nullopt;
-        ask_kafka<protocol::DescribeLogDirsResponse>(
-            doors, caller, describe_log_dirs_version, kafka,
-            [target, identity = *std::move(identity), with_replicas = request.with_replicas(),
-             answer = std::move(answer)](const Error& error,
-                                         const protocol::DescribeLogDirsResponse* from) mutable {
-                if (from == nullptr) {
-                    answer(error);
-                    return;
-                }
-                v1::DescribeLogDirsResponse to;
-                for (const auto& result : from->results) {
-                    auto& directory = *to.add_directories();
-                    fill(directory, target, result, with_replicas);
-                    for (const LogDirectory& known : identity.directories) {
-                        const bool same =
-                            target == identity.broker_id && known.path == directory.path();
-                        directory.set_id(same ? known.id.to_string() : directory.id());
-                    }
-                }
-                answer(std::move(to));
-            },
-            target);
-    });
+    std::make_shared<DirectoryQuestion>(doors, std::move(caller), request, std::move(answer))
+        ->begin();
 }
 
 }  // namespace calls

@@ -15,6 +15,7 @@ namespace millrace::admin {
 
 constexpr std::int16_t metadata_version = 13;
 constexpr std::int16_t describe_configs_version = 4;
+constexpr std::int16_t describe_log_dirs_version = 5;
 
 /// `done` gets the decoded answer while its bytes live, or the error.
 template <typename KafkaResponse, typename KafkaRequest, typename Done>

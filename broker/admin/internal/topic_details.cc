@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::int16_t describe_topic_partitions_version = 0;
 constexpr std::int16_t list_reassignments_version = 0;
-constexpr std::int16_t describe_log_dirs_version = 4;
 constexpr std::int32_t reassignments_timeout_ms = 10'000;
 
 class Details : public std::enable_shared_from_this<Details> {

@@ -11,6 +11,7 @@
 #include "protocol/messages/delete_topics_response.h"
 #include "protocol/messages/describe_configs_request.h"
 #include "protocol/messages/describe_configs_response.h"
+#include "protocol/messages/describe_log_dirs_request.h"
 #include "protocol/messages/describe_log_dirs_response.h"
 #include "protocol/messages/describe_topic_partitions_response.h"
 #include "protocol/messages/incremental_alter_configs_response.h"
@@ -193,6 +194,61 @@ TEST_F(KafkaCallsTest, does_not_describe_a_topic_that_was_made_anew) {
     topic.set_expected_id(orders_id.to_string());
     EXPECT_THAT(ask(&calls::DescribeTopics, request)->topics(0).partitions(0).isr(),
                 ElementsAre(3));
+}
+
+protocol::DescribeLogDirsResponse directory_at(std::string_view path) {
+    protocol::DescribeLogDirsResponse response;
+    response.results.emplace_back().log_dir = path;
+    return response;
+}
+
+TEST_F(KafkaCallsTest, describes_the_directories_of_every_broker) {
+    answer(directory_at("/here"), BrokerId{3});
+    answer(directory_at("/there"), BrokerId{4});
+    const auto all = ask(&calls::DescribeLogDirs, v1::DescribeLogDirsRequest{});
+    ASSERT_EQ(all->directories_size(), 2);
+    EXPECT_EQ(all->directories(0).path(), "/here");
+    EXPECT_EQ(all->directories(1).broker_id(), 4);
+    v1::DescribeLogDirsRequest request;
+    request.add_broker_ids(4);
+    EXPECT_EQ(ask(&calls::DescribeLogDirs, request)->directories_size(), 1);
+    request.add_broker_ids(5);
+    answers_.erase({protocol::DescribeLogDirsRequest::api_key, BrokerId{4}});
+    answer(directory_at("/far"), BrokerId{5});
+    const auto some = ask(&calls::DescribeLogDirs, request);
+    EXPECT_EQ(some->directories(0).path(), "/far");
+    EXPECT_THAT(some->silent_brokers(), ElementsAre(4));
+}
+
+TEST_F(KafkaCallsTest, asks_about_the_partitions_of_the_topics_that_are_named) {
+    answer(metadata());
+    answer(directory_at("/here"));
+    v1::DescribeLogDirsRequest request;
+    request.add_topics("orders");
+    ASSERT_TRUE(ask(&calls::DescribeLogDirs, request).has_value());
+    const auto sent = asked<protocol::DescribeLogDirsRequest>().at(BrokerId{3});
+    EXPECT_EQ(sent.topics->at(0).topic, "orders");
+    EXPECT_THAT(sent.topics->at(0).partitions, ElementsAre(0));
+}
+
+TEST_F(KafkaCallsTest, asks_a_broker_for_its_own_settings) {
+    protocol::DescribeConfigsResponse own;
+    own.results.resize(1);
+    own.results[0].resource_type = 4;
+    own.results[0].resource_name = "4";
+    own.results[0].configs.resize(1);
+    own.results[0].configs[0].name = "log.dirs";
+    answer(own, BrokerId{4});
+    v1::DescribeConfigsRequest request;
+    for (const char* name : {"3", "4"}) {
+        request.add_resources()->set_type(v1::CONFIG_RESOURCE_TYPE_BROKER);
+        request.mutable_resources()->rbegin()->set_name(name);
+    }
+    const auto response = ask(&calls::DescribeConfigs, request);
+    ASSERT_EQ(response->resources_size(), 2);
+    EXPECT_EQ(response->resources(0).error().kafka_error(), code_of(KafkaError::network_exception));
+    EXPECT_EQ(response->resources(1).error().kafka_error(), 0);
+    EXPECT_EQ(response->resources(1).entries(0).key(), "log.dirs");
 }
 
 TEST_F(KafkaCallsTest, wants_to_know_what_to_do_with_a_setting) {
