@@ -48,24 +48,13 @@
 #include "protocol/messages/update_features_request.h"
 #include "protocol/messages/update_features_response.h"
 #include "protocol/reader.h"
-#include "protocol/writer.h"
+#include "protocol/record_frame.h"
 
 namespace millrace::handlers {
 namespace {
 
 using metadata::Context;
 using metadata::Decision;
-
-template <typename Answer>
-Result<Buffer> encode(const Answer& answer, std::int16_t version) {
-    Buffer body;
-    protocol::Writer writer(body);
-    answer.encode(writer, version);
-    if (!writer.ok()) {
-        return writer.error();
-    }
-    return body;
-}
 
 /// Decodes, submits, encodes. `decide` is called with (context, request, version) on the
 /// controller's speculative image.
@@ -94,7 +83,7 @@ void run(metadata::Controller& controller, std::int16_t version, ByteView body,
                 done(decision.error());
                 return;
             }
-            done(encode(decision->body, version));
+            done(protocol::encode_whole(decision->body, version));
         });
 }
 

@@ -79,6 +79,18 @@ Result<Message> decode_whole(ByteView bytes, std::int16_t version) {
     return message;
 }
 
+/// One message and nothing else, or the field that this version can't carry.
+template <typename Message>
+Result<Buffer> encode_whole(const Message& message, std::int16_t version) {
+    Buffer bytes;
+    Writer out(bytes);
+    message.encode(out, version);
+    if (!out.ok()) {
+        return out.error();
+    }
+    return bytes;
+}
+
 /// As decode_whole(), of bytes that begin with their version.
 template <typename Message>
 Result<Message> decode_versioned(ByteView bytes) {

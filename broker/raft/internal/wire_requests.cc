@@ -331,8 +331,9 @@ WireVersions versions_of(const Request& request) {
 }
 
 Result<Buffer> encode_request(const Request& request, std::int16_t version) {
-    return std::visit([&](const auto& message) { return to_bytes(to_wire(message), version); },
-                      request);
+    return std::visit(
+        [&](const auto& message) { return protocol::encode_whole(to_wire(message), version); },
+        request);
 }
 
 Result<Request> decode_request(std::int16_t api_key, std::int16_t version, ByteView body) {

@@ -83,7 +83,7 @@ Result<Buffer> encode_election(const Answer& response, std::int16_t version) {
     if (version >= 1) {
         wire.node_endpoints = endpoints_to_wire<typename Wire::NodeEndpoint>(response.hint);
     }
-    return to_bytes(wire, version);
+    return protocol::encode_whole(wire, version);
 }
 
 Result<Buffer> encode(const FetchResponse& response, std::int16_t version) {
@@ -114,7 +114,7 @@ Result<Buffer> encode(const FetchResponse& response, std::int16_t version) {
     if (version >= 16) {
         wire.node_endpoints = endpoints_to_wire<Wire::NodeEndpoint>(response.hint);
     }
-    return to_bytes(wire, version);
+    return protocol::encode_whole(wire, version);
 }
 
 Result<Buffer> encode(const FetchSnapshotResponse& response, std::int16_t version) {
@@ -134,7 +134,7 @@ Result<Buffer> encode(const FetchSnapshotResponse& response, std::int16_t versio
     if (version >= 1) {
         wire.node_endpoints = endpoints_to_wire<Wire::NodeEndpoint>(response.hint);
     }
-    return to_bytes(wire, version);
+    return protocol::encode_whole(wire, version);
 }
 
 std::optional<std::string_view> message_or_default(const VoterChangeResponse& response) {
@@ -150,17 +150,17 @@ Result<Buffer> encode(std::int16_t api_key, const VoterChangeResponse& response,
     const std::int16_t error = code_of(response.error);
     switch (static_cast<ApiKey>(api_key)) {
         case ApiKey::add_raft_voter:
-            return to_bytes(
+            return protocol::encode_whole(
                 protocol::AddRaftVoterResponse{.error_code = error,
                                                .error_message = message_or_default(response)},
                 version);
         case ApiKey::remove_raft_voter:
-            return to_bytes(
+            return protocol::encode_whole(
                 protocol::RemoveRaftVoterResponse{.error_code = error,
                                                   .error_message = message_or_default(response)},
                 version);
         default:
-            return to_bytes(
+            return protocol::encode_whole(
                 protocol::UpdateRaftVoterResponse{
                     .error_code = error,
                     .current_leader = {.leader_id = response.hint.leader.value,
@@ -219,7 +219,7 @@ Result<Buffer> encode(const DescribeQuorumResponse& response, std::int16_t versi
             wire.nodes.push_back(std::move(node));
         }
     }
-    return to_bytes(wire, version);
+    return protocol::encode_whole(wire, version);
 }
 
 // ---- From the wire ------------------------------------------------------------------------------

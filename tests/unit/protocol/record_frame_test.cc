@@ -77,6 +77,16 @@ TEST(RecordFrame, decode_whole_refuses_what_trails) {
     EXPECT_EQ(decoded.error().code(), Code::corrupt);
 }
 
+TEST(RecordFrame, encode_whole_is_decode_whole_the_other_way_round) {
+    ConsumerProtocolAssignment assignment;
+    assignment.assigned_partitions.push_back({.topic = "orders", .partitions = {1, 2}});
+    const auto bytes = encode_whole(assignment, 1);
+    ASSERT_TRUE(bytes);
+    const auto again = decode_whole<ConsumerProtocolAssignment>(*bytes, 1);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(*again, assignment);
+}
+
 TEST(RecordFrame, names_metadata_records) {
     EXPECT_EQ(metadata_record_name(TopicRecord::api_key), "TopicRecord");
     EXPECT_EQ(metadata_record_name(999), "");
