@@ -92,6 +92,8 @@ struct Checkpoints::Inside : std::enable_shared_from_this<Checkpoints::Inside> {
             return;
         }
         under_way = true;
+        const bool points =
+            std::find(wanted.begin(), wanted.end(), Checkpoint::recovery_point) != wanted.end();
         auto round = std::make_shared<Round>();
         round->kinds = std::exchange(wanted, {});
         for (const auto& directory : store.directories()) {
@@ -103,8 +105,9 @@ struct Checkpoints::Inside : std::enable_shared_from_this<Checkpoints::Inside> {
         round->shards_left = replicas.size();
         for (std::size_t i = 0; i < replicas.size(); ++i) {
             replicas.on_shard(
-                i, [weak = weak_from_this(), &home = control, round](ShardReplicas& shard) {
-                    home.post([weak, round, marks = shard.marks()]() mutable {
+                i, [weak = weak_from_this(), &home = control, round, points](ShardReplicas& shard) {
+                    auto marks = points ? shard.marks_with_facts() : shard.marks();
+                    home.post([weak, round, marks = std::move(marks)]() mutable {
                         if (auto self = weak.lock()) {
                             self->on_marks(round, std::move(marks));
                         }
@@ -122,6 +125,7 @@ struct Checkpoints::Inside : std::enable_shared_from_this<Checkpoints::Inside> {
             0, control,
             [self = shared_from_this(), round] {
                 for (std::size_t i = 0; i < round->directories.size(); ++i) {
+                    self->write_manifest(round->begun[i], *round->directories[i], round->marks);
                     for (const Checkpoint kind : round->kinds) {
                         // What goes wrong is logged, and tried again by the next round.
                         (void)self->write(kind, round->begun[i], *round->directories[i],
@@ -130,6 +134,24 @@ struct Checkpoints::Inside : std::enable_shared_from_this<Checkpoints::Inside> {
                 }
             },
             [self = shared_from_this(), round] { self->on_written(*round); });
+    }
+
+    /// Before the recovery points that were gathered with it.
+    void write_manifest(std::uint64_t begun, LogDirectory& directory,
+                        const std::vector<LogMark>& marks) {
+        std::vector<storage::LogFacts> news;
+        for (const LogMark& mark : marks) {
+            if (mark.facts && mark.directory.get() == &directory) {
+                news.push_back(*mark.facts);
+            }
+        }
+        if (news.empty()) {
+            return;
+        }
+        if (const auto noted = directory.write_manifest(begun, std::move(news)); !noted) {
+            MR_LOG(log, warn, "replication.manifest_not_written", field("path", directory.path()),
+                   field("reason", noted.error().message()));
+        }
     }
 
     /// In the pool, one round at a time: `written` has no other user.
@@ -203,6 +225,9 @@ void Checkpoints::set(const CheckpointTimes& times) {
 Result<void> Checkpoints::write_last(const std::vector<LogMark>& marks) {
     Result<void> outcome;
     for (const auto& directory : inside_->store.directories()) {
+        if (!directory->failed()) {
+            inside_->write_manifest(directory->begin_checkpoint(), *directory, marks);
+        }
         for (const Checkpoint kind : every_kind) {
             if (directory->failed()) {
                 continue;

@@ -18,6 +18,7 @@
 #include "model/ids.h"
 #include "storage/compaction.h"
 #include "storage/log_directory.h"
+#include "storage/log_facts.h"
 
 namespace millrace::replication {
 
@@ -41,9 +42,10 @@ struct LogMark {
     Offset high_watermark{0};
     Offset cleaned_end{0};  ///< Zero: never compacted.
     bool is_compacted = false;
-    bool is_uncleanable = false;       ///< Compaction found damage and gave up.
-    std::size_t segments = 0;          ///< Of an open log.
-    std::size_t waiting_produces = 0;  ///< Appended here, not yet committed.
+    bool is_uncleanable = false;               ///< Compaction found damage and gave up.
+    std::size_t segments = 0;                  ///< Of an open log.
+    std::size_t waiting_produces = 0;          ///< Appended here, not yet committed.
+    std::optional<storage::LogFacts> facts{};  ///< For the manifest, where they are new.
 };
 
 /// What a log was given by the checkpoints when it was opened.

@@ -1,7 +1,9 @@
 #include "replication/shard_replicas.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/mutants.h"
@@ -337,6 +339,16 @@ std::vector<LogMark> ShardReplicas::marks() const {
     return marks;
 }
 
+std::vector<LogMark> ShardReplicas::marks_with_facts() {
+    std::vector<LogMark> marks = this->marks();
+    for (LogMark& mark : marks) {
+        if (auto partition = inside_->find(mark.id); partition && partition->has_log()) {
+            mark.facts = partition->take_facts();
+        }
+    }
+    return marks;
+}
+
 void ShardReplicas::note_recorded(const std::vector<std::pair<TopicIdPartition, Offset>>& points) {
     for (const auto& [id, point] : points) {
         if (auto partition = inside_->find(id)) {
@@ -373,7 +385,7 @@ Result<std::vector<LogMark>> ShardReplicas::close_cleanly() {
         fetcher->stop();
     }
     std::vector<LogMark> marks = this->marks();
-    std::map<std::string, Offset> ends;
+    std::map<std::string, std::pair<Offset, std::optional<storage::LogFacts>>> ends;
     Result<void> outcome;
     const auto close = [&](storage::PartitionLog& log) {
         if (log.directory()->failed()) {
@@ -382,7 +394,7 @@ Result<std::vector<LogMark>> ShardReplicas::close_cleanly() {
         if (auto closed = log.close_cleanly(); !closed) {
             outcome = closed;
         }
-        ends[log.path()] = log.synced_end();
+        ends[log.path()] = {log.synced_end(), log.take_facts()};
     };
     for (auto& [found, log] : std::exchange(inside_->preloaded, {})) {
         close(*log);
@@ -397,7 +409,7 @@ Result<std::vector<LogMark>> ShardReplicas::close_cleanly() {
     }
     for (LogMark& mark : marks) {
         if (const auto end = ends.find(mark.path); end != ends.end()) {
-            mark.synced_end = end->second;
+            std::tie(mark.synced_end, mark.facts) = std::move(end->second);
         }
     }
     return marks;

@@ -204,6 +204,8 @@ public:
     void set_upkeep(const UpkeepTimes& times);
     /// Every log with files, for the checkpoints: also one that is not open yet.
     std::vector<LogMark> marks() const;
+    /// The same with what the manifests have to know, each piece of news once.
+    std::vector<LogMark> marks_with_facts();
     /// These recovery points have reached their checkpoint: compaction may go as far.
     void note_recorded(const std::vector<std::pair<TopicIdPartition, Offset>>& points);
     std::optional<CompactionCandidate> neediest_log() const;

@@ -16,6 +16,11 @@ std::string parent_of(const std::string& path) {
 
 }  // namespace
 
+Result<std::uint64_t> Disk::file_size(const std::string& path) {
+    MR_TRY(const auto file, open(path, OpenMode::read));
+    return file->size();
+}
+
 Result<std::string> Disk::read_whole(const std::string& path, std::uint64_t max_bytes) {
     MR_TRY(const auto file, open(path, OpenMode::read));
     MR_TRY(const auto size, file->size());

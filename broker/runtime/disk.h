@@ -84,6 +84,7 @@ public:
     virtual Result<void> create_directories(const std::string& path) = 0;
     virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;  ///< Sorted.
     virtual Result<bool> exists(const std::string& path) = 0;
+    virtual Result<std::uint64_t> file_size(const std::string& path);
     virtual Result<void> sync_directory(const std::string& path) = 0;
     virtual Result<DiskUsage> usage(const std::string& path) = 0;
     virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) = 0;

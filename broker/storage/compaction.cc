@@ -387,6 +387,7 @@ Result<void> exchange(LogState& s, std::span<const OldSegment> group, const Segm
         }
     }
     *first = std::move(segment);
+    ++s.facts_changed;
     s.segments.erase(first + 1, first + static_cast<std::ptrdiff_t>(group.size()));
     return {};
 }

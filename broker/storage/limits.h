@@ -36,6 +36,8 @@ struct LogLimits {
     double min_cleanable_ratio = 0.5;
     Duration delete_retention = 24h;  ///< How long a tombstone or end marker stays visible.
 
+    Bytes tail_mark_step = 8_MiB;  ///< At most about this much is scanned twice after a crash.
+
     Duration producer_expiry = 24h;  ///< A silent producer's state is kept so long.
     bool may_use_reserve = false;    ///< Appends even when the directory is short of space.
     bool preallocate = true;         ///< Reserve space ahead of the end in growing steps.

@@ -5,6 +5,7 @@
 
 #include "storage/internal/file_cache.h"
 #include "storage/internal/log_names.h"
+#include "storage/internal/manifest.h"
 #include "storage/internal/text_files.h"
 
 namespace millrace::storage {
@@ -39,7 +40,8 @@ LogDirectory::LogDirectory(runtime::Disk& disk, std::string path, Uuid id, Logge
       id_(id),
       log_(std::move(log)),
       failure_mark_(join_path(path_, failure_mark_name)),
-      files_(std::make_unique<FileCache>(disk, open_files_max)) {}
+      files_(std::make_unique<FileCache>(disk, open_files_max)),
+      manifest_(std::make_unique<Manifest>(disk, path_)) {}
 
 LogDirectory::~LogDirectory() = default;
 
@@ -108,9 +110,61 @@ Result<void> LogDirectory::replace_checkpoint(Checkpoint which, const OffsetMap&
     if (failed()) {
         return *failure();
     }
-    const auto written =
-        disk_.replace_whole(join_path(path_, file_name(which)), print_offset_checkpoint(offsets));
+    const std::string text = print_offset_checkpoint(offsets);
+    if (which == Checkpoint::recovery_point) {
+        note_in_manifest(manifest_->note_points(text));
+    }
+    const auto written = disk_.replace_whole(join_path(path_, file_name(which)), text);
     return written ? written : Result<void>(note(written.error()));
+}
+
+void LogDirectory::note_in_manifest(const Result<void>& written) const {
+    if (!written) {
+        // Nothing depends on it: the next start has to look for itself.
+        MR_LOG(log_, warn, "storage.manifest_not_written", field("path", path_),
+               field("reason", written.error().message()));
+    }
+}
+
+std::map<TopicPartition, LogFacts> LogDirectory::read_manifest() const {
+    const auto checkpoint =
+        disk_.read_whole(join_path(path_, file_name(Checkpoint::recovery_point)), checkpoint_max);
+    const auto may_lie = page_cache_may_lie();
+    if (!checkpoint || !may_lie || *may_lie) {
+        return {};
+    }
+    auto manifest = manifest_->read();
+    if (!manifest) {
+        MR_LOG(log_, warn, "storage.manifest_unreadable", field("path", path_),
+               field("reason", manifest.error().message()));
+        return {};
+    }
+    return manifest->belongs_to(*checkpoint) ? std::move(manifest->logs)
+                                             : std::map<TopicPartition, LogFacts>{};
+}
+
+Result<void> LogDirectory::write_manifest(std::uint64_t begun, std::vector<LogFacts> logs) {
+    const std::lock_guard lock(points_mutex_);
+    if (failed()) {
+        return *failure();
+    }
+    constexpr auto points = static_cast<std::size_t>(Checkpoint::recovery_point);
+    std::erase_if(logs, [&](const LogFacts& log) {
+        const auto gone = gone_.find(log.partition);
+        return gone != gone_.end() && gone->second.since[points] > begun;
+    });
+    return manifest_->note(logs);
+}
+
+/// Before the last trace of them goes here: another log may take the name from then on.
+void LogDirectory::forget_all_gone() {
+    std::vector<TopicPartition> names;
+    for (const auto& [partition, gone] : gone_) {
+        if (gone.in_files) {
+            names.push_back(partition);
+        }
+    }
+    note_in_manifest(manifest_->forget(names));
 }
 
 std::uint64_t LogDirectory::begin_checkpoint() {
@@ -132,6 +186,9 @@ Result<void> LogDirectory::write_checkpoint(Checkpoint which, std::uint64_t begu
             }
             ++at;
         }
+    }
+    if (which == Checkpoint::recovery_point) {
+        forget_all_gone();
     }
     const auto file = static_cast<std::size_t>(which);
     for (const auto& [partition, gone] : gone_) {
@@ -193,6 +250,7 @@ Result<void> LogDirectory::forget_gone(const TopicPartition& partition) {
                                    Checkpoint::log_start, Checkpoint::cleaner}) {
         MR_TRY_VOID(drop_line(which, partition));
     }
+    note_in_manifest(manifest_->forget({&partition, 1}));
     found->second.in_files = false;
     ceilings_.erase(partition);
     return {};

@@ -12,16 +12,19 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
 #include "base/uuid.h"
 #include "model/ids.h"
 #include "runtime/disk.h"
+#include "storage/log_facts.h"
 
 namespace millrace::storage {
 
 class FileCache;
+class Manifest;
 
 /// The offset checkpoints that a directory keeps, in Kafka's files of the same names.
 enum class Checkpoint {
@@ -73,6 +76,13 @@ public:
     /// truncated part.
     Result<void> write_checkpoint(Checkpoint which, std::uint64_t begun, OffsetMap offsets);
 
+    /// What the last process knew of the logs' files, if nobody else wrote here since; empty
+    /// otherwise. To be held against the files.
+    std::map<TopicPartition, LogFacts> read_manifest() const;
+    /// The same for the next start: what has changed, before the recovery points that were gathered
+    /// with it. `begun` as above. Blocking. An error is worth a word in the log and no more.
+    Result<void> write_manifest(std::uint64_t begun, std::vector<LogFacts> logs);
+
     /// A log of this name has gone: what the checkpoints say of it is not true of the next one.
     void note_gone(const TopicPartition& partition);
     /// Before a log of this name makes its first file: takes stale lines out of the checkpoints, if
@@ -95,6 +105,8 @@ public:
 private:
     Result<void> replace_checkpoint(Checkpoint which, const OffsetMap& offsets);
     Result<void> drop_line(Checkpoint which, const TopicPartition& partition);
+    void note_in_manifest(const Result<void>& written) const;
+    void forget_all_gone();
 
     runtime::Disk& disk_;
     const std::string path_;
@@ -102,6 +114,7 @@ private:
     const Logger log_;
     const std::string failure_mark_;
     std::unique_ptr<FileCache> files_;
+    std::unique_ptr<Manifest> manifest_;  // Guarded by points_mutex_ where it is written.
     std::atomic<bool> failed_{false};
     std::atomic<bool> short_of_space_{false};
     std::atomic<std::uint64_t> free_bytes_{0};

@@ -30,6 +30,18 @@ Result<Uuid> topic_id_of(runtime::Disk& disk, const std::string& folder) {
     return id ? id : Result<Uuid>(id.error().with_context(path));
 }
 
+std::shared_ptr<const LogFacts> take_known(std::map<TopicPartition, LogFacts>& manifest,
+                                           const FoundLog& found) {
+    const auto known = manifest.find(found.partition);
+    return known == manifest.end() || found.kind != FoundLog::Kind::current
+               ? nullptr
+               : std::make_shared<const LogFacts>(std::move(known->second));
+}
+
+Uuid known_topic_id(const FoundLog& found) {
+    return found.recovery.known ? found.recovery.known->topic_id : Uuid{};
+}
+
 }  // namespace
 
 LogStore::LogStore(runtime::Disk& disk, Random& random, Logger log)
@@ -205,6 +217,7 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
         return found == offsets.end() ? Offset{0} : found->second;
     };
     MR_TRY(const auto entries, disk_.list(directory->path()));
+    auto manifest = directory->read_manifest();
     for (const runtime::DirectoryEntry& entry : entries) {
         const auto name = parse_log_folder_name(entry.name);
         if (!entry.is_directory || !name || name->kind == LogFolderKind::stray ||
@@ -228,7 +241,9 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
                        .high_watermark = offset_in(marks, name->partition),
                        .cleaned_end = offset_in(cleaned, name->partition)};
         gone.erase(name->partition);
-        const auto id = topic_id_of(disk_, folder);
+        found.recovery.known = take_known(manifest, found);
+        const auto id = known_topic_id(found).is_zero() ? topic_id_of(disk_, folder)
+                                                        : Result<Uuid>(known_topic_id(found));
         if (id) {
             found.topic_id = *id;
         } else if (id.error().code() == Code::corrupt) {

@@ -28,6 +28,7 @@
 #include "storage/compaction.h"
 #include "storage/leader_epoch_cache.h"
 #include "storage/limits.h"
+#include "storage/log_facts.h"
 #include "storage/producer_state.h"
 #include "storage/read_slice.h"
 
@@ -122,7 +123,8 @@ struct RecoveryInput {
     Offset log_start{0};        ///< From the log-start checkpoint.
     bool clean = false;         ///< The directory was closed in order: trust files as they are.
     bool gaps_allowed = false;  ///< Kafka wrote it: two segments need not touch.
-    Timestamp now;              ///< To expire producers.
+    std::shared_ptr<const LogFacts> known{};  ///< From the manifest, if it counts.
+    Timestamp now;                            ///< To expire producers.
 };
 
 /// What recovery found, for the log and for whoever decides whether this replica may lead.
@@ -130,6 +132,7 @@ struct RecoveryReport {
     Offset end;
     std::uint64_t truncated_bytes = 0;
     std::uint64_t scanned_bytes = 0;
+    std::optional<Offset> resumed_at;  ///< Nothing below was scanned in its segment.
     bool quarantined = false;       ///< Whole batches followed the damage; set aside, not served.
     bool lost_synced_data = false;  ///< The damage lies below the recovery point.
     std::string reason;             ///< Why the tail was cut; empty if it was not.
@@ -236,6 +239,11 @@ public:
     bool has_unsynced_names() const;
     /// Something to write back in the background, every few megabytes.
     std::optional<WritebackJob> take_writeback();
+    /// Once the active segment has grown by some megabytes: makes the next sync one that a recovery
+    /// can go on from, without scanning what was there. Every minute or so; cheap.
+    Result<void> mark_tail();
+    /// For the directory's manifest: nothing if it has not changed since they were last taken.
+    std::optional<LogFacts> take_facts();
     /// Everything appended so far, in place. For shutdown and tools.
     Result<void> sync_now();
     /// Writes what a clean start needs (indexes, snapshot, epochs), unless it is there already; the

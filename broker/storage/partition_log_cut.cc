@@ -16,6 +16,7 @@ namespace {
 Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
     s.end = end;
     s.sealed_at.reset();
+    s.forget_tail();
     s.start = std::min(s.start, end);
     s.synced_end = std::min(s.synced_end, end);
     if (s.syncing_to) {
@@ -53,6 +54,7 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     MR_TRY_VOID(s.retire_everything());
     s.start = s.end = start;
     s.sealed_at.reset();
+    s.forget_tail();
     s.synced_end = start;
     if (s.syncing_to) {
         s.syncing_to = std::min(*s.syncing_to, start);

@@ -74,6 +74,7 @@ std::optional<SyncJob> PartitionLog::begin_sync() {
     job.target_ = s.end;
     s.cut_syncing = std::exchange(s.cut_unsynced, false);
     s.names_syncing = s.names_changed;
+    s.tail_syncing = std::exchange(s.tail_written, std::nullopt);
     s.syncing_to = s.end;
     return job;
 }
@@ -85,6 +86,7 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
     const Offset reached = *s.syncing_to;
     const bool truncated_meanwhile = reached < job.target();
     s.syncing_to.reset();
+    const std::optional<TailMark> marked = std::exchange(s.tail_syncing, std::nullopt);
     if (!outcome && !MR_PLANTED(failed_syncs_count)) {
         if (runtime::is_shortage(outcome.error())) {
             put_off(s, job.directories_);
@@ -98,6 +100,10 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
     }
     s.synced_end = std::max(s.synced_end, reached);
     s.names_synced = std::max(s.names_synced, s.names_syncing);
+    if (marked) {
+        s.tail = marked;
+        ++s.facts_changed;
+    }
     if (s.point_lowered && !truncated_meanwhile) {
         s.point_lowered = false;
         s.directory->lift_recovery_point(s.partition);
@@ -149,6 +155,9 @@ Result<std::optional<SyncJob>> PartitionLog::begin_close() {
         s.note_names();
         MR_TRY_VOID(s.or_fail(s.write_snapshot(s.end)));
         s.sealed_at = s.end;
+        if (!s.active().empty()) {
+            MR_TRY(s.tail_written, s.or_fail(s.active().tail_mark()));
+        }
     }
     return begin_sync();
 }
@@ -161,6 +170,44 @@ Result<void> PartitionLog::close_cleanly() {
         MR_TRY_VOID(outcome);
     }
     return state_->usable();
+}
+
+Result<void> PartitionLog::mark_tail() {
+    LogState& s = *state_;
+    MR_TRY_VOID(s.usable());
+    const auto step = static_cast<std::uint64_t>(s.limits.tail_mark_step.count);
+    const std::uint64_t marked = s.tail ? s.tail->front.size : 0;
+    if (s.segments.empty() || s.active().size() < marked + step || s.cut_unsynced ||
+        s.tail_written || s.tail_syncing) {
+        return {};
+    }
+    return s.or_fail_unless_short([&s]() -> Result<void> {
+        MR_TRY(auto files, s.active().flush_indexes());
+        std::move(files.begin(), files.end(), std::back_inserter(s.unsynced_files));
+        s.producers.set_end(s.end);
+        MR_TRY_VOID(s.write_snapshot(s.end));
+        // The last mark's was for a recovery that came before this; without it, one takes longer.
+        MR_TRY_VOID(s.drop_snapshots_between(s.active().base(), s.end));
+        MR_TRY(s.tail_written, s.active().tail_mark());
+        return {};
+    }());
+}
+
+std::optional<LogFacts> PartitionLog::take_facts() {
+    LogState& s = *state_;
+    if (s.failure || s.renaming || !s.folder_exists || s.facts_taken == s.facts_changed ||
+        s.folder != join_path(s.directory->path(), log_folder_name(s.partition))) {
+        return std::nullopt;
+    }
+    LogFacts facts{.partition = s.partition, .topic_id = s.topic_id};
+    for (std::size_t i = 0; i + 1 < s.segments.size(); ++i) {
+        if (const auto segment = s.segments[i]->facts()) {
+            facts.sealed.push_back(*segment);
+        }
+    }
+    facts.tail = s.tail;
+    s.facts_taken = s.facts_changed;
+    return facts;
 }
 
 std::optional<WritebackJob> PartitionLog::take_writeback() {

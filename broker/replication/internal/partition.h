@@ -114,6 +114,8 @@ public:
     void apply_retention(Timestamp now);
     void expire_producers(Timestamp now);
     LogMark mark() const;
+    /// What the manifest has to know and was not told; bounds what a recovery has to scan.
+    std::optional<storage::LogFacts> take_facts();
     /// The recovery point is in the checkpoint now.
     void note_recorded(Offset point) { history_.recorded_end = point; }
     /// What waits is told of a failed log.

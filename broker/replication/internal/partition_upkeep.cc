@@ -105,6 +105,20 @@ void Partition::dispose_retired() {
                        });
 }
 
+std::optional<storage::LogFacts> Partition::take_facts() {
+    if (log_->failure() || shell_.closing) {
+        return std::nullopt;
+    }
+    if (const auto marked = log_->mark_tail(); !marked) {
+        // The log has failed, and its next call says so; or there was no room, and it is as it was.
+        MR_LOG(*shell_.log, warn, "replication.tail_not_marked", field("topic", state_.topic),
+               field("partition", state_.id.partition), field("reason", marked.error().message()));
+    }
+    tidy_log();
+    start_sync();
+    return log_->take_facts();
+}
+
 LogMark Partition::mark() const {
     return {.id = state_.id,
             .partition = log_->partition(),

@@ -68,6 +68,14 @@ Result<void> LogState::write_topic_id() {
 void LogState::note_names() {
     unsynced_directories.insert(folder);
     ++names_changed;
+    ++facts_changed;
+}
+
+void LogState::forget_tail() {
+    tail_written.reset();
+    tail_syncing.reset();
+    tail.reset();
+    ++facts_changed;
 }
 
 Result<void> LogState::sync_names() {
@@ -117,6 +125,14 @@ Result<void> LogState::drop_snapshots_from(Offset end) {
     return {};
 }
 
+Result<void> LogState::drop_snapshots_between(Offset above, Offset below) {
+    for (auto at = snapshots.upper_bound(above); at != snapshots.end() && *at < below;) {
+        MR_TRY_VOID(retire_file(file_path(offset_name(*at, suffix::snapshot))));
+        at = snapshots.erase(at);
+    }
+    return {};
+}
+
 Result<void> LogState::start_segment(Timestamp now) {
     MR_TRY_VOID(ensure_folder());
     if (!segments.empty()) {
@@ -132,6 +148,8 @@ Result<void> LogState::start_segment(Timestamp now) {
         std::move(files.begin(), files.end(), std::back_inserter(unsynced_files));
         producers.set_end(end);
         MR_TRY_VOID(write_snapshot(end));
+        MR_TRY_VOID(drop_snapshots_between(active().base(), end));
+        forget_tail();
     }
     auto segment = make_segment(end);
     MR_TRY(auto file, segment->create());

@@ -14,6 +14,7 @@
 #include "runtime/shortage.h"
 #include "storage/internal/segment.h"
 #include "storage/log_directory.h"
+#include "storage/log_facts.h"
 #include "storage/partition_log.h"
 
 namespace millrace::storage {
@@ -57,6 +58,14 @@ public:
     std::optional<Offset> syncing_to;
     /// The files are as a clean start needs them while this is end().
     std::optional<Offset> sealed_at;
+
+    // For the manifest: up to where a recovery need not scan the active segment. A mark counts once
+    // a sync has covered it.
+    std::optional<TailMark> tail_written;
+    std::optional<TailMark> tail_syncing;
+    std::optional<TailMark> tail;
+    std::uint64_t facts_changed = 1;  // Counts what the manifest has to know ...
+    std::uint64_t facts_taken = 0;    // ... and how much of it was asked for.
 
     bool renaming = false;             // Compaction is: no segment may be cut or retired.
     std::vector<std::string> retired;  // Files.
@@ -104,6 +113,8 @@ public:
     bool names_are_durable() const { return names_changed == names_synced; }
     /// Names may reach the disk in any order. Where one must not overtake another, this waits.
     Result<void> sync_names();
+    /// What the active segment holds is about to change, or another one is.
+    void forget_tail();
     /// Seals the active segment and starts one at end(), with a producer snapshot. Segments always
     /// touch: after a crash a gap between two means lost data.
     Result<void> start_segment(Timestamp now);
@@ -111,6 +122,8 @@ public:
     Result<void> write_topic_id();
     /// Drops the snapshots at or above `end`; the rest belongs to segments.
     Result<void> drop_snapshots_from(Offset end);
+    /// Those of tail marks, once the active segment is sealed or another mark has come.
+    Result<void> drop_snapshots_between(Offset above, Offset below);
 
     /// What the log now holds: producers and aborted transactions follow from it.
     Result<void> note_producer(const record::BatchView& batch, Segment& segment);

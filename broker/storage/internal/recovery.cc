@@ -169,18 +169,7 @@ Result<void> Recovery::remove_orphans() {
 
 Result<void> Recovery::read_small_files() {
     if (names_.contains(std::string(partition_metadata_name))) {
-        const std::string path = s_.file_path(partition_metadata_name);
-        MR_TRY(const std::string text, s_.disk().read_whole(path, checkpoint_file_max));
-        const auto id = parse_partition_metadata(text);
-        if (!id) {
-            return id.error().with_context(path);
-        }
-        s_.topic_id = *id;
-        if (cache_may_lie_) {
-            MR_TRY(auto file, s_.disk().open(path, runtime::OpenMode::read_write));
-            MR_TRY_VOID(file->write_at(0, as_bytes(text)));
-            s_.unsynced_files.push_back(std::move(file));
-        }
+        MR_TRY_VOID(read_topic_id());
     }
     if (names_.contains(std::string(epoch_checkpoint_name))) {
         const std::string path = s_.file_path(epoch_checkpoint_name);
@@ -212,10 +201,24 @@ Result<void> Recovery::open_segments() {
         const bool unsynced = !input_.clean && next > input_.recovery_point;
         bool as_is = !unsynced && !epochs_lost_;
         if (as_is) {
-            MR_TRY(as_is, adopt(*segment, active));
+            bool known = false;
+            if (!active) {
+                MR_TRY(known, adopt_known(*segment, next));
+            }
+            if (!known) {
+                MR_TRY(as_is, adopt(*segment, active));
+            }
         }
         if (as_is && !active) {
             segment->set_end(next);
+        }
+        if (as_is && active && input_.known && input_.known->tail &&
+            segment->is_at(*input_.known->tail)) {
+            s_.tail = input_.known->tail;
+        }
+        if (unsynced && scan_start == bases_.size()) {
+            MR_TRY(const bool all_known, resume(*segment, i));
+            as_is = all_known && active;
         }
         if (!as_is) {
             scan_start = std::min(scan_start, i);
@@ -264,39 +267,56 @@ Result<bool> Recovery::adopt(Segment& segment, bool active) {
 
 Result<void> Recovery::scan_from(std::size_t first) {
     scanned_ = true;
-    const Offset begin = s_.segments[first]->base();
+    first_scanned_ = first;
+    const bool resumed = resumed_ == first;
+    const Offset begin = resumed ? s_.segments[first]->end() : s_.segments[first]->base();
     std::vector<std::unique_ptr<Segment>> rest;
     std::move(s_.segments.begin() + static_cast<std::ptrdiff_t>(first), s_.segments.end(),
               std::back_inserter(rest));
     s_.segments.resize(first);
+    if (resumed) {
+        s_.segments.push_back(std::move(rest.front()));
+    }
     s_.end = begin;
     last_epoch_ = s_.epochs.epoch_of(begin - 1).value_or(no_leader_epoch);
     MR_TRY_VOID(s_.drop_snapshots_from(begin + 1));
-    s_.start = std::max(input_.log_start, first > 0 ? s_.segments.front()->base() : begin);
+    s_.start =
+        std::max(input_.log_start, s_.segments.empty() ? begin : s_.segments.front()->base());
     MR_TRY_VOID(s_.rebuild_producers(input_.now));
+    MR_TRY_VOID(scan_all(std::move(rest), resumed));
+    s_.producers.expire(input_.now, s_.limits.producer_expiry);
+    return {};
+}
+
+/// Segments in order, the first of them in its place already if it is `resumed`; at damage or a gap
+/// the rest is set aside.
+Result<void> Recovery::scan_all(std::vector<std::unique_ptr<Segment>> rest, bool resumed) {
+    const auto set_aside_behind = [&](std::size_t i, const std::string& why) {
+        const std::size_t keep = s_.segments.size();
+        std::move(rest.begin() + static_cast<std::ptrdiff_t>(i), rest.end(),
+                  std::back_inserter(s_.segments));
+        return set_aside_from(keep, why);
+    };
     for (std::size_t i = 0; i < rest.size(); ++i) {
-        const Offset base = rest[i]->base();
-        const bool gap = i > 0 && !follows(base);
-        if (i > 0 && !gap) {
-            s_.producers.set_end(base);
-            s_.end = base;
-            MR_TRY_VOID(s_.write_snapshot(base));
+        const bool goes_on = resumed && i == 0;
+        if (!goes_on) {
+            const Offset base = rest[i]->base();
+            if (i > 0 && !follows(base)) {
+                return set_aside_behind(i,
+                                        fmt::format("segment {} follows offset {}", base, s_.end));
+            }
+            if (i > 0) {
+                s_.producers.set_end(base);
+                s_.end = base;
+                MR_TRY_VOID(s_.write_snapshot(base));
+            }
+            s_.segments.push_back(std::move(rest[i]));
         }
-        s_.segments.push_back(std::move(rest[i]));
-        if (gap) {
-            std::move(rest.begin() + static_cast<std::ptrdiff_t>(i) + 1, rest.end(),
-                      std::back_inserter(s_.segments));
-            return set_aside_from(first + i,
-                                  fmt::format("segment {} follows offset {}", base, s_.end));
-        }
-        MR_TRY(const bool whole, scan(s_.active()));
+        MR_TRY(const bool whole, scan(s_.active(), goes_on));
         if (!whole) {
-            std::move(rest.begin() + static_cast<std::ptrdiff_t>(i) + 1, rest.end(),
-                      std::back_inserter(s_.segments));
-            return set_aside_from(first + i + 1, "it follows damage");
+            return set_aside_behind(i + 1, "it follows damage");
         }
     }
-    s_.producers.expire(input_.now, s_.limits.producer_expiry);
     return {};
 }
 
@@ -332,12 +352,14 @@ void Recovery::note_epoch(const EntryHeader& header) {
     }
 }
 
-Result<bool> Recovery::scan(Segment& segment) {
+Result<bool> Recovery::scan(Segment& segment, bool resumed) {
     MR_TRY(auto file, segment.file());
     MR_TRY(const std::uint64_t size, file->size());
-    segment.reset();
-    MR_TRY_VOID(segment.transactions().clear());
-    EntryScan scan(std::move(file), 0, size);
+    if (!resumed) {
+        segment.reset();
+        MR_TRY_VOID(segment.transactions().clear());
+    }
+    EntryScan scan(std::move(file), segment.size(), size);
     std::optional<std::uint64_t> unproven;  // Where what was never called synced begins.
     const auto prove = [&]() -> Result<void> {
         return cache_may_lie_ && unproven && !MR_PLANTED(recovery_trusts_a_cache_that_lied)
@@ -514,9 +536,10 @@ bool Recovery::kept_all_files() const {
 Result<void> Recovery::seal_scanned() {
     constexpr std::size_t small_index = 8192;  // Entries: of some 32 MiB of log.
     const bool nothing_new = report_.truncated_bytes == 0 && s_.end <= input_.recovery_point;
-    for (const auto& segment : s_.segments) {
+    for (std::size_t i = 0; i < s_.segments.size(); ++i) {
+        const auto& segment = s_.segments[i];
         const std::size_t in_memory = segment->offset_index().in_memory();
-        if (in_memory == 0 && !scanned_) {
+        if (in_memory == 0 && i < first_scanned_) {
             continue;
         }
         if (segment == s_.segments.back() && in_memory < small_index) {

@@ -4,7 +4,9 @@
 // disk, cuts at the first damage. Every step may itself be interrupted and done again.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,12 +35,18 @@ private:
     bool has(Offset base, std::string_view suffix) const;
 
     Result<void> read_small_files();
+    Result<void> read_topic_id();
     Result<void> open_segments();
     /// Takes the segment as it is; false if it has to be scanned.
     Result<bool> adopt(Segment& segment, bool active);
+    Result<bool> adopt_known(Segment& segment, Offset next);
+    /// Goes on where the manifest's tail mark says, if that can be trusted; true if nothing lies
+    /// behind it.
+    Result<bool> resume(Segment& segment, std::size_t index);
     Result<void> scan_from(std::size_t first);
+    Result<void> scan_all(std::vector<std::unique_ptr<Segment>> rest, bool resumed);
     /// False if damage was found and cut away.
-    Result<bool> scan(Segment& segment);
+    Result<bool> scan(Segment& segment, bool resumed);
     bool follows(Offset base) const;
     Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
     void note_epoch(const EntryHeader& header);
@@ -58,6 +66,8 @@ private:
     std::vector<Offset> bases_;
     LeaderEpoch last_epoch_ = no_leader_epoch;
     bool scanned_ = false;
+    std::size_t first_scanned_ = SIZE_MAX;
+    std::optional<std::size_t> resumed_;  // The segment of which only a part need be scanned.
     bool cache_may_lie_ = false;
     bool epochs_lost_ = false;
 };

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/assert.h"
+#include "base/crc32c.h"
+
 namespace millrace::storage {
 
 bool CheckedRanges::covers(std::uint64_t begin, std::uint64_t end) const {
@@ -87,8 +90,9 @@ void Segment::note(const EntryHeader& entry) {
 }
 
 void Segment::remember(const EntryHeader& entry) {
-    const Recent recent{entry.first, entry.last, entry.position,
-                        static_cast<std::uint32_t>(entry.size), entry.max_timestamp};
+    const Recent recent{entry.first,         entry.last,
+                        entry.position,      static_cast<std::uint32_t>(entry.size),
+                        entry.max_timestamp, entry.epoch};
     if (recent_.size() < recent_max) {
         recent_.push_back(recent);
         return;
@@ -134,6 +138,12 @@ Result<std::vector<runtime::FilePtr>> Segment::seal() {
     return files;
 }
 
+Result<std::vector<runtime::FilePtr>> Segment::flush_indexes() {
+    MR_TRY(auto offsets, offsets_.flush());
+    MR_TRY(auto times, times_.flush());
+    return std::vector<runtime::FilePtr>{std::move(offsets), std::move(times)};
+}
+
 void Segment::forget_recent() {
     recent_ = {};
     recent_next_ = 0;
@@ -152,12 +162,100 @@ Result<void> Segment::adopt(std::uint64_t size) {
 
 void Segment::install(std::uint64_t size, Offset end, std::size_t offset_entries,
                       std::size_t time_entries, const TimeEntry& last_time) {
+    trust(size, end, offset_entries, time_entries, last_time);
+    checked_.add(0, size);
+}
+
+void Segment::trust(std::uint64_t size, Offset end, std::size_t offset_entries,
+                    std::size_t time_entries, const TimeEntry& last_time) {
     size_ = size;
     end_ = end;
     offsets_.trust(offset_entries);
     times_.trust(time_entries);
     rule_.resume(time_entries > 0 ? std::optional{last_time} : std::nullopt);
-    checked_.add(0, size);
+}
+
+std::optional<SegmentFacts> Segment::facts() const {
+    if (offsets_.in_memory() > 0 || times_.in_memory() > 0) {
+        return std::nullopt;
+    }
+    const std::int64_t relative = rule_.max_timestamp_offset() - base_;
+    return SegmentFacts{.base = base_,
+                        .size = size_,
+                        .offset_entries = static_cast<std::uint32_t>(offsets_.size()),
+                        .time_entries = static_cast<std::uint32_t>(times_.size()),
+                        .max_timestamp = rule_.max_timestamp(),
+                        .max_timestamp_offset = static_cast<std::int32_t>(relative)};
+}
+
+Result<TailMark> Segment::tail_mark() {
+    MR_ASSERT(offsets_.in_memory() == 0 && times_.in_memory() == 0 && !recent_.empty());
+    MR_TRY(const auto last_time, times_.last());
+    const TimeEntry time = last_time.value_or(TimeEntry{});
+    return TailMark{.front = {.base = base_,
+                              .size = size_,
+                              .offset_entries = static_cast<std::uint32_t>(offsets_.size()),
+                              .time_entries = static_cast<std::uint32_t>(times_.size()),
+                              .max_timestamp = time.timestamp,
+                              .max_timestamp_offset = time.relative_offset},
+                    .end = end_,
+                    .last_batch = fingerprint(recent_at(recent_.size() - 1))};
+}
+
+Result<bool> Segment::adopt_known(const SegmentFacts& known, Offset end) {
+    const std::pair<std::string, std::uint64_t> files[] = {
+        {log_.path(), known.size},
+        {offsets_.file().path(), std::uint64_t{known.offset_entries} * OffsetEntry::stored_size},
+        {times_.file().path(), std::uint64_t{known.time_entries} * TimeEntry::stored_size}};
+    for (const auto& [path, expected] : files) {
+        const auto size = log_.disk().file_size(path);
+        if (!size && size.error().code() != Code::not_found) {
+            return size.error();
+        }
+        if (!size || *size != expected) {
+            return false;
+        }
+    }
+    trust(known.size, end, known.offset_entries, known.time_entries,
+          {known.max_timestamp, known.max_timestamp_offset});
+    return true;
+}
+
+Result<bool> Segment::holds(const TailMark& mark) {
+    MR_TRY(const auto file, log_.open());
+    MR_TRY(const std::uint64_t size, file->size());
+    if (size < mark.front.size) {
+        return false;
+    }
+    const TimeEntry noted{mark.front.max_timestamp, mark.front.max_timestamp_offset};
+    trust(mark.front.size, base_, mark.front.offset_entries, mark.front.time_entries, noted);
+    MR_TRY_VOID(load_tail());
+    MR_TRY(const auto last_time, times_.last());
+    return last_time.value_or(TimeEntry{}) == noted && end_ == mark.end && !recent_.empty() &&
+           fingerprint(recent_at(recent_.size() - 1)) == mark.last_batch;
+}
+
+Result<bool> Segment::resume(const TailMark& mark) {
+    const auto as_noted = holds(mark);
+    if (as_noted && *as_noted) {
+        return true;
+    }
+    reset();
+    const bool contradicts = as_noted || as_noted.error().code() == Code::corrupt ||
+                             as_noted.error().code() == Code::not_found;
+    return contradicts ? Result<bool>(false) : as_noted;
+}
+
+/// Two logs that hold a batch of the same offsets and the same leader epoch are the same up to it.
+std::uint32_t Segment::fingerprint(const Recent& batch) {
+    std::byte bytes[40];
+    store_big_endian(bytes, batch.first.value);
+    store_big_endian(bytes + 8, batch.last.value);
+    store_big_endian(bytes + 16, batch.position);
+    store_big_endian(bytes + 24, batch.size);
+    store_big_endian(bytes + 28, batch.max_timestamp);
+    store_big_endian(bytes + 36, batch.epoch.value);
+    return crc32c(bytes);
 }
 
 Result<void> Segment::pin() {

@@ -19,6 +19,7 @@
 #include "storage/internal/sparse_index.h"
 #include "storage/internal/transaction_index.h"
 #include "storage/limits.h"
+#include "storage/log_facts.h"
 
 namespace millrace::storage {
 
@@ -64,6 +65,8 @@ public:
     void preallocate(runtime::File& file, std::size_t coming, Bytes segment_bytes);
     /// Gives reserved space back and writes the indexes; returns the files that are now dirty.
     Result<std::vector<runtime::FilePtr>> seal();
+    /// Writes the indexes as far as they go, and goes on growing; the files that are now dirty.
+    Result<std::vector<runtime::FilePtr>> flush_indexes();
 
     // --- Opening --------------------------------------------------------------------------------
 
@@ -76,6 +79,19 @@ public:
     /// Walks headers from the last indexed batch to the end: end(), the largest timestamp, recent
     /// batches. After adopt(), for the active segment; after a cut. Code::corrupt if it can't.
     Result<void> load_tail();
+    /// Of a sealed segment, for the next start; nothing while an index is in memory.
+    std::optional<SegmentFacts> facts() const;
+    /// Of one that grows, right after flush_indexes(), which must not be empty.
+    Result<TailMark> tail_mark();
+    /// Takes for known what a start before this one has noted, if the files have those sizes.
+    Result<bool> adopt_known(const SegmentFacts& known, Offset end);
+    /// The same for the front part of a segment, if all that it says is found there: what lies
+    /// behind it is to be scanned. False leaves the segment as after reset().
+    Result<bool> resume(const TailMark& mark);
+    /// Ends there.
+    bool is_at(const TailMark& mark) const {
+        return mark.front.base == base_ && mark.front.size == size_ && mark.end == end_;
+    }
     /// Forgets all that is known of the contents; note() builds it up again.
     void reset();
     /// Indexes from the headers alone, where they are missing or lie.
@@ -117,11 +133,16 @@ private:
         std::uint64_t position;
         std::uint32_t size;
         std::int64_t max_timestamp;
+        LeaderEpoch epoch;
     };
     static constexpr std::size_t recent_max = 32;
 
     std::optional<EntryHeader> find_recent(Offset target) const;
     const Recent& recent_at(std::size_t age_order) const;
+    Result<bool> holds(const TailMark& mark);
+    static std::uint32_t fingerprint(const Recent& batch);
+    void trust(std::uint64_t size, Offset end, std::size_t offset_entries, std::size_t time_entries,
+               const TimeEntry& last_time);
     void remember(const EntryHeader& entry);
     void forget_recent();
     Result<std::uint64_t> walk_start(Offset target);

@@ -22,7 +22,10 @@ struct Life {
 };
 
 LogLimits small_limits() {
-    return {.segment_bytes = 1500_B, .index_interval = 300_B, .preallocate = true};
+    return {.segment_bytes = 1500_B,
+            .index_interval = 300_B,
+            .tail_mark_step = 200_B,
+            .preallocate = true};
 }
 
 /// One process that works on a log until it is done or its machine dies, and what it knows.
@@ -72,6 +75,7 @@ private:
                 }
                 break;
             case 3:
+            case 4:
                 record();
                 break;
             default:
@@ -121,9 +125,16 @@ private:
     }
 
     void record() {
+        (void)log_->mark_tail();
+        if (random_.one_in(2)) {
+            sync();
+        }
         const auto begun = directory_->begin_checkpoint();
-        (void)directory_->write_checkpoint(Checkpoint::recovery_point, begun,
-                                           {{partition, log_->synced_end()}});
+        const Offset point = log_->synced_end();
+        if (auto facts = log_->take_facts()) {
+            (void)directory_->write_manifest(begun, {*std::move(facts)});
+        }
+        (void)directory_->write_checkpoint(Checkpoint::recovery_point, begun, {{partition, point}});
     }
 
     void truncate() {
@@ -209,12 +220,22 @@ void die(const Life& life, SimulatedMachine& machine) {
     machine.node.sim_disk().release_locks();
 }
 
+std::shared_ptr<const LogFacts> known_of(const LogDirectory& directory) {
+    auto manifest = directory.read_manifest();
+    const auto known = manifest.find(Worker::partition);
+    return known == manifest.end() ? nullptr : std::make_shared<LogFacts>(std::move(known->second));
+}
+
 RecoveryInput input_of(LogDirectory& directory) {
     const auto points = directory.read_checkpoint(Checkpoint::recovery_point);
     EXPECT_TRUE(points) << "a checkpoint is never half written";
     const auto found = points->find(Worker::partition);
-    return {.recovery_point = found == points->end() ? Offset{0} : found->second, .now = noon};
+    return {.recovery_point = found == points->end() ? Offset{0} : found->second,
+            .known = known_of(directory),
+            .now = noon};
 }
+
+int lives_resumed = 0;
 
 /// Lives, dies, recovers; then dies again at `again` within the recovery, and recovers for good.
 void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps, bool& died) {
@@ -233,6 +254,7 @@ void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps
                                         {.recovery_point = points->contains(Worker::partition)
                                                                ? points->at(Worker::partition)
                                                                : Offset{0},
+                                         .known = known_of(*directory),
                                          .now = noon});
         }
         directory.reset();
@@ -248,6 +270,7 @@ void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps
         return;
     }
     ASSERT_TRUE(log) << log.error().to_string();
+    lives_resumed += report.resumed_at ? 1 : 0;
     EXPECT_GE((*log)->end(), worker.synced_end()) << report.reason;
     const Contents found = contents_of(**log);
     const bool known =
@@ -280,6 +303,7 @@ TEST_P(LogCrash, keeps_what_was_synced_whichever_disk_call_is_the_last) {
             }
         }
     }
+    EXPECT_GT(lives_resumed, 0) << "no recovery went on from a tail mark";
 }
 
 // A file system may bring names to the disk in any order.

@@ -140,6 +140,14 @@ Result<bool> FileDisk::exists(const std::string& path) {
     return error("stat", path);
 }
 
+Result<std::uint64_t> FileDisk::file_size(const std::string& path) {
+    struct stat facts{};
+    if (::stat(path.c_str(), &facts) != 0) {
+        return error("stat", path);
+    }
+    return static_cast<std::uint64_t>(facts.st_size);
+}
+
 Result<void> FileDisk::sync_directory(const std::string& path) {
     MR_TRY(const auto directory, open_path(path, O_RDONLY | O_DIRECTORY));
     if (::fsync(directory.get()) != 0) {

@@ -16,6 +16,7 @@ public:
     Result<void> create_directories(const std::string& path) override;
     Result<std::vector<DirectoryEntry>> list(const std::string& path) override;
     Result<bool> exists(const std::string& path) override;
+    Result<std::uint64_t> file_size(const std::string& path) override;
     Result<void> sync_directory(const std::string& path) override;
     Result<DiskUsage> usage(const std::string& path) override;
     Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) override;
