@@ -39,6 +39,7 @@ CASES = [
     ("x/move_planner.h",
      "std::unordered_map<int, int> all_;\nint f() {\n    // unordered: only the sum is used.\n"
      "    for (auto& [a, b] : all_) {}\n}", set()),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
     ("x/move_planner.h", "std::map<int, int> all_;\nint f() {\n    for (auto& [a, b] : all_) {}\n}", set()),
 ]
 

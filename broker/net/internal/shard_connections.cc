@@ -1,5 +1,6 @@
 #include "net/internal/shard_connections.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace millrace::net {
@@ -45,9 +46,11 @@ void ShardConnections::drain(runtime::Task on_empty) {
     on_empty_ = std::move(on_empty);
     stopped_ = true;
     std::vector<std::uint64_t> ids;
+    // unordered: sorted before anything is done
     for (const auto& [id, connection] : connections_) {
         ids.push_back(id);
     }
+    std::sort(ids.begin(), ids.end());
     for (const std::uint64_t id : ids) {
         if (Connection* connection = find(id)) {
             connection->drain();
@@ -153,6 +156,7 @@ void ShardConnections::arm_tick() {
         }
         self->tick_ = {};
         const Instant now = self->now();
+        // unordered: the deadlines of one connection say nothing of another's
         for (const auto& [id, connection] : self->connections_) {
             if (!connection->closed()) {
                 connection->check_deadlines(now);  // closing defers the erase: iteration is safe

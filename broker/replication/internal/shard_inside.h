@@ -69,6 +69,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::vector<TopicIdPartition> ids() const {
         std::vector<TopicIdPartition> all;
         all.reserve(partitions.size());
+        // unordered: a snapshot for whoever asks partition by partition
         for (const auto& [id, partition] : partitions) {
             all.push_back(id);
         }
@@ -292,6 +293,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
                 const Instant now = self->shard.executor->clock().now();
                 int healing = 0;
                 int under_min_isr = 0;
+                // unordered: one partition's tick says nothing of another's
                 for (const auto& [id, partition] : self->partitions) {
                     partition->tick(now);
                     healing += partition->healing(now);
