@@ -1,7 +1,6 @@
 # The front desk. `make help` lists what can be asked for.
 PRESET ?= release
 JOBS ?= $(shell nproc)
-SEED ?= 1
 BUILD := build/$(PRESET)
 
 .DEFAULT_GOAL := help
@@ -43,10 +42,16 @@ fmt: ## Format the code
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
 
 .PHONY: sim
-sim: configure ## Simulate: make sim SEED=7 [SEEDS=1000] [SCENARIO=register] [TRACE=1]
+sim: configure ## Simulate a few minutes, or as asked: make sim [SEED=7] [SEEDS=1000] [SCENARIO=register] [TRACE=1]
 	@ninja -C $(BUILD) -j $(JOBS) sim_runner
-	@$(BUILD)/bin/sim_runner --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS) --processes $(JOBS)) \
+ifeq ($(SEED)$(SEEDS)$(SCENARIO),)
+	@MIX="promises:100:twice echo:300:twice register:600:twice mirror:60 cluster:100 moved:60 wiped:60 links:20" \
+	  tests/sim/mixture.sh $(BUILD)/bin/sim_runner $(JOBS)
+else
+	@$(BUILD)/bin/sim_runner $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) --processes $(JOBS) \
 	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink)
+endif
 
 .PHONY: sim-mixture
 sim-mixture: configure ## Simulate 1,800 seeds over all scenarios, with their ledger rows

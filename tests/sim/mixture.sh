@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # mixture.sh SIM_RUNNER [PROCESSES]: 1,800 seeds over all scenarios, their rows for LEDGER.md,
-# and in the last line how fast it went. The first failing seed of a scenario is made small. MIX="cluster:450 ..." chooses.
+# and in the last line how fast it went. The first failing seed of a scenario is made small. MIX="cluster:450 ..." chooses;
+# "cluster:450:twice" runs each seed two times and compares the traces.
 set -uo pipefail
 runner=$1
 processes=${2:-$(nproc)}
@@ -9,7 +10,9 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 failed=0
 for part in ${MIX:-echo:100 register:400 mirror:200 cluster:400 moved:300 wiped:300 links:100}; do
-  "$runner" --scenario "${part%%:*}" --seeds "${part##*:}" --processes "$processes" --ledger --shrink | tee -a "$out" || failed=1
+  IFS=: read -r scenario seeds twice <<<"$part"
+  "$runner" --scenario "$scenario" --seeds "$seeds" ${twice:+--twice} --processes "$processes" --ledger --shrink |
+    tee -a "$out" || failed=1
 done
 awk -v seconds="$(((($(date +%s%N) - begun)) / 1000000000))" '
   / seeds from / {

@@ -26,14 +26,16 @@ constexpr const char* usage =
     "  --processes N        side by side (1)\n"
     "  --twice              each seed two times: the traces must be equal\n"
     "  --trace              print what happens (one seed)\n"
-    "  --shrink             make the first failing seed small\n"
+    "  --shrink             make the first failing seed small and tell what happens in it\n"
     "  --bug NAME           with this planted bug\n"
     "  --hunt N             find each planted bug within N seeds\n"
     "  --ledger             print the row for LEDGER.md\n"
-    "  --keep-faults LIST   --keep-operations LIST   --calm GROUPS   as --shrink printed them\n"
+    "  --keep-faults LIST   --keep-operations LIST   --calm GROUPS   --luck N\n"
+    "                       as --shrink printed them\n"
     "ends with 0 if all is well, 1 after a violation, 2 if asked wrongly\n";
 
 struct Arguments {
+    std::string program;
     std::map<std::string, std::string> values;
     bool has(const std::string& name) const { return values.count(name) > 0; }
     std::string text(const std::string& name) const {
@@ -60,7 +62,8 @@ Arguments parse(const std::vector<std::string>& words) {
         {"scenario", true}, {"list", false},  {"seed", true},        {"seeds", true},
         {"seconds", true},  {"twice", false}, {"trace", false},      {"processes", true},
         {"shrink", false},  {"bug", true},    {"hunt", true},        {"ledger", false},
-        {"help", false},    {"calm", true},   {"keep-faults", true}, {"keep-operations", true}};
+        {"help", false},    {"calm", true},   {"keep-faults", true}, {"keep-operations", true},
+        {"luck", true}};
     Arguments arguments;
     for (std::size_t i = 0; i < words.size(); ++i) {
         const std::string name = words[i].substr(0, 2) == "--" ? words[i].substr(2) : "";
@@ -91,6 +94,7 @@ Selection selection_of(const Arguments& arguments) {
     if (arguments.has("keep-operations")) {
         selection.operations = ranges_or_exit(arguments.text("keep-operations"));
     }
+    selection.luck = arguments.number("luck", 0);
     std::string groups = arguments.text("calm");
     while (!groups.empty()) {
         const auto comma = std::min(groups.find(','), groups.size());
@@ -148,13 +152,17 @@ int run_many(const Scenario& scenario, const CampaignOptions& options, const Arg
     if (arguments.has("ledger")) {
         fmt::print("{}\n", campaign.ledger_row(scenario, options));
     }
-    for (const FailedSeed& failed : campaign.failed) {
-        fmt::print("  seed {}: {}\n", failed.seed, failed.violation);
+    constexpr std::size_t shown = 10;
+    for (std::size_t i = 0; i < std::min(shown, campaign.failed.size()); ++i) {
+        fmt::print("  seed {}: {}\n", campaign.failed[i].seed, campaign.failed[i].violation);
+    }
+    if (campaign.failed.size() > shown) {
+        fmt::print("  ... and {} seeds more\n", campaign.failed.size() - shown);
     }
     if (!campaign.failed.empty() && arguments.has("shrink")) {
         RunPlan plan = scenario.plan(campaign.failed.front().seed, options.bug);
         options.selection.apply(plan);
-        shrink_and_print(scenario, plan);
+        shrink_and_print(scenario, plan, {.program = arguments.program, .twice = options.twice});
     }
     return campaign.failed.empty() ? exit_clean : exit_violation;
 }
@@ -172,8 +180,9 @@ CampaignOptions options_of(const Arguments& arguments) {
     return options;
 }
 
-int main_of(const std::vector<std::string>& words) {
-    const Arguments arguments = parse(words);
+int main_of(const std::string& program, const std::vector<std::string>& words) {
+    Arguments arguments = parse(words);
+    arguments.program = program;
     if (arguments.has("help")) {
         fmt::print("{}", usage);
         return exit_clean;
@@ -206,5 +215,5 @@ int main_of(const std::vector<std::string>& words) {
 }  // namespace millrace::simtest
 
 int main(int argc, char** argv) {
-    return millrace::simtest::main_of({argv + 1, argv + argc});
+    return millrace::simtest::main_of(argv[0], {argv + 1, argv + argc});
 }

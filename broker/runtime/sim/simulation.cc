@@ -104,7 +104,20 @@ void Simulation::run_event(const EventHeap::Entry& entry) {
     if (owner.node != nullptr) {
         owner.node->end_if_doomed();
     }
+    check_progress();
     check_invariants();
+}
+
+// What posts to itself for ever would be a run that never ends.
+void Simulation::check_progress() {
+    constexpr std::uint64_t most_in_a_second = 5'000'000;
+    if (world_.now - second_began_ > std::chrono::seconds{1}) {
+        second_began_ = world_.now;
+        events_before_second_ = events_run_;
+    }
+    if (events_run_ - events_before_second_ > most_in_a_second) {
+        fail("goes round in circles: millions of events within a second");
+    }
 }
 
 void Simulation::check_invariants() {

@@ -87,6 +87,7 @@ public:
 private:
     bool step(Instant limit);
     void run_event(const EventHeap::Entry& entry);
+    void check_progress();
     void check_invariants();
     void schedule(const Fault& fault);
     void begin(const Fault& fault);
@@ -106,6 +107,8 @@ private:
     std::vector<std::string> expected_errors_;
     std::optional<Violation> violation_;
     std::uint64_t events_run_ = 0;
+    Instant second_began_{0};
+    std::uint64_t events_before_second_ = 0;
     SimNode* last_node_ = nullptr;
     std::uint64_t fault_epoch_ = 0;  ///< heal() starts a new one: older faults do nothing more.
 

@@ -229,15 +229,15 @@ void run_isolated(std::size_t count, const MakeOutcome& make, const OnOutcome& o
     }
 }
 
-Outcome run_alone(const Scenario& scenario, const RunPlan& plan, bool quiet) {
+Outcome run_alone(const std::function<Outcome()>& make, const IsolatedOptions& options) {
     Outcome result;
     run_isolated(
-        1, [&](std::size_t) { return scenario.run(plan); },
+        1, [&](std::size_t) { return make(); },
         [&](std::size_t, const Outcome& outcome) {
             result = outcome;
             return true;
         },
-        {.quiet = quiet});
+        options);
     return result;
 }
 

@@ -27,6 +27,6 @@ void run_isolated(std::size_t count, const MakeOutcome& make, const OnOutcome& o
                   const IsolatedOptions& options = {});
 
 /// One run.
-Outcome run_alone(const Scenario& scenario, const RunPlan& plan, bool quiet);
+Outcome run_alone(const std::function<Outcome()>& make, const IsolatedOptions& options);
 
 }  // namespace millrace::simtest

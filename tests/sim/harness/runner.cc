@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
+#include <deque>
 #include <fmt/format.h>
 #include <utility>
 
@@ -25,6 +27,39 @@ Outcome run_twice(const Scenario& scenario, const RunPlan& plan) {
             first.trace_hash, first.events, second.trace_hash, second.events);
     }
     return second;
+}
+
+/// The last that happens in a run; it may end the process, so each line is written at once.
+void print_story(const Scenario& scenario, RunPlan plan, const IsolatedOptions& isolated) {
+    constexpr std::size_t most_lines = 40;
+    std::FILE* const lines = std::tmpfile();
+    if (lines == nullptr) {
+        return;
+    }
+    plan.trace = [lines](const std::string& line) {
+        fmt::print(lines, "{}\n", line);
+        std::fflush(lines);
+    };
+    (void)run_alone([&] { return scenario.run(plan); }, isolated);
+    std::rewind(lines);
+    std::deque<std::string> last;
+    std::size_t left_out = 0;
+    for (char text[512]; std::fgets(text, sizeof(text), lines) != nullptr;) {
+        last.emplace_back(text);
+        if (last.size() > most_lines) {
+            last.pop_front();
+            ++left_out;
+        }
+        if (last.back().find(" violation: ") != std::string::npos) {
+            break;  // What follows is the end of the world.
+        }
+    }
+    std::fclose(lines);
+    fmt::print("what happens (seconds, machine){}:\n",
+               left_out > 0 ? fmt::format(", after {} lines more", left_out) : "");
+    for (const std::string& line : last) {
+        fmt::print("  {}{}", line, line.ends_with('\n') ? "" : " ...\n");
+    }
 }
 
 template <typename T>
@@ -75,6 +110,7 @@ std::string to_ranges(const std::vector<std::uint32_t>& numbers) {
 }
 
 void Selection::apply(RunPlan& plan) const {
+    plan.luck = luck;
     if (faults) {
         std::vector<sim::Fault> kept;
         for (const std::uint32_t index : *faults) {
@@ -96,6 +132,9 @@ void Selection::apply(RunPlan& plan) const {
 
 std::string Selection::to_arguments() const {
     std::string text;
+    if (luck != 0) {
+        text += fmt::format(" --luck {}", luck);
+    }
     if (faults) {
         text += fmt::format(" --keep-faults '{}'", to_ranges(*faults));
     }
@@ -124,6 +163,7 @@ Campaign run_campaign(const Scenario& scenario, const CampaignOptions& options) 
             campaign.operations += outcome.operations;
             campaign.simulated += outcome.simulated;
             campaign.faults.merge(outcome.counts);
+            campaign.trace_hash = outcome.trace_hash;
             if (outcome.violation) {
                 campaign.failed.push_back({options.first_seed + index, *outcome.violation});
             }
@@ -141,10 +181,11 @@ std::string Campaign::summary(const Scenario& scenario, const CampaignOptions& o
     const double hours = static_cast<double>(simulated.count()) / 3.6e12;
     return fmt::format(
         "{}{}: {} seeds from {}, {} operations, {:.2f} simulated hours in {:.1f} s "
-        "({:.1f} hours a minute), {} events, {} faults ({}), {} violations",
+        "({:.1f} hours a minute), {} events, {} faults ({}), {} violations{}",
         scenario.name(), options.twice ? " (each twice)" : "", runs, options.first_seed, operations,
         hours, seconds, seconds > 0 ? hours * 60 / seconds : 0, events, faults.total(),
-        faults.to_string(), failed.size());
+        faults.to_string(), failed.size(),
+        runs == 1 ? fmt::format(", trace hash {:016x}", trace_hash) : "");
 }
 
 std::string Campaign::ledger_row(const Scenario& scenario, const CampaignOptions& options) const {
@@ -178,22 +219,37 @@ void print_plan(const RunPlan& plan) {
     }
 }
 
-Shrunk shrink_and_print(const Scenario& scenario, const RunPlan& failing) {
-    const Shrunk small = shrink(failing, [&](const RunPlan& plan) {
-        return run_alone(scenario, plan, true).violation.has_value();
-    });
-    const Outcome outcome = run_alone(scenario, small.plan, true);
+Shrunk shrink_and_print(const Scenario& scenario, const RunPlan& failing,
+                        const ShrinkRequest& request) {
+    const auto begun = std::chrono::steady_clock::now();
+    // A run that hangs shows it soon enough: its like took a fraction of a second.
+    const IsolatedOptions isolated{.longest_run = std::chrono::seconds{10}, .quiet = true};
+    const auto run = [&](const RunPlan& plan) {
+        return request.twice ? run_alone([&] { return run_twice(scenario, plan); }, isolated)
+                             : run_alone([&] { return scenario.run(plan); }, isolated);
+    };
+    const Shrunk small =
+        shrink(failing, [&](const RunPlan& plan) { return run(plan).violation.has_value(); },
+               {.out_of_time = [&] {
+                   return seconds_since(begun) > static_cast<double>(request.time.count());
+               }});
     Selection selection;
     selection.faults.emplace(small.faults.begin(), small.faults.end());
     selection.operations = small.plan.operations;
     selection.calm = small.calmed;
-    fmt::print("shrunk in {} runs to {} faults and {} operations:\n", small.runs,
-               small.faults.size(), small.plan.operations.size());
+    selection.luck = small.plan.luck;
+    fmt::print(
+        "made small in {} runs and {:.0f} s: {} of {} faults and {} of {} operations are left\n",
+        small.runs, seconds_since(begun), small.faults.size(), failing.faults.faults.size(),
+        small.plan.operations.size(), failing.operations.size());
     print_plan(small.plan);
-    fmt::print("  {}\n", outcome.violation.value_or("(passes now: it was at the edge)"));
-    fmt::print("again: sim_runner --scenario {} --seed {}{}{} --trace\n", scenario.name(),
+    print_story(scenario, small.plan, {.longest_run = isolated.longest_run});
+    fmt::print(
+        "  => {}\n",
+        run(small.plan).violation.value_or("passes now: it was at the edge of the time limit"));
+    fmt::print("again: {} --scenario {} --seed {}{}{} {}\n", request.program, scenario.name(),
                small.plan.seed, failing.bug.empty() ? "" : " --bug " + failing.bug,
-               selection.to_arguments());
+               selection.to_arguments(), request.twice ? "--twice" : "--trace");
     return small;
 }
 

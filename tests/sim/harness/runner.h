@@ -4,6 +4,7 @@
 // failing seed made small.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -20,6 +21,7 @@ struct Selection {
     std::optional<std::vector<std::uint32_t>> faults;      ///< Indexes that stay.
     std::optional<std::vector<std::uint32_t>> operations;  ///< Numbers that stay.
     std::vector<std::string> calm;                         ///< Groups of the ambient that are calm.
+    std::uint64_t luck = 0;                                ///< As in RunPlan.
 
     void apply(RunPlan& plan) const;
     std::string to_arguments() const;
@@ -54,6 +56,7 @@ struct Campaign {
     double seconds = 0;
     sim::FaultCounts faults;
     std::vector<FailedSeed> failed;
+    std::uint64_t trace_hash = 0;  ///< Of the last run.
     /// One line for a person, one row for LEDGER.md.
     std::string summary(const Scenario& scenario, const CampaignOptions& options) const;
     std::string ledger_row(const Scenario& scenario, const CampaignOptions& options) const;
@@ -65,8 +68,15 @@ Campaign run_campaign(const Scenario& scenario, const CampaignOptions& options);
 std::optional<FailedSeed> hunt(const Scenario& scenario, const std::string& bug,
                                std::uint64_t seeds, unsigned processes);
 
-/// Makes a failing seed small and prints what is left and how to run it.
-Shrunk shrink_and_print(const Scenario& scenario, const RunPlan& failing);
+/// Makes a failing seed small, within the time given, and prints what is left, what happens in it
+/// and how to run it again with `program`. With `twice` it fails if two runs of it differ.
+struct ShrinkRequest {
+    std::string program = "sim_runner";
+    bool twice = false;
+    std::chrono::seconds time{60};
+};
+Shrunk shrink_and_print(const Scenario& scenario, const RunPlan& failing,
+                        const ShrinkRequest& request);
 
 void print_plan(const RunPlan& plan);
 

@@ -15,6 +15,12 @@ std::vector<std::unique_ptr<Scenario>>& registry() {
 
 }  // namespace
 
+sim::SimulationOptions RunPlan::world() const {
+    return {.seed = luck == 0 ? seed : sim::derive_seed(seed, "luck", luck),
+            .plan = faults,
+            .trace = trace};
+}
+
 Outcome Outcome::of(const sim::Simulation& simulation) {
     Outcome outcome;
     if (const auto& violation = simulation.violation()) {

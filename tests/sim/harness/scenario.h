@@ -23,12 +23,18 @@ namespace sim = runtime::sim;
 /// Everything that decides a run. Same plan, same run.
 struct RunPlan {
     std::uint64_t seed = 1;
+    /// The world's dice, apart from faults and operations: other luck, the same story. The shrinker
+    /// throws them anew, since whatever it leaves out changes every throw that follows.
+    std::uint64_t luck = 0;
     sim::FaultPlan faults;
     /// Which of the scenario's operations are done. An operation's content follows from the seed
     /// and its number alone, so leaving one out does not change the others.
     std::vector<std::uint32_t> operations;
     std::string bug;  ///< A planted bug to switch on; empty: none.
     std::function<void(const std::string&)> trace;
+
+    /// What to make the Simulation of.
+    sim::SimulationOptions world() const;
 };
 
 struct Outcome {

@@ -1,8 +1,9 @@
 // tests/sim/harness/shrink.h
 //
-// From a run that fails to a smaller one that still does: faults and operations are taken away by
-// bisection (delta debugging), then the ambient is calmed group by group, until nothing more can
-// go.
+// From a run that fails to a smaller one that still does: the ambient is calmed group by group,
+// faults and operations are taken away by bisection (delta debugging), until nothing more can go.
+// What is taken away changes every throw of the dice that follows, so a smaller plan may pass by
+// luck alone: once nothing more goes, each gets more throws.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,11 @@ namespace millrace::simtest {
 /// True if this plan still fails.
 using StillFails = std::function<bool(const RunPlan&)>;
 
+struct ShrinkLimits {
+    std::uint64_t runs = 20'000;
+    std::function<bool()> out_of_time = [] { return false; };
+};
+
 struct Shrunk {
     RunPlan plan;
     std::vector<std::size_t> faults;  ///< Which of the original ones are left.
@@ -24,7 +30,7 @@ struct Shrunk {
     std::uint64_t runs = 0;
 };
 
-Shrunk shrink(RunPlan failing, const StillFails& still_fails, std::uint64_t most_runs = 1000);
+Shrunk shrink(RunPlan failing, const StillFails& still_fails, const ShrinkLimits& limits = {});
 
 /// Leaves out what can be left out of `items`: the result, a subsequence, still satisfies `holds`,
 /// and (if the budget lasted) no single item more can go. `holds(items)` must be true.

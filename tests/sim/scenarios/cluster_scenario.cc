@@ -34,10 +34,7 @@ struct Shape {
 /// What all machines of a run report to.
 struct Run {
     Run(const RunPlan& the_plan, const Shape& shape)
-        : plan(the_plan),
-          brokers(shape.brokers),
-          moves(shape.moves),
-          simulation({.seed = plan.seed, .plan = plan.faults, .trace = plan.trace}) {
+        : plan(the_plan), brokers(shape.brokers), moves(shape.moves), simulation(plan.world()) {
         SeededRandom random(sim::derive_seed(plan.seed, "shape"));
         producers = static_cast<std::uint32_t>(random.between(1, most_producers));
         partitions = static_cast<std::int32_t>(random.between(1, 3));

@@ -17,9 +17,7 @@ constexpr Duration good_time = 60s;
 
 /// What all machines of a run report to.
 struct Run {
-    explicit Run(const RunPlan& the_plan)
-        : plan(the_plan),
-          simulation({.seed = plan.seed, .plan = plan.faults, .trace = plan.trace}) {}
+    explicit Run(const RunPlan& the_plan) : plan(the_plan), simulation(plan.world()) {}
 
     std::string message(std::uint32_t operation) const {
         SeededRandom random(sim::derive_seed(plan.seed, "message", operation));
@@ -52,9 +50,10 @@ public:
               [&run, number] { return next_message(run, number); },
               [&run, number](const std::string& sent, const std::string& received) {
                   if (sent != received) {
-                      run.simulation.fail(fmt::format("client {} sent {} bytes and got {} others",
+                      run.simulation.fail(fmt::format("client{} sent {} bytes and got {} others",
                                                       number, sent.size(), received.size()));
                   }
+                  run.simulation.note(nullptr, fmt::format("client{}: it came back", number));
                   ++run.answered;
                   run.next[number] += clients;
               }) {}
@@ -62,7 +61,14 @@ public:
 private:
     static std::string next_message(Run& run, std::uint32_t number) {
         const std::size_t index = run.next[number] + number;
-        return index < run.plan.operations.size() ? run.message(run.plan.operations[index]) : "";
+        if (index >= run.plan.operations.size()) {
+            return "";
+        }
+        const std::uint32_t operation = run.plan.operations[index];
+        std::string message = run.message(operation);
+        run.simulation.note(nullptr, fmt::format("client{}: message {}, {} bytes, is next", number,
+                                                 operation, message.size()));
+        return message;
     }
 
     EchoClient client_;

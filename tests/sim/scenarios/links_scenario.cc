@@ -596,8 +596,7 @@ public:
 
     Outcome run(const RunPlan& plan) const override {
         plant(plan.bug);
-        auto owned = std::make_unique<sim::Simulation>(
-            sim::SimulationOptions{.seed = plan.seed, .plan = plan.faults, .trace = plan.trace});
+        auto owned = std::make_unique<sim::Simulation>(plan.world());
         sim::Simulation& simulation = *owned;
         for (const char* event : {"raft.halted", "broker.halted", "storage.directory_failed",
                                   "replication.sync_failed", "replication.epoch_not_written",

@@ -73,9 +73,7 @@ private:
 };
 
 struct Run {
-    explicit Run(const RunPlan& the_plan)
-        : plan(the_plan),
-          simulation({.seed = plan.seed, .plan = plan.faults, .trace = plan.trace}) {
+    explicit Run(const RunPlan& the_plan) : plan(the_plan), simulation(plan.world()) {
         SeededRandom random(sim::derive_seed(plan.seed, "shape"));
         longest_thought = std::chrono::milliseconds{random.between(10, 200)};
         filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);

@@ -1,5 +1,7 @@
 // One or three replicas of a few registers, some clients: whatever happens, the clients see one
 // register. A single replica shows at once what its disk lost, three of them what the wire did.
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "tests/sim/harness/scenario.h"
@@ -22,15 +24,24 @@ constexpr Duration supervision = 300ms;
 /// What all machines of a run report to.
 struct Run {
     explicit Run(const RunPlan& the_plan)
-        : plan(the_plan),
-          bug(bug_called(plan.bug)),
-          simulation({.seed = plan.seed, .plan = plan.faults, .trace = plan.trace}) {
+        : plan(the_plan), bug(bug_called(plan.bug)), simulation(plan.world()) {
         SeededRandom random(sim::derive_seed(plan.seed, "shape"));
         replicas = random.one_in(2) ? 1 : 3;
         clients = static_cast<std::uint32_t>(random.between(2, most_clients));
         keys = static_cast<std::uint32_t>(random.between(1, 2));
         longest_thought = std::chrono::milliseconds{random.between(5, 150)};
         filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
+        draw_due_times();
+    }
+
+    /// When each call is made at the earliest, whether others are left out or not: so what is left
+    /// of a failing run still meets its faults.
+    void draw_due_times() {
+        for (std::uint32_t call = 0; call < calls; ++call) {
+            SeededRandom random(sim::derive_seed(plan.seed, "pause", call));
+            const Instant before = call < clients ? Instant{0} : due[call - clients];
+            due[call] = before + Duration{random.between(0, longest_thought.count())};
+        }
     }
 
     const RunPlan& plan;
@@ -40,7 +51,8 @@ struct Run {
     std::uint32_t clients = 0;
     std::uint32_t keys = 0;
     Duration longest_thought{};
-    std::uint64_t filler_one_in = 1;      ///< How often a value is long.
+    std::uint64_t filler_one_in = 1;  ///< How often a value is long.
+    std::array<Instant, calls> due;
     std::size_t next[most_clients] = {};  ///< Into plan.operations: where a client goes on.
     std::uint32_t finals_done = 0;
     bool is_healthy = false;
@@ -73,21 +85,36 @@ public:
     }
 
 private:
+    /// The next of this client's operations, or nothing.
+    std::optional<std::uint32_t> next_operation() {
+        std::size_t& next = run_.next[number_];
+        const auto& all = run_.plan.operations;
+        while (next < all.size() && all[next] % run_.clients != number_) {
+            ++next;
+        }
+        return next < all.size() ? std::optional(all[next]) : std::nullopt;
+    }
+
     void think() {
-        shard_.executor->after(Duration{shard_.random->between(0, run_.longest_thought.count())},
-                               [this] { next_call(); });
+        const auto next = next_operation();
+        const Duration pause =
+            next ? std::max(run_.due.at(*next) - now(), Duration{0}) : run_.longest_thought;
+        shard_.executor->after(pause, [this] { next_call(); });
     }
 
     void next_call() {
-        const std::size_t index = run_.next[number_] + number_;
-        if (index < run_.plan.operations.size()) {
-            run_.next[number_] += run_.clients;
-            call(run_.plan.operations[index]);
+        if (const auto next = next_operation()) {
+            ++run_.next[number_];
+            call(*next);
         } else if (!run_.is_healthy) {
             think();
         } else if (number_ == 0 && run_.finals_done < run_.keys) {
             final_read(fmt::format("k{}", run_.finals_done));
         }
+    }
+
+    void tell(const std::string& what) {
+        run_.simulation.note(nullptr, fmt::format("client{}: {}", number_, what));
     }
 
     void call(std::uint32_t operation) {
@@ -103,16 +130,23 @@ private:
         }
     }
 
+    /// Without what makes it long.
+    static std::string shown(const std::string& value) {
+        return value.empty() ? "nothing" : value.substr(0, value.find('x'));
+    }
+
     Duration limit() const { return run_.is_healthy ? patience_when_healthy : call_limit; }
     Instant now() const { return run_.simulation.now(); }
 
     void read(const std::string& key) {
         const auto id = run_.history.begin_read(key, now());
         const bool must_work = run_.is_healthy;
+        tell(fmt::format("reads {}", key));
         client_.read(key, limit(), [this, id, must_work](std::optional<std::string> value) {
             if (value) {
                 run_.history.end_read(id, *value, now());
             }
+            tell(value ? fmt::format("read {}", shown(*value)) : "read: no answer");
             called(value.has_value(), must_work);
         });
     }
@@ -124,6 +158,7 @@ private:
                 run_.history.end_read(id, *value, now());
                 ++run_.finals_done;
             }
+            tell(fmt::format("last read: {}", value ? shown(*value) : "no answer"));
             called(value.has_value(), true);
         });
     }
@@ -131,11 +166,13 @@ private:
     void write(const std::string& key, const std::string& value) {
         const auto id = run_.history.begin_write(key, value, now());
         const bool must_work = run_.is_healthy;
+        tell(fmt::format("writes {} = {}", key, shown(value)));
         client_.write(key, value, limit(),
                       [this, id, must_work](std::optional<std::string> written) {
                           if (written) {
                               run_.history.end_write(id, now());
                           }
+                          tell(written ? "written" : "write: no answer");
                           called(written.has_value(), must_work);
                       });
     }

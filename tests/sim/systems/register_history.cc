@@ -25,10 +25,19 @@ struct Zone {
     Instant high() const { return std::max(first_end, last_begin); }
 };
 
+/// Long values are filled up with x.
+std::string shown(const std::string& value) {
+    return value.empty() ? "nothing" : fmt::format("\"{}\"", value.substr(0, value.find('x')));
+}
+
+std::string shown(Instant at) {
+    return at == Instant{INT64_MIN}
+               ? "the start"
+               : fmt::format("{:.6f}", static_cast<double>(at.nanoseconds) / 1e9);
+}
+
 std::string show(const Zone& zone) {
-    const auto seconds = [](Instant at) { return static_cast<double>(at.nanoseconds) / 1e9; };
-    return fmt::format("\"{}\" ({:.6f}..{:.6f} s)", zone.value.substr(0, 12), seconds(zone.low()),
-                       seconds(zone.high()));
+    return fmt::format("{} ({} to {} s)", shown(zone.value), shown(zone.low()), shown(zone.high()));
 }
 
 }  // namespace
@@ -93,7 +102,7 @@ std::optional<std::string> RegisterHistory::violation_of(const std::string& key)
     std::vector<Zone> backward;
     for (const auto& [value, zone] : zones) {
         if (!zone.written) {
-            return fmt::format("\"{}\" was read and never written", value);
+            return fmt::format("{} was read and never written", shown(value));
         }
         if (zone.first_end < zone.write_begun) {
             return fmt::format("{} was read before it was written", show(zone));
@@ -104,14 +113,18 @@ std::optional<std::string> RegisterHistory::violation_of(const std::string& key)
               [](const Zone& a, const Zone& b) { return a.low() < b.low(); });
     for (std::size_t i = 1; i < forward.size(); ++i) {
         if (forward[i].low() < forward[i - 1].high()) {
-            return fmt::format("{} and {} were the newest at one time", show(forward[i - 1]),
-                               show(forward[i]));
+            return fmt::format("{} and {} were both the newest for a while: an old value came back",
+                               show(forward[i - 1]), show(forward[i]));
         }
     }
     for (const Zone& inner : backward) {
         for (const Zone& outer : forward) {
             if (outer.low() < inner.low() && inner.high() < outer.high()) {
-                return fmt::format("{} must have come while {} stayed", show(inner), show(outer));
+                return fmt::format(
+                    "{} took effect while {} was there before it and after it: a write was lost, "
+                    "or "
+                    "an old value came back",
+                    show(inner), show(outer));
             }
         }
     }

@@ -1,5 +1,7 @@
 // The systems of the simulator on real loops, sockets and files: the seams are the same on both
 // sides, so what was proven there is what runs here.
+#include <functional>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <memory>
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 
 #include "runtime/real/real_node.h"
 #include "tests/sim/systems/echo.h"
+#include "tests/sim/systems/promises.h"
 #include "tests/sim/systems/register_client.h"
 #include "tests/sim/systems/register_replica.h"
 #include "tests/support/wait_for.h"
@@ -98,6 +101,35 @@ TEST(RealMachines, messages_of_all_sizes_come_back) {
     node->stop();
     EXPECT_EQ(wrong, 0U);
     client.reset();
+}
+
+// The same promises that every simulated machine is held to.
+TEST(RealMachines, keep_what_the_runtime_promises) {
+    auto node = make_node(2);
+    runtime::Executor& loop = *node->control_shard().executor;
+    std::vector<std::string> broken;
+    Latch all_came(1);
+    std::unique_ptr<PromiseKeeper> keeper;
+    std::function<void()> look = [&] {
+        if (keeper->open() == 0) {
+            keeper.reset();
+            all_came.count_down();
+        } else {
+            loop.after(1ms, [&] { look(); });
+        }
+    };
+    loop.post([&] {
+        keeper = std::make_unique<PromiseKeeper>(
+            *node, [&](const std::string& what) { broken.push_back(what); });
+        for (std::uint64_t i = 0; i < 200; ++i) {
+            keeper->try_one(SeededRandom(i));
+        }
+        look();
+    });
+    node->start();
+    EXPECT_TRUE(all_came.wait());
+    node->stop();
+    EXPECT_THAT(broken, ::testing::IsEmpty());
 }
 
 }  // namespace

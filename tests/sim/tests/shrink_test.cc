@@ -55,8 +55,28 @@ TEST(Shrink, takes_away_faults_operations_and_ambient_that_do_not_matter) {
 
 TEST(Shrink, stops_at_its_budget_with_a_plan_that_still_fails) {
     const auto fails = [](const RunPlan& plan) { return plan.operations.size() >= 10; };
-    const Shrunk small = shrink(plan_with(20, 50), fails, 12);
+    const Shrunk small = shrink(plan_with(20, 50), fails, {.runs = 12});
     EXPECT_EQ(small.runs, 12U);
+    EXPECT_TRUE(fails(small.plan));
+}
+
+TEST(Shrink, stops_when_its_time_is_over) {
+    int asked = 0;
+    const auto fails = [](const RunPlan& plan) { return plan.operations.size() >= 10; };
+    const Shrunk small =
+        shrink(plan_with(20, 50), fails, {.out_of_time = [&] { return ++asked > 9; }});
+    EXPECT_LE(small.runs, 9U);
+    EXPECT_TRUE(fails(small.plan));
+}
+
+// A race needs luck: with one operation less it is another run, and most of those pass.
+TEST(Shrink, throws_the_dice_anew_where_a_smaller_plan_passed_by_luck) {
+    const auto fails = [](const RunPlan& plan) {
+        const bool lucky = plan.operations.size() == 50 || plan.luck % 7 == 3;
+        return lucky && has(plan.operations, 3);
+    };
+    const Shrunk small = shrink(plan_with(0, 50), fails);
+    EXPECT_THAT(small.plan.operations, ElementsAre(3));
     EXPECT_TRUE(fails(small.plan));
 }
 
