@@ -343,7 +343,7 @@ private:
 std::string Problem::to_string() const {
     std::string text = where;
     if (!key.empty()) {
-        text += fmt::format(": {}={}", key, value);
+        text += fmt::format(": {}={}", readable(key), readable(value));
     }
     text += fmt::format(": {}", what);
     if (!remedy.empty()) {

@@ -162,6 +162,12 @@ std::string_view nearest_name(Scope scope, std::string_view name) {
     // Further than a third of the name is another word, not a slip of the finger.
     std::size_t best = name.size() / 3 + 1;
     for (const Option& option : options(scope)) {
+        // Lengths that differ by more need no closer look, and names come from strangers, of any
+        // length.
+        const std::string_view known = option.name;
+        if (std::max(known.size(), name.size()) - std::min(known.size(), name.size()) >= best) {
+            continue;
+        }
         if (const std::size_t distance = edit_distance(name, option.name); distance < best) {
             best = distance;
             nearest = option.name;

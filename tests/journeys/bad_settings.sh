@@ -10,6 +10,18 @@ refused() { # what-the-message-must-say setting...
   grep -qE -- "$wanted" "$dir/out.log" || { cat "$dir/out.log" >&2; fail "$* does not say: $wanted"; }
   [ ! -e "$dir/never" ] || fail "$*: something was written"
 }
+refused_file() { # what-the-message-must-say file
+  local status=0
+  (cd "$dir" && timeout 10 "$broker" --config "$2" --set log.dirs=never) >"$dir/out.log" 2>&1 || status=$?
+  expect "exit code for --config $2" 2 "$status"
+  grep -qE -- "$1" "$dir/out.log" || { cat "$dir/out.log" >&2; fail "--config $2 does not say: $1"; }
+  [ ! -e "$dir/never" ] || fail "--config $2: something was written"
+}
+refused_file 'No such file' /nowhere/server.properties
+refused_file 'Is a directory' "$dir"
+refused_file 'are no settings' /dev/zero
+head -c 1000000 /dev/zero | tr '\0' n >"$dir/long.properties"
+refused_file 'has no value|is no known setting' long.properties
 refused 'num\.partitions.*0' num.partitions=0
 refused 'num\.partitions.*many' num.partitions=many
 refused 'num\.partitons.*num\.partitions' num.partitons=3

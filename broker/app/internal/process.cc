@@ -9,7 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <netdb.h>
-#include <sstream>
+#include <string>
 #include <string_view>
 #include <unistd.h>
 
@@ -21,13 +21,21 @@ namespace {
 namespace option = config::broker_option;
 
 Result<std::string> read_file(const std::string& path) {
+    constexpr std::size_t largest = 1 << 20;
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
-    if (!file) {
+    std::string text(largest + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    // A folder opens, and fails at the first read.
+    if (!file.is_open() || file.bad()) {
         return Error::make(Code::invalid, "--config {}: {}", path, std::strerror(errno));
     }
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (text.size() > largest) {
+        return Error::make(Code::invalid, "--config {}: more than {} bytes are no settings", path,
+                           largest);
+    }
+    return text;
 }
 
 Level level_named(std::string_view name) {

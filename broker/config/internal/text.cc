@@ -1,6 +1,7 @@
 #include "config/internal/text.h"
 
 #include <algorithm>
+#include <fmt/core.h>
 
 namespace millrace::config {
 
@@ -73,6 +74,19 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 std::string lower(std::string_view text) {
     std::string out{text};
     std::transform(out.begin(), out.end(), out.begin(), [](char c) { return lower_char(c); });
+    return out;
+}
+
+std::string readable(std::string_view text) {
+    constexpr std::size_t most = 200;
+    std::string out;
+    for (const char c : text.substr(0, most)) {
+        const auto byte = static_cast<unsigned char>(c);
+        out += byte >= ' ' && byte < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+    }
+    if (text.size() > most) {
+        out += fmt::format("... ({} bytes)", text.size());
+    }
     return out;
 }
 

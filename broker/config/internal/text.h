@@ -14,6 +14,8 @@ std::string_view trimmed(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 std::string lower(std::string_view text);
 bool is_digits(std::string_view text);
+/// For a message: one line of ASCII, shortened, whatever the bytes are.
+std::string readable(std::string_view text);
 
 /// "a, b" → {"a", "b"}; "" → {}.
 std::vector<std::string> split_list(std::string_view text);

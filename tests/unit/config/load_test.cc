@@ -98,6 +98,19 @@ TEST(Load, names_every_problem_with_its_place_and_a_remedy) {
             "storage needs a Java plugin; data stays on the log directories (delete the line)"));
 }
 
+// Somebody named a picture: the message must not write to his terminal what is in it.
+TEST(Load, shows_a_line_of_any_bytes_as_one_short_line_of_text) {
+    const Loaded loaded = load_text("a\x1b[2J\x01\xff=1\n" + std::string(100'000, 'n') + "=1\n");
+    EXPECT_THAT(
+        texts(loaded.errors),
+        ElementsAre(
+            "server.properties:1: a\\x1b[2J\\x01\\xff=1: is no known setting (delete the line, or "
+            "name it in millrace.config.ignore)",
+            "server.properties:2: " + std::string(200, 'n') +
+                "... (100000 bytes)=1: is no known setting (delete the line, or name it in "
+                "millrace.config.ignore)"));
+}
+
 TEST(Load, never_shows_a_secret) {
     const Loaded loaded = load_text(
         "ssl.key.password=hunter2\nssl.key.passwort=hunter2\n"
