@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Real brokers, real faults, a history checker: producers (librdkafka, idempotent, acks=all) write while something
-happens to the brokers, then everything is read back. Acknowledged = read back exactly once, in order, where it was said.
+"""Real brokers, real faults, a history checker: producers (librdkafka's and Kafka's own, idempotent, acks=all) write while
+something happens to the brokers, then everything is read back. Acknowledged = read back exactly once, in order, where it
+was said.
 
   MILLRACE_BROKER=... e2e/chaos/chaos.py [--scenarios kill,freeze,...] [--long]
 """
@@ -12,6 +13,7 @@ import sys
 import time
 
 from cluster import NODES, Cluster, find_broker, scratch, wait_until
+from java_client import JavaProducer, JavaReader, compile_client
 from rdkafka import Producer, check_history, read_all
 from surroundings import Disk, Network
 
@@ -19,18 +21,21 @@ TOPIC = "chaos"
 
 
 class Run:
-    """A cluster under two producers on two partitions, and what was seen of it."""
+    """A cluster under producers on two partitions, and what was seen of it."""
 
-    def __init__(self, name, kind, port, broker, settings=(), with_disks=False, network=None):
-        self.name, self.kind = name, kind
+    def __init__(self, name, kind, port, broker, network=None):
+        self.name, self.kind, self.network = name, kind, network
         self.directory = scratch(f"chaos-{name}-{kind}")
+        self.classes = compile_client(self.directory)
         self.disks = {}
+        with_disks = name in ON_DISKS
         if with_disks:
             self.disks = {n: Disk(f"{self.directory}/{n}.disk") for n in NODES}
-        self.cluster = Cluster(kind, self.directory, port, broker=broker, settings=settings,
+        self.cluster = Cluster(kind, self.directory, port, broker=broker, settings=SETTINGS.get(name),
                                place=network.place if network else None,
-                               data=(lambda n: f"{self.directory}/{n}.disk/data") if with_disks else None)
-        self.producers = []
+                               data=(lambda n: f"{self.directory}/{n}.disk/data") if with_disks else None,
+                               nodes=(*NODES, SPARE) if name == "move" else NODES)
+        self.producers, self.ended, self.readers = [], [], []
 
     def begin(self):
         self.cluster.start_all()
@@ -41,17 +46,19 @@ class Run:
         patience = {"socket.timeout.ms": 4000, "request.timeout.ms": 4000}
         self.producers = [Producer(self.cluster.bootstrap, TOPIC, p, f"producer{p}", interval=0.01, **patience)
                           for p in (0, 1)]
+        self.producers += [JavaProducer(self.classes, f"{self.directory}/java.log", self.cluster.bootstrap, TOPIC, p,
+                                        f"java{p}", interval=0.02, **{"request.timeout.ms": 4000}) for p in (0, 1)]
         for producer in self.producers:
-            if not producer.wait_for_acks(300, 60):
-                raise RuntimeError("the producers did not get going")
+            if not producer.wait_for_acks(200, 60):
+                raise RuntimeError(f"{producer.name} did not get going")
 
     def leader(self):
         return wait_until("a leader", lambda: self.cluster.partitions(TOPIC).get(0, (0,))[0])
 
     def goes_on(self, patience=60):
-        """Both producers make progress again."""
+        """All producers make progress again."""
         for producer in self.producers:
-            if not producer.wait_for_acks(200, patience):
+            if not producer.wait_for_acks(100, patience):
                 raise RuntimeError(f"{producer.name} got no acknowledgement for {patience} s")
 
     def end(self):
@@ -59,14 +66,19 @@ class Run:
         left = sum(producer.stop() for producer in self.producers)
         self.cluster.wait_whole(TOPIC)
         wrong = [f"{left} records never got an answer"] if left else []
-        for producer in self.producers:
-            wrong += check_history([producer], read_all(self.cluster.bootstrap, TOPIC, producer.partition))
+        for partition in (0, 1):
+            wrong += check_history([p for p in self.producers + self.ended if p.partition == partition], self.read(partition))
         return wrong
+
+    def read(self, partition):
+        return read_all(self.cluster.bootstrap, TOPIC, partition)
 
     def acked(self):
         return sum(len(producer.acked()) for producer in self.producers)
 
     def close(self, keep):
+        for client in [*self.readers, *(p for p in self.producers if isinstance(p, JavaProducer))]:
+            client.kill()
         self.cluster.close()
         for disk in self.disks.values():
             disk.close()
@@ -147,9 +159,86 @@ def power_all(run, rounds):
         run.cluster.wait_whole(TOPIC)
 
 
+def in_the_middle(run, target):
+    """Both partitions have a replica that is not there yet."""
+    found = run.cluster.replicas(TOPIC)
+    return len(found) == 2 and all(brokers > set(target) for brokers in found.values())
+
+
+def move(run, rounds):
+    """A replica moves to a fourth broker, slowly, and in the middle of it somebody dies: who gets it, who led, who decides."""
+    run.begin()
+    # Ballast that takes its time, as records of a producer like any other.
+    for partition in (0, 1):
+        bulk = Producer(run.cluster.bootstrap, TOPIC, partition, "bulk" + "." * 20_000, interval=0.001)
+        if not bulk.wait_for_acks(600, 60) or bulk.stop():
+            raise RuntimeError("the ballast was not taken")
+        run.ended.append(bulk)
+    for _ in range(rounds):
+        for who in ("the newcomer", "the leader", "the active controller"):
+            have = run.cluster.replicas(TOPIC)[0]
+            newcomer, = set(run.cluster.nodes) - have
+            leader = run.leader()
+            target = [newcomer, *sorted(have - {leader})]
+            run.cluster.reassign(TOPIC, (0, 1), target, "--execute", "--throttle", "200000")
+            if not in_the_middle(run, target):
+                raise RuntimeError("the move was over before anybody could die")
+            victim = {"the newcomer": newcomer, "the leader": leader}.get(who) or run.cluster.controller()
+            run.cluster.kill(victim)
+            run.goes_on()
+            if not in_the_middle(run, target):
+                raise RuntimeError(f"the move did not outlive {who}")
+            run.cluster.start(victim)
+            run.cluster.reassign(TOPIC, (0, 1), target, "--execute", "--additional", "--throttle", "100000000")
+            wait_until(f"the move after {who} had died", lambda: moved(run, target), 120)
+            said = run.cluster.reassign(TOPIC, (0, 1), target, "--verify")
+            if said.count("is completed") != 2:
+                raise RuntimeError(f"kafka-reassign-partitions --verify: {said}")
+
+
+def moved(run, target):
+    found = run.cluster.replicas(TOPIC)
+    return len(found) == 2 and all(brokers == set(target) for brokers in found.values())
+
+
+def nearest(run, rounds):
+    """Kafka's consumer reads from the replica in its rack (KIP-392), goes on elsewhere when that dies, and comes back."""
+    run.begin()
+    leader = run.leader()
+    near = next(n for n in NODES if n != leader)
+    reader = JavaReader(run.classes, f"{run.directory}/java.log", run.cluster.bootstrap, TOPIC, 0,
+                        **{"client.rack": f"rack-{near}", "metadata.max.age.ms": 2000, "request.timeout.ms": 4000})
+    run.readers.append(reader)
+
+    def reads_near():
+        before = dict(reader.bytes_from)
+        goal = len(reader.read) + 200
+        wait_until("200 records more", lambda: len(reader.read) >= goal)
+        came = {n: reader.bytes_from.get(n, 0) - before.get(n, 0) for n in NODES}
+        return came[near] > 4 * max(came[n] for n in NODES if n != near)
+
+    for _ in range(rounds):
+        wait_until(f"what is read comes from the rack of {near}", reads_near)
+        run.cluster.kill(near)
+        goal = len(reader.read) + 300
+        wait_until("the reader goes on", lambda: len(reader.read) >= goal)
+        run.goes_on()
+        run.cluster.start(near)
+        run.cluster.wait_whole(TOPIC)
+    wait_until(f"what is read comes from the rack of {near} again", reads_near)
+    if not reader.end(30):
+        raise RuntimeError("the reader did not end")
+    # Once, in order, without a gap: whichever replica said it.
+    if reader.read != run.read(0)[:len(reader.read)]:
+        raise RuntimeError("the reader saw something else than what is there")
+
+
 SCENARIOS = {"kill": kill, "freeze": freeze, "isolate": isolate, "disk_full": disk_full, "power_one": power_one,
-             "power_all": power_all}
+             "power_all": power_all, "move": move, "nearest": nearest}
 ON_DISKS = {"disk_full", "power_one", "power_all"}
+SETTINGS = {"nearest": lambda node: [f"broker.rack=rack-{node}", "replica.selector.class="
+                                     "org.apache.kafka.common.replica.RackAwareReplicaSelector"]}
+SPARE = 4
 
 
 def perform(name, kind, rounds, port, broker):
@@ -157,8 +246,7 @@ def perform(name, kind, rounds, port, broker):
     network = Network(f"mr{port}", "10.213.77", NODES) if name == "isolate" else None
     run, wrong = None, ["did not come to its end"]
     try:
-        run = Run(name, kind, port, broker, with_disks=name in ON_DISKS, network=network)
-        run.network = network
+        run = Run(name, kind, port, broker, network=network)
         SCENARIOS[name](run, rounds)
         wrong = run.end()
     except (RuntimeError, TimeoutError) as error:
@@ -188,7 +276,7 @@ def main():
         print(f"{name:10} {'FAILED' if wrong else 'ok':6} {acked} acknowledged, {len(wrong)} wrong, "
               f"{time.monotonic() - begin:.0f} s", flush=True)
         for line in wrong[:10]:
-            print(f"    {line}", flush=True)
+            print(f"    {line[:300]}", flush=True)
     if given.control:
         # The positive control: a harness that finds nothing wrong here would find nothing anywhere.
         wrong, acked = perform("power_all", "kafka", 1, given.port + 100, "")

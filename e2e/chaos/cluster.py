@@ -1,5 +1,5 @@
-"""Three real broker processes, Millrace's or Apache Kafka's, each broker and controller, on loopback ports or in
-network namespaces of their own. Everything a node did is in DIR/<node>.log."""
+"""Three real broker processes, Millrace's or Apache Kafka's, each broker and controller, and maybe others that are brokers
+alone, on loopback ports or in network namespaces of their own. Everything a node did is in DIR/<node>.log."""
 import json
 import os
 import re
@@ -25,12 +25,23 @@ def wait_until(what, condition, patience=60):
         time.sleep(0.05)
 
 
-class Cluster:
-    """`place(node)`: (address, command prefix) of a node; default: loopback and ports from `port` on."""
+def jars():
+    return f"{KAFKA_LIBS}/*"
 
-    def __init__(self, kind, directory, port, broker="", settings=(), place=None, data=None):
-        self.kind, self.directory, self.port, self.broker = kind, directory, port, broker
-        self.settings, self.place = settings, place or (lambda node: ("127.0.0.1", []))
+
+def java(heap, *arguments, classes="", options=()):
+    """The command that runs a program of Kafka's, or of ours below `classes`."""
+    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-Djava.awt.headless=true", *options,
+            f"-Dlog4j2.configurationFile={PEER}/log4j2.yaml", "-cp", f"{classes}:{jars()}" if classes else jars(), *arguments]
+
+
+class Cluster:
+    """`place(node)`: (address, command prefix) of a node; default: loopback and ports from `port` on. `settings(node)`: its
+    own. `nodes` beyond the three of NODES are brokers alone."""
+
+    def __init__(self, kind, directory, port, broker="", settings=None, place=None, data=None, nodes=NODES):
+        self.kind, self.directory, self.port, self.broker, self.nodes = kind, directory, port, broker, nodes
+        self.settings, self.place = settings or (lambda node: []), place or (lambda node: ("127.0.0.1", []))
         self.data = data or (lambda node: f"{directory}/{node}.data")
         self.processes = {}
         os.makedirs(directory, exist_ok=True)
@@ -40,18 +51,22 @@ class Cluster:
 
     @property
     def bootstrap(self):
-        return ",".join(self.address(n) for n in NODES)
+        return ",".join(self.address(n) for n in self.nodes)
 
     def _properties(self, node):
         voters = ",".join(f"{n}@{self.place(n)[0]}:{self.port + 10 * n + 1}" for n in NODES)
+        controls = node in NODES
+        listeners = f"PLAINTEXT://{self.address(node)}"
+        if controls:
+            listeners += f",CONTROLLER://{self.place(node)[0]}:{self.port + 10 * node + 1}"
         lines = [
-            f"node.id={node}", "process.roles=broker,controller", f"log.dirs={self.data(node)}",
-            f"listeners=PLAINTEXT://{self.address(node)},CONTROLLER://{self.place(node)[0]}:{self.port + 10 * node + 1}",
+            f"node.id={node}", f"process.roles={'broker,controller' if controls else 'broker'}",
+            f"log.dirs={self.data(node)}", f"listeners={listeners}",
             "controller.listener.names=CONTROLLER", "inter.broker.listener.name=PLAINTEXT",
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             f"controller.quorum.voters={voters}", "default.replication.factor=3", "min.insync.replicas=2",
             "offsets.topic.replication.factor=3", "offsets.topic.num.partitions=2", "auto.create.topics.enable=false",
-            *self.settings]
+            *self.settings(node)]
         if self.kind == "millrace":
             lines += ["cluster.id=cGVlcmthZmthcGVlcmthZg", "millrace.metrics.listener=", "millrace.admin.listener=",
                       "millrace.supervisor=restart"]
@@ -60,27 +75,23 @@ class Cluster:
             file.write("\n".join(lines) + "\n")
         return path
 
-    def _java(self, heap, *arguments):
-        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-Djava.awt.headless=true",
-                f"-Dlog4j2.configurationFile={PEER}/log4j2.yaml", "-cp", f"{KAFKA_LIBS}/*", *arguments]
-
     def start(self, node):
         properties, prefix = self._properties(node), self.place(node)[1]
         if self.kind == "millrace":
             command = [self.broker, "--config", properties]
         else:
             if not os.path.exists(f"{self.data(node)}/meta.properties"):
-                subprocess.run(self._java("256m", "kafka.tools.StorageTool", "format", "-t", "cGVlcmthZmthcGVlcmthZg",
-                                          "-c", properties), check=True, capture_output=True)
-            command = self._java("384m", "kafka.Kafka", properties)
+                subprocess.run(java("256m", "kafka.tools.StorageTool", "format", "-t", "cGVlcmthZmthcGVlcmthZg",
+                                    "-c", properties), check=True, capture_output=True)
+            command = java("384m", "kafka.Kafka", properties)
         log = open(f"{self.directory}/{node}.log", "ab")
         self.processes[node] = subprocess.Popen(prefix + command, stdout=log, stderr=log, start_new_session=True,
                                                 env={**os.environ, "KAFKA_PEER_LOG": "INFO"})
 
     def start_all(self):
-        for node in NODES:
+        for node in self.nodes:
             self.start(node)
-        wait_until("three brokers", lambda: len(self.metadata().get("brokers", [])) == 3, 120)
+        wait_until("all brokers", lambda: len(self.metadata().get("brokers", [])) == len(self.nodes), 120)
 
     def signal(self, node, number):
         self.processes[node].send_signal(number)
@@ -120,7 +131,7 @@ class Cluster:
             process.wait()
 
     def metadata(self, topic="", ask=None):
-        servers = ask or ",".join(self.address(n) for n in NODES if n in self.processes) or self.bootstrap
+        servers = ask or ",".join(self.address(n) for n in self.nodes if n in self.processes) or self.bootstrap
         command = ["kcat", "-b", servers, "-L", "-J", "-m", "3"] + (["-t", topic] if topic else [])
         try:
             return json.loads(subprocess.run(command, capture_output=True, timeout=8).stdout or b"{}")
@@ -133,11 +144,30 @@ class Cluster:
         return {p["partition"]: (p["leader"], sorted(r["id"] for r in p["isrs"]))
                 for t in topics if t["topic"] == topic for p in t.get("partitions", [])}
 
+    def replicas(self, topic):
+        """{partition: its brokers}; while one is moved, with those that come and those that go."""
+        topics = self.metadata(topic).get("topics", [])
+        return {p["partition"]: {r["id"] for r in p["replicas"]}
+                for t in topics if t["topic"] == topic for p in t.get("partitions", [])}
+
+    def _tool(self, name, *arguments):
+        done = subprocess.run(java("128m", f"org.apache.kafka.tools.{name}", "--bootstrap-server", self.bootstrap, *arguments),
+                              capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}: {done.stdout} {done.stderr}")
+        return done.stdout
+
     def create_topic(self, topic, partitions):
-        tool = ["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.bootstrap, "--create", "--topic", topic,
-                "--partitions", str(partitions), "--replication-factor", "3"]
-        subprocess.run(self._java("128m", *tool), check=True, capture_output=True, timeout=120)
+        self._tool("TopicCommand", "--create", "--topic", topic, "--partitions", str(partitions), "--replication-factor", "3")
         self.wait_whole(topic)
+
+    def reassign(self, topic, partitions, brokers, *arguments):
+        """What kafka-reassign-partitions says of moving these partitions to `brokers`."""
+        path = f"{self.directory}/moves.json"
+        with open(path, "w") as file:
+            json.dump({"version": 1, "partitions": [{"topic": topic, "partition": p, "replicas": list(brokers)}
+                                                    for p in partitions]}, file)
+        return self._tool("reassign.ReassignPartitionsCommand", "--reassignment-json-file", path, *arguments)
 
     def wait_whole(self, topic, patience=120):
         def whole():

@@ -56,12 +56,37 @@ def _client(kind, settings, delivered=None):
     return client
 
 
-class Producer:
-    """Sends "<name>-<number>" at a steady pace to one partition until stop(); keeps (number, time, error, offset)."""
+class History:
+    """What a producer was told: (number, time, error, offset) of each record "<name>-<number>"."""
+
+    def __init__(self, topic, partition, name):
+        self.topic, self.partition, self.name, self.reports = topic, partition, name, []
+
+    def acked(self):
+        return [r for r in self.reports if r[2] == 0]
+
+    def wait_for_acks(self, more, patience):
+        """Until `more` further records were acknowledged; False if that takes too long."""
+        goal, end = len(self.reports) + more, time.monotonic() + patience
+        while len(self.reports) < goal:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def longest_gap(self, begin, end):
+        """The longest time without an acknowledgement that touches [begin, end]."""
+        times = sorted(r[1] for r in self.acked())
+        gaps = [(b - a) for a, b in zip(times, times[1:]) if b >= begin and a <= end]
+        return max(gaps, default=float("inf"))
+
+
+class Producer(History):
+    """Sends "<name>-<number>" at a steady pace to one partition until stop()."""
 
     def __init__(self, bootstrap, topic, partition, name, interval=0.005, **settings):
-        self.topic, self.partition, self.name, self.interval = topic, partition, name, interval
-        self.reports, self.sent = [], 0
+        super().__init__(topic, partition, name)
+        self.interval, self.sent = interval, 0
         self._stop = threading.Event()
         self._callback = _DELIVERED(self._delivered)
         self._client = _client(_PRODUCER, {
@@ -85,18 +110,6 @@ class Producer:
             due = max(due + self.interval, time.monotonic() - 1)
             _poll(self._client, max(0, int((due - time.monotonic()) * 1000)))
 
-    def acked(self):
-        return [r for r in self.reports if r[2] == 0]
-
-    def wait_for_acks(self, more, patience):
-        """Until `more` further records were acknowledged; False if that takes too long."""
-        goal, end = len(self.reports) + more, time.monotonic() + patience
-        while len(self.reports) < goal:
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.02)
-        return True
-
     def stop(self, patience=60):
         """Waits for what is under way; how many records got no answer."""
         self._stop.set()
@@ -108,12 +121,6 @@ class Producer:
         _topic_destroy(self._rkt)
         _destroy(self._client) if left == 0 else None
         return left
-
-    def longest_gap(self, begin, end):
-        """The longest time without an acknowledgement that touches [begin, end]."""
-        times = sorted(r[1] for r in self.acked())
-        gaps = [(b - a) for a, b in zip(times, times[1:]) if b >= begin and a <= end]
-        return max(gaps, default=float("inf"))
 
 
 def read_all(bootstrap, topic, partition, patience=60, **settings):
