@@ -93,6 +93,7 @@ std::string name_of(const Action& action) {
             [](const IssueLinksKey&) -> std::string { return "make a key for links"; },
             [](const RenewAuthority& act) { return step_text(act.step); },
             [](const IssueCertificate& act) { return "issue certificate " + act.secret; },
+            [](const Hurry& act) { return "annotate Pod " + act.pod.name; },
             [](const UpdateTrust& act) { return "apply trusted authorities " + act.secret; },
             [](const AlterDefaults& act) {
                 return fmt::format("alter {} settings of running brokers",

@@ -66,6 +66,12 @@ struct IssueCertificate {
 struct UpdateTrust {
     std::string secret;
 };
+/// Kubelets look at the Secrets of a pod once a minute or so, and at once when the pod itself has
+/// changed: an annotation does.
+struct Hurry {
+    kube::ObjectKey pod;
+    std::string mark;  ///< Of what is to be taken up.
+};
 struct AddVoter {
     brokers::QuorumNode node;
     std::string address;
@@ -75,7 +81,7 @@ struct RemoveVoter {
 };
 using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
                          AlterDefaults, IssueAuthority, IssueLinksKey, RenewAuthority,
-                         IssueCertificate, UpdateTrust, AddVoter, RemoveVoter>;
+                         IssueCertificate, UpdateTrust, Hurry, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;

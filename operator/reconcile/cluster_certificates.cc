@@ -206,6 +206,19 @@ Result<void> ClusterReconciler::issue(const World& world, const planner::IssueCe
               noted(*stored, render::annotation::serial)}}));
 }
 
+Result<void> ClusterReconciler::hurry(const planner::Hurry& pod) {
+    Json patch = Json(Json::Object{});
+    patch["metadata"]["annotations"][render::annotation::hurried] = pod.mark;
+    auto result = parts_.api->merge(kube::pods, pod.pod, patch);
+    if (!result && result.error().code() == Code::not_found) {
+        return {};  // Its successor starts with what is there then.
+    }
+    if (result) {
+        parts_.cache(kube::pods).note_written(*result);
+    }
+    return counted(kube::pods, "patch", result ? Result<void>{} : result.error());
+}
+
 Result<void> ClusterReconciler::update_trust(const World& world,
                                              const planner::UpdateTrust& update) {
     MR_TRY(const auto authority, authority_of(world));

@@ -159,6 +159,28 @@ Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Lo
     return std::optional<World>{std::move(world)};
 }
 
+/// An operator that has just started hasn't heard a cluster's brokers yet, which tells nothing
+/// about them: what the status says of a cluster that served stays for so long, unless the spec was
+/// edited or Kubernetes itself sees that a pod is not well.
+Duration ClusterReconciler::patience_left(const World& world) {
+    const auto& metadata = world.cluster.metadata;
+    const std::string name = ObjectKey{metadata.space, metadata.name}.to_string();
+    const Duration left = first_word_.patience_left(name, parts_.clock->now());
+    const auto& status = world.cluster.status;
+    const bool served = std::any_of(
+        status.conditions.begin(), status.conditions.end(),
+        [](const api::Condition& one) { return one.type == "Available" && one.status == "True"; });
+    const bool is_well =
+        std::all_of(world.pods.begin(), world.pods.end(), [&](const ObjectPtr& pod) {
+            return planner::facts_of(pod, world.cluster.spec.rack.topology_key).ready;
+        });
+    if (world.brokers || !served || !is_well || !admin_of(world) ||
+        metadata.generation != status.observed_generation) {
+        return Duration{0};
+    }
+    return left;
+}
+
 std::shared_ptr<brokers::Admin> ClusterReconciler::admin_of(const World& world) const {
     return parts_.brokers->find(
         ObjectKey{world.cluster.metadata.space, world.cluster.metadata.name}.to_string());
@@ -311,6 +333,7 @@ Result<std::optional<Duration>> ClusterReconciler::reconcile(const ObjectKey& ke
     MR_TRY(auto world, std::move(observed));
     if (!world) {
         parts_.brokers->forget(key.to_string());
+        first_word_.forget(key.to_string());
         return std::optional<Duration>{};  // Deleted: owner references clean up.
     }
     follow_brokers(*world);
@@ -329,6 +352,10 @@ Result<std::optional<Duration>> ClusterReconciler::reconcile(const ObjectKey& ke
         Plan told = planner::plan_cluster(*world);  // The same, and what was refused in its status.
         plan.status = std::move(told.status);
         plan.warnings = std::move(told.warnings);
+    }
+    if (const Duration patience = patience_left(*world); patience > Duration{0}) {
+        MR_TRY_VOID(acted);
+        return std::optional<Duration>{std::min(plan.again.value_or(patience), patience)};
     }
     warn(*world, plan.warnings);
     MR_TRY_VOID(write_status(*world, plan.status));
@@ -459,6 +486,7 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
             [&](const planner::IssueLinksKey&) { return issue_links_key(world); },
             [&](const planner::RenewAuthority& one) { return renew_authority(world, one); },
             [&](const planner::IssueCertificate& one) { return issue(world, one); },
+            [&](const planner::Hurry& one) { return hurry(one); },
             [&](const planner::UpdateTrust& one) { return update_trust(world, one); },
             [&](const planner::AlterDefaults& one) {
                 return asked([&](brokers::Admin& to) { return to.alter_defaults(one.change); });

@@ -12,6 +12,7 @@
 
 #include "operator/certificates/authority.h"
 #include "operator/planner/cluster_planner.h"
+#include "operator/reconcile/first_word.h"
 #include "operator/reconcile/parts.h"
 
 namespace millrace::reconcile {
@@ -44,6 +45,7 @@ private:
                                  const planner::RenewAuthority& change);
     Result<void> issue(const planner::World& world, const planner::IssueCertificate& wanted);
     Result<void> update_trust(const planner::World& world, const planner::UpdateTrust& update);
+    Result<void> hurry(const planner::Hurry& pod);
     /// The Secret that the spec names; null where it names none, or there is none.
     Result<kube::ObjectPtr> own_authority(const planner::World& world);
     Result<kube::ObjectPtr> authority_of(const planner::World& world);
@@ -54,6 +56,7 @@ private:
     Result<void> refuse(const kube::ObjectKey& key, const Error& why);
     Result<void> write_status(const planner::World& world, const api::ClusterStatus& status);
     void follow_brokers(const planner::World& world);
+    Duration patience_left(const planner::World& world);
     std::shared_ptr<brokers::Admin> admin_of(const planner::World& world) const;
     void note_unsupported(const planner::World& world, const std::string& call,
                           const std::string& why);
@@ -65,6 +68,7 @@ private:
         std::string why;
         Instant at;
     };
+    FirstWord first_word_;
     /// What a cluster's brokers said they don't offer; asked again after a while.
     std::map<std::string, std::map<std::string, Missing>> unsupported_;
 };

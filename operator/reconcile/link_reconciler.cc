@@ -1,5 +1,6 @@
 #include "operator/reconcile/link_reconciler.h"
 
+#include <algorithm>
 #include <fmt/core.h>
 
 #include "operator/kube/base64.h"
@@ -151,6 +152,18 @@ void LinkReconciler::look_up(LinkWorld& world, brokers::Admin* admin) {
     }
 }
 
+/// What was said of a link that worked stays until its cluster was heard, or had time to speak.
+Duration LinkReconciler::patience_left(const LinkWorld& world, const brokers::Admin* admin) {
+    const auto& link = world.link;
+    const Duration left = first_word_.patience_left(key_of(link).to_string(), parts_.clock->now());
+    const bool worked = std::any_of(
+        link.status.conditions.begin(), link.status.conditions.end(),
+        [](const api::Condition& one) { return one.type == "Ready" && one.status == "True"; });
+    const bool is_unheard = world.destination && (admin == nullptr || !admin->facts());
+    const bool is_edited = link.metadata.generation != link.status.observed_generation;
+    return worked && is_unheard && !is_edited ? left : Duration{0};
+}
+
 /// The link is about to change: by what the object says now, not by what was heard of it.
 Result<bool> LinkReconciler::is_still_wished(const api::MirrorLink& link) {
     const auto now = parts_.api->get(mirror_links, key_of(link));
@@ -228,6 +241,7 @@ Result<void> LinkReconciler::refuse(const Json& object, const Error& why) {
 Result<std::optional<Duration>> LinkReconciler::reconcile(const ObjectKey& key) {
     const kube::ObjectPtr object = parts_.cache(mirror_links).get(key);
     if (!object) {
+        first_word_.forget(key.to_string());
         return std::optional<Duration>{};
     }
     const auto link = api::parse_mirror_link(*object);
@@ -257,6 +271,9 @@ Result<std::optional<Duration>> LinkReconciler::reconcile(const ObjectKey& key) 
         act(plan, world, *admin);
         look_up(world, admin.get());
         plan = planner::plan_link(world);
+    }
+    if (const Duration patience = patience_left(world, admin.get()); patience > Duration{0}) {
+        return std::optional<Duration>{patience};
     }
     MR_TRY_VOID(write_status(*link, plan.status));
     announce(*link, plan.events);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "operator/planner/link_planner.h"
+#include "operator/reconcile/first_word.h"
 #include "operator/reconcile/parts.h"
 
 namespace millrace::reconcile {
@@ -24,6 +25,7 @@ private:
     Result<planner::LinkWorld> observe(const api::MirrorLink& link);
     Result<planner::LinkSecrets> read_secrets(const api::MirrorLink& link);
     void look_up(planner::LinkWorld& world, brokers::Admin* admin);
+    Duration patience_left(const planner::LinkWorld& world, const brokers::Admin* admin);
     Result<bool> is_still_wished(const api::MirrorLink& link);
     void act(const planner::LinkPlan& plan, planner::LinkWorld& world, brokers::Admin& admin);
     void announce(const api::MirrorLink& link, const std::vector<planner::LinkEvent>& events);
@@ -33,6 +35,7 @@ private:
     Result<void> write_status(const api::MirrorLink& link, const api::MirrorLinkStatus& status);
 
     const Parts parts_;
+    FirstWord first_word_;
 };
 
 }  // namespace millrace::reconcile

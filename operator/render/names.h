@@ -40,6 +40,8 @@ inline constexpr std::string_view names = "millrace.dev/names";
 inline constexpr std::string_view renew_authority = "millrace.dev/renew-authority";
 /// Of an authority: the value that it was renewed for.
 inline constexpr std::string_view renewed_for = "millrace.dev/renewed-for";
+/// Of a pod: a hash of the certificate that its node was last hurried to take up.
+inline constexpr std::string_view hurried = "millrace.dev/hurried";
 inline constexpr std::string_view content = "millrace.dev/content";  ///< Hash of what we applied.
 }  // namespace annotation
 

@@ -1,4 +1,6 @@
 // The simulated brokers as the operator reaches them, without gRPC in between.
+#include <functional>
+
 #include "operator/brokers/internal/convert.h"
 #include "operator/brokers/internal/convert_links.h"
 #include "tests/sim_kube/sim_kube.h"
@@ -13,12 +15,16 @@ using sim_admin::SimCluster;
 class SimAdminDoor final : public brokers::Admin {
 public:
     SimAdminDoor(std::shared_ptr<SimCluster> cluster,
-                 std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files)
-        : cluster_(std::move(cluster)), files_(std::move(files)) {}
+                 std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files,
+                 std::function<bool()> is_heard)
+        : cluster_(std::move(cluster)), files_(std::move(files)), is_heard_(std::move(is_heard)) {}
 
     std::shared_ptr<const brokers::ClusterFacts> facts() const override {
         const auto health = cluster_->health();
         bool anyone = false;
+        if (!is_heard_()) {
+            return nullptr;
+        }
         for (const auto& broker : health.brokers()) {
             anyone |= broker.state() == v1::BROKER_STATE_RUNNING;
         }
@@ -222,13 +228,16 @@ private:
 
     std::shared_ptr<SimCluster> cluster_;
     std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files_;
+    std::function<bool()> is_heard_;
 };
 
 class SimDirectory final : public brokers::Directory {
 public:
     SimDirectory(std::shared_ptr<SimCluster> cluster,
-                 std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files)
-        : door_(std::make_shared<SimAdminDoor>(std::move(cluster), std::move(files))) {}
+                 std::shared_ptr<const std::map<int, SimKube::NodeFiles>> files,
+                 std::function<bool()> is_heard)
+        : door_(std::make_shared<SimAdminDoor>(std::move(cluster), std::move(files),
+                                               std::move(is_heard))) {}
 
     std::shared_ptr<brokers::Admin> reach(const std::string& cluster,
                                           const std::vector<brokers::Endpoint>& endpoints,
@@ -251,7 +260,9 @@ private:
 }  // namespace
 
 std::shared_ptr<brokers::Directory> SimKube::directory() {
-    return std::make_shared<SimDirectory>(brokers_, files_);
+    return std::make_shared<SimDirectory>(
+        brokers_, files_,
+        [steps = steps_, from = *steps_ + heard_after] { return *steps >= from; });
 }
 
 }  // namespace millrace::sim_kube

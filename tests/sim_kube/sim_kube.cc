@@ -5,6 +5,7 @@
 
 #include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
+#include "operator/render/names.h"
 
 namespace millrace::sim_kube {
 
@@ -139,8 +140,25 @@ void SimKube::take_away(const Kind& kind, const ObjectKey& key) {
         erase_pod(key);
         return;
     }
+    if (kind == kube::claims && is_mounted(key)) {
+        Json next = found->second;
+        next["metadata"]["deletionTimestamp"] = kube::time_text(now_);
+        store(kind, std::move(next));
+        return;
+    }
     of(kind).erase(found);
     collect_garbage();
+}
+
+bool SimKube::is_mounted(const ObjectKey& claim) const {
+    for (const Json& pod : all(kube::pods)) {
+        for (const Json& volume : pod["spec"]["volumes"].items()) {
+            if (volume["persistentVolumeClaim"]["claimName"].text() == claim.name) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 std::optional<Json> SimKube::find(const Kind& kind, const ObjectKey& key) const {
@@ -193,6 +211,10 @@ void SimKube::erase_pod(const ObjectKey& key) {
         brokers_->stop_broker(id);
     }
     of(kube::pods).erase(found);
+    // As Kubernetes protects claims: one that was deleted goes with the last pod that mounts it.
+    std::erase_if(of(kube::claims), [&](const auto& one) {
+        return one.second["metadata"].has("deletionTimestamp") && !is_mounted(one.first);
+    });
 }
 
 bool SimKube::mounts_exist(const Json& pod) {
@@ -256,10 +278,15 @@ void SimKube::take_up_secrets() {
             const bool starts = !files_->contains(id);
             NodeFiles& files = (*files_)[id];
             const std::string& version = (*secret)["metadata"]["resourceVersion"].text();
-            if (!starts && (version == files.version || ++files.steps_behind < take_up_after)) {
+            const std::string& mark =
+                pod["metadata"]["annotations"][render::annotation::hurried].text();
+            const bool hurried = mark != files.hurried;
+            if (!starts &&
+                (version == files.version || (!hurried && ++files.steps_behind < take_up_after))) {
                 continue;
             }
             files = files_of(*secret);
+            files.hurried = mark;
         }
     }
 }
@@ -399,6 +426,7 @@ void SimKube::step() {
     for (const ObjectKey& key : gone) {
         erase_pod(key);
     }
+    ++*steps_;
     brokers_->tick();
     for (auto& [key, pod] : of(kube::pods)) {
         run_pod(pod);

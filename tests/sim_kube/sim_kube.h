@@ -51,6 +51,8 @@ public:
 
     /// As Kubernetes 1.35: a pod gets its node's zone as a label.
     bool copies_labels = true;
+    /// Steps from an operator's start until it hears its brokers.
+    int heard_after = 0;
     /// Pods come to other nodes than before.
     int shift_nodes = 0;
     /// What the settings that this pod mounts say; empty: nothing.
@@ -112,6 +114,7 @@ public:
         int steps_behind = 0;
         certificates::KeyPair own;
         std::string trusted_pem;
+        std::string hurried = {};  ///< What the pod said when it was looked at last.
     };
 
 private:
@@ -128,6 +131,7 @@ private:
     void shake_hands();
     std::string rack_of(const Json& pod) const;
     void erase_pod(const ObjectKey& key);
+    bool is_mounted(const ObjectKey& claim) const;
     void collect_garbage();
     bool mounts_exist(const Json& pod);
     bool is_poisoned(const Json& pod);
@@ -142,6 +146,7 @@ private:
     std::set<int> known_brokers_;
     std::set<int> running_brokers_;
     std::shared_ptr<std::map<int, NodeFiles>> files_ = std::make_shared<std::map<int, NodeFiles>>();
+    std::shared_ptr<int> steps_ = std::make_shared<int>(0);
     int refused_handshakes_ = 0;
     std::string shaken_;  ///< Versions of what was there when hands were shaken last.
     std::map<std::string, std::pair<Code, int>> refusals_;

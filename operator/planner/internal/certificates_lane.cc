@@ -167,6 +167,22 @@ std::optional<std::vector<int>> behind(Draft& draft, const Condition& has_taken_
     return ids;
 }
 
+/// Its node has what it needs and doesn't know it yet.
+void hurry(Draft& draft, int id) {
+    const ObjectPtr secret =
+        draft.find(draft.world.secrets, render::certificate_name(draft.name(), id));
+    if (!secret) {
+        return;
+    }
+    const Json& pod = *draft.pods.at(id).object;
+    const std::string mark = render::content_hash(note(*secret, render::annotation::serial) + " " +
+                                                  note(*secret, render::annotation::trusts));
+    if (note(pod, render::annotation::hurried) != mark) {
+        draft.act(Lane::certificates, Hurry{kube::key_of(pod), mark}, "",
+                  "its node is to look at the pod's certificate now");
+    }
+}
+
 /// True once nobody is behind; else the status says who is.
 template <typename Condition>
 bool all_have(Draft& draft, std::string_view what, const Condition& has_taken_up) {
@@ -175,6 +191,9 @@ bool all_have(Draft& draft, std::string_view what, const Condition& has_taken_up
         return true;
     }
     if (ids) {
+        for (const int id : *ids) {
+            hurry(draft, id);
+        }
         draft.certificates_wait =
             fmt::format("a new authority takes over: broker {} has yet to {}", ids->front(), what);
         draft.look_again_in(ask_again);

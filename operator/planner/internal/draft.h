@@ -34,6 +34,8 @@ struct Draft {
     std::vector<std::string> problems;     ///< Of the spec.
     std::map<int, std::string> waits;      ///< What a broker waits for.
     std::map<int, std::string> unwritten;  ///< What the settings of an outdated broker wait for.
+    /// Who runs on a disk that goes with its pod, as somebody deleted the claim: what that means.
+    std::map<int, std::string> doomed_disks;
     std::string roll_waits;
     std::string scale_waits;
     std::string quorum_waits;

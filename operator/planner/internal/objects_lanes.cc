@@ -53,6 +53,21 @@ void keep_made(Draft& draft, const render::Member& member, const Json& stored, J
     }
 }
 
+/// Kubernetes keeps a claim that is deleted for as long as a pod runs with it.
+void note_deleted_claim(Draft& draft, int id, const Json& claim) {
+    const auto pod = draft.pods.find(id);
+    if (pod == draft.pods.end() || pod->second.going || pod->second.node.empty()) {
+        draft.waits.emplace(id, "its old claim for a disk is being deleted");
+        return;
+    }
+    const std::string text = fmt::format(
+        "its claim {} was deleted: the disk goes when the pod {} ends, so it is not "
+        "restarted; delete the pod too to give it an empty disk",
+        claim["metadata"]["name"].text(), pod->second.name);
+    draft.waits.emplace(id, text);
+    draft.doomed_disks.emplace(id, text);
+}
+
 void keep_claim(Draft& draft, const render::Member& member, const api::VolumeSpec& volume,
                 const std::string& voters) {
     Json wanted = render::claim(draft.subject, member, volume, draft.cluster_id, voters);
@@ -61,7 +76,7 @@ void keep_claim(Draft& draft, const render::Member& member, const api::VolumeSpe
     if (found) {
         const Json& stored = *found;
         if (stored["metadata"].has("deletionTimestamp")) {
-            draft.waits.emplace(member.id, "its old claim for a disk is being deleted");
+            note_deleted_claim(draft, member.id, stored);
             return;
         }
         if (is_to_be_another(stored, volume)) {

@@ -177,9 +177,13 @@ std::optional<int> next_of(Draft& draft, const std::vector<int>& turn) {
 void plan_roll(Draft& draft) {
     std::vector<int> held;
     std::vector<int> turn;
+    std::string doomed;
     for (const int id : in_turn(draft)) {
         if (is_held(draft, id)) {
             held.push_back(id);
+        } else if (const auto disk = draft.doomed_disks.find(id);
+                   disk != draft.doomed_disks.end()) {
+            doomed = fmt::format("broker {}: {}", id, disk->second);
         } else if (is_hopeless(draft, id)) {
             restart(
                 draft, id,
@@ -190,6 +194,7 @@ void plan_roll(Draft& draft) {
         }
     }
     if (turn.empty()) {
+        draft.roll_waits = std::move(doomed);
         if (!held.empty()) {
             draft.roll_waits = fmt::format("spec.rolling.hold keeps broker {}", held.front());
         }

@@ -376,6 +376,11 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
                 {"BrokerTroubled", fmt::format("broker {}: {}", broker.id, broker.waiting_for)});
         }
     }
+    for (const auto& [id, text] : draft.doomed_disks) {
+        if (text != waiting_before(draft, id)) {
+            draft.plan.warnings.push_back({"DiskGoes", fmt::format("broker {}: {}", id, text)});
+        }
+    }
     if (!draft.certificates_problem.empty() && draft.certificates_problem != before.message) {
         draft.plan.warnings.push_back({"NoAuthority", draft.certificates_problem});
     }

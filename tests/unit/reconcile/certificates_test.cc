@@ -100,6 +100,23 @@ TEST_F(Certificates, of_a_listener_for_clients_name_the_services_that_lead_there
     EXPECT_THAT(names, HasSubstr(service["spec"]["clusterIP"].text()));
 }
 
+// Kubelets take up Secrets when they come to it, and at once when the pod has changed.
+TEST_F(Certificates, an_authority_follows_another_without_waiting_for_slow_nodes) {
+    world.apply_cluster(with_tls);
+    world.settle();
+    const auto pods = world.pod_uids();
+    world.kube->take_up_after = 1'000;
+    ask("2026-11-22");
+    for (int i = 0; i < 40; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    expect_one_authority();
+    EXPECT_EQ(message_of("CertificatesValid"), "Issued: ") << world.journal_tail();
+    EXPECT_EQ(world.kube->refused_handshakes(), 0) << world.journal_tail();
+    EXPECT_EQ(world.pod_uids(), pods);
+}
+
 TEST_F(Certificates, an_authority_follows_another_and_nobody_is_refused_or_restarted) {
     world.apply_cluster(with_tls);
     world.settle();

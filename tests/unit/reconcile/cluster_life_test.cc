@@ -44,6 +44,34 @@ TEST(ClusterLife, a_new_operator_restarts_nothing) {
     EXPECT_EQ(world.pod_uids(), uids);
 }
 
+// What it hasn't heard yet says nothing about the brokers: nobody is told that they are gone.
+TEST(ClusterLife, a_new_operator_writes_nothing_while_it_has_yet_to_hear_the_brokers) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->heard_after = 3;
+    world.new_operator();
+    const int before = world.kube->writes();
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    EXPECT_EQ(world.kube->writes(), before) << world.journal_tail();
+}
+
+TEST(ClusterLife, a_new_operator_that_nobody_answers_says_so) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->heard_after = 1000;
+    world.new_operator();
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_TRUE(world.round());
+        world.kube->step();
+    }
+    EXPECT_EQ(World::condition(world.cluster(), "Available"), "False") << world.journal_tail();
+}
+
 TEST(ClusterLife, a_changed_setting_restarts_every_broker_and_never_two_at_a_time) {
     World world;
     world.apply_cluster(three_brokers);
@@ -320,6 +348,32 @@ TEST(ClusterLife, a_held_broker_keeps_what_it_runs) {
     EXPECT_EQ(world.pod_uids().at("main-2"), before.at("main-2"));
     EXPECT_NE(world.pod_uids().at("main-0"), before.at("main-0"));
     EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(), HasSubstr("hold"));
+}
+
+// A claim that is deleted goes with the pod that runs with it: a restart would be what destroys it.
+TEST(ClusterLife, a_broker_whose_claim_was_deleted_is_told_of_and_not_restarted) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    const ObjectKey claim{"default", "main-1-data-0"};
+    ASSERT_TRUE(world.kube->find(kube::claims, claim)) << world.journal_tail();
+    world.kube->take_away(kube::claims, claim);
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    EXPECT_NE(world.pod_uids().at("main-0"), before.at("main-0"));
+    EXPECT_EQ(world.pod_uids().at("main-1"), before.at("main-1"));
+    EXPECT_NE(world.pod_uids().at("main-2"), before.at("main-2"));
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("claim main-1-data-0 was deleted"));
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "False");
+    // Its owner means it: another disk, and the setting with it.
+    world.kube->take_away(kube::pods, {"default", "main-1"});
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "True") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_FALSE((*world.kube->find(kube::claims, claim))["metadata"].has("deletionTimestamp"));
 }
 
 TEST(ClusterLife, a_restart_waits_for_its_window) {
