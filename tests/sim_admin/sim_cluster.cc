@@ -1,12 +1,16 @@
 #include "tests/sim_admin/sim_cluster.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "tests/sim_admin/sim_call.h"
 
 namespace millrace::sim_admin {
 
 namespace {
+
+constexpr std::string_view new_disk =
+    "-new";  ///< What a directory that came after another ends with.
 
 bool contains(const std::vector<int>& list, int id) {
     return std::find(list.begin(), list.end(), id) != list.end();
@@ -50,7 +54,7 @@ std::string SimCluster::directory_of(int id) const {
 
 void SimCluster::change_disk(int id) {
     const SimCall call{*this, ""};
-    directories_[id] = directory_of(id) + "-new";
+    directories_[id] = directory_of(id) + std::string(new_disk);
     moved();
 }
 
@@ -371,6 +375,19 @@ v1::QuorumHealth SimCluster::quorum_health() const {
     v1::QuorumHealth health;
     health.set_leader_id(controller_);
     health.set_high_watermark(offset_);
+    // A disk that voted and is gone: a real leader, too, knows it for some minutes yet.
+    for (const auto& [id, directory] : directories_) {
+        const std::string lost = directory.substr(0, directory.rfind(new_disk));
+        const auto voter = voters_.find(id);
+        if (voter != voters_.end() && voter->second == lost) {
+            continue;
+        }
+        v1::Voter& gone = *health.add_observers();
+        gone.set_id(id);
+        gone.set_directory_id(lost);
+        gone.set_last_fetch_ms(60'000);
+        gone.set_last_caught_up_ms(60'000);
+    }
     for (const auto& [id, broker] : brokers_) {
         const auto voter = voters_.find(id);
         const std::string directory = directory_of(id);
@@ -629,6 +646,9 @@ Result<v1::AddVoterResponse> SimCluster::AddVoter(const v1::AddVoterRequest& req
     }
     if (voters_.count(id) != 0) {
         return Error::make(Code::exists, "broker {} is a voter", id);
+    }
+    if (request.voter().directory_id() != directory_of(id)) {
+        return Error(Code::timed_out, "the new voter has not caught up with the log");
     }
     if (!request.guard().dry_run()) {
         note("AddVoter " + std::to_string(id));

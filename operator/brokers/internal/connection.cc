@@ -369,7 +369,8 @@ Result<QuorumFacts> Connection::quorum() {
 
 Result<void> Connection::add_voter(const QuorumNode& node, const std::string& address) {
     MR_TRY(const auto request, to_proto(node, address));
-    MR_TRY(const auto response, call(&Stub::AddVoter, request, "AddVoter", true));
+    // Not as slow a call as a broker allows it to be: while it catches up, edits go first.
+    MR_TRY(const auto response, call(&Stub::AddVoter, request, "AddVoter"));
     (void)response;
     return {};
 }

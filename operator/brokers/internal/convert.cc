@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
+#include <limits>
 
 namespace millrace::brokers {
 
@@ -161,15 +162,36 @@ RestartVerdict from_proto(const v1::RestartCheckResponse& response) {
     return verdict;
 }
 
-QuorumFacts from_proto(const v1::QuorumHealth& quorum) {
-    const auto nodes = [](const auto& from) {
-        std::vector<QuorumNode> to;
-        for (const v1::Voter& one : from) {
-            to.push_back({one.id(), one.directory_id()});
-        }
-        return to;
+namespace {
+
+/// The quorum's leader remembers a disk that is gone for minutes, beside the one that its owner has
+/// come back with: of two nodes with one id, who was heard last is there.
+bool is_superseded(const v1::Voter& one, const v1::QuorumHealth& quorum) {
+    const auto silence = [](const v1::Voter& node) {
+        return node.last_fetch_ms() < 0 ? std::numeric_limits<std::int64_t>::max()
+                                        : node.last_fetch_ms();
     };
-    return {nodes(quorum.voters()), nodes(quorum.observers())};
+    const auto is_newer = [&](const v1::Voter& other) {
+        return other.id() == one.id() && other.directory_id() != one.directory_id() &&
+               silence(other) < silence(one);
+    };
+    return std::any_of(quorum.voters().begin(), quorum.voters().end(), is_newer) ||
+           std::any_of(quorum.observers().begin(), quorum.observers().end(), is_newer);
+}
+
+}  // namespace
+
+QuorumFacts from_proto(const v1::QuorumHealth& quorum) {
+    QuorumFacts facts;
+    for (const v1::Voter& one : quorum.voters()) {
+        facts.voters.push_back({one.id(), one.directory_id()});
+    }
+    for (const v1::Voter& one : quorum.observers()) {
+        if (!is_superseded(one, quorum)) {
+            facts.observers.push_back({one.id(), one.directory_id()});
+        }
+    }
+    return facts;
 }
 
 Result<v1::AddVoterRequest> to_proto(const QuorumNode& node, const std::string& address) {

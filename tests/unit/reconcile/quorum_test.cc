@@ -94,6 +94,19 @@ TEST_F(Quorum, the_vote_of_a_disk_that_is_gone_goes_to_the_new_one) {
     EXPECT_THAT(changes(), ElementsAre(HasSubstr("RemoveVoter 2"), HasSubstr("AddVoter 2")));
 }
 
+// The quorum's leader knows the lost disk for minutes: nobody votes by it, and the new one's vote
+// stays.
+TEST_F(Quorum, a_disk_that_is_gone_is_not_taken_for_the_one_that_follows) {
+    brokers(3);
+    world.kube->brokers().change_disk(2);
+    world.settle();
+    world.kube->brokers().change_disk(2);
+    world.settle();
+    EXPECT_THAT(voters(), ElementsAre(0, 1, 2));
+    EXPECT_THAT(changes(), ElementsAre(HasSubstr("RemoveVoter 2"), HasSubstr("AddVoter 2"),
+                                       HasSubstr("RemoveVoter 2"), HasSubstr("AddVoter 2")));
+}
+
 TEST_F(Quorum, moves_to_dedicated_controllers_and_back) {
     brokers(3);
     brokers(3, R"(, "controllers": {"replicas": 3, "storage": {"size": "1Gi"}})");
