@@ -1,6 +1,7 @@
 #include "operator/api/kinds.h"
 
 #include <fmt/core.h>
+#include <optional>
 
 #include "operator/api/internal/kind_schemas.h"
 
@@ -24,7 +25,22 @@ struct KindFacts {
     std::string_view doc;
     bool scales = false;
     std::vector<PrinterColumn> columns;
+    std::optional<DescribedRule> rule = {};  ///< About the whole object.
 };
+
+/// Services and pods are named after it, with up to 22 characters more, and a service's name begins
+/// with a letter and is one word. Only the beginning and dots are asked about: the rest is what
+/// Kubernetes demands of any name.
+DescribedRule name_rule() {
+    return {"size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z][^.]*$')",
+            "metadata.name must begin with a letter, have no dot and at most 40 characters, as "
+            "services and pods are named after it",
+            [](const Json& self, const Json*) {
+                const std::string& name = self["metadata"]["name"].text();
+                return name.size() <= 40 && !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
+                       name.find('.') == std::string::npos;
+            }};
+}
 
 const PrinterColumn age{"Age", "date", ".metadata.creationTimestamp"};
 const PrinterColumn message{"Message", "string", ".status.message", 1};
@@ -45,7 +61,8 @@ KindFacts cluster_facts() {
              {"Racks", "string", ".status.summary.racks", 1},
              {"URP", "integer", ".status.health.underReplicated", 1},
              {"Bootstrap", "string", ".status.summary.bootstrap", 1},
-             message}};
+             message},
+            name_rule()};
 }
 
 KindFacts topic_facts() {
@@ -113,6 +130,10 @@ Json version_json(const KindFacts& facts, const KindSchemas& schemas) {
     schema["properties"]["spec"]["description"] = "What is wanted.";
     schema["properties"]["status"] = schemas.status;
     schema["properties"]["status"]["description"] = "What is seen. Written by the operator.";
+    if (facts.rule) {
+        schema["x-kubernetes-validations"].push_back(
+            Json::object({{"rule", facts.rule->cel}, {"message", facts.rule->message}}));
+    }
     Json one = Json::object({{"name", version}, {"served", true}, {"storage", true}});
     one["schema"]["openAPIV3Schema"] = std::move(schema);
     one["subresources"]["status"] = Json::Object{};
@@ -142,6 +163,10 @@ Kind make_kind(const KindFacts& facts, const KindSchemas& schemas) {
     spec["versions"] = Json::array({version_json(facts, schemas)});
     for (const DescribedRule& rule : schemas.rules) {
         kind.rules.push_back({rule.cel, std::string(rule.message), rule.holds});
+    }
+    if (facts.rule) {
+        kind.rules.push_back(
+            {facts.rule->cel, std::string(facts.rule->message), facts.rule->holds});
     }
     return kind;
 }

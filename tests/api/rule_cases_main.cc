@@ -16,13 +16,14 @@ void write(const std::filesystem::path& path, const std::string& text) {
     std::ofstream(path) << text;
 }
 
-void write_object(const std::filesystem::path& path, const Json& one, const char* which) {
+void write_object(const std::filesystem::path& path, const Json& one, const char* which,
+                  const std::string& name = "case") {
     if (one[which].is_null()) {
         return;
     }
     Json object =
         Json::object({{"apiVersion", millrace::api::group_version}, {"kind", one["kind"].text()}});
-    object["metadata"]["name"] = "case";
+    object["metadata"]["name"] = name;
     object["spec"] = one[which];
     write(path, millrace::api::to_yaml(object));
 }
@@ -46,7 +47,7 @@ int main(int argc, char** argv) {
         const auto dir = std::filesystem::path(argv[2]) / fmt::format("{:02}", i);
         std::filesystem::create_directories(dir);
         write_object(dir / "before.yaml", one, "before");
-        write_object(dir / "refused.yaml", one, "refused");
+        write_object(dir / "refused.yaml", one, "refused", one["name"].text_or("case"));
         write_object(dir / "accepted.yaml", one, "accepted");
         write(dir / "says", one["says"].text() + "\n");
         write(dir / "kind", one["kind"].text() + "\n");

@@ -46,11 +46,14 @@ inline const Json& spec_schema(const Kind& kind) {
 }
 
 /// What the API server would say of a spec (empty: accepted), defaults filled in as it does.
-inline std::string judged(const Kind& kind, Json spec, Json old_spec) {
+inline std::string judged(const Kind& kind, Json spec, Json old_spec,
+                          const std::string& name = "case") {
     static const local::SchemaSet no_names{""};
     const Json& schema = spec_schema(kind);
-    const Json whole =
+    Json whole =
         Json::object({{"type", "object"}, {"properties", Json::object({{"spec", schema}})}});
+    whole["x-kubernetes-validations"] =
+        kind.crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"];
     Json object = Json::object({{"spec", std::move(spec)}});
     Json old_object = Json::object({{"spec", std::move(old_spec)}});
     std::string said;
@@ -59,6 +62,7 @@ inline std::string judged(const Kind& kind, Json spec, Json old_spec) {
     }
     local::apply_defaults(no_names, whole, object);
     local::apply_defaults(no_names, whole, old_object);
+    object["metadata"]["name"] = name;
     const bool had_one = !old_object["spec"].is_null();
     for (const local::FieldError& error :
          local::validate(no_names, whole, object, had_one ? &old_object : nullptr, rule_table())) {
