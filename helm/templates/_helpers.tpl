@@ -32,3 +32,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+{{- /* A definition that kubectl or another release has brought is left to it: helm would refuse the whole release. */}}
+{{- define "millrace.bringsKind" -}}
+{{- if .root.Values.crds.install }}
+{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" .kind }}
+{{- $notes := dig "metadata" "annotations" (dict) $found }}
+{{- $release := get $notes "meta.helm.sh/release-name" }}
+{{- $namespace := get $notes "meta.helm.sh/release-namespace" }}
+{{- if or (not $found) .root.Values.crds.takeOver (and (eq $release .root.Release.Name) (eq $namespace .root.Release.Namespace)) }}yes{{ end }}
+{{- end }}
+{{- end }}

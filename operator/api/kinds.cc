@@ -210,8 +210,10 @@ std::string definition_file(const Kind& kind) {
 std::string chart_template(const Kind& kind) {
     Json crd = kind.crd;
     crd["metadata"]["annotations"]["helm.sh/resource-policy"] = "keep";
-    return fmt::format("{}{{{{- if .Values.crds.install }}}}\n{}{{{{- end }}}}\n", origin,
-                       to_yaml(crd));
+    return fmt::format(
+        "{}{{{{- if include \"millrace.bringsKind\" (dict \"root\" . \"kind\" \"{}.{}\") }}}}\n"
+        "{}{{{{- end }}}}\n",
+        origin, kind.plural, group, to_yaml(crd));
 }
 
 }  // namespace millrace::api
