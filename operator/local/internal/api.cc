@@ -195,6 +195,12 @@ ApiResult<Reply> Api::dispatch(const Request& request, const Target& target) {
     const bool known = below.empty() || (below == "status" && target.kind->has_status) ||
                        (below == "scale" && target.kind->scale.is_object()) ||
                        (target.kind->storage == "pods" && (below == "log" || below == "eviction"));
+    if (target.kind->storage == "pods" &&
+        (below == "exec" || below == "attach" || below == "portforward")) {
+        return bad_request(
+            "local mode runs brokers as processes of this machine, without containers to go into: "
+            "see kubectl logs, and reach a broker on its pod's address");
+    }
     if (!known) {
         return page_not_found();
     }
