@@ -66,6 +66,7 @@ in_network() { timeout 240 "$here/in.sh" "$@"; }
 operator_log() { k logs deploy/millrace-operator --tail=-1; }
 source "$here/steps.sh"
 source "$here/steps_mirror.sh"
+source "$here/steps_nasty.sh"
 
 start_bed() {
   "$here/up.sh" >"$dir/up.log" 2>&1 || { cat "$dir/up.log" >&2; exit 1; }

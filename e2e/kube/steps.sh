@@ -1,7 +1,8 @@
 # The steps of run.sh; sourced. Each is a function step_NAME that begins with a settled cluster `main` and leaves one, and sets
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
-all_steps=(install create leave records scale-out scale roll operator-killed operator-restart missing-image broken-start missing-class
+all_steps=(install create leave records scale-out scale roll operator-killed operator-restart edits-in-roll killed-in-scale
+  disk-deleted image-and-back refusals topics pools second-release views missing-image broken-start missing-class
   refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
@@ -28,13 +29,22 @@ step_install() {
   said="helm install in a namespace of restricted Pod Security, with a Role alone"
 }
 
+# Seconds from the start of the last broker's container until the Cluster was Ready.
+since_containers() {
+  local started ready
+  started=$(k get pods -l millrace.dev/cluster=main -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].state.running.startedAt}{"\n"}{end}' | sort | tail -n 1)
+  ready=$(field '.status.conditions[?(@.type=="Ready")].lastTransitionTime')
+  echo $(($(date -d "$ready" +%s) - $(date -d "$started" +%s)))
+}
+
 step_create() {
   local from=$SECONDS
   sed 's/100Gi/1Gi/' "$top/deploy/examples/minimal.yaml" | k apply -f - >/dev/null
   wait_ready
   bootstrap=$(field .status.summary.bootstrap)
   expect racks zone-a,zone-b,zone-c "$(field .status.summary.racks)"
-  said="three brokers in three zones are Ready after $((SECONDS - from)) s"
+  from=$((SECONDS - from))
+  said="three brokers in three zones are Ready after $from s, $(since_containers) s after their containers started"
 }
 
 # A voter: it is replaced in the metadata quorum before it goes. Nobody holds data yet. Broker 1 comes back with scale-out.
@@ -148,16 +158,28 @@ step_operator_killed() {
   said="the operator was killed $kills times during a roll: each of $pods brokers restarted once"
 }
 
+# Settled as the status says of this very spec, and nobody has written it for five seconds.
+at_rest() {
+  local version
+  [ "$(field .status.observedGeneration)" = "$(field .metadata.generation)" ] && settled || return 1
+  version=$(field .metadata.resourceVersion)
+  for _ in $(seq 25); do pause; done
+  [ "$version" = "$(field .metadata.resourceVersion)" ]
+}
+
+leader() { k get lease millrace-operator -o 'jsonpath={.spec.holderIdentity}'; }
+another_leads() { [ -n "$(leader)" ] && [ "$(leader)" != "$1" ]; }
+
 step_operator_restart() {
-  local before writes
+  local before writes held
+  until_true 60 at_rest
   before=$(broker_uids)
+  writes=$(field .metadata.resourceVersion)
+  held=$(leader)
   k rollout restart deploy/millrace-operator >/dev/null
   k rollout status deploy/millrace-operator --timeout=60s >/dev/null
-  until_true 30 k logs deploy/millrace-operator --tail=1
-  leads() { k get lease -o 'jsonpath={.items[*].spec.holderIdentity}' | grep -qF "$(k get pods -l app.kubernetes.io/name=millrace-operator -o 'jsonpath={.items[0].metadata.name}')"; }
-  until_true 40 leads
-  writes=$(field .metadata.resourceVersion)
-  for _ in $(seq 25); do pause; done
+  until_true 40 another_leads "$held"
+  for _ in $(seq 40); do pause; done
   expect "brokers after a restart of the operator" "$before" "$(broker_uids)"
   expect "the Cluster's version" "$writes" "$(field .metadata.resourceVersion)"
   said="another operator restarts no broker and writes nothing"
@@ -171,7 +193,7 @@ step_missing_image() {
   until_true 5 has_event "can't be pulled"
   from=$((SECONDS - from))
   expect "brokers touched" 1 "$(touched "$before")"
-  echo "$step-while-one-is-down" | put
+  echo "$step-while-one-is-down-$records" | put
   records=$((records + 1))
   k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/version"}]' >/dev/null
   until_true 30 settled
@@ -262,11 +284,11 @@ step_node_port() {
   expect "brokers after the listener was added" "$(echo "$before" | wc -l)" "$(touched "$before")"
   node=$(field '.status.listeners[?(@.name=="nodes")].bootstrap')
   expect "brokers seen from a node" "$(broker_uids | wc -l)" "$(in_network kcat -b "$node" -L | grep -c '^  broker .* at 10[.]87[.]0[.]')"
-  echo "$step-through-a-node" | in_network kcat -b "$node" -t orders -P -X acks=all
+  echo "$step-through-a-node-$records" | in_network kcat -b "$node" -t orders -P -X acks=all
   records=$((records + 1))
   k patch mrc main --type=merge -p '{"spec":{"listeners":null}}' >/dev/null
   until_true 120 settled
-  timeout 90 helm upgrade millrace "$top/helm" -n millrace >/dev/null
+  timeout 90 helm upgrade millrace "$top/helm" -n millrace --reset-values >/dev/null
   k rollout status deploy/millrace-operator --timeout=60s >/dev/null
   wait_ready
   expect_records "through nodes"
@@ -319,7 +341,7 @@ step_power_cut() {
   "$here/node.sh" stop "${node#node-}" >/dev/null
   led() { [ "$(in_network kcat -b "$bootstrap" -L -t orders | grep -c 'leader -1')" = 0 ]; }
   until_true 60 led
-  echo "$step-without-a-node" | put
+  echo "$step-without-a-node-$records" | put
   records=$((records + 1))
   "$here/node.sh" start "${node#node-}" >/dev/null
   until_true 120 settled
@@ -352,7 +374,7 @@ step_rack_lost() {
   evicted() { [ -n "$(k get pod main-1 -o 'jsonpath={.metadata.deletionTimestamp}')" ]; }
   until_true 90 evicted
   until_true 60 message_says "broker 1"  # The operator may have been there too.
-  seq -f "$step-%g" 50 | put
+  seq -f "$step-$records-%g" 50 | put
   records=$((records + 50))
   "$here/node.sh" start "${node#node-}" >/dev/null
   until_true 150 settled
