@@ -32,6 +32,7 @@ public:
           channel_({.address = options_.address,
                     .server_name = options_.server_name,
                     .connect_timeout = options_.connect_timeout,
+                    .waits_while_it_comes = true,
                     .wrap = options_.wrap},
                    shard, log) {}
 

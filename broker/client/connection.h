@@ -75,8 +75,9 @@ public:
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// `done` runs exactly once, never inside the call. Code::unsupported: the broker offers no
-    /// version of it that we know. Code::permission: it does not believe who we are.
+    /// `done` runs exactly once, never inside the call; an answer that keeps coming in is waited
+    /// for beyond `timeout`. Code::unsupported: the broker offers no version of it that we know.
+    /// Code::permission: it does not believe who we are.
     void call(std::int16_t api_key, Versions ours, Encode encode, Duration timeout, Done done);
 
     const runtime::Address& address() const;

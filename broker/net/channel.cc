@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t prefix_size = 4;
 constexpr std::size_t correlation_at = 4;
 constexpr std::size_t read_chunk = 64U << 10;
+/// What has to come in within a timeout to be called progress.
+constexpr std::uint64_t least_progress = 16U << 10;
 
 }  // namespace
 
@@ -25,11 +27,8 @@ public:
         call.id = next_id_++;
         call.correlation = next_correlation_++;
         call.done = std::move(done);
-        call.timer = shard_.executor->after(timeout, [weak = weak_from_this(), id = call.id] {
-            if (auto self = weak.lock()) {
-                self->on_timeout(id);
-            }
-        });
+        call.timeout = timeout;
+        arm(call);
         store_big_endian(request.data() + correlation_at, call.correlation);
         calls_.push_back(std::move(call));
         queue(std::move(request));
@@ -56,9 +55,14 @@ public:
         auto keep = shared_from_this();
         for (;;) {
             const std::size_t had = in_.size();
-            in_.resize(had + std::max(read_chunk, wanted_ > had ? wanted_ - had : 0));
-            const auto got = stream_->read(MutableBytes(in_).subspan(had));
-            in_.resize(had + (got ? *got : 0));
+            if (!large_) {
+                in_.resize(had + read_chunk);
+            }
+            const auto got = stream_->read(large_ ? MutableBytes(*large_).subspan(large_filled_)
+                                                  : MutableBytes(in_).subspan(had));
+            if (!large_) {
+                in_.resize(had + (got ? *got : 0));
+            }
             if (!got) {
                 if (got.error().code() != Code::again) {
                     fail(got.error());
@@ -69,7 +73,8 @@ public:
                 fail(Error(Code::closed, "peer closed the connection"));
                 return;
             }
-            if (!take_frames()) {
+            received_ += *got;
+            if (large_ ? !grow_large(*got) : !take_frames()) {
                 return;
             }
         }
@@ -86,8 +91,19 @@ private:
         std::uint64_t id = 0;
         std::int32_t correlation = 0;
         Done done;
+        Duration timeout{};
         runtime::TimerId timer{};
+        std::uint64_t received = 0;  ///< When it was last looked at.
     };
+
+    void arm(Call& call) {
+        call.received = received_;
+        call.timer = shard_.executor->after(call.timeout, [weak = weak_from_this(), id = call.id] {
+            if (auto self = weak.lock()) {
+                self->on_timeout(id);
+            }
+        });
+    }
 
     void queue(Buffer request) {
         Buffer length(prefix_size);
@@ -201,9 +217,14 @@ private:
     }
 
     /// False when the connection ended meanwhile.
+    bool grow_large(std::size_t read) {
+        large_filled_ += read;
+        return large_filled_ < large_->size() || take_frame(std::exchange(large_, nullptr));
+    }
+
+    /// False when the connection ended meanwhile.
     bool take_frames() {
         std::size_t used = 0;
-        wanted_ = 0;
         while (in_.size() - used >= prefix_size) {
             const auto size = load_big_endian<std::int32_t>(in_.data() + used);
             if (size < static_cast<std::int32_t>(prefix_size) ||
@@ -213,7 +234,14 @@ private:
             }
             const auto whole = static_cast<std::size_t>(size) + prefix_size;
             if (in_.size() - used < whole) {
-                wanted_ = whole;
+                if (whole > read_chunk) {
+                    // Read to where it will stay: what is large is neither cleared nor copied
+                    // twice.
+                    large_ = std::make_shared<Buffer>(static_cast<std::size_t>(size));
+                    large_filled_ = in_.size() - used - prefix_size;
+                    std::memcpy(large_->data(), in_.data() + used + prefix_size, large_filled_);
+                    used = in_.size();
+                }
                 break;
             }
             const auto begin = in_.begin() + static_cast<std::ptrdiff_t>(used + prefix_size);
@@ -250,6 +278,10 @@ private:
         if (at == calls_.end()) {
             return;
         }
+        if (options_.waits_while_it_comes && received_ - at->received >= least_progress) {
+            arm(*at);
+            return;
+        }
         // Answers come in order, so one that is late holds back all behind it: start over.
         fail(Error::make(Code::timed_out, "{}: no answer in time", options_.address.to_string()));
     }
@@ -271,7 +303,7 @@ private:
         in_.clear();
         out_.clear();
         out_done_ = 0;
-        wanted_ = 0;
+        large_.reset();
         blocked_ = false;
         std::deque<Call> failed = std::exchange(calls_, {});
         for (Call& call : failed) {
@@ -297,7 +329,9 @@ private:
     std::deque<Buffer> out_;
     std::size_t out_done_ = 0;
     Buffer in_;
-    std::size_t wanted_ = 0;
+    std::shared_ptr<Buffer> large_;  ///< An answer that is coming in, too long for `in_`.
+    std::size_t large_filled_ = 0;
+    std::uint64_t received_ = 0;  ///< Bytes, ever.
     std::uint64_t next_id_ = 1;
     std::int32_t next_correlation_ = 1;
     Duration backoff_{0};

@@ -23,6 +23,10 @@ struct ChannelOptions {
     Duration backoff_first = 20ms;
     Duration backoff_most = 1s;
     std::int64_t max_response_bytes = 128LL << 20;
+    /// An answer that keeps coming in is not late, however long it takes: for large ones over a
+    /// slow wire, which would else be asked for again and again. A call's timeout bounds the
+    /// silence.
+    bool waits_while_it_comes = false;
     StreamWrapper wrap;  ///< Empty for plaintext.
 };
 

@@ -1,8 +1,9 @@
-// relay LISTEN_PORT UPSTREAM_PORT ONE_WAY_MS
+// relay LISTEN_PORT UPSTREAM_PORT ONE_WAY_MS [BYTES_PER_SECOND]
 //
 // A long wire between two local ports: every byte arrives ONE_WAY_MS later, in either direction, as
 // many as may come. What is under way lies here, so neither side's socket buffers shape the flow;
-// only what is beyond `most_under_way` of one connection waits in the sender's.
+// only what is beyond `most_under_way` of one connection waits in the sender's. With a rate, all
+// connections share a line that carries so much and no more in either direction.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -24,6 +25,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t piece = 1 << 20;
 constexpr std::size_t most_under_way = 512 << 20;
+/// With a rate: what a line holds in its queues, more waits in the sender's.
+constexpr std::size_t most_queued = 1 << 20;
 
 struct Piece {
     Clock::time_point due;
@@ -31,10 +34,24 @@ struct Piece {
     std::size_t sent = 0;
 };
 
+/// One direction of the line that all connections share.
+struct Line {
+    double seconds_per_byte = 0;
+    Clock::time_point free_at;
+
+    Clock::time_point carry(std::size_t bytes) {
+        const std::chrono::duration<double> takes(seconds_per_byte * static_cast<double>(bytes));
+        free_at =
+            std::max(free_at, Clock::now()) + std::chrono::duration_cast<Clock::duration>(takes);
+        return free_at;
+    }
+};
+
 /// One direction of one connection.
 struct Way {
     int from = -1;
     int to = -1;
+    Line* line = nullptr;
     std::deque<Piece> pieces;
     std::size_t under_way = 0;
     bool has_ended = false;   ///< Nothing more comes.
@@ -71,7 +88,7 @@ void receive(Wire& wire, Way& way, Clock::duration delay) {
     if (got > 0) {
         Piece next;
         next.bytes.assign(buffer.begin(), buffer.begin() + got);
-        next.due = Clock::now() + delay;
+        next.due = way.line->carry(next.bytes.size()) + delay;
         way.under_way += next.bytes.size();
         way.pieces.push_back(std::move(next));
     } else if (got == 0) {
@@ -107,11 +124,17 @@ void deliver(Wire& wire, Way& way, Clock::time_point now) {
 }  // namespace
 
 int main(int count, char** words) {
-    if (count != 4) {
-        std::fprintf(stderr, "relay LISTEN_PORT UPSTREAM_PORT ONE_WAY_MS\n");
+    if (count != 4 && count != 5) {
+        std::fprintf(stderr, "relay LISTEN_PORT UPSTREAM_PORT ONE_WAY_MS [BYTES_PER_SECOND]\n");
         return 2;
     }
     const auto delay = std::chrono::milliseconds(std::atoi(words[3]));
+    const double rate = count == 5 ? std::atof(words[4]) : 0;
+    const std::size_t most = rate > 0 ? most_queued : most_under_way;
+    Line lines[2];
+    for (Line& line : lines) {
+        line.seconds_per_byte = rate > 0 ? 1 / rate : 0;
+    }
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
     const int on = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -130,7 +153,7 @@ int main(int count, char** words) {
         auto next = now + std::chrono::seconds(1);
         for (const auto& wire : wires) {
             for (Way& way : wire->ways) {
-                if (!way.has_ended && way.under_way < most_under_way) {
+                if (!way.has_ended && way.under_way < most) {
                     polled.push_back({way.from, POLLIN, 0});
                     of.emplace_back(wire.get(), &way);
                 }
@@ -158,6 +181,8 @@ int main(int count, char** words) {
                 auto wire = std::make_unique<Wire>();
                 wire->ways[0].from = wire->ways[1].to = a;
                 wire->ways[0].to = wire->ways[1].from = b;
+                wire->ways[0].line = &lines[0];
+                wire->ways[1].line = &lines[1];
                 wires.push_back(std::move(wire));
             } else {
                 close(a);

@@ -18,6 +18,11 @@ constexpr Duration longest_lead = 200ms;
 /// Of a backlog: what is under way must outlast the round trip. Of the rest: little, and soon.
 constexpr std::int32_t backlog_bytes = 16 << 20;
 constexpr std::int32_t backlog_partition_bytes = 4 << 20;
+/// An answer that takes longer is too large for the wire: groups, leaders and whatever is new wait
+/// behind it. One that comes sooner may be larger.
+constexpr Duration long_answer = 5s;
+constexpr Duration short_answer = 1s;
+constexpr int most_halved = 8;
 /// Alone it has the wire to itself: with one request under way at a time, a round trip costs the
 /// less the more comes in it.
 constexpr std::int32_t lone_backlog_bytes = 48 << 20;
@@ -69,7 +74,7 @@ bool Lane::gather(LaneOwner& owner) {
     const std::int32_t most = kind_ == LaneKind::quiet  ? quiet_bytes
                               : partitions_.size() == 1 ? lone_backlog_bytes
                                                         : backlog_bytes;
-    max_bytes_ = static_cast<std::int32_t>(owner.most_at_once(most));
+    max_bytes_ = static_cast<std::int32_t>(owner.most_at_once(most >> halved_));
     for (const TopicIdPartition& id : partitions_) {
         Pull* pull = owner.find(id);
         if (pull == nullptr || pull->busy || pull->halted || pull->job.seal ||
@@ -194,9 +199,18 @@ void Lane::on_answer(const Result<FetchResponse>& response) {
         }
     }
     asked_.clear();
-    // Asked for so early that it comes when it may: a limit is filled over a long wire, too.
     const Duration way = shard_.executor->clock().now() - asked_at_;
+    fit_to_wire(way, bytes);
+    // Asked for so early that it comes when it may: a limit is filled over a long wire, too.
     arm(std::max(Duration{}, owner->spend(bytes) - std::min<Duration>(way, longest_lead)));
+}
+
+void Lane::fit_to_wire(Duration way, std::int64_t bytes) {
+    if (way > long_answer && bytes > 0) {
+        halved_ = std::min(most_halved, halved_ + 1);
+    } else if (way < short_answer && bytes >= max_bytes_ / 2) {
+        halved_ = std::max(0, halved_ - 1);
+    }
 }
 
 void Lane::on_failure(LaneOwner& owner, const Error& why) {

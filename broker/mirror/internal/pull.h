@@ -79,6 +79,7 @@ private:
     };
 
     void round();
+    void fit_to_wire(Duration way, std::int64_t bytes);
     void arm(Duration delay);
     bool gather(LaneOwner& owner);
     protocol::FetchRequest request(std::int16_t version) const;
@@ -105,6 +106,7 @@ private:
     bool last_stable_ = false;
     std::int32_t max_bytes_ = 0;
     Instant asked_at_{};
+    int halved_ = 0;  ///< How often, of what could be asked for at once: the wire is slow.
 };
 
 }  // namespace millrace::mirror
