@@ -488,7 +488,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
         MirrorNodeOptions{
             self, cluster_id, among_brokers, tls->dialed(among_brokers),
             std::chrono::milliseconds{values.get(option::millrace_links_delete_grace_ms)},
-            std::move(link_keys)},
+            std::move(link_keys), values.get(option::default_replication_factor)},
         node, replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };

@@ -211,6 +211,11 @@ bool LinkSpec::takes_topic(std::string_view source_topic) const {
            !matches_any(topics_exclude, source_topic);
 }
 
+bool LinkSpec::names_topic(std::string_view source_topic) const {
+    return std::find(topics_include.begin(), topics_include.end(), source_topic) !=
+           topics_include.end();
+}
+
 bool LinkSpec::takes_group(std::string_view group) const {
     return matches_any(groups_include, group) && !matches_any(groups_exclude, group);
 }

@@ -79,6 +79,8 @@ struct LinkSpec {
     bool takes_topic(std::string_view source_topic) const;
     bool takes_group(std::string_view group) const;
     std::string mirror_name(std::string_view source_topic) const;
+    /// Whether the topic's name is in a list without a glob: meant as it stands.
+    bool names_topic(std::string_view source_topic) const;
     /// The other way; none if the name can't be one of this link's.
     std::optional<std::string> source_name(std::string_view mirror_topic) const;
 };

@@ -228,6 +228,7 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
                 replicas.executor(i).post(
                     [puller = pullers[i], id = at->first] { puller->drop_link(id); });
             }
+            at->second->leave(next);
             at = runners.erase(at);
         }
         if (!wanted.empty() && !connect_to_own()) {

@@ -43,6 +43,7 @@ struct LinksOptions {
     std::string cluster_id;
     std::vector<Secret> secret_keys;       ///< SealingKeys::own
     std::int16_t replication_factor = -1;  ///< Of mirrors; -1: as the cluster's default says.
+    int default_copies = 1;                ///< What that is.
     Duration look_interval = 5s;           ///< At the source's topics.
     Duration first_look_interval = 500ms;  ///< As long as nothing is known of it.
     Duration deletion_grace = std::chrono::hours{24};  ///< Of mirrors whose source is gone.

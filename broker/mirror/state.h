@@ -90,6 +90,13 @@ struct ClampedGroup {
     Offset written;
 };
 
+/// Mirrors that are not begun, because what their sources have does not fit here.
+struct RoomView {
+    std::vector<std::string> topics;
+    std::int64_t needed_bytes = 0;  ///< All copies.
+    std::int64_t left_bytes = 0;    ///< Beside what is on its way.
+};
+
 /// What has been promoted so far, as the promotion records say.
 struct FailoverView {
     Timestamp at;  ///< Of the last partition.
@@ -108,9 +115,12 @@ struct LinkView {
     std::string message;
     std::string source_cluster_id;
     std::vector<TopicView> topics;  ///< By name.
+    /// Promoted topics that shall follow again and can't yet, with the reason.
+    std::map<std::string, std::string> held;
     std::vector<LostRange> losses;
     std::vector<ClampedGroup> clamped;
     std::optional<FailoverView> failover;
+    std::optional<RoomView> room;  ///< None: there is enough.
     Duration round_trip{};
     Duration unseen{};      ///< Since the source was last followed; 0 while it is.
     Duration could_lose{};  ///< By a failover now.

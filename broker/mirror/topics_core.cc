@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/assert.h"
 #include "base/mutants.h"
 #include "config/option.h"
 
@@ -55,8 +56,8 @@ public:
         const LinkSpec& spec = world_.link.spec;
         const Desired wish = spec.desired(local.name);
         if (local.note.stage == Stage::promoted) {
-            if (wish != Desired::promoted && spec.truncate_existing) {
-                set(local, Stage::mirroring);  // failback: the own history gives way
+            if (wish != Desired::promoted && spec.truncate_existing && world_.source != nullptr) {
+                plan_.actions.push_back(Rejoin{local.name, source_name});
             }
             return;
         }
@@ -206,6 +207,9 @@ private:
             set(local, Stage::promoting);
         } else {
             plan_.actions.push_back(Drain{local.name, source_name});
+            if (world_.source != nullptr) {
+                grow(local, source_name);  // what was written to those is to be here, too
+            }
         }
     }
 
@@ -253,21 +257,27 @@ private:
     TopicPlan& plan_;
 };
 
-bool exists(const metadata::Image& image, const std::string& link_id) {
+/// Every entry of a link, also such as can't be read.
+template <typename Take>
+void each_link(const metadata::Image& image, Take take) {
     const metadata::ConfigMap* entries =
         image.configs.find({metadata::ConfigResourceType::broker, ""});
     if (entries == nullptr) {
-        return false;
+        return;
     }
     for (auto at = entries->values.lower_bound(config::mirror_link_prefix);
          at != entries->values.end() && at->first.starts_with(config::mirror_link_prefix); ++at) {
-        // An entry that can't be read may be that link: who owns a topic is not guessed.
-        const auto link = decode(at->second);
-        if (!link || link->id == link_id) {
-            return true;
-        }
+        take(decode(at->second));
     }
-    return false;
+}
+
+bool exists(const metadata::Image& image, const std::string& link_id) {
+    bool found = false;
+    each_link(image, [&](const Result<Link>& link) {
+        // An entry that can't be read may be that link: who owns a topic is not guessed.
+        found = found || !link || link->id == link_id;
+    });
+    return found;
 }
 
 /// Nobody's topic, where the link may cut; or the mirror of a link that is gone: the same topic of
@@ -321,6 +331,27 @@ StageNote stage_of(std::string_view text) {
         }
     }
     return note;
+}
+
+std::set<std::string> known_aliases(const metadata::Image& image) {
+    std::set<std::string> aliases;
+    each_link(image, [&](const Result<Link>& link) {
+        if (link && link->spec.naming == Naming::prefix) {
+            aliases.insert(link->spec.alias);
+        }
+    });
+    return aliases;
+}
+
+bool carries_alias(std::string_view topic, const std::set<std::string>& aliases) {
+    // An alias may have dots of its own.
+    for (std::size_t dot = topic.find('.'); dot != std::string_view::npos;
+         dot = topic.find('.', dot + 1)) {
+        if (aliases.contains(std::string(topic.substr(0, dot)))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_view name) {
@@ -391,6 +422,8 @@ TopicPlan plan_topics(const TopicWorld& world) {
     if (world.source == nullptr) {
         return plan;
     }
+    const std::set<std::string> aliases =
+        spec.naming == Naming::prefix ? known_aliases(world.image) : std::set<std::string>{};
     for (const auto& [name, source] : world.source->topics) {
         if (source.is_internal || source.error != KafkaError::none || source.partitions.empty() ||
             !spec.takes_topic(name)) {
@@ -400,7 +433,10 @@ TopicPlan plan_topics(const TopicWorld& world) {
         const auto local = local_topic(world.image, mirror);
         const auto count = static_cast<std::int32_t>(source.partitions.size());
         if (!local) {
-            if (spec.desired(mirror) == Desired::mirroring) {
+            const bool is_of_another = carries_alias(name, aliases) && !spec.names_topic(name);
+            if (is_of_another) {
+                plan.left_out.insert(name);
+            } else if (spec.desired(mirror) == Desired::mirroring) {
                 plan.actions.push_back(CreateMirror{mirror, name, source.id, count});
             }
         } else if (may_adopt(world, *local, source) && spec.desired(mirror) == Desired::mirroring &&
@@ -423,6 +459,37 @@ std::optional<std::string> chain_through(const std::string& source_cluster,
     }
     return source_chain.empty() || is_ours ? source_cluster
                                            : fmt::format("{};{}", source_cluster, source_chain);
+}
+
+std::string_view to_string(Hold hold) {
+    switch (hold) {
+        case Hold::none:
+            return "";
+        case Hold::source_not_promoted:
+            return "SourceNotPromoted";
+        case Hold::source_topic_unreadable:
+            return "SourceTopicUnreadable";
+    }
+    MR_ASSERT(false);
+}
+
+std::optional<std::string> chain_in(const std::map<std::string, std::string>& source_settings,
+                                    const std::string& source_cluster, std::string_view self) {
+    const auto get = [&](std::string_view name) {
+        const auto found = source_settings.find(std::string(name));
+        return found == source_settings.end() ? std::string() : found->second;
+    };
+    return chain_through(source_cluster, get(topic_setting::chain),
+                         stage_of(get(topic_setting::state)).stage, self);
+}
+
+Hold hold_of(const std::map<std::string, std::string>* source_settings, std::string_view self) {
+    if (source_settings == nullptr) {
+        return Hold::source_topic_unreadable;
+    }
+    return chain_in(*source_settings, "the source", self) || MR_PLANTED(rejoins_before_the_source)
+               ? Hold::none
+               : Hold::source_not_promoted;
 }
 
 bool is_archive(const LocalTopic& topic) {

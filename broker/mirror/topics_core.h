@@ -81,6 +81,12 @@ struct LocalTopic {
     std::map<PartitionIndex, Sealed> sealed;
     config::Entries settings;  ///< All that is set for the topic itself.
 };
+/// The aliases of all links of this cluster that give mirrors a prefix.
+std::set<std::string> known_aliases(const metadata::Image& image);
+/// Whether a name begins with one of them, as the mirror of another link would: under a second
+/// prefix its records would come here once more, by a longer way.
+bool carries_alias(std::string_view topic, const std::set<std::string>& aliases);
+
 std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_view name);
 /// Every topic that this link writes, or wrote until it was promoted.
 std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link);
@@ -103,6 +109,13 @@ struct GrowMirror {
     std::string topic;
     std::int32_t partitions;
     friend bool operator==(const GrowMirror&, const GrowMirror&) = default;
+};
+/// A promoted topic is to follow its source again, and what it has of its own may give way. Only
+/// once the source lets it: see hold_of().
+struct Rejoin {
+    std::string topic;
+    std::string source_topic;
+    friend bool operator==(const Rejoin&, const Rejoin&) = default;
 };
 struct SetStage {
     std::string topic;
@@ -133,13 +146,15 @@ struct FinishArchive {
     std::string of;
     friend bool operator==(const FinishArchive&, const FinishArchive&) = default;
 };
-using TopicAction = std::variant<CreateMirror, AdoptTopic, GrowMirror, SetStage, Drain,
+using TopicAction = std::variant<CreateMirror, AdoptTopic, GrowMirror, Rejoin, SetStage, Drain,
                                  RemoveMirror, CreateArchive, FinishArchive>;
 
 struct TopicPlan {
     std::vector<TopicAction> actions;
     /// Topics that can't be mirrored, with the reason; there is no mirror to note it on.
     std::map<std::string, HaltReason> refused;
+    /// Topics of the source that look like mirrors of our other links: see carries_alias().
+    std::set<std::string> left_out;
 };
 
 struct TopicWorld {
@@ -159,6 +174,20 @@ TopicPlan plan_topics(const TopicWorld& world);
 std::optional<std::string> chain_through(const std::string& source_cluster,
                                          std::string_view source_chain, Stage source_stage,
                                          std::string_view self);
+
+/// Why a promoted topic does not follow its source yet.
+enum class Hold {
+    none,
+    source_not_promoted,      ///< It still copies from here, and may not have all of it.
+    source_topic_unreadable,  ///< It is not there, or its settings may not be read.
+};
+std::string_view to_string(Hold hold);
+/// What is set for the source's topic (null: could not be read) decides: as long as that one
+/// follows us, whatever it has not copied yet would be cut here and be nowhere.
+Hold hold_of(const std::map<std::string, std::string>* source_settings, std::string_view self);
+/// As hold_of() sees it: the chain of what will be mirrored; none if it comes from `self`.
+std::optional<std::string> chain_in(const std::map<std::string, std::string>& source_settings,
+                                    const std::string& source_cluster, std::string_view self);
 
 /// Whether it keeps an earlier incarnation of a mirror: nobody's mirror any more.
 bool is_archive(const LocalTopic& topic);

@@ -99,6 +99,7 @@ struct LinkFacts {
     std::vector<LinkTopicFacts> worst;  ///< With a reason first, then the furthest behind.
     std::vector<LinkLoss> losses;
     std::optional<LinkFailover> failover;
+    bool lacks_room = false;  ///< Topics are not begun, because they would not fit: see `message`.
     bool credentials_valid = true;
     bool groups_synced = false;
     friend bool operator==(const LinkFacts&, const LinkFacts&) = default;

@@ -49,14 +49,22 @@ grep -q '"to": *"350"' "$dir/state" || fail "what was cut is not reported as it 
 expect "records that were cut, kept aside" 50 "$(grep -ao 'lost-[0-9]*' "$dir"/east/orders-0/*.diverged.quarantined | sort -u | wc -l)"
 if echo x | timeout 10 kcat -b "$at_east" -t orders -P -X message.timeout.ms=3000 2>/dev/null; then fail "the old side took a record"; fi
 
-# And the roles swap back without a loss.
-write "$at_west" third 100
+# And the roles swap back without a loss, though the edits come in the wrong order: as long as the other side copies from here, this
+# one stays as it is, takes records, and says what it waits for.
+link "$east_admin" west-to-east "$at_west" PAUSED PLANNED true
+until_true 20 state_has "$east_admin" west-to-east '"state": *"MIRROR_TOPIC_STATE_PAUSED"'
+write "$at_west" third 99
+link "$west_admin" east-to-west "$at_east" MIRRORING PLANNED true
+until_true 20 state_has "$west_admin" east-to-west SourceNotPromoted
+grep -q '"message": *"orders stays promoted' "$dir/state" || fail "it does not say what to do: $(cat "$dir/state")"
+write "$at_west" third 1
+expect "records here, none cut" 100 "$(dump "$at_west" orders | grep -c third)"
 link "$east_admin" west-to-east "$at_west" PROMOTED PLANNED true
 until_true 60 write "$at_east" fourth 1
 expect "records after the swap" 1 "$(dump "$at_east" orders | grep -c fourth)"
 expect "records of the other side that arrived" 100 "$(dump "$at_east" orders | grep -c third)"
-link "$west_admin" east-to-west "$at_east" MIRRORING PLANNED true
 until_true 40 same
+until_true 20 state_has "$west_admin" east-to-west '"state": *"MIRROR_TOPIC_STATE_MIRRORING"'
 write "$at_east" fifth 10
 until_true 30 same
 

@@ -111,6 +111,25 @@ gone() { ! timeout 5 kcat -b "$at_west" -L -J | grep -c '"orders.3"'; }
 until_true 60 gone
 for i in 1 2 4 5; do expect "records of orders.$i" 5 "$(count "$at_west" "orders.$i")"; done
 
+# A compacted topic that was behind for longer than its source keeps tombstones: told, and right again once its mirror is deleted here.
+call "$east_admin" CreateTopics '{"topics":[{"name":"profiles","partitions":1,"configs":{"cleanup.policy":"compact","delete.retention.ms":"15000"}}]}' >/dev/null
+keyed() { seq -f "key-%g:$1-%g" 1 20 | timeout 20 kcat -b "$at_east" -t profiles -P -K : -X acks=all -X message.timeout.ms=8000; }
+keyed one
+link "$west_admin" profiles "$at_east" profiles
+until_true 30 same profiles
+until_true 20 state_has "$west_admin" profiles '"state": *"MIRROR_TOPIC_STATE_MIRRORING"'
+expect "a horizon that was not passed" 0 "$(grep -c TombstoneHorizonExceeded "$dir/state" || true)"
+link "$west_admin" profiles "$at_east" profiles ',"state":"LINK_DESIRED_PAUSED"'
+until_true 20 state_has "$west_admin" profiles '"state": *"MIRROR_TOPIC_STATE_PAUSED"'
+keyed two
+end=$((SECONDS + 17)); while [ $SECONDS -lt $end ]; do pause; done  # longer than tombstones stay, which is what is tested
+link "$west_admin" profiles "$at_east" profiles
+until_true 30 state_has "$west_admin" profiles TombstoneHorizonExceeded
+call "$west_admin" DeleteTopics '{"topics":[{"name":"profiles"}]}' >/dev/null
+told_no_more() { call "$west_admin" GetLink '{"name":"profiles"}' >"$dir/state" && [ "$(grep -c TombstoneHorizonExceeded "$dir/state")" = 0 ] && [ "$(grep -c '"MIRROR_TOPIC_STATE_MIRRORING"' "$dir/state")" -gt 0 ]; }
+until_true 40 told_no_more
+until_true 30 same profiles
+
 # A password is nowhere in plain text: not in an answer, not in the log, not on the disk.
 call "$west_admin" ApplyLink '{"link":{"name":"secret","source":{"bootstrap_servers":["127.0.0.1:1"],"sasl":{"mechanism":"PLAIN",
   "username":"mirror","password":"correct-horse-battery"}},"topics":{"include":["nothing"]}}}' >"$dir/answer"

@@ -64,6 +64,8 @@ public:
     void allow_restart(int id);
     /// The next calls of this name fail so.
     void fail_next(const std::string& call, Code code, const std::string& message, int times = 1);
+    /// What is said of this link besides, until something else is: laid over its state.
+    void say_of_link(const std::string& name, v1::LinkState said) { said_[name] = std::move(said); }
     /// Moves of this topic fail when a plan gets to them.
     void fail_moves_of(const std::string& topic);
 
@@ -194,6 +196,7 @@ private:
     std::vector<std::string> plan_order_;
     std::map<std::string, Source> sources_;
     std::map<std::string, Link> links_;
+    std::map<std::string, v1::LinkState> said_;
     std::map<std::string, Failure> failures_;
     std::set<std::string> failing_topics_;
     std::vector<std::string> journal_;

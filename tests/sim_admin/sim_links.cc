@@ -179,6 +179,9 @@ v1::LinkState SimCluster::link_state(const Link& link) const {
     if (link.report) {
         *state.mutable_last_failover() = *link.report;
     }
+    if (const auto said = said_.find(link.spec.name()); said != said_.end()) {
+        state.MergeFrom(said->second);
+    }
     return state;
 }
 

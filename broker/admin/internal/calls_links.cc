@@ -209,6 +209,16 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
         report.set_lost_records_at_most(view.failover->lost_records);
         report.set_lost_ms(to_milliseconds(view.failover->lost));
     }
+    if (view.room) {
+        auto& room = *state.mutable_room();
+        const std::size_t shown = std::min(view.room->topics.size(), worst_topics_shown);
+        for (std::size_t i = 0; i < shown; ++i) {
+            room.add_topics(view.room->topics[i]);
+        }
+        room.set_topics_total(static_cast<std::int64_t>(view.room->topics.size()));
+        room.set_needed_bytes(view.room->needed_bytes);
+        room.set_left_bytes(view.room->left_bytes);
+    }
     for (const mirror::ClampedGroup& one : view.clamped) {
         auto& clamped = *state.mutable_last_failover()->add_clamped();
         clamped.set_group(one.group);

@@ -106,6 +106,7 @@ MirrorNode::MirrorNode(MirrorNodeOptions options, runtime::Node& node,
     links.own_wrap = std::move(options.own_wrap);
     links.deletion_grace = options.deletion_grace;
     links.secret_keys = std::move(options.secret_keys);
+    links.default_copies = options.default_copies;
     links.secure = [&disk = node.disk()](const mirror::LinkSpec& spec) {
         return towards_source(spec, disk);
     };

@@ -19,6 +19,7 @@ struct MirrorNodeOptions {
     net::StreamWrapper own_wrap;
     Duration deletion_grace = std::chrono::hours{24};
     std::vector<Secret> secret_keys;
+    int default_copies = 1;  ///< Of a partition.
 };
 
 /// Keys for the secrets of links, one a line; lines that are empty don't count.

@@ -162,6 +162,10 @@ LinkView whole_view(LinkView known, const metadata::Image& image,
             continue;
         }
         TopicView topic = view_of(local, shown[local.name]);
+        if (const auto held = view.held.find(local.name); held != view.held.end()) {
+            topic.state = TopicState::restoring_setup;
+            topic.reason = held->second;
+        }
         if (local.note.stage == Stage::promoted) {
             add_to(view.failover, local);
         } else {

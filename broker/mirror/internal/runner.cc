@@ -12,6 +12,8 @@ namespace {
 
 constexpr Duration longest_backoff = 30s;
 constexpr Duration lost_after = 30s;
+/// Why a mirror is not begun.
+constexpr std::string_view no_room = "NoRoom";
 
 std::vector<runtime::Address> addresses_of(const LinkSpec& spec) {
     std::vector<runtime::Address> all;
@@ -75,6 +77,8 @@ void Runner::make_source() {
     horizon_.reset();
     drain_step_ = false;
     under_way_.clear();  // who was asked is gone, and the answer with it
+    begins_.clear();
+    rejoins_.clear();
     source_.reset();
     if (!open) {
         fail("SecretUnreadable", open.error().message());
@@ -277,7 +281,14 @@ LinkView Runner::view() const {
                      ? LinkPhase::validating
                      : phase_;
     view.reason = reason_;
-    view.message = message_.empty() ? draining_message() : message_;
+    view.message = !message_.empty()        ? message_
+                   : !draining_.empty()     ? draining_message()
+                   : !room_.lacking.empty() ? room_message()
+                   : !held_.empty()         ? held_message()
+                                            : left_out_message();
+    for (const auto& [topic, hold] : held_) {
+        view.held.emplace(topic, to_string(hold));
+    }
     view.source_cluster_id = link_.cluster_id;
     view.round_trip = round_trip_;
     if (phase_ != LinkPhase::active) {
@@ -289,10 +300,17 @@ LinkView Runner::view() const {
             view.clamped.push_back({group, one.partition, one.source, one.written});
         }
     }
+    if (!room_.lacking.empty()) {
+        view.room = {{room_.lacking.begin(), room_.lacking.end()}, room_.needed, room_.left};
+    }
     for (const std::string& topic : creating_) {
         const auto local = local_topic(*image, topic);
         if ((!local || local->link != link_.id) && !refused_.contains(topic)) {
-            view.topics.push_back({topic, TopicState::initializing, {}, 0, {}});
+            view.topics.push_back({topic,
+                                   TopicState::initializing,
+                                   room_.lacking.contains(topic) ? std::string(no_room) : "",
+                                   0,
+                                   {}});
         }
     }
     view.credentials_valid = reason_ != "Unauthorized";

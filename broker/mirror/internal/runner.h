@@ -7,8 +7,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "base/log.h"
 #include "client/cluster.h"
@@ -17,9 +20,12 @@
 #include "mirror/internal/horizon.h"
 #include "mirror/internal/own_cluster.h"
 #include "mirror/internal/puller.h"
+#include "mirror/room_core.h"
 #include "mirror/topics_core.h"
 
 namespace millrace::mirror {
+
+struct Sizes;
 
 class Runner : public std::enable_shared_from_this<Runner> {
 public:
@@ -35,11 +41,16 @@ public:
         std::function<void(std::size_t shard, const std::string& link, Puller::Link jobs)> pull;
     };
 
+    /// A mirror that is about to be: made, or what is here taken over.
+    using Begin = std::variant<CreateMirror, AdoptTopic>;
+
     Runner(Shell& shell, Link link);
     ~Runner();
 
     void start();
     void change(Link link);
+    /// The link is gone, as `image` says.
+    void leave(const metadata::Image& image);
     /// The metadata moved on: leaders, topics or settings.
     void on_metadata();
     /// Somebody met a source that is not as we know it.
@@ -66,12 +77,33 @@ private:
     void act(const CreateMirror& action);
     void act(const AdoptTopic& action);
     void act(const GrowMirror& action);
+    void act(const Rejoin& action);
     void act(const SetStage& action);
     void act(const Drain& action);
     void act(const RemoveMirror& action);
     void act(const CreateArchive& action);
     void act(const FinishArchive& action);
     std::optional<std::string> chain_of(const std::map<std::string, std::string>& settings) const;
+    /// All that the plan wants to rejoin, with one question to the source.
+    void rejoin();
+    void rejoin(const std::string& topic, const std::map<std::string, std::string>* settings);
+    /// Topics that are not taken, though the link names them; empty if there are none.
+    std::string left_out_message() const;
+    /// What topics wait for before they follow again; empty if none does.
+    std::string held_message() const;
+    /// What the plan wants to begin, as far as there is room for it.
+    using BeginsPtr = std::shared_ptr<const std::vector<Begin>>;
+    void begin_topics();
+    void compare_sizes(const BeginsPtr& begins, const std::vector<std::string>& here,
+                       const Result<Sizes>& theirs);
+    RoomVerdict room_for(const std::vector<Begin>& begins, const Sizes& theirs,
+                         const Sizes& ours) const;
+    void begin_without_sizes(const std::vector<Begin>& begins, const Error& why);
+    void begin_all(const std::vector<Begin>& begins, const std::optional<RoomVerdict>& verdict);
+    void begin(const CreateMirror& action);
+    void begin(const AdoptTopic& action);
+    /// What there is no room for; empty if nothing.
+    std::string room_message() const;
     void create(const CreateMirror& action, const std::map<std::string, std::string>& settings);
     void sync_settings();
     void arm_groups();
@@ -113,8 +145,14 @@ private:
     bool has_planned_ = false;        ///< What the source has was compared with what is here.
     std::set<std::string> creating_;  ///< Mirrors that the last plan asked for.
     std::set<std::string> missing_;
+    std::vector<Begin> begins_;                   ///< That the plan under way has asked for.
+    RoomVerdict room_;                            ///< As last judged.
+    int sizes_failed_ = 0;                        ///< In a row.
+    std::map<std::string, std::string> rejoins_;  ///< By their name at the source, to be asked for.
+    std::map<std::string, Hold> held_;
     std::set<std::string> under_way_;  ///< Topics that something is being done about.
     std::map<std::string, HaltReason> refused_;
+    std::set<std::string> left_out_;
     std::shared_ptr<GroupSync> groups_;
     runtime::TimerId groups_timer_{};
     bool groups_busy_ = false;
@@ -137,8 +175,9 @@ private:
     std::string draining_message() const;
     using FenceOutcomes = std::map<std::string, Result<void>>;
     /// One request for all; Code::unsupported: the source understood, and has no such thing.
-    void set_fences(std::vector<std::string> source_topics, std::optional<std::string> value,
-                    UniqueFunction<void(Result<FenceOutcomes>)> done);
+    static void set_fences(client::Cluster& source, std::vector<std::string> source_topics,
+                           std::optional<std::string> value,
+                           UniqueFunction<void(Result<FenceOutcomes>)> done);
     /// All topics that drain, one step further. One step at a time.
     void drain();
     void fence_sources(std::vector<std::string> topics);

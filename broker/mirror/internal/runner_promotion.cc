@@ -70,7 +70,7 @@ void Runner::fence_sources(std::vector<std::string> topics) {
     for (const std::string& topic : topics) {
         sources.push_back(draining_[topic].source);
     }
-    set_fences(std::move(sources), "true",
+    set_fences(*source_, std::move(sources), "true",
                [weak = weak_from_this(),
                 topics = std::move(topics)](const Result<FenceOutcomes>& outcomes) {
                    if (auto self = weak.lock()) {
@@ -79,12 +79,38 @@ void Runner::fence_sources(std::vector<std::string> topics) {
                });
 }
 
-void Runner::set_fences(std::vector<std::string> source_topics, std::optional<std::string> value,
+/// A promotion that nobody will end any more leaves its source as it was.
+void Runner::leave(const metadata::Image& image) {
+    std::vector<std::string> fenced;
+    for (const LocalTopic& local : topics_of_link(image, link_.id)) {
+        const auto source = link_.spec.source_name(local.name);
+        if (local.note.stage == Stage::promoting && source) {
+            fenced.push_back(*source);
+        }
+    }
+    if (fenced.empty() || !source_ || !is_mine(image)) {
+        return;
+    }
+    // Outlives us until it has answered; and is not destroyed by its own answer.
+    std::shared_ptr<client::Cluster> source = std::move(source_);
+    set_fences(*source, std::move(fenced), std::nullopt,
+               [source, &loop = *shell_.control.executor, log = *shell_.log,
+                name = link_.spec.name](const Result<FenceOutcomes>& outcomes) mutable {
+                   if (!outcomes) {
+                       MR_LOG(log, warn, "mirror.fences_left", field("link", name),
+                              field("reason", outcomes.error().message()));
+                   }
+                   loop.post([source = std::move(source)] {});
+               });
+}
+
+void Runner::set_fences(client::Cluster& source, std::vector<std::string> source_topics,
+                        std::optional<std::string> value,
                         UniqueFunction<void(Result<FenceOutcomes>)> done) {
     using protocol::IncrementalAlterConfigsRequest;
     using protocol::IncrementalAlterConfigsResponse;
     client::ask<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
-        source_->any(), source_->request_timeout(),
+        source.any(), source.request_timeout(),
         [topics = std::move(source_topics), value = std::move(value)](std::int16_t) {
             IncrementalAlterConfigsRequest request;
             for (const std::string& topic : topics) {

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "mirror/horizon_core.h"
 #include "mirror/internal/ends.h"
 #include "mirror/internal/runner.h"
 
@@ -23,6 +22,7 @@ void Runner::plan(const client::ClusterInfo* source) {
             }
         }
         refused_ = plan.refused;
+        left_out_ = plan.left_out;
         has_planned_ = true;
         creating_.clear();
         for (const TopicAction& action : plan.actions) {
@@ -45,6 +45,18 @@ void Runner::plan(const client::ClusterInfo* source) {
                 }
             },
             action);
+    }
+    begin_topics();
+    rejoin();
+    if (source != nullptr) {
+        room_ = creating_.empty() ? RoomVerdict{} : room_;
+        std::erase_if(held_, [&](const auto& entry) {
+            return std::none_of(plan.actions.begin(), plan.actions.end(),
+                                [&](const TopicAction& action) {
+                                    const auto* one = std::get_if<Rejoin>(&action);
+                                    return one != nullptr && one->topic == entry.first;
+                                });
+        });
     }
     std::erase_if(draining_, [&](const auto& entry) {
         const auto local = local_topic(*image, entry.first);
@@ -75,78 +87,79 @@ OwnCluster::Done Runner::noted(std::string what, std::string topic) {
     };
 }
 
-void Runner::act(const CreateMirror& action) {
-    under_way_.insert(action.topic);
-    read_settings({action.source_topic},
-                  [weak = weak_from_this(), action](const Result<Settings>& settings) {
-                      auto self = weak.lock();
-                      if (!self) {
-                          return;
-                      }
-                      self->under_way_.erase(action.topic);
-                      if (settings && settings->contains(action.source_topic)) {
-                          self->create(action, settings->at(action.source_topic));
-                      }
-                  });
+std::optional<std::string> Runner::chain_of(
+    const std::map<std::string, std::string>& settings) const {
+    return chain_in(settings, link_.cluster_id, shell_.options.cluster_id);
 }
 
-void Runner::create(const CreateMirror& action,
-                    const std::map<std::string, std::string>& settings) {
-    const auto chain = chain_of(settings);
-    if (!chain) {
-        refused_[action.topic] = HaltReason::provenance_loop;
+void Runner::act(const Rejoin& action) {
+    rejoins_[action.source_topic] = action.topic;
+    under_way_.insert(action.topic);
+}
+
+void Runner::rejoin() {
+    if (rejoins_.empty()) {
         return;
     }
-    SettingChanges changes = setting_changes(settings, {});
-    changes[std::string(topic_setting::link)] = link_.id;
-    changes[std::string(topic_setting::state)] = to_text(StageNote{});
-    changes[std::string(topic_setting::chain)] = *chain;
-    changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
-    if (const auto policy = settings.find("cleanup.policy");
-        policy != settings.end() && policy->second.find("compact") != std::string::npos) {
-        // A first copy that takes longer than tombstones stay is one that may lack some.
-        changes[std::string(topic_setting::caught_up)] =
-            to_text(CaughtUp{shell_.control.executor->clock().wall(), 0, false});
+    std::vector<std::string> names;
+    for (const auto& [source, topic] : rejoins_) {
+        names.push_back(source);
     }
-    shell_.own->create_topic(action.topic, action.partitions, shell_.options.replication_factor,
-                             changes, noted("created", action.topic));
-}
-
-void Runner::act(const AdoptTopic& action) {
-    under_way_.insert(action.topic);
-    read_settings({action.source_topic}, [weak = weak_from_this(),
-                                          action](const Result<Settings>& settings) {
+    read_settings(names, [weak = weak_from_this(),
+                          asked = std::exchange(rejoins_, {})](const Result<Settings>& settings) {
         auto self = weak.lock();
         if (!self) {
             return;
         }
-        self->under_way_.erase(action.topic);
-        if (!settings || !settings->contains(action.source_topic)) {
-            return;
+        for (const auto& [source, topic] : asked) {
+            self->under_way_.erase(topic);
+            if (settings) {
+                const auto found = settings->find(source);
+                self->rejoin(topic, found == settings->end() ? nullptr : &found->second);
+            }
         }
-        const auto chain = self->chain_of(settings->at(action.source_topic));
-        if (!chain) {
-            self->refused_[action.topic] = HaltReason::provenance_loop;
-            return;
-        }
-        SettingChanges changes;
-        changes[std::string(topic_setting::link)] = self->link_.id;
-        changes[std::string(topic_setting::state)] = to_text(StageNote{});
-        changes[std::string(topic_setting::chain)] = *chain;
-        changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
-        changes[std::string(topic_setting::promotion)] = std::nullopt;  // of a link of before
-        self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
     });
 }
 
-std::optional<std::string> Runner::chain_of(
-    const std::map<std::string, std::string>& settings) const {
-    const auto get = [&](std::string_view name) {
-        const auto found = settings.find(std::string(name));
-        return found == settings.end() ? std::string() : found->second;
-    };
-    return chain_through(link_.cluster_id, get(topic_setting::chain),
-                         stage_of(get(topic_setting::state)).stage, shell_.options.cluster_id);
+void Runner::rejoin(const std::string& topic, const std::map<std::string, std::string>* settings) {
+    const Hold hold = hold_of(settings, shell_.options.cluster_id);
+    const Hold before = std::exchange(held_[topic], hold);
+    if (hold == Hold::none) {
+        held_.erase(topic);
+        if (link_.spec.desired(topic) != Desired::promoted) {  // not called off meanwhile
+            act(SetStage{topic, {Stage::mirroring, {}, 0}});
+        }
+    } else if (hold != before) {
+        MR_LOG(*shell_.log, info, "mirror.topic_waits", field("link", link_.spec.name),
+               field("topic", topic), field("reason", to_string(hold)));
+    }
+}
+
+std::string Runner::left_out_message() const {
+    if (left_out_.empty()) {
+        return "";
+    }
+    return fmt::format(
+        "not mirrored: {}{}, named like mirrors of another link of this cluster; what is listed "
+        "without a glob is mirrored all the same",
+        *left_out_.begin(),
+        left_out_.size() > 1 ? fmt::format(" and {} more", left_out_.size() - 1) : "");
+}
+
+std::string Runner::held_message() const {
+    if (held_.empty()) {
+        return "";
+    }
+    const auto& [topic, hold] = *held_.begin();
+    if (hold == Hold::source_topic_unreadable) {
+        return fmt::format(
+            "{} stays writable: the source does not show its topic, so nobody knows what it has",
+            topic);
+    }
+    return fmt::format(
+        "{} stays promoted: the source still copies it from here. Promote it there; this goes on "
+        "by itself once all that was written here has arrived, and nothing is cut before",
+        topic);
 }
 
 void Runner::act(const RemoveMirror& action) {
@@ -208,7 +221,7 @@ void Runner::act(const SetStage& action) {
     if (local && source && source_ && local->note.stage == Stage::promoting &&
         action.note.stage != Stage::promoted) {
         // The promotion is off.
-        set_fences({*source}, std::nullopt, [](const Result<FenceOutcomes>&) {});
+        set_fences(*source_, {*source}, std::nullopt, [](const Result<FenceOutcomes>&) {});
     }
     shell_.own->set_topic(action.topic, changes, noted(to_text(action.note), action.topic));
 }

@@ -309,7 +309,8 @@ void describe(Visitor& v, MirrorLinkStatus& s) {
     v.field("summary", s.summary, {.doc = "What kubectl get shows."});
     describe_conditions(v, s.conditions,
                         "Ready, SourceReachable, CredentialsValid, CaughtUp, LagWithinTarget, "
-                        "GroupsSynced, AclsSynced, DataGap, Diverged, TombstoneHorizonExceeded.");
+                        "GroupsSynced, AclsSynced, EnoughRoom, DataGap, Diverged, "
+                        "TombstoneHorizonExceeded.");
 }
 
 }  // namespace millrace::api

@@ -127,6 +127,7 @@ public:
             facts_.topics_by_state = {state.topics_by_state().begin(),
                                       state.topics_by_state().end()};
         }
+        facts_.lacks_room = facts_.lacks_room || state.has_room();
         add_topics(state);
         add_losses(state);
         add_failover(state);

@@ -18,6 +18,9 @@ using brokers::LinkPhase;
 constexpr std::size_t gaps_shown = 20;
 /// What brokers say of a compacted topic that may have missed tombstones.
 constexpr std::string_view past_tombstone_horizon = "TombstoneHorizonExceeded";
+/// What they say of a promoted topic that shall follow again and can't yet.
+constexpr std::array<std::string_view, 2> waits_for_source{"SourceNotPromoted",
+                                                           "SourceTopicUnreadable"};
 
 /// In steps that grow with it, so that a status isn't written for what nobody reads.
 double rounded_seconds(std::int64_t ms) {
@@ -214,14 +217,17 @@ private:
         };
         set("DataGap", any(false), any(false) ? "RecordsMissing" : "None",
             any(false) ? "the source had dropped records before they were read: see gaps" : "");
+        set("EnoughRoom", !facts.lacks_room, facts.lacks_room ? "NoRoom" : "Fits",
+            facts.lacks_room ? facts.message : "");
         const auto past = std::find_if(facts.worst.begin(), facts.worst.end(), [](const auto& one) {
             return one.reason == past_tombstone_horizon;
         });
         const bool horizon = past != facts.worst.end();
         set("TombstoneHorizonExceeded", horizon, horizon ? "MayKeepDeletedKeys" : "None",
             horizon ? fmt::format("{} was behind for longer than the source keeps tombstones: keys "
-                                  "that were deleted there may live on here; delete the mirror "
-                                  "topic and the link copies it anew",
+                                  "that were deleted there may live on here. Stop its consumers "
+                                  "and delete the topic here: the link copies it from the "
+                                  "source's start (docs/mirror.md)",
                                   past->topic)
                     : "");
         set("Diverged", any(true), any(true) ? "RecordsCut" : "None",
@@ -265,6 +271,10 @@ private:
             not_ready(facts.reason.empty() ? "SourceUnavailable" : facts.reason, facts.message);
         } else if (facts.phase != LinkPhase::active && facts.phase != LinkPhase::paused) {
             not_ready(phase_word(facts.phase), "the source is being looked at");
+        } else if (facts.lacks_room) {
+            not_ready("NoRoom", facts.message);
+        } else if (const auto waiting = reason_of_waiting(facts)) {
+            not_ready(*waiting, facts.message);
         } else if (topics_done(facts) < facts.topics) {
             not_ready(spec_.state == api::LinkState::paused ? "Pausing" : "CatchingUp",
                       facts.message.empty() ? "topics are on their way to the wished state"
@@ -304,6 +314,16 @@ private:
         const std::int64_t halted = count_of(facts, "halted");
         return halted == 0 ? std::nullopt
                            : std::optional(fmt::format("{} topics are halted", halted));
+    }
+
+    /// Of a promoted topic that can't follow its source again yet.
+    static std::optional<std::string> reason_of_waiting(const LinkFacts& facts) {
+        const auto found =
+            std::find_if(facts.worst.begin(), facts.worst.end(), [](const auto& one) {
+                return std::find(waits_for_source.begin(), waits_for_source.end(), one.reason) !=
+                       waits_for_source.end();
+            });
+        return found == facts.worst.end() ? std::nullopt : std::optional(found->reason);
     }
 
     /// Conditions that turned, told once.

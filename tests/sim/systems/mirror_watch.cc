@@ -418,7 +418,10 @@ MirrorWatch::Broken MirrorWatch::unsettled(const DrawnLink& drawn, const mirror:
     const auto mirror =
         mirror::local_topic(*world_.image(drawn.to), link.spec.mirror_name(source.name));
     if (!mirror) {
-        const bool is_wanted = !loops && link.spec.state == mirror::Desired::mirroring;
+        const bool is_of_another =
+            mirror::carries_alias(source.name, mirror::known_aliases(*world_.image(drawn.to)));
+        const bool is_wanted = !loops && link.spec.state == mirror::Desired::mirroring &&
+                               !(is_of_another && link.spec.naming == mirror::Naming::prefix);
         return is_wanted ? Broken{"is not mirrored"} : Broken{};
     }
     if (mirror->link != link.id || mirror::is_archive(*mirror)) {

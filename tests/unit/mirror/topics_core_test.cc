@@ -100,6 +100,41 @@ TEST_F(MirrorTopics, with_a_prefix_mirrors_are_named_after_the_source) {
                 ElementsAre(action(CreateMirror{"east.orders", "orders", there, 1})));
 }
 
+TEST_F(MirrorTopics, a_mirror_of_another_link_does_not_come_once_more_under_a_second_prefix) {
+    link.spec.naming = Naming::prefix;
+    link.spec.alias = "east";
+    link.spec.topics_include = {"*"};
+    Link other = link;
+    other.id = "link-2";
+    other.spec.alias = "dc.north";
+    image.configs.set({metadata::ConfigResourceType::broker, ""},
+                      std::string(config::mirror_link_prefix) + "north", encode(other));
+    at_source("dc.north.orders", 1);
+    at_source("dc.south.orders", 1);
+    EXPECT_THAT(
+        plan().actions,
+        ElementsAre(action(CreateMirror{"east.dc.south.orders", "dc.south.orders", there, 1})));
+    EXPECT_THAT(plan().left_out, ElementsAre("dc.north.orders"));
+    // Unless somebody means just that one.
+    link.spec.topics_include = {"dc.north.orders"};
+    EXPECT_THAT(
+        plan().actions,
+        ElementsAre(action(CreateMirror{"east.dc.north.orders", "dc.north.orders", there, 1})));
+}
+
+TEST_F(MirrorTopics, with_the_names_of_the_source_mirrors_of_others_are_followed_too) {
+    link.spec.topics_include = {"*"};
+    Link other = link;
+    other.id = "link-2";
+    other.spec.naming = Naming::prefix;
+    other.spec.alias = "north";
+    image.configs.set({metadata::ConfigResourceType::broker, ""},
+                      std::string(config::mirror_link_prefix) + "north", encode(other));
+    at_source("north.orders", 1);
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(CreateMirror{"north.orders", "north.orders", there, 1})));
+}
+
 TEST_F(MirrorTopics, partitions_that_were_added_are_added_here) {
     at_source("orders", 5);
     here("orders", 3, mirror_in("mirroring"));
@@ -340,7 +375,13 @@ TEST_F(MirrorTopics, a_promoted_topic_goes_back_only_where_it_may_be_truncated) 
     here("orders", 3, mirror_in("promoted"));
     EXPECT_THAT(plan().actions, IsEmpty());
     link.spec.truncate_existing = true;
-    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {}})));
+    EXPECT_THAT(plan().actions, ElementsAre(action(Rejoin{"orders", "orders"})));
+}
+
+TEST_F(MirrorTopics, a_promoted_topic_does_not_go_back_to_a_source_that_nobody_sees) {
+    link.spec.truncate_existing = true;
+    here("orders", 3, mirror_in("promoted"));
+    EXPECT_THAT(plan_without_source().actions, IsEmpty());
 }
 
 TEST_F(MirrorTopics, settings_follow_the_source_and_then_stand_still) {
@@ -383,12 +424,52 @@ TEST_F(MirrorTopics, one_look_that_misses_a_topic_does_not_end_its_planned_promo
     EXPECT_THAT(plan().actions, ElementsAre(action(Drain{"orders", "orders"})));
 }
 
+TEST_F(MirrorTopics, partitions_that_are_added_while_it_drains_are_added_here) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 5);
+    here("orders", 3, mirror_in("promoting"));
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(Drain{"orders", "orders"}), action(GrowMirror{"orders", 5})));
+}
+
 TEST(MirrorChain, leads_through_every_cluster_and_never_back) {
     using enum Stage;
     EXPECT_EQ(chain_through("a", "", mirroring, "c"), "a");
     EXPECT_EQ(chain_through("b", "a", mirroring, "c"), "b;a");
     EXPECT_EQ(chain_through("b", "a", mirroring, "a"), std::nullopt);
     EXPECT_EQ(chain_through("b", "z;a", mirroring, "a"), std::nullopt);
+}
+
+struct MirrorHold : testing::Test {
+    /// Of the source's topic, as it shows them to anybody.
+    static std::map<std::string, std::string> there_in(const std::string& state,
+                                                       const std::string& chain) {
+        return {{std::string(topic_setting::state), state},
+                {std::string(topic_setting::chain), chain}};
+    }
+};
+
+TEST_F(MirrorHold, a_source_that_still_follows_us_is_waited_for_whatever_it_does) {
+    for (const char* state :
+         {"mirroring", "paused", "halted:DataGap@2", "orphaned:1@2", "promoting"}) {
+        const auto settings = there_in(state, "us");
+        EXPECT_EQ(hold_of(&settings, "us"), Hold::source_not_promoted) << state;
+    }
+    const auto through_another = there_in("mirroring", "between;us");
+    EXPECT_EQ(hold_of(&through_another, "us"), Hold::source_not_promoted);
+}
+
+TEST_F(MirrorHold, a_source_that_was_promoted_or_never_followed_us_is_followed_at_once) {
+    const auto promoted = there_in("promoted", "us");
+    EXPECT_EQ(hold_of(&promoted, "us"), Hold::none);
+    const auto of_another = there_in("mirroring", "somebody");
+    EXPECT_EQ(hold_of(&of_another, "us"), Hold::none);
+    const std::map<std::string, std::string> plain{{"retention.ms", "5"}};
+    EXPECT_EQ(hold_of(&plain, "us"), Hold::none);
+}
+
+TEST_F(MirrorHold, a_source_whose_settings_nobody_sees_is_not_followed) {
+    EXPECT_EQ(hold_of(nullptr, "us"), Hold::source_topic_unreadable);
 }
 
 TEST(MirrorChain, a_cluster_is_not_taken_for_another_whose_id_it_ends) {

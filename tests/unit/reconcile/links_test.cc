@@ -201,6 +201,42 @@ TEST_F(Links, brokers_that_do_not_answer_change_nothing_about_what_was_said) {
     EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("can't be asked"));
 }
 
+TEST_F(Links, topics_without_room_are_told_until_there_is_some) {
+    apply();
+    rounds(10);
+    EXPECT_EQ(condition("EnoughRoom"), "True");
+    v1::LinkState said;
+    said.set_message("no room for orders.large: 12.00 GB are needed");
+    said.set_topics_total(1);
+    said.mutable_room()->set_needed_bytes(12'000'000'000);
+    world.kube->brokers().say_of_link("east-to-west", said);
+    rounds(3);
+    EXPECT_EQ(condition("EnoughRoom"), "False");
+    EXPECT_EQ(condition("Ready"), "False");
+    EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("12.00 GB are needed"));
+    world.kube->brokers().say_of_link("east-to-west", {});
+    rounds(3);
+    EXPECT_EQ(condition("EnoughRoom"), "True");
+    EXPECT_EQ(condition("Ready"), "True");
+}
+
+TEST_F(Links, a_promoted_topic_that_waits_for_its_source_says_what_for) {
+    apply();
+    rounds(10);
+    v1::LinkState said;
+    said.set_message("orders stays promoted: the source still copies it from here");
+    said.set_topics_total(1);
+    auto& held = *said.add_worst_topics();
+    held.set_topic("orders.held");
+    held.set_state(v1::MIRROR_TOPIC_STATE_RESTORING_SETUP);
+    held.set_reason("SourceNotPromoted");
+    world.kube->brokers().say_of_link("east-to-west", said);
+    rounds(3);
+    EXPECT_EQ(condition("Ready"), "False");
+    EXPECT_THAT(link().dump(), HasSubstr("SourceNotPromoted"));
+    EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("stays promoted"));
+}
+
 TEST_F(Links, a_link_of_no_cluster_says_so) {
     world.kube->take_away(clusters, {"default", "main"});
     world.settle();
