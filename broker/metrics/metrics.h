@@ -110,7 +110,7 @@ public:
     }
     void add_seconds(Duration d) {
         if (cell_) {
-            cell_->add(std::chrono::duration<double>(d).count());
+            cell_->add(to_seconds(d));
         }
     }
 
@@ -146,7 +146,7 @@ public:
     Histogram() = default;
     explicit Histogram(std::shared_ptr<HistogramCells> cells) : cells_(std::move(cells)) {}
     void observe(double value);
-    void observe(Duration d) { observe(std::chrono::duration<double>(d).count()); }
+    void observe(Duration d) { observe(to_seconds(d)); }
     /// What was observed so far, by bucket. From any thread.
     std::vector<std::uint64_t> counts() const;
     std::span<const double> bounds() const;
