@@ -18,6 +18,7 @@ using protocol::FindCoordinatorResponse;
 using FindCoordinatorCall = Call<FindCoordinatorRequest, FindCoordinatorResponse>;
 
 constexpr std::int8_t group_key = 0;
+constexpr std::int8_t transaction_key = 1;
 constexpr std::int8_t share_key = 2;
 constexpr std::int16_t first_version_with_batches = 4;
 
@@ -37,6 +38,12 @@ FindCoordinatorResponse::Coordinator find(const FindCoordinatorCall& call,
     if (call.request().key_type < group_key || call.request().key_type > share_key) {
         answer.error_code = code_of(KafkaError::invalid_request);
         answer.error_message = "group, transaction and share are 0, 1 and 2";
+        return answer;
+    }
+    if (call.request().key_type == transaction_key) {
+        // Not "not yet": a producer would ask again until its own time is over, and not know why.
+        answer.error_code = code_of(KafkaError::unsupported_version);
+        answer.error_message = "transactions are not served here";
         return answer;
     }
     if (call.request().key_type != group_key) {

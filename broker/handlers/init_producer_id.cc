@@ -16,7 +16,7 @@ void init_producer_id(
     if (request.transactional_id) {
         response.error_code =
             code_of(request.transactional_id->empty() ? KafkaError::invalid_request
-                                                      : KafkaError::coordinator_not_available);
+                                                      : KafkaError::unsupported_version);
         response.producer_epoch = -1;
         call.answer(response);
         return;

@@ -2,6 +2,7 @@
 // that owns the partition. In the common case that is this loop, and the bytes go from the receive
 // buffer to the file without a copy.
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
 #include "handlers/request_meter.h"
+#include "handlers/topic_names.h"
 #include "protocol/messages/produce_request.h"
 #include "protocol/messages/produce_response.h"
 #include "record/validate.h"
@@ -23,6 +25,8 @@ using ProduceCall = Call<ProduceRequest, ProduceResponse>;
 constexpr std::int16_t first_produce_with_ids = 13;
 constexpr std::int16_t first_version_with_zstd = 7;
 constexpr std::int16_t first_produce_with_leader = 10;
+/// The one client that may write where only the brokers write.
+constexpr std::string_view admin_client = "__admin_client";
 
 struct PartitionOutcome {
     std::int32_t index = 0;
@@ -69,6 +73,25 @@ void count(const Produced& progress) {
             meter.produce_requests.add();
             meter.rejected_bytes.add(rejected);
         }
+    }
+}
+
+/// Where to find a leader that clients are sent to, said once (KIP-951).
+void add_endpoint(ProduceResponse& response, const metadata::Image& image, BrokerId leader,
+                  std::string_view listener) {
+    const metadata::Broker* broker = image.cluster.broker(leader);
+    const metadata::Endpoint* endpoint = broker == nullptr ? nullptr : broker->endpoint(listener);
+    if (endpoint == nullptr ||
+        std::any_of(response.node_endpoints.begin(), response.node_endpoints.end(),
+                    [&](const auto& known) { return known.node_id == leader.value; })) {
+        return;
+    }
+    auto& node = response.node_endpoints.emplace_back();
+    node.node_id = broker->id.value;
+    node.host = endpoint->host;
+    node.port = endpoint->port;
+    if (broker->rack) {
+        node.rack = *broker->rack;
     }
 }
 
@@ -120,18 +143,7 @@ void answer(Produced& progress) {
                 from.result.leader != no_broker) {
                 partition.current_leader = {.leader_id = from.result.leader.value,
                                             .leader_epoch = from.result.leader_epoch.value};
-                const metadata::Broker* broker = image->cluster.broker(from.result.leader);
-                const metadata::Endpoint* endpoint =
-                    broker == nullptr ? nullptr : broker->endpoint(progress.call.meta().listener);
-                if (endpoint != nullptr) {
-                    auto& node = response.node_endpoints.emplace_back();
-                    node.node_id = broker->id.value;
-                    node.host = endpoint->host;
-                    node.port = endpoint->port;
-                    if (broker->rack) {
-                        node.rack = *broker->rack;
-                    }
-                }
+                add_endpoint(response, *image, from.result.leader, progress.call.meta().listener);
             }
         }
     }
@@ -158,6 +170,13 @@ public:
         if (partition == nullptr) {
             return KafkaError::unknown_topic_or_partition;
         }
+        if (call_.request().acks < -1 || call_.request().acks > 1) {
+            return KafkaError::invalid_required_acks;
+        }
+        if (is_internal_topic(topic.name) && call_.meta().client_id != admin_client) {
+            outcome.message = "clients do not write to the brokers' own topics";
+            return KafkaError::invalid_topic_exception;
+        }
         if (rules.fenced) {
             outcome.message = "topic is fenced or a mirror: it takes no writes from clients";
             return KafkaError::policy_violation;
@@ -178,10 +197,12 @@ public:
             outcome.bad_records = verdict.bad_records;
             return to_kafka(verdict.refusal);
         }
-        if (verdict.batch->is_transactional() && !call_.request().transactional_id) {
+        if (verdict.batch->is_transactional()) {
             // Who may write for no transactional id at all?
-            outcome.message = "a transactional batch needs a transactional id in its request";
-            return KafkaError::transactional_id_authorization_failed;
+            lacks_id_ = lacks_id_ || !call_.request().transactional_id;
+            // Nobody could ever end what such a batch begins, and committed readers would wait.
+            outcome.message = "no transaction coordinator knows this transactional id";
+            return KafkaError::invalid_producer_id_mapping;
         }
         Accepted one;
         one.id = {topic.id, PartitionIndex{data.index}};
@@ -207,10 +228,15 @@ public:
         return KafkaError::none;
     }
 
+    /// A batch belongs to a transaction, and the request doesn't say to whose: all of it is
+    /// refused.
+    bool lacks_transactional_id() const { return lacks_id_; }
+
 private:
     const Doors& doors_;
     const ProduceCall& call_;
     Timestamp now_;
+    bool lacks_id_ = false;
     record::Decompressor decompressor_;
     record::Compressor compressor_;
 };
@@ -246,6 +272,19 @@ void send_to_owner(const std::shared_ptr<Produced>& progress, const std::shared_
                       });
 }
 
+void refuse_all(Produced& progress, std::vector<Accepted>& accepted) {
+    accepted.clear();
+    for (TopicOutcome& topic : progress.topics) {
+        for (PartitionOutcome& partition : topic.partitions) {
+            const std::int32_t index = partition.index;
+            partition = {};
+            partition.index = index;
+            partition.message = "a transactional batch needs a transactional id in its request";
+            partition.result.error = KafkaError::transactional_id_authorization_failed;
+        }
+    }
+}
+
 }  // namespace
 
 void produce(const Doors& doors, ProduceCall call) {
@@ -274,9 +313,7 @@ void produce(const Doors& doors, ProduceCall call) {
             PartitionOutcome& partition = outcome.partitions[p];
             partition.index = asked.partition_data[p].index;
             KafkaError error = KafkaError::none;
-            if (acks < -1 || acks > 1) {
-                error = KafkaError::invalid_required_acks;
-            } else if (topic == nullptr) {
+            if (topic == nullptr) {
                 error = version >= first_produce_with_ids ? KafkaError::unknown_topic_id
                                                           : KafkaError::unknown_topic_or_partition;
             } else {
@@ -284,6 +321,9 @@ void produce(const Doors& doors, ProduceCall call) {
             }
             partition.result.error = error;
         }
+    }
+    if (judge.lacks_transactional_id()) {
+        refuse_all(*progress, accepted);
     }
     auto gather = Gather::of(accepted.size() + 1, [progress] { answer(*progress); });
     for (Accepted& one : accepted) {
