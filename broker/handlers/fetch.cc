@@ -21,8 +21,10 @@ using protocol::FetchResponse;
 using protocol::Records;
 using FetchCall = Call<FetchRequest, FetchResponse>;
 
+/// From here on clients know KAFKA_STORAGE_ERROR, and that it passes.
+constexpr std::int16_t first_fetch_with_storage_error = 6;
 constexpr std::int16_t first_version_with_rack = 11;
-constexpr std::int16_t first_fetch_with_leader = 12;
+constexpr std::int16_t first_fetch_with_leader = 16;
 constexpr std::int16_t first_fetch_with_ids = 13;
 constexpr std::int16_t first_version_with_replica_state = 15;
 constexpr std::int16_t first_version_with_endpoints = 16;
@@ -443,7 +445,10 @@ private:
               std::vector<net::FileRange>& files) {
         replication::FetchResult& from = slot.result;
         data.partition_index = slot.ask.partition;
-        data.error_code = code_of(from.error);
+        data.error_code = code_of(from.error == KafkaError::kafka_storage_error &&
+                                          call_.version() < first_fetch_with_storage_error
+                                      ? KafkaError::not_leader_or_follower
+                                      : from.error);
         data.high_watermark = from.high_watermark.value;
         data.last_stable_offset = from.last_stable.value;
         data.log_start_offset = from.log_start.value;
@@ -458,7 +463,9 @@ private:
             add_endpoint(response, from.leader);
         }
         data.aborted_transactions.reset();
-        if (reader_.level == replication::ReadLevel::committed || slot.is_unknown) {
+        const bool is_committed =
+            reader_.level == replication::ReadLevel::committed && from.error == KafkaError::none;
+        if (is_committed || slot.is_unknown) {
             auto& aborted = data.aborted_transactions.emplace();
             for (const storage::AbortedTransaction& one : from.aborted) {
                 aborted.push_back(

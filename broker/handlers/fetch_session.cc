@@ -135,15 +135,17 @@ FetchPlan FetchSessions::open(Request request, Instant now) {
     if (session.by_id_ != request.by_id) {
         return refused(KafkaError::fetch_session_topic_id_error);
     }
-    for (FetchAsk& ask : request.asks) {
-        session.ask(std::move(ask));
+    for (const FetchAsk& ask : request.asks) {
+        session.ask(ask);
     }
     for (const FetchAsk& gone : request.forgotten) {
         session.forget(gone.topic, gone.topic_id, gone.partition);
     }
     plan.asks = session.asks();
     if (plan.asks.empty()) {
-        sessions_.erase(found);  // nothing left to be told of
+        // Nothing is left to be told of later; what was asked for just now is told once.
+        sessions_.erase(found);
+        plan.asks = without_repeats(std::move(request.asks));
         return plan;
     }
     session.used_ = now;

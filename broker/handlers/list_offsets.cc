@@ -27,6 +27,7 @@ constexpr std::int64_t earliest_pending_upload = -6;
 }  // namespace special
 
 constexpr std::int16_t first_version_with_epoch = 4;
+constexpr std::int16_t first_version_with_not_available = 5;
 
 /// From which request version a special timestamp is understood.
 std::int16_t first_version_of(std::int64_t timestamp) {
@@ -82,18 +83,23 @@ void look_up(const Doors& doors, const std::shared_ptr<LookUp>& progress,
         doors.replicas->shard_of(id),
         [=, &to, &home, at = Timestamp{asked.timestamp},
          epoch = LeaderEpoch{asked.current_leader_epoch}](replication::ShardReplicas& shard) {
-            shard.find_offset(id, kind, at, epoch, level,
-                              [progress, gather, &to, &home](replication::OffsetAnswer answer) {
-                                  run_on(home, [progress, gather, &to, answer] {
-                                      to.error_code = code_of(answer.error);
-                                      to.offset = answer.offset.value;
-                                      to.timestamp = answer.timestamp.milliseconds;
-                                      if (progress->call.version() >= first_version_with_epoch) {
-                                          to.leader_epoch = answer.epoch.value;
-                                      }
-                                      gather->arrive();
-                                  });
-                              });
+            shard.find_offset(
+                id, kind, at, epoch, level,
+                [progress, gather, &to, &home](replication::OffsetAnswer answer) {
+                    run_on(home, [progress, gather, &to, answer] {
+                        const bool is_too_new =
+                            answer.error == KafkaError::offset_not_available &&
+                            progress->call.version() < first_version_with_not_available;
+                        to.error_code =
+                            code_of(is_too_new ? KafkaError::leader_not_available : answer.error);
+                        to.offset = answer.offset.value;
+                        to.timestamp = answer.timestamp.milliseconds;
+                        if (progress->call.version() >= first_version_with_epoch) {
+                            to.leader_epoch = answer.epoch.value;
+                        }
+                        gather->arrive();
+                    });
+                });
         });
 }
 
@@ -109,7 +115,11 @@ void list_offsets(const Doors& doors, ListOffsetsCall call) {
     for (const auto& topic : request.topics) {
         count += topic.partitions.size();
     }
-    auto gather = Gather::of(count + 1, [progress] { progress->call.answer(progress->response); });
+    auto gather = Gather::of(count + 1, [progress] {
+        std::erase_if(progress->response.topics,
+                      [](const auto& topic) { return topic.partitions.empty(); });
+        progress->call.answer(progress->response);
+    });
     for (std::size_t t = 0; t < request.topics.size(); ++t) {
         const auto& asked = request.topics[t];
         response.topics[t].name = asked.name;

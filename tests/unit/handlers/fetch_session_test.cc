@@ -116,6 +116,14 @@ TEST_F(FetchSessionsTest, a_session_that_forgot_everything_is_over) {
     EXPECT_EQ(sessions_.size(), 0U);
 }
 
+TEST_F(FetchSessionsTest, what_is_asked_for_with_the_request_that_forgets_all_is_told_once) {
+    const auto session = begin({ask("a", 0)});
+    const FetchPlan plan = next(session->id(), 1, {ask("a", 0, 3)}, {ask("a", 0)});
+    EXPECT_THAT(names(plan), ElementsAre("a-0@3"));
+    EXPECT_EQ(plan.session, nullptr);
+    EXPECT_EQ(sessions_.size(), 0U);
+}
+
 TEST_F(FetchSessionsTest, tells_records_and_moved_marks_and_nothing_else) {
     const auto session = begin({ask("a", 0)});
     EXPECT_FALSE(session->tell(ask("a", 0), told(0)));
