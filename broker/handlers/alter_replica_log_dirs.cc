@@ -37,7 +37,9 @@ KafkaError check_directory(const std::vector<LogDirectoryView>& directories,
                            std::string_view path) {
     for (const LogDirectoryView& directory : directories) {
         if (directory.path == path) {
-            return directory.error;
+            return directory.error == KafkaError::none && directory.is_cordoned
+                       ? KafkaError::invalid_replica_assignment  // it takes no new replicas
+                       : directory.error;
         }
     }
     return KafkaError::log_dir_not_found;

@@ -53,10 +53,13 @@ CreateTopicsRequest::CreatableTopic describe(const Doors& doors, const std::stri
 
 }  // namespace
 
+bool creates_topics(const Doors& doors) {
+    return doors.topics->current()->config().broker().get(option::auto_create_topics_enable);
+}
+
 void auto_create(const Doors& doors, const std::set<std::string>& topics,
                  const Principal& principal, runtime::Executor& home) {
-    const auto book = doors.topics->current();
-    const bool allowed = book->config().broker().get(option::auto_create_topics_enable);
+    const bool allowed = creates_topics(doors);
     protocol::Arena arena;
     CreateTopicsRequest request;
     request.timeout_ms = create_timeout_ms;

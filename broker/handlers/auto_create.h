@@ -11,6 +11,9 @@
 
 namespace millrace::handlers {
 
+/// auto.create.topics.enable
+bool creates_topics(const Doors& doors);
+
 void auto_create(const Doors& doors, const std::set<std::string>& topics,
                  const Principal& principal, runtime::Executor& home);
 

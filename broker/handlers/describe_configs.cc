@@ -37,11 +37,8 @@ config::Entries entries_of(const metadata::Image& image, ConfigResourceType type
     return found == nullptr ? config::Entries{} : found->values;
 }
 
-Found describe_broker(const Doors& doors, const config::BrokerConfig& config,
-                      std::string_view name) {
-    if (name.empty()) {
-        return {.settings = config.describe_cluster_default()};
-    }
+/// Refuses who asks this broker about another.
+std::optional<Found> refuse_other_broker(const Doors& doors, std::string_view name) {
     std::int32_t id = -1;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), id);
     if (parsed.ec != std::errc{} || parsed.ptr != name.data() + name.size()) {
@@ -53,7 +50,42 @@ Found describe_broker(const Doors& doors, const config::BrokerConfig& config,
             KafkaError::invalid_request,
             fmt::format("this is broker {}: ask broker {} for its settings", doors.self, id));
     }
+    return std::nullopt;
+}
+
+Found describe_broker(const Doors& doors, const config::BrokerConfig& config,
+                      std::string_view name) {
+    if (name.empty()) {
+        return {.settings = config.describe_cluster_default()};
+    }
+    if (auto refusal = refuse_other_broker(doors, name)) {
+        return *std::move(refusal);
+    }
     return {.settings = config.describe_broker()};
+}
+
+Found describe_logger(const Doors& doors, std::string_view name) {
+    if (name.empty()) {
+        return refuse(KafkaError::invalid_request, "a broker's id may not be empty");
+    }
+    if (auto refusal = refuse_other_broker(doors, name)) {
+        return *std::move(refusal);
+    }
+    return {};  // No logger levels can be set one by one here: there is nothing to list.
+}
+
+bool is_known(std::int8_t type) {
+    switch (static_cast<ConfigResourceType>(type)) {
+        case ConfigResourceType::topic:
+        case ConfigResourceType::broker:
+        case ConfigResourceType::broker_logger:
+        case ConfigResourceType::client_metrics:
+        case ConfigResourceType::group:
+            return true;
+        case ConfigResourceType::unknown:
+            break;
+    }
+    return false;
 }
 
 Found describe(const Doors& doors, const metadata::Image& image, const TopicBook& book,
@@ -83,8 +115,7 @@ Found describe(const Doors& doors, const metadata::Image& image, const TopicBook
             }
             return {.settings = config.describe_client_metrics(entries_of(image, type, name))};
         case ConfigResourceType::broker_logger:
-            // No logger levels can be set one by one here: there is nothing to list.
-            return {};
+            return describe_logger(doors, name);
         case ConfigResourceType::unknown:
             break;
     }
@@ -138,10 +169,16 @@ void describe_configs(const Doors& doors,
     const DescribeConfigsRequest& request = call.request();
     std::deque<Found> kept;  // the answer's texts
     DescribeConfigsResponse response;
+    // One resource of an unknown kind spoils the request.
+    const bool is_readable =
+        std::all_of(request.resources.begin(), request.resources.end(),
+                    [](const auto& asked) { return is_known(asked.resource_type); });
     for (const auto& asked : request.resources) {
         const Found& found = kept.emplace_back(
-            describe(doors, *image, *book, static_cast<ConfigResourceType>(asked.resource_type),
-                     asked.resource_name));
+            !is_readable ? refuse(KafkaError::invalid_request, "unknown kind of resource")
+                         : describe(doors, *image, *book,
+                                    static_cast<ConfigResourceType>(asked.resource_type),
+                                    asked.resource_name));
         auto& to = response.results.emplace_back();
         to.resource_type = asked.resource_type;
         to.resource_name = asked.resource_name;

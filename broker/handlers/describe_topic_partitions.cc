@@ -6,6 +6,7 @@
 
 #include "handlers/authorized_operations.h"
 #include "handlers/handlers.h"
+#include "handlers/offline_replicas.h"
 #include "handlers/topic_names.h"
 #include "protocol/messages/describe_topic_partitions_request.h"
 #include "protocol/messages/describe_topic_partitions_response.h"
@@ -44,6 +45,7 @@ public:
         auto& to = response_.topics.emplace_back();
         to.name = name;
         to.is_internal = is_internal_topic(name);
+        to.topic_authorized_operations = all_topic_operations;
         const metadata::Topic* topic = image_.topics.find(name);
         if (topic == nullptr) {
             to.error_code =
@@ -52,7 +54,6 @@ public:
             return true;
         }
         to.topic_id = topic->id;
-        to.topic_authorized_operations = all_topic_operations;
         for (const auto& entry : topic->partitions) {
             if (entry.key.value < from) {
                 continue;
@@ -76,22 +77,23 @@ private:
                        PartitionIndex index, const metadata::Partition& partition) {
         auto& to = topic.partitions.emplace_back();
         to.partition_index = index.value;
-        to.leader_id = partition.leader.value;
+        // No error where nobody leads, unlike Metadata: the missing leader says it.
+        to.leader_id = is_reachable(partition.leader) ? partition.leader.value : no_broker.value;
         to.leader_epoch = partition.leader_epoch.value;
         to.replica_nodes = ids(partition.replicas);
         to.isr_nodes = ids(partition.isr);
         to.eligible_leader_replicas = ids(partition.elr);
         to.last_known_elr = ids(partition.last_known_elr);
         for (const BrokerId replica : partition.replicas) {
-            const metadata::Broker* broker = image_.cluster.broker(replica);
-            if (broker == nullptr || broker->fenced ||
-                broker->endpoint(call_.meta().listener) == nullptr) {
+            if (is_offline(image_.cluster, partition, replica, call_.meta().listener)) {
                 to.offline_replicas.push_back(replica.value);
             }
         }
-        if (partition.leader == no_broker || !image_.cluster.is_unfenced(partition.leader)) {
-            to.error_code = code_of(KafkaError::leader_not_available);
-        }
+    }
+
+    bool is_reachable(BrokerId id) const {
+        const metadata::Broker* broker = image_.cluster.broker(id);
+        return broker != nullptr && broker->endpoint(call_.meta().listener) != nullptr;
     }
 
     const DescribeCall& call_;
@@ -100,12 +102,24 @@ private:
     DescribeTopicPartitionsResponse response_;
 };
 
+/// A page goes on within what was asked for.
+bool is_valid_cursor(const DescribeTopicPartitionsRequest& request) {
+    if (!request.cursor) {
+        return true;
+    }
+    return request.cursor->partition_index >= 0 &&
+           (request.topics.empty() ||
+            std::any_of(request.topics.begin(), request.topics.end(), [&](const auto& topic) {
+                return topic.name == request.cursor->topic_name;
+            }));
+}
+
 }  // namespace
 
 void describe_topic_partitions(const Doors& doors, DescribeCall call) {
     const metadata::ImagePtr image = doors.image->current();
     const DescribeTopicPartitionsRequest& request = call.request();
-    if (request.cursor && request.cursor->partition_index < 0) {
+    if (!is_valid_cursor(request)) {
         DescribeTopicPartitionsResponse refusal;
         for (const auto& topic : request.topics) {
             auto& to = refusal.topics.emplace_back();

@@ -1,6 +1,7 @@
 // Metadata: brokers, topics and who leads what, from the image at hand. Topics that are missing are
 // created on the way if the broker may and the client lets it; the answer then says "not yet".
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "handlers/authorized_operations.h"
 #include "handlers/auto_create.h"
 #include "handlers/handlers.h"
+#include "handlers/offline_replicas.h"
 #include "handlers/topic_names.h"
 #include "protocol/messages/metadata_request.h"
 #include "protocol/messages/metadata_response.h"
@@ -21,7 +23,7 @@ using MetadataCall = Call<MetadataRequest, MetadataResponse>;
 
 constexpr std::int16_t first_version_with_listener_error = 6;
 constexpr std::int16_t first_version_with_null_for_all = 1;
-constexpr std::int16_t first_metadata_with_ids = 10;
+constexpr std::int16_t first_metadata_asked_by_id = 12;
 
 class Answerer {
 public:
@@ -43,7 +45,11 @@ public:
             }
         } else {
             std::set<std::pair<Uuid, std::string_view>> seen;  // asked twice, answered once
+            const bool by_id = is_by_id();
             for (const auto& asked : *request.topics) {
+                if (by_id && asked.topic_id.is_zero()) {
+                    continue;  // who asks by id has said with that what is meant
+                }
                 if (seen.emplace(asked.topic_id, asked.name.value_or("")).second) {
                     add_asked(response, asked);
                 }
@@ -57,7 +63,22 @@ public:
 
     const std::set<std::string>& missing() const { return missing_; }
 
+    /// Versions 10 and 11 have a field for ids and no nameless topics, but ask by name alone.
+    bool is_malformed() const {
+        const MetadataRequest& request = call_.request();
+        return request.topics && call_.version() < first_metadata_asked_by_id &&
+               std::any_of(
+                   request.topics->begin(), request.topics->end(),
+                   [](const auto& topic) { return !topic.name || !topic.topic_id.is_zero(); });
+    }
+
 private:
+    bool is_by_id() const {
+        const auto& topics = *call_.request().topics;
+        return std::any_of(topics.begin(), topics.end(),
+                           [](const auto& topic) { return !topic.topic_id.is_zero(); });
+    }
+
     void add_brokers(MetadataResponse& response) {
         for (const auto& entry : image_->cluster.brokers) {
             const metadata::Broker& broker = *entry.value;
@@ -80,7 +101,7 @@ private:
     }
 
     void add_asked(MetadataResponse& response, const MetadataRequest::MetadataRequestTopic& asked) {
-        if (call_.version() >= first_metadata_with_ids && !asked.topic_id.is_zero()) {
+        if (!asked.topic_id.is_zero()) {
             if (const metadata::Topic* topic = image_->topics.find(asked.topic_id)) {
                 add_topic(response, *topic);
                 return;
@@ -89,9 +110,6 @@ private:
             to.error_code = code_of(KafkaError::unknown_topic_id);
             to.topic_id = asked.topic_id;
             to.name.reset();
-            if (call_.version() < 12) {
-                to.name = std::string_view{};
-            }
             return;
         }
         const std::string_view name = asked.name.value_or(std::string_view{});
@@ -107,7 +125,7 @@ private:
         }
         to.is_internal = is_internal_topic(name);
         to.error_code = code_of(KafkaError::unknown_topic_or_partition);
-        if (call_.request().allow_auto_topic_creation) {
+        if (call_.request().allow_auto_topic_creation && creates_topics(doors_)) {
             missing_.insert(std::string(name));
         }
     }
@@ -132,13 +150,14 @@ private:
         to.leader_epoch = partition.leader_epoch.value;
         to.leader_id = partition.leader.value;
         for (const BrokerId replica : partition.replicas) {
-            to.replica_nodes.push_back(replica.value);
-            if (!is_reachable(replica)) {
+            if (is_offline(image_->cluster, partition, replica, call_.meta().listener)) {
                 to.offline_replicas.push_back(replica.value);
             }
         }
-        for (const BrokerId replica : partition.isr) {
-            to.isr_nodes.push_back(replica.value);
+        const bool all_replicas = add_known(to.replica_nodes, partition.replicas);
+        const bool all_in_sync = add_known(to.isr_nodes, partition.isr);
+        if (!all_replicas || !all_in_sync) {
+            to.error_code = code_of(KafkaError::replica_not_available);
         }
         if (partition.leader == no_broker || !image_->cluster.is_unfenced(partition.leader)) {
             to.error_code = code_of(KafkaError::leader_not_available);
@@ -149,6 +168,16 @@ private:
                                         : KafkaError::leader_not_available);
             to.leader_id = -1;
         }
+    }
+
+    /// Version 0 knows no replicas that can't be reached: it leaves them out, and says so.
+    bool add_known(std::vector<std::int32_t>& to, const metadata::BrokerList& replicas) const {
+        for (const BrokerId replica : replicas) {
+            if (call_.version() > 0 || is_reachable(replica)) {
+                to.push_back(replica.value);
+            }
+        }
+        return to.size() == replicas.size();
     }
 
     bool is_reachable(BrokerId id) const {
@@ -167,6 +196,17 @@ private:
 
 void metadata_of(const Doors& doors, MetadataCall call) {
     Answerer answerer(doors, call);
+    if (answerer.is_malformed()) {
+        MetadataResponse refusal;
+        for (const auto& asked : *call.request().topics) {
+            auto& to = refusal.topics.emplace_back();
+            to.name = asked.name.value_or(std::string_view{});
+            to.topic_id = asked.topic_id;
+            to.error_code = code_of(KafkaError::invalid_request);
+        }
+        call.answer(refusal);
+        return;
+    }
     const MetadataResponse response = answerer.answer();
     if (!answerer.missing().empty()) {
         auto_create(doors, answerer.missing(), call.meta().principal, call.home());

@@ -71,7 +71,8 @@ private:
 
 MaybeRefusal check_name(const Image& image, const NewNames& names, std::string_view name) {
     if (name == metadata_topic) {
-        return Refusal::of(KafkaError::topic_authorization_failed);
+        return Refusal::make(KafkaError::invalid_request, "{} is not made by anybody's request",
+                             metadata_topic);
     }
     if (MaybeRefusal refusal = check_topic_name(name)) {
         return refusal;

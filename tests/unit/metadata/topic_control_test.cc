@@ -129,7 +129,7 @@ TEST_F(Topics, named_twice_in_a_request_are_refused_once) {
 }
 
 TEST_F(Topics, of_the_quorum_itself_are_not_for_clients) {
-    EXPECT_EQ(outcome(request("__cluster_metadata", 1, 1)), KafkaError::topic_authorization_failed);
+    EXPECT_EQ(outcome(request("__cluster_metadata", 1, 1)), KafkaError::invalid_request);
 }
 
 TEST_F(Topics, with_impossible_counts_are_refused) {
