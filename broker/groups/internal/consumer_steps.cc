@@ -71,10 +71,7 @@ ConsumerMembership::Change ConsumerMembership::update_member(Operation& operatio
                                                              const ConsumerMember& before,
                                                              ConsumerMember next,
                                                              const Caller& caller) {
-    const std::string& fallback = state_.env.default_assignor();
     const ConsumerGroup* present = state_.find_consumer(group_id);
-    const std::string assignor_before =
-        present == nullptr ? fallback : present->preferred_assignor().value_or(fallback);
     const bool is_new = present == nullptr || present->find(next.id) == nullptr;
     if (is_new || !before.same_metadata(next)) {
         operation.append(records::member_metadata(group_id, next));
@@ -93,8 +90,8 @@ ConsumerMembership::Change ConsumerMembership::update_member(Operation& operatio
     const bool regex_settled =
         regex_changed && (next.regex.empty() || group.resolved(next.regex) != nullptr);
     return {.subscription = names_changed || regex_changed,
-            .bump = names_changed || regex_settled || matches_changed ||
-                    assignor_before != group.preferred_assignor().value_or(fallback)};
+            // Another assignor has its say with the next change; it is no reason for one.
+            .bump = names_changed || regex_settled || matches_changed};
 }
 
 /// Resolves what is new, and everything when topics have come or the interval is over. True if
@@ -276,9 +273,8 @@ void ConsumerMembership::fence(Operation& operation, ConsumerGroup& group,
     // Should the log refuse, they are back, with what was left of their sessions.
     std::map<std::string, Instant> sessions;
     for (const std::string& member : members) {
-        sessions[member] =
-            state_.deadlines.find(DeadlineKind::consumer_session, group.id(), member)
-                .value_or(operation.now().instant + 1s);
+        sessions[member] = state_.deadlines.find(DeadlineKind::consumer_session, group.id(), member)
+                               .value_or(operation.now().instant + 1s);
     }
     operation.then([this, id = group.id(), sessions = std::move(sessions)](KafkaError error) {
         for (const auto& [member, at] : sessions) {

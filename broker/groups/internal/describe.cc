@@ -148,9 +148,10 @@ AnswerPtr<DescribedClassic> describe_classic(const ShardState& state, std::strin
         to.group_instance_id = answer->own(member.instance_id);
         to.client_id = answer->own(std::string_view{member.client_id});
         to.client_host = answer->own(std::string_view{member.client_host});
+        // While a rebalance goes on it is what the member had before.
+        to.member_assignment = answer->own(member.assignment);
         if (is_stable) {
             to.member_metadata = answer->own(member.metadata(group->protocol().value_or("")));
-            to.member_assignment = answer->own(member.assignment);
         }
     }
     return answer;

@@ -41,6 +41,27 @@ bool has_partition(const TopicInfo& topic, std::int32_t index) {
     return index >= 0 && index < topic.partitions;
 }
 
+/// What to answer for a partition that does not exist; none if it does.
+KafkaError unknown_of(const NamedTopic& topic, std::int32_t partition) {
+    if (!topic.known) {
+        return topic.unknown;
+    }
+    return has_partition(*topic.known, partition) ? KafkaError::none
+                                                  : KafkaError::unknown_topic_or_partition;
+}
+
+/// Whether there is one partition for which the group has to be asked at all.
+template <typename Request>
+bool names_a_known_partition(const Request& request, const TopicsView& topics, bool by_id) {
+    return std::any_of(request.topics.begin(), request.topics.end(), [&](const auto& asked) {
+        const NamedTopic topic = resolve(asked, topics, by_id);
+        return std::any_of(
+            asked.partitions.begin(), asked.partitions.end(), [&](const auto& partition) {
+                return unknown_of(topic, partition.partition_index) == KafkaError::none;
+            });
+    });
+}
+
 template <typename Partition>
 CommittedOffset offset_of(const Partition& partition, const Uuid& topic, Timestamp now) {
     CommittedOffset out;
@@ -64,6 +85,21 @@ void fill_with(Response& response, protocol::Arena& arena, const Request& reques
         for (const auto& partition : topic.partitions) {
             out.partitions.push_back(
                 {.partition_index = partition.partition_index, .error_code = code_of(error)});
+        }
+    }
+}
+
+/// What does not exist is said whoever asks, a stranger to the group too.
+template <typename Response, typename Request>
+void mark_unknown(Response& response, const Request& request, const TopicsView& topics,
+                  bool by_id) {
+    for (std::size_t t = 0; t < request.topics.size(); ++t) {
+        const NamedTopic topic = resolve(request.topics[t], topics, by_id);
+        for (auto& partition : response.topics[t].partitions) {
+            if (const KafkaError unknown = unknown_of(topic, partition.partition_index);
+                unknown != KafkaError::none) {
+                partition.error_code = code_of(unknown);
+            }
         }
     }
 }
@@ -200,10 +236,9 @@ void OffsetRequests::append_all(Operation& operation, const Request& request, Re
         for (std::size_t p = 0; p < request.topics[t].partitions.size(); ++p) {
             const auto& partition = request.topics[t].partitions[p];
             std::int16_t& error = response.topics[t].partitions[p].error_code;
-            if (!topic.known) {
-                error = code_of(topic.unknown);
-            } else if (!has_partition(*topic.known, partition.partition_index)) {
-                error = code_of(KafkaError::unknown_topic_or_partition);
+            if (const KafkaError unknown = unknown_of(topic, partition.partition_index);
+                unknown != KafkaError::none) {
+                error = code_of(unknown);
             } else if (partition.committed_metadata.value_or("").size() > max_metadata) {
                 error = code_of(KafkaError::offset_metadata_too_large);
             } else {
@@ -220,18 +255,23 @@ void OffsetRequests::append_all(Operation& operation, const Request& request, Re
 void OffsetRequests::commit(Operation& operation, const protocol::OffsetCommitRequest& request,
                             const Caller& caller, Reply<protocol::OffsetCommitResponse> reply) {
     auto answer = make_answer<protocol::OffsetCommitResponse>();
+    const bool by_id = caller.version >= first_commit_with_ids;
+    const bool asks_group = names_a_known_partition(request, *state_.env.topics, by_id);
     const KafkaError error =
-        check_all(may_commit(request.group_id, request.member_id, request.group_instance_id,
-                             request.generation_id_or_member_epoch, false, caller.version),
-                  request);
+        asks_group
+            ? check_all(may_commit(request.group_id, request.member_id, request.group_instance_id,
+                                   request.generation_id_or_member_epoch, false, caller.version),
+                        request)
+            : KafkaError::none;
     fill_with(answer->response, answer->arena, request, error);
-    if (error == KafkaError::none) {
+    mark_unknown(answer->response, request, *state_.env.topics, by_id);
+    if (asks_group && error == KafkaError::none) {
         if (const ClassicGroup* classic = state_.find_classic(request.group_id);
             classic != nullptr &&
             (classic->is(ClassicState::stable) || classic->is(ClassicState::preparing_rebalance))) {
             classic_.touch(operation, *classic, request.member_id);
         }
-        append_all(operation, request, answer->response, caller.version >= first_commit_with_ids,
+        append_all(operation, request, answer->response, by_id,
                    request.retention_time_ms == -1
                        ? std::nullopt
                        : std::optional{Timestamp{operation.now().wall.milliseconds +

@@ -6,6 +6,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
@@ -94,6 +95,15 @@ TEST_F(ClassicJoin, serves_groups_of_any_protocol_type) {
     EXPECT_EQ(sync(worker->member, 1, {{worker->member, "tasks"}})->assignment, "tasks");
     EXPECT_EQ(describe(), "NONE Stable type=connect protocol=sessioned "
                           "[client /127.0.0.1 url tasks]");
+}
+
+TEST_F(ClassicJoin, shows_what_members_had_while_a_rebalance_goes_on) {
+    const auto worker = enter_classic({.protocols = {{"sessioned", "url"}}, .type = "connect"});
+    loop.advance(6s);
+    sync(worker->member, 1, {{worker->member, "tasks"}});
+    join({.protocols = {{"sessioned", "other"}}, .type = "connect", .version = 3});
+    EXPECT_THAT(describe(), StartsWith("NONE PreparingRebalance type=connect protocol="));
+    EXPECT_THAT(describe(), HasSubstr("[client /127.0.0.1  tasks]"));
 }
 
 TEST_F(ClassicJoin, refuses_session_timeouts_out_of_range) {

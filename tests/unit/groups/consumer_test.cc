@@ -182,6 +182,12 @@ TEST_F(Consumers, choose_the_assignor_by_majority) {
               KafkaError::unsupported_assignor);
 }
 
+TEST_F(Consumers, that_want_another_assignor_wait_for_the_next_change) {
+    const auto a = enter("a");
+    EXPECT_EQ(beat({.member = "a", .epoch = a->epoch, .assignor = "range"})->epoch, a->epoch);
+    EXPECT_THAT(describe_consumer(), HasSubstr(" range "));
+}
+
 TEST_F(Consumers, beyond_the_groups_limit_are_refused) {
     settings.consumer_max_size = 1;
     change(settings);

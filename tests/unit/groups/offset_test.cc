@@ -105,6 +105,14 @@ TEST_F(Offsets, of_an_unknown_group_are_refused_by_generation) {
               KafkaError::illegal_generation);
 }
 
+TEST_F(Offsets, of_what_does_not_exist_are_refused_before_the_group_is_asked) {
+    stable_group(1);
+    EXPECT_EQ(commit({.member = "stranger", .generation = 1, .topic = "nowhere"}),
+              KafkaError::unknown_topic_or_partition);
+    EXPECT_EQ(commit({.member = "stranger", .generation = 1, .partition = 6}),
+              KafkaError::unknown_topic_or_partition);
+}
+
 TEST_F(Offsets, wait_for_the_rebalance_to_complete) {
     const auto a = enter_classic({});
     loop.advance(6s);
