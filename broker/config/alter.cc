@@ -177,10 +177,22 @@ std::vector<std::string> list_before(const Option& option, const Entries& entrie
     return split_list(option.fallback == nullptr ? "" : option.fallback);
 }
 
+/// What an APPEND or SUBTRACT names. Nothing at all is one empty item, commas at the end are none.
+std::vector<std::string> items_named(std::string_view text) {
+    if (text.empty()) {
+        return {std::string{}};
+    }
+    std::vector<std::string> items = split_list(text);
+    while (!items.empty() && items.back().empty()) {
+        items.pop_back();
+    }
+    return items;
+}
+
 std::string with_list_change(const Option& option, const Entries& entries,
                              const Alteration& asked) {
     std::vector<std::string> list = list_before(option, entries, asked.name);
-    for (const std::string& item : split_list(trimmed(*asked.value))) {
+    for (const std::string& item : items_named(trimmed(*asked.value))) {
         const auto found = std::find(list.begin(), list.end(), item);
         if (asked.op == AlterOp::append && found == list.end()) {
             list.push_back(item);

@@ -133,6 +133,16 @@ TEST(Alter, records_only_what_is_different) {
                             Change{"segment.bytes", std::nullopt}));
 }
 
+TEST(Alter, appends_an_empty_item_where_nothing_is_named_and_none_for_commas_alone) {
+    EXPECT_FALSE(message_of(alter(Resource::topic, {}, {{"cleanup.policy", AlterOp::append, ""}},
+                                  config_of({})))
+                     .empty());
+    const Entries current = {{"cleanup.policy", "compact"}};
+    EXPECT_THAT(changes_of(alter(Resource::topic, current,
+                                 {{"cleanup.policy", AlterOp::append, ","}}, config_of({}))),
+                ElementsAre());
+}
+
 TEST(Alter, takes_nothing_when_one_is_wrong_and_says_which) {
     EXPECT_THAT(message_of(alter(
                     Resource::topic, {},
