@@ -75,6 +75,20 @@ def topics_by_id(side, version):
     side.ask("id and name", "Metadata", version, {"Topics": [{"Name": name, "TopicId": identity}]})
 
 
+@case("Metadata", range(12, 99))
+def who_asks_by_id_asks_by_nothing_else(side, version):
+    one, two = side.topic("a"), side.topic("b")
+    side.ask("mixed", "Metadata", version, {"Topics": [{"Name": None, "TopicId": side.topic_id(one)}, {"Name": two},
+                                                       {"Name": side.name("none")}]})
+
+
+@case("Metadata", range(10, 12))
+def ids_before_they_were_served(side, version):
+    name = side.topic()
+    side.ask("no name", "Metadata", version, {"Topics": [{"Name": None, "TopicId": NO_ID}, {"Name": name}]})
+    side.ask("id", "Metadata", version, {"Topics": [{"Name": name, "TopicId": side.topic_id(name)}]})
+
+
 @case("Metadata", trap=7)
 def creates_a_topic_when_asked(side, version):
     name = side.name("new")
@@ -109,6 +123,7 @@ def finds_coordinators(side, version):
         side.ask("none", "FindCoordinator", version, {"CoordinatorKeys": []})
         side.ask("empty", "FindCoordinator", version, {"CoordinatorKeys": [""]})
         side.ask("bad type", "FindCoordinator", version, {"CoordinatorKeys": [group], "KeyType": 7})
+        side.ask("transaction", "FindCoordinator", version, {"CoordinatorKeys": ["x"], "KeyType": 1})
         side.ask("share key", "FindCoordinator", version, {"CoordinatorKeys": ["x"], "KeyType": 2})
 
 

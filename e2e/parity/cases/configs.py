@@ -72,6 +72,8 @@ def describes_other_kinds(side, version):
     describe(side, "empty group", version, GROUP, "")
     describe(side, "client metrics", version, CLIENT_METRICS, side.name("m"), IncludeSynonyms=True)
     describe(side, "empty client metrics", version, CLIENT_METRICS, "")
+    for name in ("", "7", "one"):
+        describe(side, f"loggers of [{name}]", version, LOGGER, name)
     describe(side, "unknown kind", version, 99, "x")
     describe(side, "kind 0", version, 0, "x")
     side.ask("nothing", "DescribeConfigs", version, {"Resources": []})
@@ -106,6 +108,7 @@ def alters_a_topic(side, version):
     for label, op in {"bad value": ("retention.ms", "soon"), "out of range": ("min.insync.replicas", "0"), "null value": ("retention.ms", None),
                       "unknown key": ("no.such.key", "1"), "empty key": ("", "1"), "unknown operation": ("retention.ms", "1", 9),
                       "append to a number": ("retention.ms", "1", APPEND), "append null": ("cleanup.policy", None, APPEND),
+                      "append nothing": ("cleanup.policy", "", APPEND), "append a comma": ("cleanup.policy", ",", APPEND),
                       "not a policy": ("cleanup.policy", "shred", APPEND), "spaces": ("retention.ms", " 9 "),
                       "too large for its type": ("segment.bytes", "99999999999"), "negative": ("segment.bytes", "-1"),
                       "bool": ("preallocate", "yes"), "double": ("min.cleanable.dirty.ratio", "2.0"),

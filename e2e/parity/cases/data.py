@@ -40,6 +40,9 @@ def refuses_bad_addresses(side, version):
     put(side, "negative partition", version, name, batch(), partition=-1)
     for acks in (2, -2):
         put(side, f"acks {acks}", version, name, batch(), acks=acks)
+        put(side, f"acks {acks}, bad partition", version, name, batch(), acks=acks, partition=7)
+    side.group()  # so that there is an internal topic
+    put(side, "internal topic", version, "__consumer_offsets", batch(), acks=1)
     if version < 13:
         for label, absent in (("unknown topic", side.name("none")), ("invalid name", "a b"), ("empty name", "")):
             side.ask(label, "Produce", version, {"Acks": -1, "TimeoutMs": 5000, "TopicData": [
@@ -76,6 +79,19 @@ def refuses_bad_batches(side, version):
         put(side, label, version, name, data, partition)
     if version >= 7:
         put(side, "zstd marked but not zipped", version, name, batch(raw=b"123", attributes=4), 39)
+
+
+@case("Produce")
+def transactional_batches_need_a_transaction(side, version):
+    name = side.topic(partitions=3)
+    side.ask("one of two without id", "Produce", version, {"Acks": -1, "TimeoutMs": 5000, "TopicData": [{
+        **topic_key(side, version, name), "PartitionData": [
+            {"Index": 0, "Records": batch()}, {"Index": 1, "Records": batch(attributes=0x10, producer=5, epoch=0, sequence=0)}]}]})
+    side.coordinator(side.name("tx"), kind=1)
+    side.ask("id that nobody knows", "Produce", version, {"Acks": -1, "TimeoutMs": 5000, "TransactionalId": side.name("tx"), "TopicData": [{
+        **topic_key(side, version, name), "PartitionData": [
+            {"Index": 2, "Records": batch(attributes=0x10, producer=5, epoch=0, sequence=0)}]}]})
+    fetch(side, "nothing was stored", 12, [(name, 0, 0), (name, 1, 0), (name, 2, 0)])
 
 
 @case("Produce")

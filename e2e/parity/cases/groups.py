@@ -179,6 +179,7 @@ def a_second_member_starts_a_rebalance(side, version):
     side.until("Heartbeat", {"GroupId": group, "GenerationId": generation, "MemberId": member}, lambda a: a["ErrorCode"] == 27)
     side.ask("commit while rebalancing", "OffsetCommit", 8, {
         "GroupId": group, "GenerationIdOrMemberEpoch": generation, "MemberId": member, "Topics": []})
+    side.ask("described meanwhile", "DescribeGroups", 5, {"Groups": [group]})
     lead = join(side, "leader joins again", version, group, member)
     follow = second.answer("JoinGroup", version)
     side.note("follower", follow)
@@ -292,6 +293,8 @@ def commits_as_a_member(side, version):
     commit(side, "old generation", version, group, [(name, 0, 6)], member=member, generation=generation - 1)
     commit(side, "new generation", version, group, [(name, 0, 6)], member=member, generation=generation + 1)
     commit(side, "unknown member", version, group, [(name, 0, 6)], member="x", generation=generation)
+    commit(side, "unknown member, unknown partition", version, group, [(name, 9, 6)], member="x", generation=generation)
+    commit(side, "unknown member, one of two partitions", version, group, [(name, 9, 6), (name, 0, 6)], member="x", generation=generation)
     commit(side, "from outside a live group", version, group, [(name, 0, 6)])
     commit(side, "no member, right generation", version, group, [(name, 0, 6)], generation=generation)
     if version >= 7:

@@ -48,7 +48,7 @@ def refuses_what_makes_no_sense(side, version):
         "replication 0": {"ReplicationFactor": 0}, "replication 2 of 1": {"ReplicationFactor": 2},
         "replication -2": {"ReplicationFactor": -2}, "empty name": {"Name": ""}, "dot": {"Name": "."}, "dots": {"Name": ".."},
         "space": {"Name": "a b"}, "long": {"Name": "x" * 250}, "slash": {"Name": "a/b"},
-        "internal": {"Name": "__consumer_offsets"}, "unknown setting": {"Configs": configs(no_such_setting="1")},
+        "internal": {"Name": "__consumer_offsets"}, "the quorum's": {"Name": "__cluster_metadata"}, "unknown setting": {"Configs": configs(no_such_setting="1")},
         "bad value": {"Configs": configs(retention_ms="soon")}, "out of range": {"Configs": configs(min_insync_replicas="0")},
         "bad policy": {"Configs": configs(cleanup_policy="shred")}, "same setting twice": {
             "Configs": configs(retention_ms="1") + configs(retention_ms="2")},
