@@ -119,6 +119,9 @@ private:
         }
         auto& to = response.topics.emplace_back();
         to.name = name;
+        if (call_.request().include_topic_authorized_operations) {
+            to.topic_authorized_operations = all_topic_operations;
+        }
         if (!is_valid_topic_name(name)) {
             to.error_code = code_of(KafkaError::invalid_topic_exception);
             return;

@@ -38,7 +38,7 @@ def describes_a_topic_by_name(side, version):
     side.ask("none", "Metadata", version, {"Topics": [] if version > 0 else None})
     if version >= 8:
         answer = side.ask("with operations", "Metadata", version, {
-            "Topics": [{"Name": name}], "IncludeTopicAuthorizedOperations": True,
+            "Topics": [{"Name": name}, {"Name": side.name("none")}, {"Name": "a b"}], "AllowAutoTopicCreation": False, "IncludeTopicAuthorizedOperations": True,
             **({"IncludeClusterAuthorizedOperations": True} if version < 11 else {})})
 
 
