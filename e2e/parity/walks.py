@@ -8,6 +8,7 @@ from sides import NO_ID, Silent
 from wire import Closed
 
 WALKS = []
+NOW = int(time.time() * 1000)  # For records that retention shall leave alone; the same on both sides.
 PATIENCE = 0.2  # How long an answer may take before it counts as being held back.
 
 
@@ -50,11 +51,11 @@ class Party:
 
 @walk
 def producers(side, draw):
-    name, now = side.topic(), int(time.time() * 1000)
+    name = side.topic()
     ids = [side.until("InitProducerId", {"TransactionalId": None, "TransactionTimeoutMs": 1000},
                       lambda a: a["ErrorCode"] == 0)["ProducerId"] for _ in range(2)]
     for producer in ids:
-        side.produce(name, batch(producer=producer, epoch=0, sequence=0, time=now))
+        side.produce(name, batch(producer=producer, epoch=0, sequence=0, time=NOW))
     after = {producer: [0, 1] for producer in ids}
     yield
     while True:
@@ -79,7 +80,7 @@ def producers(side, draw):
         answer = side.ask(f"v{version} producer {ids.index(producer)} epoch {said_epoch} sequence {first} count {count} acks {acks}",
                           "Produce", version, {"Acks": acks, "TimeoutMs": 5000, "TransactionalId": None, "TopicData": [
                               {**topic, "PartitionData": [{"Index": 0, "Records": batch([b"v"] * count, producer=producer, epoch=said_epoch,
-                                                                                        sequence=first, time=now)}]}]})
+                                                                                        sequence=first, time=NOW)}]}]})
         if answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0 and (said_epoch > epoch or first == sequence):
             after[producer] = [said_epoch, first + count]
         yield
@@ -108,7 +109,7 @@ def sessions(side, draw):
     while True:
         if draw.random() < 0.3:
             name, partition = draw.choice(names), draw.choice((0, 1))
-            side.produce(name, batch([b"x" * 50] * 2, time=int(time.time() * 1000)), partition=partition)
+            side.produce(name, batch([b"x" * 50] * 2, time=NOW), partition=partition)
             ends[name, partition] += 2
         wanted, forgotten = topics(some(), True), topics(some(), False)
         kind = draw.random()
@@ -309,6 +310,7 @@ def settings(side, draw):
 @walk
 def topics(side, draw):
     names = [side.name(w) for w in "abc"]
+    side.group()  # so that the offsets topic is there
     yield
 
     def assignments(count):
@@ -371,10 +373,10 @@ def questions(side, draw):
     topic, stranger = side.topic_id(name), uuid.UUID(int=0x77)
     pools = {"string": ("", "x", "a b"), "uuid": (topic, topic, NO_ID, stranger), "bool": (True, False), "int8": (0, 1, 2), "int16": (0, 1, 5),
              "int32": (0, 1, -1, 7), "int64": (0, 1, -1, 1000, -2), "float64": (0.5,), "uint16": (1,), "bytes": (b"", b"x"), "records": (b"",)}
-    texts = {"Topic": (name, name, name, side.name("none"), "a b", ""), "Group": (group, group, side.name("none"), ""), "GroupId": (group, group, side.name("none"), ""),
+    texts = {"Topic": (name, name, name, side.name("none"), "a b", ""), "Group": (group, group, side.name("none")), "GroupId": (group, group, side.name("none")),
              "TopicName": (name,), "ResourceName": (name, group, "1", "", "7"), "ConfigurationKeys": ("retention.ms", "x"), "Key": (group, ""),
              "CoordinatorKeys": (group, ""), "StatesFilter": ("Stable", "Empty", "x"), "TypesFilter": ("classic", "x"), "EntityType": ("user", "client-id", "ip", "x"),
-             "Groups": (group, side.name("none"), ""), "GroupIds": (group, side.name("none"), ""), "Name": (name, name, side.name("none"), "a b"),
+             "Groups": (group, side.name("none")), "GroupIds": (group, side.name("none")), "Name": (name, name, side.name("none"), "a b"),
              "MemberId": ("", "x")}
     numbers = {"ResourceType": (2, 4, 32, 2, 99), "ReplicaId": (-1, -1, -2, 1, 7), "Timestamp": (-1, -2, -3, -4, 0, 1001, 5000), "IsolationLevel": (0, 1)}
     yield
