@@ -62,6 +62,17 @@ std::vector<std::int64_t> counts(const Model& model) {
     return now;
 }
 
+/// Somebody has nothing and should have something: with few replicas that is within every band, and
+/// yet what who added the broker doesn't expect.
+bool is_idle_one(const std::vector<std::int64_t>& now, const std::vector<std::int64_t>& goals) {
+    for (std::size_t i = 0; i < goals.size(); ++i) {
+        if (now[i] == 0 && goals[i] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void run_passes(Model& model, const Snapshot& snapshot, const Desired& desired, Plan& plan,
                 Complaints& complaints) {
     if (desired.mode == Mode::leaders_only) {
@@ -79,7 +90,8 @@ void run_passes(Model& model, const Snapshot& snapshot, const Desired& desired, 
     }
     // Anew: repairs have taken replicas off brokers that get none in return.
     const std::vector<std::int64_t> goals = count_goals(model);
-    if (out_of_band(counts(model), goals, model.limits.count_band_percent)) {
+    const std::vector<std::int64_t> now = counts(model);
+    if (out_of_band(now, goals, model.limits.count_band_percent) || is_idle_one(now, goals)) {
         plan.lower_bound = std::max(plan.lower_bound, lower_bound_of(model, goals));
         even_counts(model, goals);
         save_copies(model);

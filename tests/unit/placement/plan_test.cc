@@ -47,6 +47,21 @@ TEST(Plan, fills_a_new_broker_with_exactly_the_fewest_copies) {
     }
 }
 
+// Three partitions on three racks, then two brokers a rack: one too many here, one too few there.
+TEST(Plan, a_new_broker_gets_a_replica_though_there_are_only_few) {
+    Snapshot snapshot = brokers(3, 3);
+    fill_evenly(snapshot, 1, 3, 3);
+    for (BrokerState more : brokers(3, 3, 4).brokers) {
+        snapshot.brokers.push_back(std::move(more));
+    }
+    const Plan found = plan(snapshot, in_mode(Mode::scale_out), {});
+    EXPECT_EQ(found.replica_moves, 3);
+    for (const auto& [id, count] : View(after(snapshot, found)).counts) {
+        EXPECT_GE(count, 1) << "broker " << id.value;
+    }
+    EXPECT_THAT(plan(after(snapshot, found), in_mode(Mode::scale_out), {}).moves, IsEmpty());
+}
+
 TEST(Plan, moves_only_within_the_rack_that_grew_when_every_rack_has_a_replica_of_all) {
     Snapshot snapshot = brokers(3, 3);
     fill_evenly(snapshot, 2, 60, 3);  // 120 each, one rack each
