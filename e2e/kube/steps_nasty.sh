@@ -44,6 +44,7 @@ step_killed_in_scale() {
   open_producer
   for target in $((size + 1)) "$size"; do
     scale_to "$target"
+    seen=none  # At least once each way.
     end=$((SECONDS + 200))
     until at_size "$target"; do
       [ $SECONDS -lt $end ] || fail "not at $target after $kills kills: $(field .status.message)"
