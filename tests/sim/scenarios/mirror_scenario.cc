@@ -1,114 +1,159 @@
-// Two whole clusters of one broker each and a mirror link between them: whatever happens to
-// processes, wires and disks, the mirror ends with the source's bytes at the source's offsets,
-// never leads in an epoch below what it holds, and takes writes once it is promoted, not before.
+// Two whole clusters of one broker each and mirror links between them, under faults of processes
+// and wires. `mirror`: the mirror ends with the source's bytes at the source's offsets, never leads
+// in an epoch below what it holds, and takes writes once it is promoted, not before. `swap`: the
+// roles change and change back, by edits that come in any order while clients write; whatever was
+// acknowledged, on either side, is in both logs at the end.
+#include <functional>
 #include <map>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
-#include "app/broker.h"
-#include "app/internal/broker_view.h"
-#include "client/cluster.h"
-#include "config/config.h"
-#include "protocol/messages/create_topics_request.h"
-#include "protocol/messages/create_topics_response.h"
-#include "protocol/messages/produce_request.h"
-#include "protocol/messages/produce_response.h"
-#include "record/batch_builder.h"
+#include "record/batch_view.h"
 #include "tests/sim/harness/scenario.h"
+#include "tests/sim/planted.h"
+#include "tests/sim/systems/mirror_driver.h"
 
 namespace millrace::simtest {
 
 namespace {
 
-constexpr std::uint32_t sends = 60;
-constexpr std::int32_t partitions = 2;
-constexpr Duration bad_time = 8s;
-constexpr Duration good_time = 180s;
-constexpr Duration call_limit = 3s;
-constexpr std::uint32_t east = 0;
-constexpr std::uint32_t west = 1;
-constexpr std::string_view topic = "t";
+using mirror::Desired;
+using mirror::LocalTopic;
+using mirror::Stage;
 
-std::string settings_of(std::uint32_t node) {
-    const std::string_view name = node == east ? "east" : "west";
-    return fmt::format(
-        "node.id=1\nprocess.roles=broker,controller\n"
-        "listeners=PLAINTEXT://{0}:9092,CONTROLLER://{0}:9093\n"
-        "controller.listener.names=CONTROLLER\ncontroller.quorum.voters=1@{0}:9093\n"
-        "cluster.id=SimulatedCluster{0}xx\nlog.dirs=/data\nlog.retention.ms=-1\n",
-        name);
-}
+constexpr std::int32_t pair_partitions = 2;
+constexpr Duration pair_good_time = 180s;
+constexpr ClusterIndex east = 0;
+constexpr ClusterIndex west = 1;
 
-/// The production broker as a machine's program; only the gRPC and metrics edges are missing.
-class MirrorBroker final : public sim::Program {
+/// What both scenarios stand on: the clusters, a client of both, and links as they are wished.
+class Pair {
 public:
-    MirrorBroker(runtime::Node& node, const std::string& settings,
-                 std::function<void(std::string)> on_failed) {
-        const config::Loaded loaded = config::load({.text = settings});
-        MR_ASSERT(loaded.errors.empty());
-        app::BrokerOptions options;
-        options.given = loaded.given;
-        auto made = app::Broker::make(std::move(options), node,
-                                      [on_failed](const Error& why) { on_failed(why.message()); });
-        if (!made) {
-            on_failed(made.error().message());
-            return;
-        }
-        broker_ = *std::move(made);
-        view_ = std::make_unique<app::BrokerView>(broker_->view());
+    Pair(const RunPlan& plan, sim::Simulation& simulation, Random& shape)
+        : plan_(plan),
+          simulation_(simulation),
+          world_(simulation, {"pair", 2, {{east, west, ""}, {west, east, ""}}, {east}}) {
+        world_.start(static_cast<std::size_t>(shape.between(1, 2)));
+        simulation_.add_node({.name = "driver"}).start([this](runtime::Node& node) {
+            auto driver = std::make_unique<MirrorDriver>(node, world_.topology.clusters);
+            driver_ = driver.get();
+            return driver;
+        });
+        simulation_.add_invariant("epochs", [this] { return check_epochs(); });
+        create();
+        keep_applied();
     }
 
-    void stop(runtime::Task stopped) override {
-        if (!broker_) {
-            stopped();
-            return;
-        }
-        broker_->drain(std::move(stopped));
+    struct Wish {
+        Desired state = Desired::mirroring;
+        bool truncate = false;
+        std::int64_t bytes_per_second = 0;
+    };
+
+protected:
+    const DrawnLink& link_into(ClusterIndex cluster) const {
+        return world_.topology.links[cluster == west ? 0 : 1];
     }
-    const app::BrokerView* view() const { return view_.get(); }
-    bool is_ready() const { return broker_ && broker_->is_ready(); }
+
+    std::optional<LocalTopic> topic_at(ClusterIndex cluster) const {
+        const metadata::ImagePtr image = world_.image(cluster);
+        return image == nullptr ? std::nullopt : mirror::local_topic(*image, topic_);
+    }
+
+    /// Follows the other side, as far as metadata tell.
+    bool is_in(ClusterIndex cluster, Stage stage) const {
+        const auto local = topic_at(cluster);
+        const auto link = world_.link(link_into(cluster));
+        return local && link && local->link == link->id && local->note.stage == stage &&
+               (stage != Stage::promoted ||
+                static_cast<std::int32_t>(local->sealed.size()) == local->partitions);
+    }
+
+    bool is_same() const {
+        for (std::int32_t i = 0; i < pair_partitions; ++i) {
+            const auto there = world_.replica(east, topic_, i);
+            const auto here = world_.replica(west, topic_, i);
+            if (!there || !here || there->high_watermark != here->high_watermark ||
+                there->high_watermark != there->end || here->high_watermark != here->end) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    std::optional<Buffer> bytes(ClusterIndex cluster, std::int32_t partition) const {
+        auto log = world_.read(cluster, topic_, partition);
+        return log ? std::optional(std::move(log->bytes)) : std::nullopt;
+    }
+
+    /// The same bytes on both sides; otherwise the run has failed.
+    std::optional<std::map<std::int32_t, Buffer>> same_bytes() {
+        std::map<std::int32_t, Buffer> all;
+        for (std::int32_t i = 0; i < pair_partitions; ++i) {
+            auto theirs = bytes(east, i);
+            const auto ours = bytes(west, i);
+            if (!theirs || !ours || *theirs != *ours) {
+                simulation_.fail(fmt::format("partition {} differs byte for byte", i));
+                return std::nullopt;
+            }
+            all[i] = *std::move(theirs);
+        }
+        return all;
+    }
+
+    bool has_operations() const { return is_ready_ && next_ < plan_.operations.size(); }
+    std::uint32_t next_operation() { return plan_.operations[next_++]; }
+    bool all_sent() const { return next_ >= plan_.operations.size(); }
+
+    bool wait_until(const std::function<bool()>& condition) {
+        std::uint64_t asked = 0;
+        return simulation_.run_until([&] { return ++asked % 64 == 0 && condition(); },
+                                     pair_good_time);
+    }
+
+    const RunPlan& plan_;
+    sim::Simulation& simulation_;
+    MirrorWorld world_;
+    MirrorDriver* driver_ = nullptr;
+    const std::string topic_ = origin_topic(east);
+    std::map<ClusterIndex, Wish> wishes_;  ///< Of the link into each cluster.
 
 private:
-    std::unique_ptr<app::Broker> broker_;
-    std::unique_ptr<app::BrokerView> view_;
-};
-
-struct Run {
-    explicit Run(const RunPlan& the_plan) : plan(the_plan), simulation(plan.world()) {
-        SeededRandom random(sim::derive_seed(plan.seed, "shape"));
-        longest_thought = std::chrono::milliseconds{random.between(10, 200)};
-        filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
-        data_shards = static_cast<std::size_t>(random.between(1, 2));
-        simulation.add_invariant("epochs", [this] { return check_epochs(); });
+    void create() {
+        driver_->create_topic(east, topic_, pair_partitions, [this](KafkaError error) {
+            is_ready_ = error == KafkaError::none || error == KafkaError::topic_already_exists;
+            if (!is_ready_) {
+                simulation_.in(300ms, [this] { create(); });
+            }
+        });
     }
 
-    const app::BrokerView* view(std::uint32_t node) {
-        auto* program = static_cast<MirrorBroker*>(simulation.node(node).program());
-        return program == nullptr || !program->is_ready() ? nullptr : program->view();
-    }
-
-    std::optional<replication::ShardReplicas::View> replica(std::uint32_t node,
-                                                            std::int32_t partition) {
-        const app::BrokerView* now = view(node);
-        if (now == nullptr) {
-            return std::nullopt;
+    /// As an operator would: each link is applied until it is as wished.
+    void keep_applied() {
+        for (const auto& [cluster, wish] : wishes_) {
+            const app::BrokerView* now = world_.view(cluster);
+            if (now != nullptr && now->mirrors != nullptr) {
+                mirror::LinkSpec spec = link_into(cluster).spec();
+                spec.state = wish.state;
+                spec.truncate_existing = wish.truncate;
+                spec.bytes_per_second = wish.bytes_per_second;
+                now->mirrors->apply(std::move(spec), 0, false,
+                                    [](const Result<mirror::Links::Applied>&) {});
+            }
         }
-        const auto image = now->doors->image->current();
-        const metadata::Topic* found = image->topics.find(topic);
-        if (found == nullptr) {
-            return std::nullopt;
-        }
-        const TopicIdPartition id{found->id, PartitionIndex{partition}};
-        return now->doors->replicas->here(now->doors->replicas->shard_of(id)).view(id);
+        simulation_.in(500ms, [this] { keep_applied(); });
     }
 
     /// I5: the local leader epoch is never below an epoch of what is stored.
     std::optional<std::string> check_epochs() {
-        if (++asked % 256 != 0) {
+        if (++checks_ % 256 != 0) {
             return std::nullopt;
         }
-        for (std::int32_t i = 0; i < partitions; ++i) {
-            const auto here = replica(west, i);
-            if (here && here->is_leader && here->last_epoch > here->leader_epoch) {
+        for (std::int32_t i = 0; i < pair_partitions; ++i) {
+            const auto here = world_.replica(west, topic_, i);
+            if (here && here->last_epoch > here->leader_epoch) {
                 return fmt::format("partition {} is led in {} and holds a batch of {}", i,
                                    here->leader_epoch, here->last_epoch);
             }
@@ -116,217 +161,234 @@ struct Run {
         return std::nullopt;
     }
 
-    /// Everything committed, as it lies in the files; none if it can't be read now.
-    std::optional<Buffer> bytes(std::uint32_t node, std::int32_t partition) {
-        const app::BrokerView* now = view(node);
-        const auto facts = replica(node, partition);
-        if (now == nullptr || !facts || !facts->is_leader) {
-            return std::nullopt;
-        }
-        auto& shard = now->doors->replicas->here(now->doors->replicas->shard_of(facts->id));
-        Buffer all;
-        replication::FetchPosition position;
-        position.id = facts->id;
-        position.from = facts->start;
-        position.max_bytes = 1 << 30;
-        while (position.from < facts->high_watermark) {
-            auto results = shard.fetch({position}, {}, 1 << 30);
-            const storage::ReadSlice& slice = results.front().slice;
-            if (results.front().error != KafkaError::none || slice.empty()) {
-                return std::nullopt;
-            }
-            const std::size_t had = all.size();
-            all.resize(had + slice.length);
-            const auto got = slice.file->read_at(slice.position, MutableBytes(all).subspan(had));
-            if (!got || *got != slice.length) {
-                return std::nullopt;
-            }
-            record::BatchRange range(ByteView(all).subspan(had));
-            while (const auto batch = range.next()) {
-                position.from = batch->next_offset();
-            }
-        }
-        return all;
-    }
-
-    bool is_same() {
-        for (std::int32_t i = 0; i < partitions; ++i) {
-            const auto there = replica(east, i);
-            const auto here = replica(west, i);
-            if (!there || !here || there->high_watermark != here->high_watermark ||
-                here->high_watermark != here->end) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    const RunPlan& plan;
-    Duration longest_thought{};
-    std::uint64_t filler_one_in = 1;
-    std::size_t data_shards = 1;
-    std::size_t next = 0;  ///< Into plan.operations.
-    std::uint64_t asked = 0;
-    std::uint64_t acknowledged = 0;
-    std::int64_t written_west = 0;
-    std::int64_t refused_west = 0;
-    bool may_promote = false;
-    bool is_promoted = false;
-    sim::Simulation simulation;  // Last: programs refer to the rest until they are destroyed.
+    std::size_t next_ = 0;  ///< Into plan_.operations.
+    std::uint64_t checks_ = 0;
+    bool is_ready_ = false;
 };
 
-/// Makes the topic, produces to the source, and tries the mirror as well.
-class DriverProgram final : public sim::Program {
+// --- mirror
+// ------------------------------------------------------------------------------------------
+
+class MirrorRun : public Pair {
 public:
-    DriverProgram(Run& run, runtime::Node& node)
-        : run_(run),
-          shard_(node.control_shard()),
-          east_({.bootstrap = {{"east", 9092}}}, shard_, node.log()),
-          west_({.bootstrap = {{"west", 9092}}}, shard_, node.log()) {
-        create_topic();
+    MirrorRun(const RunPlan& plan, sim::Simulation& simulation, Random& shape)
+        : Pair(plan, simulation, shape),
+          longest_thought_(std::chrono::milliseconds{shape.between(10, 200)}),
+          filler_one_in_(shape.one_in(2) ? 1 : 1 + shape.below(20)) {
+        wishes_[west] = {};
+        think();
     }
+
+    void finish() {
+        if (!wait_until([this] { return all_sent() && is_same(); })) {
+            simulation_.fail("the mirror did not arrive in a healthy world");
+            return;
+        }
+        const auto before = same_bytes();
+        if (!before) {
+            return;
+        }
+        may_promote_ = true;
+        wishes_[west].state = Desired::promoted;
+        if (!wait_until([this] { return written_west_ > 0; })) {
+            simulation_.fail("a promoted mirror takes no writes");
+            return;
+        }
+        for (const auto& [partition, theirs] : *before) {
+            const auto ours = bytes(west, partition);
+            if (!ours || ours->size() < theirs.size() ||
+                !std::equal(theirs.begin(), theirs.end(), ours->begin())) {
+                simulation_.fail("the promotion changed what was mirrored");
+            }
+        }
+    }
+
+    std::uint64_t acknowledged() const { return acknowledged_; }
 
 private:
-    using Refused = std::function<void(KafkaError)>;
-
-    void later(Duration delay, runtime::Task task) {
-        shard_.executor->after(delay, std::move(task));
-    }
-
-    void create_topic() {
-        using protocol::CreateTopicsRequest;
-        using protocol::CreateTopicsResponse;
-        client::ask<CreateTopicsRequest, CreateTopicsResponse>(
-            east_.any(), call_limit,
-            [](std::int16_t) {
-                CreateTopicsRequest request;
-                request.timeout_ms = 3000;
-                auto& one = request.topics.emplace_back();
-                one.name = topic;
-                one.num_partitions = partitions;
-                one.replication_factor = 1;
-                return request;
-            },
-            [this](const Result<CreateTopicsResponse>& response, std::int16_t) {
-                const bool there =
-                    response && !response->topics.empty() &&
-                    (response->topics[0].error_code == 0 ||
-                     response->topics[0].error_code == code_of(KafkaError::topic_already_exists));
-                later(300ms, [this, there] { there ? think() : create_topic(); });
-            });
-    }
-
     void think() {
-        later(Duration{shard_.random->between(1'000'000, run_.longest_thought.count())}, [this] {
+        const Duration pause{simulation_.random().between(1'000'000, longest_thought_.count())};
+        simulation_.in(pause, [this] {
             send_next();
             think();
         });
     }
 
     void send_next() {
-        if (run_.may_promote) {
-            produce(west_, "late", 0, [this](KafkaError error) { on_west(error); });
-        } else if (run_.next < run_.plan.operations.size()) {
-            const std::uint32_t operation = run_.plan.operations[run_.next++];
-            SeededRandom random(sim::derive_seed(run_.plan.seed, "send", operation));
-            const std::size_t filler = random.one_in(run_.filler_one_in) ? random.below(40'000) : 5;
-            const auto partition = static_cast<std::int32_t>(random.below(partitions));
-            produce(east_, fmt::format("{}{}", operation, std::string(filler, 'x')), partition,
-                    [this](KafkaError error) { run_.acknowledged += error == KafkaError::none; });
+        if (may_promote_) {
+            write_west("late", 0);
+        } else if (has_operations()) {
+            const std::uint32_t operation = next_operation();
+            SeededRandom random(sim::derive_seed(plan_.seed, "send", operation));
+            const std::size_t filler = random.one_in(filler_one_in_) ? random.below(40'000) : 5;
+            const auto partition = static_cast<std::int32_t>(random.below(pair_partitions));
+            driver_->produce(
+                east, topic_, partition, fmt::format("{}{}", operation, std::string(filler, 'x')),
+                [this](KafkaError error, Offset) { acknowledged_ += error == KafkaError::none; });
             if (random.one_in(8)) {
-                produce(west_, "too early", partition,
-                        [this](KafkaError error) { on_west(error); });
+                write_west("too early", partition);
             }
         }
     }
 
-    void on_west(KafkaError error) {
-        if (error == KafkaError::none) {
-            ++run_.written_west;
-            if (!run_.may_promote) {
-                run_.simulation.fail("a mirror took a record from a client");
-            }
-        } else {
-            ++run_.refused_west;
-        }
-    }
-
-    void produce(client::Cluster& cluster, const std::string& value, std::int32_t partition,
-                 Refused done) {
-        using protocol::ProduceRequest;
-        using protocol::ProduceResponse;
-        record::BatchBuilder builder({});
-        builder.append({.timestamp = 1'700'000'000'000, .key = {}, .value = as_bytes(value)});
-        auto batch = std::make_shared<Buffer>(builder.finish());
-        client::ask<ProduceRequest, ProduceResponse>(
-            cluster.any(), call_limit,
-            [batch, partition](std::int16_t) {
-                ProduceRequest request;
-                request.acks = -1;
-                request.timeout_ms = 3000;
-                auto& to = request.topic_data.emplace_back();
-                to.name = topic;
-                auto& data = to.partition_data.emplace_back();
-                data.index = partition;
-                data.records = protocol::Records{.bytes = *batch};
-                return request;
-            },
-            [done](const Result<ProduceResponse>& response, std::int16_t) {
-                const bool whole = response && !response->responses.empty() &&
-                                   !response->responses[0].partition_responses.empty();
-                done(whole ? static_cast<KafkaError>(
-                                 response->responses[0].partition_responses[0].error_code)
-                           : KafkaError::network_exception);
-            },
-            {9, 12});  // by name: no need to learn ids first
-    }
-
-    Run& run_;
-    const runtime::Shard shard_;
-    client::Cluster east_;
-    client::Cluster west_;
-};
-
-mirror::LinkSpec link(const Run& run) {
-    mirror::LinkSpec spec;
-    spec.name = "east-to-west";
-    spec.bootstrap_servers = {"east:9092"};
-    spec.topics_include = {"*"};
-    spec.state = run.may_promote ? mirror::Desired::promoted : mirror::Desired::mirroring;
-    return spec;
-}
-
-/// As an operator would: the link is applied until it is as wished.
-void keep_applied(Run& run) {
-    if (const app::BrokerView* now = run.view(west); now != nullptr && now->mirrors != nullptr) {
-        now->mirrors->apply(link(run), 0, false, [](const Result<mirror::Links::Applied>&) {});
-    }
-    run.simulation.in(1s, [&run] { keep_applied(run); });
-}
-
-void end_and_restart(Run& run, std::uint32_t number, const std::string& why) {
-    run.simulation.note(&run.simulation.node(number), "ends by itself: " + why);
-    run.simulation.in(Duration{}, [&run, number] {
-        sim::SimNode& node = run.simulation.node(number);
-        if (node.is_running()) {
-            node.kill();
-        }
-        run.simulation.in(300ms, [&node] {
-            if (!node.is_running() && node.has_power()) {
-                node.restart();
+    void write_west(const std::string& value, std::int32_t partition) {
+        driver_->produce(west, topic_, partition, value, [this](KafkaError error, Offset) {
+            written_west_ += error == KafkaError::none;
+            if (error == KafkaError::none && !may_promote_) {
+                simulation_.fail("a mirror took a record from a client");
             }
         });
-    });
-}
-
-class MirrorScenario final : public Scenario {
-public:
-    std::string_view name() const override { return "mirror"; }
-    std::string_view about() const override {
-        return "a link between two whole brokers; the same bytes, no early write, a promotion";
     }
-    std::uint32_t operations() const override { return sends; }
 
+    const Duration longest_thought_;
+    const std::uint64_t filler_one_in_;
+    std::uint64_t acknowledged_ = 0;
+    std::uint64_t written_west_ = 0;
+    bool may_promote_ = false;
+};
+
+// --- swap
+// --------------------------------------------------------------------------------------------
+
+class SwapRun : public Pair {
+public:
+    SwapRun(const RunPlan& plan, sim::Simulation& simulation, Random& shape)
+        : Pair(plan, simulation, shape),
+          random_(sim::derive_seed(plan.seed, "edits")),
+          longest_thought_(std::chrono::milliseconds{shape.between(20, 150)}),
+          limit_(shape.one_in(2) ? slow_link : 0) {
+        wishes_[west] = {.bytes_per_second = limit_};
+        think();
+        go_on();
+    }
+
+    void finish() {
+        if (!wait_until([this] { return step_ == Step::done && all_sent() && is_same(); })) {
+            if (!simulation_.violation()) {
+                simulation_.fail(fmt::format("in a healthy world the swap stands still at step {}",
+                                             static_cast<int>(step_)));
+            }
+            return;
+        }
+        const auto logs = same_bytes();
+        if (!logs) {
+            return;
+        }
+        std::multiset<std::string> there;
+        for (const auto& [partition, log] : *logs) {
+            collect(log, there);
+        }
+        for (const std::string& value : acknowledged_) {
+            if (there.count(value) != 1) {
+                simulation_.fail(fmt::format("{} was acknowledged and is there {} times", value,
+                                             there.count(value)));
+                return;
+            }
+        }
+    }
+
+    std::uint64_t acknowledged() const { return acknowledged_.size(); }
+
+private:
+    static constexpr std::int64_t slow_link = 12'000;  ///< What drains takes a while.
+
+    enum class Step { west_follows, west_leads, east_follows, roles_change, done };
+
+    /// The next edit follows what the one before has brought about, at some distance.
+    void go_on() {
+        bool is_over = false;
+        switch (step_) {
+            case Step::west_follows:
+                is_over = is_in(west, Stage::mirroring);
+                break;
+            case Step::west_leads:
+                wishes_[west].state = Desired::promoted;
+                is_over = is_in(west, Stage::promoted);
+                break;
+            case Step::east_follows:
+                wishes_[east] = {.truncate = true, .bytes_per_second = limit_};
+                is_over = is_in(east, Stage::mirroring);
+                break;
+            case Step::roles_change:
+                change_roles();
+                is_over = is_in(east, Stage::promoted) && is_in(west, Stage::mirroring);
+                break;
+            case Step::done:
+                return;
+        }
+        if (is_over) {
+            step_ = static_cast<Step>(static_cast<int>(step_) + 1);
+        }
+        simulation_.in(std::chrono::milliseconds{is_over ? random_.between(0, 1500) : 100},
+                       [this] { go_on(); });
+    }
+
+    /// Two edits, by two people: whoever is first.
+    void change_roles() {
+        if (std::exchange(are_changing_, true)) {
+            return;
+        }
+        const auto soon = [this] { return std::chrono::milliseconds{random_.between(0, 3000)}; };
+        simulation_.in(soon(), [this] { wishes_[east].state = Desired::promoted; });
+        simulation_.in(soon(), [this] {
+            wishes_[west].state = Desired::mirroring;
+            wishes_[west].truncate = true;
+        });
+    }
+
+    void think() {
+        const Duration pause{simulation_.random().between(1'000'000, longest_thought_.count())};
+        simulation_.in(pause, [this] {
+            if (has_operations()) {
+                send(next_operation());
+            }
+            think();
+        });
+    }
+
+    /// To both: who leads takes it.
+    void send(std::uint32_t operation) {
+        SeededRandom random(sim::derive_seed(plan_.seed, "send", operation));
+        const std::string filler(random.below(3'000), 'x');
+        const auto partition = static_cast<std::int32_t>(random.below(pair_partitions));
+        for (const ClusterIndex cluster : {east, west}) {
+            const std::string name = fmt::format("c{}-{}", cluster, operation);
+            driver_->produce(cluster, topic_, partition, name + " " + filler,
+                             [this, name](KafkaError error, Offset) {
+                                 if (error == KafkaError::none) {
+                                     acknowledged_.insert(name);
+                                 }
+                             });
+        }
+    }
+
+    static void collect(const Buffer& log, std::multiset<std::string>& names) {
+        record::BatchRange batches{ByteView(log)};
+        while (const auto batch = batches.next()) {
+            // One record each, whose value nobody compressed.
+            const std::string_view text = as_text(batch->bytes());
+            const std::size_t at =
+                text.find("c0-") == std::string_view::npos ? text.find("c1-") : text.find("c0-");
+            if (at != std::string_view::npos) {
+                names.emplace(text.substr(at, text.find(' ', at) - at));
+            }
+        }
+    }
+
+    SeededRandom random_;
+    const Duration longest_thought_;
+    const std::int64_t limit_;  ///< Bytes a second of each link; 0: none.
+    Step step_ = Step::west_follows;
+    bool are_changing_ = false;
+    std::set<std::string> acknowledged_;
+};
+
+// --- Scenarios
+// ---------------------------------------------------------------------------------------
+
+template <typename Run>
+class PairScenario : public Scenario {
+public:
     sim::FaultProfile faults() const override {
         sim::FaultProfile profile;
         for (const auto& kinds : {sim::process_faults(), sim::network_faults()}) {
@@ -341,81 +403,65 @@ public:
         });
         profile.nodes = {east, west};
         profile.from = 1s;
-        profile.until = bad_time - 2s;
+        profile.until = bad_time() - 2s;
         profile.longest = 2s;
         profile.most = 12;
         return profile;
     }
 
     Outcome run(const RunPlan& plan) const override {
-        Run run(plan);
+        plant(plan.bug);
+        auto owned = std::make_unique<sim::Simulation>(plan.world());
+        sim::Simulation& simulation = *owned;
         for (const char* event : {"raft.halted", "broker.halted", "storage.directory_failed",
                                   "replication.sync_failed", "replication.epoch_not_written",
                                   "replication.log_not_loaded", "broker.log_not_recovered"}) {
-            run.simulation.expect_error(event);  // a machine that dies in the middle of a call
+            simulation.expect_error(event);  // a machine that dies in the middle of a call
         }
-        for (const std::uint32_t number : {east, west}) {
-            run.simulation
-                .add_node(
-                    {.name = number == east ? "east" : "west", .data_shards = run.data_shards})
-                .start([&run, number](runtime::Node& node) {
-                    return std::make_unique<MirrorBroker>(node, settings_of(number),
-                                                          [&run, number](const std::string& why) {
-                                                              end_and_restart(run, number, why);
-                                                          });
-                });
+        SeededRandom shape(sim::derive_seed(plan.seed, "shape"));
+        Run run(plan, simulation, shape);
+        simulation.run_for(bad_time());
+        simulation.heal();
+        if (!simulation.violation()) {
+            run.finish();
         }
-        run.simulation.add_node({.name = "driver"}).start([&run](runtime::Node& node) {
-            return std::make_unique<DriverProgram>(run, node);
-        });
-        keep_applied(run);
-        run.simulation.run_for(bad_time);
-        run.simulation.heal();
-        finish(run);
-        Outcome outcome = Outcome::of(run.simulation);
-        outcome.operations = run.acknowledged;
+        Outcome outcome = Outcome::of(simulation);
+        outcome.operations = run.acknowledged();
+        owned.reset();  // programs refer to the rest until they are destroyed
         return outcome;
     }
 
 private:
-    static void finish(Run& run) {
-        std::uint64_t asked = 0;
-        const auto all_there = [&] {
-            return ++asked % 64 == 0 && run.next >= run.plan.operations.size() && run.is_same();
-        };
-        if (run.simulation.violation()) {
-            return;
-        }
-        if (!run.simulation.run_until(all_there, good_time)) {
-            run.simulation.fail("the mirror did not arrive in a healthy world");
-            return;
-        }
-        std::map<std::int32_t, Buffer> there;
-        for (std::int32_t i = 0; i < partitions; ++i) {
-            const auto theirs = run.bytes(east, i);
-            const auto ours = run.bytes(west, i);
-            if (!theirs || !ours || *theirs != *ours) {
-                run.simulation.fail(fmt::format("partition {} differs byte for byte", i));
-                return;
-            }
-            there[i] = *theirs;
-        }
-        run.may_promote = true;
-        if (!run.simulation.run_until([&] { return run.written_west > 0; }, good_time)) {
-            run.simulation.fail("a promoted mirror takes no writes");
-            return;
-        }
-        for (std::int32_t i = 0; i < partitions; ++i) {
-            const auto ours = run.bytes(west, i);
-            if (!ours || ours->size() < there[i].size() ||
-                !std::equal(there[i].begin(), there[i].end(), ours->begin())) {
-                run.simulation.fail("the promotion changed what was mirrored");
-            }
-        }
+    virtual Duration bad_time() const = 0;
+};
+
+class MirrorScenario final : public PairScenario<MirrorRun> {
+public:
+    std::string_view name() const override { return "mirror"; }
+    std::string_view about() const override {
+        return "a link between two whole brokers; the same bytes, no early write, a promotion";
     }
+    std::uint32_t operations() const override { return 60; }
+
+private:
+    Duration bad_time() const override { return 8s; }
+};
+
+class SwapScenario final : public PairScenario<SwapRun> {
+public:
+    std::string_view name() const override { return "swap"; }
+    std::string_view about() const override {
+        return "a switchover and the way back, edits in any order; nothing acknowledged is lost";
+    }
+    std::uint32_t operations() const override { return 200; }
+    std::vector<std::string> planted_bugs() const override { return {"rejoins_before_the_source"}; }
+
+private:
+    Duration bad_time() const override { return 15s; }
 };
 
 MR_SCENARIO(MirrorScenario);
+MR_SCENARIO(SwapScenario);
 
 }  // namespace
 
