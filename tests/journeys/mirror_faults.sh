@@ -113,7 +113,7 @@ for i in 1 2 4 5; do expect "records of orders.$i" 5 "$(count "$at_west" "orders
 
 # A compacted topic that was behind for longer than its source keeps tombstones: told, and right again once its mirror is deleted here.
 call "$east_admin" CreateTopics '{"topics":[{"name":"profiles","partitions":1,"configs":{"cleanup.policy":"compact","delete.retention.ms":"15000"}}]}' >/dev/null
-keyed() { seq -f "key-%g:$1-%g" 1 20 | timeout 20 kcat -b "$at_east" -t profiles -P -K : -X acks=all -X message.timeout.ms=8000; }
+keyed() { awk -v w="$1" 'BEGIN { for (i = 1; i <= 20; ++i) print "key-" i ":" w "-" i }' | timeout 20 kcat -b "$at_east" -t profiles -P -K : -X acks=all -X message.timeout.ms=8000; }
 keyed one
 link "$west_admin" profiles "$at_east" profiles
 until_true 30 same profiles
