@@ -63,7 +63,7 @@ def dump(address, topic, *more):
 
 class Kafka:
     def __init__(self, port, *settings):
-        self.port, self.address = port, f"127.0.0.1:{port}"
+        self.port, self.address, self.addresses = port, f"127.0.0.1:{port}", [f"127.0.0.1:{port}"]
         self.env = dict(os.environ, KAFKA_PEER_PORT=str(port), KAFKA_PEER_NAME=f"moments-{port}", KAFKA_PEER_HEAP="400m", KAFKA_PEER_TOOL_HEAP="200m")
         self.settings = settings
         self.run("wipe")
@@ -106,9 +106,12 @@ class Millrace:
         return f"127.0.0.1:{self.port + 3 * (n - 1)}"
 
     @property
+    def addresses(self):
+        return [self.address_of(n) for n, process in self.processes.items() if process.poll() is None]
+
+    @property
     def address(self):
-        alive = [n for n, process in self.processes.items() if process.poll() is None]
-        return self.address_of(alive[0])
+        return self.addresses[0]
 
     @property
     def bootstrap(self):
@@ -178,8 +181,11 @@ class Millrace:
 
 class Writer:
     """Numbered records, one after the other, to whichever side takes them; knows which were acknowledged where."""
+    writers = 0
 
     def __init__(self, places, *sides):
+        Writer.writers += 1
+        self.name = Writer.writers
         self.places, self.sides = places, sides
         self.acknowledged = {side: [] for side in sides}
         self.next, self.stopping = 0, False
@@ -191,9 +197,9 @@ class Writer:
         while not self.stopping:
             side = self.sides[at % len(self.sides)]
             place = self.places[self.next % len(self.places)]
-            value = f"{at % len(self.sides)}-{self.next}"
+            value = f"{self.name}-{at % len(self.sides)}-{self.next}"
             try:
-                connection = connection or wire.Broker(side.address, 5)
+                connection = connection or wire.Broker(side.addresses[at % len(side.addresses)], 5)  # whoever leads it
                 error = connection.produce([place], wire.batch(value.encode(), int(time.time() * 1000)))[place]
             except (OSError, KeyError, IndexError, struct_error):
                 connection, error = None, -1
