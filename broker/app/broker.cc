@@ -31,6 +31,7 @@
 #include "raft/net_channel.h"
 #include "raft/storage_log.h"
 #include "replication/housekeeping.h"
+#include "runtime/shortage.h"
 #include "storage/log_store.h"
 
 namespace millrace::app {
@@ -754,6 +755,15 @@ void Broker::Inside::recover_log(const storage::FoundLog& found, const storage::
         0, *node.control_shard().executor,
         [this, job, &found, limits] { job->log.emplace(store->load(found, limits, &job->report)); },
         [this, job, id, &found, name = found.name] {
+            if (!*job->log && runtime::is_shortage(job->log->error())) {
+                MR_LOG(log, warn, "broker.log_waits_for_room", field("log", name),
+                       field("reason", job->log->error().message()));
+                replicas.on_shard(
+                    replicas.shard_of(id),
+                    [&found](replication::ShardReplicas& shard) { shard.preload(found, nullptr); });
+                job->done(false);
+                return;
+            }
             if (!*job->log) {
                 MR_LOG(log, error, "broker.log_not_recovered", field("log", name),
                        field("reason", job->log->error().message()));

@@ -37,7 +37,14 @@ void ShardReplicas::assign(const PartitionState& state, const PartitionSettings&
 void ShardReplicas::preload(const storage::FoundLog& found,
                             std::unique_ptr<storage::PartitionLog> log) {
     auto partition = inside_->find({found.topic_id, found.partition.partition});
-    if (partition && !partition->has_log() && inside_->found_for(partition->state()) == &found) {
+    const bool is_wanted =
+        partition && !partition->has_log() && inside_->found_for(partition->state()) == &found;
+    if (log == nullptr) {
+        inside_->short_of_room.insert(&found);
+        if (is_wanted) {
+            inside_->load_log(found, partition);
+        }
+    } else if (is_wanted) {
         inside_->give(partition, found, std::move(log));
     } else {
         inside_->preloaded.insert_or_assign(&found, std::move(log));

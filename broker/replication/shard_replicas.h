@@ -94,7 +94,7 @@ public:
 
     // --- From the metadata, in order -------------------------------------------------------------
 
-    /// A log that was recovered before the metadata named it; assign() takes it from here.
+    /// A log for assign() to take; null: it met a shortage, and is loaded here once that is over.
     void preload(const storage::FoundLog& found, std::unique_ptr<storage::PartitionLog> log);
     /// Once the metadata is current: what was found and no partition of ours claims is renamed and
     /// kept for a person to look at.
@@ -188,7 +188,7 @@ public:
     const ShardCounts& counts() const;
     /// Copies of reassignments that have an end here and aren't in sync yet.
     std::vector<CopyUnderWay> copies_under_way() const;
-    /// Of those, the ones that wait until others are done; all others go.
+    /// Of those that leave, the ones that wait until others are done; all others go.
     void hold_copies(const std::set<TopicIdPartition>& held);
     std::vector<View> views() const;
     /// At which offset each leader epoch begins in our log; null without a log.

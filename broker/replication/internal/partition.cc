@@ -48,6 +48,10 @@ void Partition::give_log(std::unique_ptr<storage::PartitionLog> log, const LogHi
         become_follower();
     }
     check_place();
+    if (log_->has_unsynced()) {
+        background_sync_ = true;  // its recovery found no room for what a sync writes
+        start_sync();
+    }
 }
 
 std::unique_ptr<storage::PartitionLog> Partition::take_log() {

@@ -183,6 +183,8 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     /// What the directories hold for a partition; null if nothing.
     const storage::FoundLog* found_for(const PartitionState& state) const;
     void load_log(const storage::FoundLog& found, const std::shared_ptr<Partition>& partition);
+    void load_again_later(const storage::FoundLog& found,
+                          const std::shared_ptr<Partition>& partition, const Error& shortage);
     void give(const std::shared_ptr<Partition>& partition, const storage::FoundLog& found,
               std::unique_ptr<storage::PartitionLog> log);
     void create_log(const std::shared_ptr<Partition>& partition);
@@ -317,6 +319,8 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::unordered_map<TopicIdPartition, std::shared_ptr<Partition>> partitions;
     std::set<const storage::FoundLog*> waiting;  ///< Neither a partition's yet nor set aside.
     std::set<const storage::FoundLog*> claimed;  ///< A partition's or about to be, or set aside.
+    /// Could not be recovered for want of room or of a file: loaded here once it is wanted.
+    std::set<const storage::FoundLog*> short_of_room;
     std::map<const storage::FoundLog*, std::unique_ptr<storage::PartitionLog>> preloaded;
     bool has_futures = false;
     std::shared_ptr<Upkeep> upkeep;

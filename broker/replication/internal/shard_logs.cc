@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "replication/internal/shard_inside.h"
+#include "runtime/shortage.h"
 
 namespace millrace::replication {
 
@@ -26,7 +27,8 @@ void ShardReplicas::Inside::open_log(const std::shared_ptr<Partition>& partition
     }
     if (auto ready = preloaded.extract(found)) {
         give(partition, *found, std::move(ready.mapped()));
-    } else if (!options.logs_come_preloaded) {  // else preload() completes it
+    } else if (!options.logs_come_preloaded || short_of_room.contains(found)) {
+        // Else preload() completes it.
         load_log(*found, partition);
     }
 }
@@ -63,6 +65,10 @@ void ShardReplicas::Inside::load_log(const storage::FoundLog& found,
             if (!target || target->has_log()) {
                 return;
             }
+            if (!**result && runtime::is_shortage((**result).error())) {
+                self->load_again_later(found, target, (**result).error());
+                return;
+            }
             if (!**result) {
                 MR_LOG(self->log, error, "replication.log_not_loaded",
                        field("topic", target->state().topic), field("partition", id.partition),
@@ -71,6 +77,28 @@ void ShardReplicas::Inside::load_log(const storage::FoundLog& found,
             }
             self->give(target, found, std::move(***result));
         });
+}
+
+/// Until then it is nobody's: the partition may leave meanwhile, and come back.
+void ShardReplicas::Inside::load_again_later(const storage::FoundLog& found,
+                                             const std::shared_ptr<Partition>& partition,
+                                             const Error& shortage) {
+    claimed.erase(&found);
+    if (short_of_room.insert(&found).second) {
+        MR_LOG(log, warn, "replication.log_waits_for_room",
+               field("topic", partition->state().topic),
+               field("partition", partition->state().id.partition),
+               field("reason", shortage.message()));
+    }
+    shard.executor->after(runtime::shortage_pause,
+                          [weak = weak_from_this(), &found, id = partition->state().id] {
+                              auto self = weak.lock();
+                              auto target = self ? self->find(id) : nullptr;
+                              if (target && !target->has_log() && !self->claimed.contains(&found) &&
+                                  self->found_for(target->state()) == &found) {
+                                  self->load_log(found, target);
+                              }
+                          });
 }
 
 void ShardReplicas::Inside::create_log(const std::shared_ptr<Partition>& partition) {

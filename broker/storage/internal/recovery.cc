@@ -577,12 +577,15 @@ Result<std::unique_ptr<PartitionLog>> PartitionLog::recover_folder(
         return state->directory->note(done.error().with_context(state->partition.to_string()));
     }
     std::unique_ptr<PartitionLog> log(new PartitionLog(std::move(state)));
-    // What the scan found may lie in the page cache only: after this it survives a power cut.
-    if (!MR_PLANTED(recovery_trusts_the_cache)) {
-        MR_TRY_VOID(log->sync_now());
-    }
     LogState& found = *log->state_;
-    found.synced_end = found.end;
+    // What the scan found may lie in the page cache only: after this it survives a power cut. A
+    // shortage puts that off, as it does for a log that runs, and synced_end() stays behind.
+    const auto synced = MR_PLANTED(recovery_trusts_the_cache) ? Result<void>{} : log->sync_now();
+    if (synced) {
+        found.synced_end = found.end;
+    } else if (!runtime::is_shortage(synced.error())) {
+        return synced.error();
+    }
     if (recovery.kept_all_files() && found.snapshots.contains(found.end)) {
         found.sealed_at = found.end;
     }

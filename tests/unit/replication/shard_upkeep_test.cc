@@ -506,6 +506,36 @@ TEST_F(SeveralDirectories, a_log_moves_while_it_is_written_and_the_controller_he
     EXPECT_GT(records(), 500U);
 }
 
+TEST_F(ShardUpkeep, a_log_that_could_not_be_loaded_for_a_shortage_is_loaded_once_that_is_over) {
+    assign(small_segments());
+    append("key");
+    simulation_.run_for(1s);
+    node_.kill();
+    start();
+    node_.sim_disk().fail_next(runtime::sim::DiskCall::open, 3, Code::exhausted);
+    assign(small_segments());
+    EXPECT_EQ(view().end, Offset{0}) << "no log yet, and none made in its place";
+    simulation_.run_for(5s);
+    EXPECT_EQ(view().end, Offset{1});
+    append("key");
+    EXPECT_EQ(view().end, Offset{2});
+}
+
+TEST_F(ShardUpkeep, a_log_whose_epochs_found_no_room_at_the_start_is_synced_once_there_is_some) {
+    assign(small_segments());
+    append("key");
+    node_.kill();
+    start();
+    ASSERT_TRUE(node_.disk().remove("/data/orders-0/leader-epoch-checkpoint"));
+    node_.sim_disk().set_full(true);
+    assign(small_segments());
+    EXPECT_EQ(view().end, Offset{1});
+    EXPECT_EQ(view().synced_end, Offset{0});
+    node_.sim_disk().set_full(false);
+    simulation_.run_for(2s);
+    EXPECT_EQ(view().synced_end, Offset{1});
+}
+
 // Every disk call once the last one: whatever is left on the disk, what was acknowledged is served.
 TEST_F(SeveralDirectories, a_power_cut_at_any_moment_of_a_move_loses_nothing) {
     for (int at = 1; at < 60; ++at) {

@@ -124,6 +124,29 @@ TEST_F(DiskFault, a_full_disk_at_the_epoch_checkpoint_is_tried_again_and_nothing
     EXPECT_EQ(log_->epochs().latest(), (EpochStart{LeaderEpoch{7}, Offset{3}}));
 }
 
+// The process died and its pages live on: what was never synced counts once the checkpoint is
+// there.
+TEST_F(DiskFault, a_start_that_finds_no_room_for_the_epoch_checkpoint_goes_on_and_writes_it_later) {
+    ASSERT_TRUE(log_->sync_now());
+    ASSERT_TRUE(append(*log_, make_batch({.base = 3, .epoch = 7, .value_size = 200})));
+    log_.reset();
+    sim_disk().set_full(true);
+    auto log = recover({.recovery_point = Offset{3}, .now = noon});
+    ASSERT_TRUE(log) << log.error().to_string();
+    EXPECT_EQ((*log)->end(), Offset{4});
+    EXPECT_EQ((*log)->synced_end(), Offset{3});
+    EXPECT_EQ((*log)->sync_now().error().code(), Code::no_space);
+    sim_disk().set_full(false);
+    ASSERT_TRUE((*log)->sync_now());
+    EXPECT_EQ((*log)->synced_end(), Offset{4});
+    log->reset();
+    power_cycle();
+    directory_ = open_directory();
+    log_ = *recover({.recovery_point = Offset{4}, .now = noon});
+    EXPECT_EQ(log_->end(), Offset{4});
+    EXPECT_EQ(log_->epochs().latest(), (EpochStart{LeaderEpoch{7}, Offset{3}}));
+}
+
 // What was appended while there was no room is covered by the sync that finds some.
 TEST_F(DiskFault, a_sync_that_found_no_room_covers_with_the_next_what_came_meanwhile) {
     log_->set_limits({.segment_bytes = 1_MiB});
