@@ -110,6 +110,10 @@ public:
     /// The high watermark has passed where this leader began: what it says is known to be current.
     bool is_current() const { return high_watermark_ >= epoch_start_; }
     bool proposal_pending() const { return !proposed_.empty(); }
+    /// In the maximal ISR: acknowledgements wait for it.
+    bool counts(BrokerId replica) const {
+        return isr_.contains(replica) || proposed_.contains(replica);
+    }
     /// Of these, the member of the ISR that can serve a read from `from` and has most; no_broker if
     /// none can.
     BrokerId nearest(const std::vector<BrokerId>& wanted, Offset from) const;

@@ -98,6 +98,9 @@ void Partition::become_follower() {
         known_high_watermark_ = follower_->high_watermark();
     }
     follower_.emplace(state_.leader_epoch, known_high_watermark_);
+    is_near_ = false;
+    behind_for_ = 0;
+    committed_before_ = no_offset;
     shell_.readable(*this);  // those who wait here know another epoch
 }
 
@@ -129,13 +132,32 @@ Partition::Taken Partition::take_fetched(const Fetched& fetched, ByteView bytes)
     }
     follower_->on_log_end(log_->end());
     if (fetched.error == KafkaError::none) {
-        is_far_behind_ = !is_in_sync() && log_->end() < fetched.high_watermark;
+        judge_pace(fetched);
     }
     if (std::exchange(known_high_watermark_, follower_->high_watermark()) !=
         follower_->high_watermark()) {
         shell_.readable(*this);  // to consumers that read here
     }
     return taken;
+}
+
+/// A copy comes near before it is in the ISR: its leader proposes it as soon as it has all that is
+/// committed, and from then on every acknowledgement waits for it. So it is near, and is fetched
+/// with those in sync, once it holds what was committed an answer ago; it stays so until it lags
+/// for many answers.
+void Partition::judge_pace(const Fetched& fetched) {
+    constexpr int lags = 16;
+    const Offset before = std::exchange(committed_before_, fetched.high_watermark);
+    is_far_behind_ = !is_in_sync() && log_->end() < fetched.high_watermark;
+    behind_for_ = is_far_behind_ ? behind_for_ + 1 : 0;
+    const Offset counted =
+        settings_.durability == Durability::synced ? log_->synced_end() : log_->end();
+    const bool comes_near = before != no_offset && counted >= before && !is_far_behind_;
+    const bool near = !is_in_sync() && (is_near_ ? behind_for_ < lags : comes_near);
+    if (const bool kept_up = keeps_up();
+        std::exchange(is_near_, near) != near && keeps_up() != kept_up) {
+        shell_.changes_lane(*this);
+    }
 }
 
 Partition::Taken Partition::run(const std::vector<FollowerEffect>& effects, const Fetched& fetched,
@@ -220,7 +242,7 @@ void Partition::become_leader() {
         known_high_watermark_ = leader_->high_watermark();
     }
     follower_.reset();
-    is_far_behind_ = false;
+    is_far_behind_ = is_near_ = false;
     newcomers_.clear();
     write_staged();
     for (Staged& staged : std::exchange(staged_, {})) {

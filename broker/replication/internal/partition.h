@@ -36,6 +36,8 @@ public:
         ShardCounts* counts = nullptr;
         /// Takes a log's folder out of sight; its files go after the delay.
         std::function<void(storage::PartitionLog&, Duration delay)> retire;
+        /// It keeps up now, or no longer does.
+        std::function<void(Partition&)> changes_lane;
         /// Its log lies somewhere else than the metadata says.
         std::function<void(Partition&)> placed;
         Throttles* throttles = nullptr;
@@ -60,9 +62,11 @@ public:
     bool is_in_sync() const;
     /// Outside of the ISR, and not yet at what the leader has committed.
     bool is_far_behind() const { return is_far_behind_; }
+    /// In sync, or about to be: acknowledgements will wait for it as soon as the leader knows.
+    bool keeps_up() const { return is_near_ || is_in_sync(); }
     bool follows() const { return follower_.has_value() && log_ != nullptr && !log_->failure(); }
     FetchPosition follower_position() const;
-    /// What slows its fetching down: nothing while it is in sync.
+    /// What slows its fetching down: nothing while it keeps up.
     ThrottleGate gate_here() const;
     void note_received(std::size_t bytes);
     enum class Taken { nothing, changed, back_off };
@@ -90,7 +94,7 @@ public:
     /// Bytes a reader at `from` could get now, roughly: for the threshold of a parked fetch.
     std::int64_t readable_bytes(const FetchPosition& position, const Reader& reader);
     void follower_fetched(const FetchPosition& position, const Reader& reader);
-    /// What slows down the copy to a replica elsewhere: nothing while it is in sync.
+    /// What slows down the copy to a replica elsewhere: nothing once acknowledgements wait for it.
     ThrottleGate gate_towards(BrokerId replica) const;
     void note_sent(BrokerId replica, std::size_t bytes);
     /// Of a reassignment, if one end of it is here.
@@ -165,6 +169,7 @@ private:
     void on_high_watermark(Offset to);
     void become_leader();
     void become_follower();
+    void judge_pace(const Fetched& fetched);
     Result<void> append_fetched(ByteView bytes);
     Taken run(const std::vector<FollowerEffect>& effects, const Fetched& fetched, ByteView bytes);
     LogFacts facts() const { return {log_->start(), log_->end(), &log_->epochs()}; }
@@ -203,6 +208,9 @@ private:
     std::optional<FollowerCore> follower_;
     Newcomers newcomers_;
     bool is_far_behind_ = false;
+    bool is_near_ = false;  ///< Outside of the ISR, with all that was committed a moment ago.
+    int behind_for_ = 0;    ///< Answers in a row after which something was still to come.
+    Offset committed_before_ = no_offset;  ///< What the last answer said.
     Offset known_high_watermark_{0};
     LogHistory history_;
     bool background_sync_ = false;  ///< Sync though nobody waits for it.

@@ -20,7 +20,7 @@ ThrottleGate Partition::gate_towards(BrokerId replica) const {
     Throttles& throttles = *shell_.throttles;
     const bool listed = settings_.throttled_as_leader && throttles.leader.is_limited();
     const bool moving = throttles.moves_out.is_limited() && contains(state_.adding, replica);
-    if ((!listed && !moving) || !leader_ || leader_->isr().contains(replica)) {
+    if ((!listed && !moving) || !leader_ || leader_->counts(replica)) {
         return gate;
     }
     if (listed) {
@@ -37,14 +37,14 @@ ThrottleGate Partition::gate_here() const {
     Throttles& throttles = *shell_.throttles;
     const bool listed = settings_.throttled_as_follower && throttles.follower.is_limited();
     const bool moving = throttles.moves_in.is_limited() && contains(state_.adding, shell_.self);
-    if ((!listed && !moving) || is_in_sync()) {
+    if ((!listed && !moving) || keeps_up()) {
         return gate;
     }
     if (listed) {
         gate.add(throttles.follower);
     }
     if (moving) {
-        gate.add(copy_held_ ? throttles.held : throttles.moves_in);
+        gate.add(throttles.moves_in);
     }
     return gate;
 }

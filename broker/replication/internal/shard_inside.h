@@ -43,6 +43,16 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
                 options.placed(partition.state().id, partition.log().directory()->id());
             }
         };
+        shell.changes_lane = [this](Partition& partition) {
+            // In a turn of its own: a fetcher is in the middle of an answer.
+            shard.executor->post([weak = weak_from_this(), id = partition.state().id] {
+                auto self = weak.lock();
+                auto changed = self ? self->find(id) : nullptr;
+                if (changed && self->followed.contains(id)) {
+                    self->follow(changed);
+                }
+            });
+        };
         shell.flush_soon = [this](Partition& partition) { flush_soon(partition); };
         shell.readable = [this](Partition& partition) { readable(partition.state().id); };
     }
@@ -202,7 +212,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     struct FetcherKey {
         BrokerId leader;
         Durability durability = Durability::synced;
-        bool is_in_sync = false;
+        bool keeps_up = false;
         friend auto operator<=>(const FetcherKey&, const FetcherKey&) = default;
     };
 
@@ -213,7 +223,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         const BrokerId leader = partition->state().leader;
         std::optional<FetcherKey> wanted;
         if (leader != no_broker && leader != options.self && partition->follows()) {
-            wanted = FetcherKey{leader, partition->settings().durability, partition->is_in_sync()};
+            wanted = FetcherKey{leader, partition->settings().durability, partition->keeps_up()};
         }
         const auto now = followed.find(id);
         const bool is_known = now != followed.end();
@@ -235,7 +245,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
 
     /// The other lane of the same leader: no fetch is broken off for it, and none is missed.
     static bool has_caught_up(const FetcherKey& was, const FetcherKey& wanted) {
-        return !was.is_in_sync && wanted.is_in_sync && was.leader == wanted.leader &&
+        return !was.keeps_up && wanted.keeps_up && was.leader == wanted.leader &&
                was.durability == wanted.durability;
     }
 
@@ -333,7 +343,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::size_t turn = 0;
     std::map<FetcherKey, std::shared_ptr<Fetcher>> fetchers;
     std::map<TopicIdPartition, FetcherKey> followed;
-    /// Who has caught up, and is fetched with the others behind until the lane in sync asks for it.
+    /// Who has caught up, and is fetched with the others behind until the other lane asks for it.
     std::map<TopicIdPartition, FetcherKey> leaving;
 };
 

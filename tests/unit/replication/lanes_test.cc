@@ -189,7 +189,7 @@ TEST_F(Lanes, who_has_caught_up_changes_lane_without_a_fetch_broken_off_or_misse
     follow(1, false);
     follow(2, false);
     const std::uint64_t in_sync = asking(0)->connection;
-    answer(2, 0, Offset{0});
+    answer(2, 1, Offset{100});
     follow(1, true);
     EXPECT_THAT(asking(0)->partitions(), ElementsAre(0)) << "the fetch that waits goes on waiting";
     EXPECT_EQ(asking(0)->connection, in_sync);
@@ -201,6 +201,38 @@ TEST_F(Lanes, who_has_caught_up_changes_lane_without_a_fetch_broken_off_or_misse
     EXPECT_THAT(asking(0)->partitions(), ElementsAre(0, 1));
     EXPECT_EQ(asking(0)->connection, in_sync);
     EXPECT_EQ(asking(0)->from[1], Offset{3});
+}
+
+// Its leader proposes it with its next fetch, and then every acknowledgement waits for it.
+TEST_F(Lanes, who_has_all_but_the_latest_is_asked_for_with_those_in_sync_before_it_is_one_of_them) {
+    follow(0, true);
+    follow(1, false);
+    const std::uint64_t in_sync = asking(0)->connection;
+    answer(1, 3, Offset{3});
+    EXPECT_NE(asking(1)->connection, in_sync) << "what it has is hardly synced yet";
+    answer(1, 2, Offset{5});
+    answer(0, 1, Offset{1});
+    EXPECT_THAT(asking(0)->partitions(), ElementsAre(0, 1));
+    EXPECT_EQ(asking(0)->connection, in_sync);
+    const std::size_t fetches = waiting().size();
+    follow(1, true);
+    EXPECT_THAT(waiting(), SizeIs(fetches)) << "nothing changes when it is in sync";
+}
+
+TEST_F(Lanes, who_lags_for_long_behind_those_in_sync_is_asked_for_apart_again) {
+    follow(0, true);
+    follow(1, false);
+    answer(1, 3, Offset{3});
+    answer(1, 2, Offset{5});
+    answer(0, 1, Offset{1});
+    const std::uint64_t in_sync = asking(0)->connection;
+    ASSERT_EQ(asking(1)->connection, in_sync);
+    for (int i = 0; i < 15; ++i) {
+        answer(1, 1, Offset{1000});
+        ASSERT_EQ(asking(1)->connection, in_sync) << "after " << i;
+    }
+    answer(1, 1, Offset{1000});
+    EXPECT_NE(asking(1)->connection, in_sync);
 }
 
 TEST_F(Lanes, who_falls_out_of_sync_is_asked_for_with_those_that_catch_up) {
