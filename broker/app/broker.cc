@@ -674,6 +674,7 @@ void Broker::Inside::start_on_control() {
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);
         keeper->set(config->broker());
+        move_throttle->start();
         recover_logs(
             [this](std::vector<Uuid> recovered) { lifecycle->start(std::move(recovered)); });
     }

@@ -1,12 +1,14 @@
 #include "placement/adaptive_throttle.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 namespace millrace::placement {
 namespace {
 
 constexpr Duration calm_for = 10s;
+/// After pressure: time enough to see that it is over.
+constexpr Duration grow_again_after = 5s;
 /// Time enough to see what fewer moves have done.
 constexpr Duration look_again = 2s;
 /// A throttle of more than this slows nothing down any more.
@@ -17,7 +19,8 @@ constexpr std::string_view growing = "clients are calm";
 
 }  // namespace
 
-AdaptiveThrottle::AdaptiveThrottle(ThrottleLimits limits) : limits_(limits) {
+AdaptiveThrottle::AdaptiveThrottle(ThrottleLimits limits)
+    : limits_(limits), rate_(limits.begin_with) {
     set_most(limits.most);
 }
 
@@ -27,7 +30,7 @@ void AdaptiveThrottle::set_most(std::int64_t bytes_per_second) {
         rate_ = std::min(rate_.value_or(bytes_per_second), bytes_per_second);
     }
     if (reason_.empty()) {
-        reason_ = bytes_per_second > 0 ? as_asked : growing;
+        reason_ = bytes_per_second > 0 && *rate_ == bytes_per_second ? as_asked : growing;
     }
 }
 
@@ -51,39 +54,32 @@ std::int64_t AdaptiveThrottle::need_of(std::int64_t produced) const {
 }
 
 void AdaptiveThrottle::note_needs(const ThrottleSigns& signs) {
-    const auto needs = [this](const std::vector<std::int64_t>& produced) {
-        std::vector<std::int64_t> all;
-        for (const std::int64_t rate : produced) {
-            all.push_back(need_of(rate));
-        }
-        return all;
-    };
-    leaving_needs_ = needs(signs.leaving);
-    arriving_needs_ = needs(signs.arriving);
+    leaving_needs_.clear();
+    for (const std::int64_t produced : signs.leaving) {
+        leaving_needs_.push_back(need_of(produced));
+    }
+    arriving_need_ = 0;
+    for (const std::int64_t produced : signs.arriving) {
+        arriving_need_ += need_of(produced);
+    }
 }
 
-/// What one copy that leaves needs, and all that arrive: their leaders have chosen which of theirs
-/// go now, and if we chose as well, two ends would wait for one another. Whoever asks for less gets
-/// what was asked for.
+/// What one copy that leaves needs, and all that arrive. Whoever asks for less gets what was asked
+/// for.
 std::int64_t AdaptiveThrottle::least() const {
     const std::int64_t leaving = leaving_needs_.empty() ? 0 : leaving_needs_.front();
-    const std::int64_t arriving =
-        std::accumulate(arriving_needs_.begin(), arriving_needs_.end(), std::int64_t{0});
-    const std::int64_t least = std::max({limits_.least_each, leaving, arriving});
+    const std::int64_t least = std::max({limits_.least_each, leaving, arriving_need_});
     return limits_.most > 0 ? std::min(least, limits_.most) : least;
 }
 
-std::size_t AdaptiveThrottle::fit(const std::vector<std::int64_t>& needs) const {
+std::size_t AdaptiveThrottle::leaving() const {
     std::int64_t left = rate_.value_or(0);
     std::size_t count = 0;
-    while (count < needs.size() && (!rate_ || count == 0 || needs[count] <= left)) {
-        left -= needs[count++];
+    while (count < leaving_needs_.size() &&
+           (!rate_ || count == 0 || leaving_needs_[count] <= left)) {
+        left -= leaving_needs_[count++];
     }
     return count;
-}
-
-CopyWindow AdaptiveThrottle::window() const {
-    return {fit(leaving_needs_), fit(arriving_needs_)};
 }
 
 void AdaptiveThrottle::step(const ThrottleSigns& signs) {
@@ -92,34 +88,41 @@ void AdaptiveThrottle::step(const ThrottleSigns& signs) {
         rate_ = std::max(*rate_, least());
     }
     if (const std::string_view why = pressure(signs); !why.empty()) {
-        calm_since_.reset();
+        pressed_last_ = signs.at;
         shrink(signs.moved_bytes_per_second);
         reason_ = why;
         return;
     }
-    calm_since_ = calm_since_.value_or(signs.at);
-    if (signs.at - *calm_since_ >= calm_for) {
-        grow();
+    is_pressed_ = false;
+    if (!pressed_last_ || signs.at - *pressed_last_ >= grow_again_after) {
+        grow(signs.moved_bytes_per_second);
     }
 }
 
 /// From what goes in fact: a rate that nothing fills could shrink for long without effect. Where
 /// nothing goes, moves aren't what presses.
 void AdaptiveThrottle::shrink(std::int64_t moved) {
-    if (!rate_ && moved == 0) {
+    if (moved == 0) {
         return;
     }
-    const std::int64_t from =
-        rate_ ? std::min(*rate_, std::max(moved, least())) : std::max(moved, limits_.begin_from);
+    const std::int64_t from = rate_ ? std::min(*rate_, std::max(moved, least())) : moved;
+    if (!std::exchange(is_pressed_, true)) {
+        pressed_at_ = from;
+    }
     rate_ = std::max(least(), from / 10 * 7);
 }
 
-void AdaptiveThrottle::grow() {
+/// A rate that nothing fills says nothing of what the broker would bear, and stays.
+void AdaptiveThrottle::grow(std::int64_t moved) {
     reason_ = growing;
     if (!rate_) {
         return;
     }
-    const std::int64_t grown = *rate_ + *rate_ / 20 + 1;
+    std::int64_t grown = *rate_;
+    if (moved >= *rate_ / 2) {
+        const std::int64_t leap = pressed_at_ ? std::min(*rate_ * 2, *pressed_at_ / 2) : *rate_ * 2;
+        grown = std::max(leap, *rate_ + *rate_ / 20 + 1);
+    }
     if (limits_.most > 0) {
         rate_ = std::min(grown, limits_.most);
         reason_ = *rate_ == limits_.most ? as_asked : growing;

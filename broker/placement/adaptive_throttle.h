@@ -2,10 +2,12 @@
 //
 // How fast a broker lets a plan's copies go, and how many at once: as its clients don't feel it.
 // Pure: told every few seconds how the broker fares, it answers with a rate, a window and the
-// reason. Under pressure the rate shrinks at once by a third; after ten calm seconds it grows by a
-// twentieth each time. A copy that gets less than is produced meanwhile never ends, so where the
-// rate does not do for all, fewer leave at once, and it never falls below what the first of those
-// and all that arrive need: whose turn it is, leaders decide.
+// reason. It begins with little, since nobody knows yet what the broker bears, and doubles while
+// all is calm and the rate is what holds copies back. Under pressure the rate shrinks at once by a
+// third; calm again, it doubles up to half of what pressed, and feels its way from there. A copy
+// that gets less than is produced meanwhile never ends, so where the rate does not do for all,
+// fewer leave at once, and it never falls below what the first of those and all that arrive need:
+// whose turn it is, leaders decide.
 #pragma once
 
 #include <algorithm>
@@ -22,9 +24,7 @@ struct ThrottleLimits {
     std::int64_t most = 0;  ///< Bytes a second that were asked for; 0: as many as go.
     /// What each copy under way gets, and a tenth more than is produced to its partition.
     std::int64_t least_each = 8 << 20;
-    /// The first rate is taken from what goes, or from this: a plan that has hardly begun says
-    /// little of what the broker bears, and growing takes its time.
-    std::int64_t begin_from = 32 << 20;
+    std::int64_t begin_with = 32 << 20;
     /// Produce requests may take this long, or half as long again as before the plan.
     Duration produce_p99 = 20ms;
     std::optional<Duration> produce_p99_before;
@@ -40,17 +40,10 @@ struct ThrottleSigns {
     int healing = 0;        ///< Replicas that catch up without being part of a move.
     std::int64_t moved_bytes_per_second = 0;
     /// Of the copies that leave for other brokers, and of those that arrive: the bytes that are
-    /// produced to each one's partition in a second. In an order that all brokers share, so that
-    /// the first of all has its turn at both of its ends.
+    /// produced to each one's partition in a second. Those that leave in the same order each time:
+    /// the first one keeps its turn until it is done.
     std::vector<std::int64_t> leaving;
     std::vector<std::int64_t> arriving;
-};
-
-/// How many copies may go at once, from the first one on.
-struct CopyWindow {
-    std::size_t leaving = 0;
-    std::size_t arriving = 0;
-    friend bool operator==(const CopyWindow&, const CopyWindow&) = default;
 };
 
 class AdaptiveThrottle {
@@ -63,8 +56,10 @@ public:
 
     /// None: nothing slows copies down.
     std::optional<std::int64_t> rate() const { return rate_; }
-    /// Of the copies that the last signs named. With any at all, at least one of each kind.
-    CopyWindow window() const;
+    /// How many of the copies that the last signs named may leave at once, from the first one on;
+    /// at least one. What arrives is never held back: its leader has chosen it, and two ends that
+    /// both choose wait for one another.
+    std::size_t leaving() const;
     std::string_view reason() const { return reason_; }
 
 private:
@@ -72,16 +67,17 @@ private:
     std::int64_t need_of(std::int64_t produced) const;
     void note_needs(const ThrottleSigns& signs);
     std::int64_t least() const;
-    std::size_t fit(const std::vector<std::int64_t>& needs) const;
     void shrink(std::int64_t moved);
-    void grow();
+    void grow(std::int64_t moved);
 
     ThrottleLimits limits_;
     std::optional<std::int64_t> rate_;
+    bool is_pressed_ = false;
+    std::optional<std::int64_t> pressed_at_;  ///< What went when the last pressure began.
     std::string_view reason_;
-    std::optional<Instant> calm_since_;
+    std::optional<Instant> pressed_last_;
     std::vector<std::int64_t> leaving_needs_;
-    std::vector<std::int64_t> arriving_needs_;
+    std::int64_t arriving_need_ = 0;  ///< Of all of them.
 };
 
 /// How many moves a plan has under way on each broker: as many as it wants while nobody else

@@ -4,6 +4,7 @@
 # A producer with acks=all writes through every step; afterwards each record that it was told of is read back. See README.md.
 #   MILLRACE_BROKER   the programs' directory is this one's (build/release/bin, else build/debug/bin)
 #   DATA_MB           what the topic holds before anything moves (600, short 40)
+#   KEEP              a directory for the latencies, the brokers' logs and the metadata log, to see why
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 short= only=()
@@ -56,5 +57,12 @@ run() {
 todo=(fill out in)
 [ -n "$short" ] || todo=(fill out in back named pools unpool lost disk volumes refused)
 [ ${#only[@]} = 0 ] || todo=(fill "${only[@]}")
+# The brokers' own directories go with the run.
+keep() {
+  mkdir -p "$KEEP"
+  cp -r "$dir"/load-* "$dir/data/logs" "$KEEP"/
+  cp -r "$(find "$dir/data" -type d -name __cluster_metadata-0 | head -n 1)" "$KEEP"/
+}
+[ -z "${KEEP:-}" ] || trap 'kept=$?; set +e; keep; (exit "$kept"); finish' EXIT
 for one in "${todo[@]}"; do run "$one"; done
 echo "${#todo[@]} steps in $((SECONDS - began)) s"

@@ -75,6 +75,7 @@ step_out() {
   until_true 60 is "0 1 2 3 4 5" broker_ids
   until_true 60 ready; note_brokers
   until_settled 300 "0 1 2 3 4 5"; until_=$(now)
+  printf '%s\n' "$from" "$edit" "$until_" >"$load_out.times"
   moves_are_few
   calm_down 2
   end_load

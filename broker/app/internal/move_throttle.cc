@@ -1,6 +1,7 @@
 #include "app/internal/move_throttle.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "app/internal/plan_intent.h"
@@ -9,8 +10,22 @@ namespace millrace::app {
 namespace {
 
 constexpr Duration look_every = 2s;
+/// How clients fared before a plan is how they fared in the last one or two of these.
+constexpr Duration note_calm_every = 5s;
 /// Of fewer requests the slowest hundredth is no request at all.
 constexpr std::uint64_t requests_needed = 20;
+
+Duration duration_of(double seconds) {
+    return Duration{static_cast<std::int64_t>(seconds * 1e9)};
+}
+
+std::vector<std::uint64_t> since(const std::vector<std::uint64_t>& before,
+                                 std::vector<std::uint64_t> now) {
+    for (std::size_t i = 0; i < std::min(now.size(), before.size()); ++i) {
+        now[i] -= before[i];
+    }
+    return now;
+}
 
 }  // namespace
 
@@ -22,6 +37,21 @@ MoveThrottle::MoveThrottle(std::shared_ptr<replication::Throttles> throttles,
       produce_seconds_(std::move(produce_seconds)),
       control_(*node.control_shard().executor),
       log_(node.log()) {}
+
+void MoveThrottle::start() {
+    note_calm();
+}
+
+void MoveThrottle::note_calm() {
+    if (!adaptive_) {
+        produced_earlier_ = std::exchange(produced_lately_, produced());
+    }
+    control_.after(note_calm_every, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->note_calm();
+        }
+    });
+}
 
 void MoveThrottle::settings_changed(const metadata::Image& image) {
     const auto intent = intent_in(image);
@@ -39,8 +69,8 @@ void MoveThrottle::begin(std::int64_t most) {
     looked_at_ = control_.clock().now();
     moved_before_ = moved_bytes();
     produced_before_ = produced();
-    adaptive_.emplace(
-        placement::ThrottleLimits{.most = most, .produce_p99_before = p99(produced_before_)});
+    adaptive_.emplace(placement::ThrottleLimits{
+        .most = most, .produce_p99_before = p99(since(produced_earlier_, produced_before_))});
     apply();
     timer_ = control_.after(look_every, [weak = weak_from_this()] {
         if (auto self = weak.lock()) {
@@ -56,8 +86,9 @@ void MoveThrottle::end() {
     adaptive_.reset();
     control_.cancel(timer_);
     copies_before_.clear();
+    produced_earlier_ = produced_lately_ = produced();
     apply();
-    hold({});
+    let_go({});
 }
 
 /// How long the loops take to come to a task says how busy they are.
@@ -92,29 +123,38 @@ void MoveThrottle::look() {
     }
 }
 
-/// Where a copy leaves, what was appended to the partition. Where it arrives, how far the leader's
-/// log grew, in records as large as those that came.
-void MoveThrottle::note_produced(placement::ThrottleSigns& signs, const Copies& copies,
-                                 Duration passed) const {
-    const double seconds = std::chrono::duration<double>(passed).count();
-    for (const auto& [id, copy] : copies) {
-        std::int64_t rate = 0;
-        const auto found = copies_before_.find(id);
-        if (found != copies_before_.end() && found->second.arrives == copy.arrives &&
-            found->second.bytes <= copy.bytes) {
-            const replication::CopyUnderWay& before = found->second;
-            auto bytes = static_cast<double>(copy.bytes - before.bytes);
-            if (copy.arrives) {
-                const std::int64_t came = copy.own_end - before.own_end;
-                const std::int64_t grew = copy.leader_end - before.leader_end;
-                bytes = came > 0 && grew > 0
-                            ? bytes / static_cast<double>(came) * static_cast<double>(grew)
-                            : 0;
-            }
-            rate = static_cast<std::int64_t>(bytes / seconds);
-        }
-        (copy.arrives ? signs.arriving : signs.leaving).push_back(rate);
+/// In a second. Where a copy leaves, what was appended to the partition; where it arrives, how far
+/// the leader's log grew, in records as large as those that came.
+std::int64_t MoveThrottle::produced_to(const replication::CopyUnderWay& copy,
+                                       Duration passed) const {
+    const auto found = copies_before_.find(copy.id);
+    if (found == copies_before_.end() || found->second.arrives != copy.arrives ||
+        found->second.bytes > copy.bytes) {
+        return 0;
     }
+    const replication::CopyUnderWay& before = found->second;
+    auto bytes = static_cast<double>(copy.bytes - before.bytes);
+    if (copy.arrives) {
+        const std::int64_t came = copy.own_end - before.own_end;
+        const std::int64_t grew = copy.leader_end - before.leader_end;
+        bytes = came > 0 && grew > 0 ? bytes / static_cast<double>(came) * static_cast<double>(grew)
+                                     : 0;
+    }
+    return static_cast<std::int64_t>(bytes / std::chrono::duration<double>(passed).count());
+}
+
+/// Who goes already goes on: a copy that is held when it is nearly done has cost all and brings
+/// nothing.
+std::vector<TopicIdPartition> MoveThrottle::leaving_in_turn(const Copies& copies) const {
+    std::vector<TopicIdPartition> all;
+    for (const bool goes : {true, false}) {
+        for (const auto& [id, copy] : copies) {
+            if (!copy.arrives && going_.contains(id) == goes) {
+                all.push_back(id);
+            }
+        }
+    }
+    return all;
 }
 
 void MoveThrottle::judge(Duration loop_delay, const Copies& copies) {
@@ -127,11 +167,7 @@ void MoveThrottle::judge(Duration loop_delay, const Copies& copies) {
     signs.at = now;
     signs.loop_delay = loop_delay;
     std::vector<std::uint64_t> produced_now = produced();
-    std::vector<std::uint64_t> lately = produced_now;
-    for (std::size_t i = 0; i < std::min(lately.size(), produced_before_.size()); ++i) {
-        lately[i] -= produced_before_[i];
-    }
-    signs.produce_p99 = p99(lately);
+    signs.produce_p99 = p99(since(produced_before_, produced_now));
     const std::uint64_t moved = moved_bytes();
     signs.moved_bytes_per_second = static_cast<std::int64_t>(
         static_cast<double>(moved - moved_before_) / std::chrono::duration<double>(passed).count());
@@ -139,36 +175,39 @@ void MoveThrottle::judge(Duration loop_delay, const Copies& copies) {
         signs.healing += counts->healing.load(std::memory_order_relaxed);
         signs.under_min_isr += counts->under_min_isr.load(std::memory_order_relaxed);
     }
-    note_produced(signs, copies, passed);
+    const std::vector<TopicIdPartition> leaving = leaving_in_turn(copies);
+    for (const TopicIdPartition& id : leaving) {
+        signs.leaving.push_back(produced_to(copies.at(id), passed));
+    }
+    for (const auto& [id, copy] : copies) {
+        if (copy.arrives) {
+            signs.arriving.push_back(produced_to(copy, passed));
+        }
+    }
     looked_at_ = now;
     moved_before_ = moved;
     copies_before_ = copies;
     produced_before_ = std::move(produced_now);
     const auto before = adaptive_->rate();
     adaptive_->step(signs);
-    const placement::CopyWindow window = adaptive_->window();
     if (adaptive_->rate() != before) {
-        MR_LOG(log_, info, "plan.throttled",
-               field("bytes_per_second", adaptive_->rate().value_or(0)),
-               field("leaving", window.leaving), field("arriving", window.arriving),
-               field("copies", copies.size()), field("reason", adaptive_->reason()));
+        MR_LOG(
+            log_, info, "plan.throttled", field("bytes_per_second", adaptive_->rate().value_or(0)),
+            field("leaving", signs.leaving.size()), field("go", adaptive_->leaving()),
+            field("arriving", signs.arriving.size()), field("moved", signs.moved_bytes_per_second),
+            field("produce_p99_ms", to_milliseconds(signs.produce_p99.value_or(Duration{}))),
+            field("reason", adaptive_->reason()));
     }
     apply();
-    hold(copies);
+    let_go(leaving);
 }
 
 /// All shards are told, each time: a partition may have changed its role or come anew.
-void MoveThrottle::hold(const Copies& copies) const {
-    placement::CopyWindow left = adaptive_ ? adaptive_->window() : placement::CopyWindow{};
-    std::set<TopicIdPartition> held;
-    for (const auto& [id, copy] : copies) {
-        std::size_t& places = copy.arrives ? left.arriving : left.leaving;
-        if (places == 0) {
-            held.insert(id);
-        } else {
-            --places;
-        }
-    }
+void MoveThrottle::let_go(const std::vector<TopicIdPartition>& leaving) {
+    const std::size_t go = std::min(leaving.size(), adaptive_ ? adaptive_->leaving() : 0);
+    const auto last = leaving.begin() + static_cast<std::ptrdiff_t>(go);
+    going_ = {leaving.begin(), last};
+    const std::set<TopicIdPartition> held(last, leaving.end());
     for (std::size_t i = 0; i < replicas_.size(); ++i) {
         replicas_.on_shard(i,
                            [held](replication::ShardReplicas& shard) { shard.hold_copies(held); });
@@ -205,25 +244,26 @@ std::vector<std::uint64_t> MoveThrottle::produced() const {
     return sum;
 }
 
-/// The upper bound of the bucket that the slowest hundredth begins in.
+/// Where the slowest hundredth begins, as if the requests of a bucket were spread over it evenly.
 std::optional<Duration> MoveThrottle::p99(const std::vector<std::uint64_t>& counts) const {
-    std::uint64_t total = 0;
-    for (const std::uint64_t count : counts) {
-        total += count;
-    }
+    const auto total = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
     if (total < requests_needed) {
         return std::nullopt;
     }
     const std::span<const double> bounds = produce_seconds_.front().bounds();
-    std::uint64_t slower = 0;
-    for (std::size_t i = counts.size(); i-- > 0;) {
-        slower += counts[i];
-        if (slower * 100 >= total) {
-            const double seconds = bounds[std::min(i, bounds.size() - 1)];
-            return Duration{static_cast<std::int64_t>(seconds * 1e9)};
-        }
+    const auto slowest = static_cast<double>(total) / 100;
+    double slower = 0;
+    std::size_t i = counts.size();
+    while (slower + static_cast<double>(counts[i - 1]) < slowest) {
+        slower += static_cast<double>(counts[--i]);
     }
-    return std::nullopt;
+    const std::size_t bucket = i - 1;
+    if (bucket >= bounds.size()) {
+        return duration_of(bounds.back());
+    }
+    const double from = bucket == 0 ? 0 : bounds[bucket - 1];
+    const double share = (slowest - slower) / static_cast<double>(counts[bucket]);
+    return duration_of(bounds[bucket] - (bounds[bucket] - from) * share);
 }
 
 }  // namespace millrace::app

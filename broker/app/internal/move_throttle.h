@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "metadata/image.h"
@@ -27,21 +28,23 @@ public:
                  const replication::Replicas& replicas,
                  std::vector<metrics::Histogram> produce_seconds, runtime::Node& node);
 
+    /// From now on it knows how clients fare, so that it can tell what a plan changes.
+    void start();
     /// A setting has changed: a plan may have begun, ended or got another rate.
     void settings_changed(const metadata::Image& image);
 
 private:
-    /// In the order of their ids, which all brokers share.
     using Copies = std::map<TopicIdPartition, replication::CopyUnderWay>;
 
+    void note_calm();
     void begin(std::int64_t most);
     void end();
     void look();
     void judge(Duration loop_delay, const Copies& copies);
-    void note_produced(placement::ThrottleSigns& signs, const Copies& copies,
-                       Duration passed) const;
+    std::int64_t produced_to(const replication::CopyUnderWay& copy, Duration passed) const;
+    std::vector<TopicIdPartition> leaving_in_turn(const Copies& copies) const;
     void apply();
-    void hold(const Copies& copies) const;
+    void let_go(const std::vector<TopicIdPartition>& leaving);
     std::uint64_t moved_bytes() const;
     std::vector<std::uint64_t> produced() const;
     std::optional<Duration> p99(const std::vector<std::uint64_t>& counts) const;
@@ -56,7 +59,10 @@ private:
     Instant looked_at_;
     std::uint64_t moved_before_ = 0;
     std::vector<std::uint64_t> produced_before_;
+    std::vector<std::uint64_t> produced_lately_;   ///< Without a plan, and a few seconds ago ...
+    std::vector<std::uint64_t> produced_earlier_;  ///< ... and a few seconds before that.
     Copies copies_before_;
+    std::set<TopicIdPartition> going_;  ///< Those that leave and aren't held back.
 };
 
 }  // namespace millrace::app

@@ -15,7 +15,7 @@ constexpr std::int64_t floor_here = 1 << 20;
 
 ThrottleLimits with_low_floor(ThrottleLimits limits) {
     limits.least_each = floor_here;
-    limits.begin_from = 0;
+    limits.begin_with = 100 * megabyte;
     return limits;
 }
 
@@ -29,6 +29,13 @@ public:
             at_ = at_ + Duration{2s};
             signs.at = at_;
             throttle.step(signs);
+        }
+    }
+    /// As much goes as may.
+    void looks_calm(int times) {
+        for (int i = 0; i < times; ++i) {
+            looks(1, {.produce_p99 = 5ms,
+                      .moved_bytes_per_second = throttle.rate().value_or(20'000 * megabyte)});
         }
     }
 
@@ -45,25 +52,39 @@ ThrottleSigns slow(std::int64_t moved = 100 * megabyte) {
     return {.produce_p99 = 80ms, .moved_bytes_per_second = moved};
 }
 
-TEST(AdaptiveThrottle, leaves_copies_alone_while_clients_are_calm) {
+TEST(AdaptiveThrottle, begins_with_little_and_doubles_while_clients_are_calm) {
     Broker broker;
-    broker.looks(100, calm());
+    EXPECT_EQ(broker.throttle.rate(), 100 * megabyte);
+    broker.looks_calm(1);
+    EXPECT_EQ(broker.throttle.rate(), 200 * megabyte);
+    broker.looks_calm(2);
+    EXPECT_EQ(broker.throttle.rate(), 800 * megabyte);
+    broker.looks_calm(10);
     EXPECT_EQ(broker.throttle.rate(), std::nullopt);
 }
 
-TEST(AdaptiveThrottle, begins_below_what_goes_when_producers_wait) {
+// What copies do not take up tells nothing of what the broker would bear.
+TEST(AdaptiveThrottle, does_not_grow_beyond_what_copies_fill) {
+    Broker broker;
+    broker.looks(50, calm(49 * megabyte));
+    EXPECT_EQ(broker.throttle.rate(), 100 * megabyte);
+    broker.looks(1, calm(50 * megabyte));
+    EXPECT_EQ(broker.throttle.rate(), 200 * megabyte);
+}
+
+TEST(AdaptiveThrottle, shrinks_from_what_goes_when_producers_wait) {
     Broker broker;
     broker.looks(1, slow());
     EXPECT_EQ(broker.throttle.rate(), 70 * megabyte);
     EXPECT_EQ(broker.throttle.reason(), "producers wait longer");
-    broker.looks(1, slow(70 * megabyte));
-    EXPECT_EQ(broker.throttle.rate(), 49 * megabyte);
+    broker.looks(1, slow(40 * megabyte));
+    EXPECT_EQ(broker.throttle.rate(), 28 * megabyte);
 }
 
 TEST(AdaptiveThrottle, judges_producers_by_how_they_fared_before) {
     Broker broker({.produce_p99_before = 60ms});
-    broker.looks(10, slow());
-    EXPECT_EQ(broker.throttle.rate(), std::nullopt) << "80 ms are not 1.5 times 60 ms";
+    broker.looks(10, slow(40 * megabyte));
+    EXPECT_EQ(broker.throttle.rate(), 100 * megabyte) << "80 ms are not 1.5 times 60 ms";
     broker.looks(1, {.produce_p99 = 91ms, .moved_bytes_per_second = 100 * megabyte});
     EXPECT_EQ(broker.throttle.rate(), 70 * megabyte);
 }
@@ -80,23 +101,41 @@ TEST(AdaptiveThrottle, makes_room_for_what_is_urgent) {
     }
 }
 
-TEST(AdaptiveThrottle, grows_again_after_ten_calm_seconds_and_not_before) {
+TEST(AdaptiveThrottle, grows_again_after_five_calm_seconds_and_not_before) {
     Broker broker;
     broker.looks(1, slow());
-    broker.looks(5, calm(70 * megabyte));
+    broker.looks_calm(2);
     EXPECT_EQ(broker.throttle.rate(), 70 * megabyte);
-    broker.looks(1, calm(70 * megabyte));
+    broker.looks_calm(1);
     EXPECT_EQ(broker.throttle.rate(), 73'500'001);
     broker.looks(1, slow(70 * megabyte));
     EXPECT_EQ(broker.throttle.rate(), 49 * megabyte);
-    broker.looks(5, calm(49 * megabyte));
-    EXPECT_EQ(broker.throttle.rate(), 49 * megabyte) << "the ten seconds begin anew";
+    broker.looks_calm(2);
+    EXPECT_EQ(broker.throttle.rate(), 49 * megabyte) << "the five seconds begin anew";
+}
+
+// Below half of what pressed it finds its way back fast; above that it feels it.
+TEST(AdaptiveThrottle, doubles_up_to_half_of_what_pressed_and_feels_its_way_from_there) {
+    Broker broker;
+    broker.looks_calm(3);
+    broker.looks(1, slow(800 * megabyte));
+    EXPECT_EQ(broker.throttle.rate(), 560 * megabyte);
+    broker.throttle.set_most(100 * megabyte);  // Asked for by somebody, and taken back.
+    broker.throttle.set_most(0);
+    broker.looks_calm(2);
+    EXPECT_EQ(broker.throttle.rate(), 100 * megabyte);
+    broker.looks_calm(1);
+    EXPECT_EQ(broker.throttle.rate(), 200 * megabyte);
+    broker.looks_calm(1);
+    EXPECT_EQ(broker.throttle.rate(), 400 * megabyte);
+    broker.looks_calm(1);
+    EXPECT_EQ(broker.throttle.rate(), 420 * megabyte + 1);
 }
 
 TEST(AdaptiveThrottle, gives_way_in_the_end_when_nothing_presses) {
     Broker broker;
     broker.looks(1, slow());
-    broker.looks(500, calm());
+    broker.looks_calm(500);
     EXPECT_EQ(broker.throttle.rate(), std::nullopt);
 }
 
@@ -109,11 +148,12 @@ TEST(AdaptiveThrottle, stops_shrinking_where_a_copy_would_never_end) {
 TEST(AdaptiveThrottle, is_never_above_what_was_asked_for) {
     Broker broker({.most = 20 * megabyte});
     EXPECT_EQ(broker.throttle.rate(), 20 * megabyte);
-    broker.looks(100, calm(20 * megabyte));
+    EXPECT_EQ(broker.throttle.reason(), "as fast as was asked for");
+    broker.looks_calm(100);
     EXPECT_EQ(broker.throttle.rate(), 20 * megabyte);
     broker.looks(1, slow(20 * megabyte));
     EXPECT_EQ(broker.throttle.rate(), 14 * megabyte);
-    broker.looks(50, calm(14 * megabyte));
+    broker.looks_calm(50);
     EXPECT_EQ(broker.throttle.rate(), 20 * megabyte);
     EXPECT_EQ(broker.throttle.reason(), "as fast as was asked for");
     broker.throttle.set_most(5 * megabyte);
@@ -126,43 +166,34 @@ TEST(AdaptiveThrottle, of_less_than_the_least_is_what_was_asked_for) {
     EXPECT_EQ(broker.throttle.rate(), 1000);
 }
 
-TEST(AdaptiveThrottle, does_not_begin_with_the_little_that_goes_when_a_plan_begins) {
-    AdaptiveThrottle throttle({.begin_from = 10 * megabyte});
-    throttle.step(slow(1000));
-    EXPECT_EQ(throttle.rate(), 8 << 20) << "7 MB are less than a copy gets at least";
-    AdaptiveThrottle usual(ThrottleLimits{});
-    usual.step(slow(1000));
-    EXPECT_EQ(usual.rate(), (32 << 20) / 10 * 7);
-}
-
-TEST(AdaptiveThrottle, lets_all_copies_go_while_nothing_slows_them_down) {
-    Broker broker;
-    ThrottleSigns signs = calm();
-    signs.leaving = {0, 500 * megabyte, 0};
-    signs.arriving = {0};
-    broker.looks(1, signs);
-    EXPECT_EQ(broker.throttle.window(), (CopyWindow{3, 1}));
-}
-
-// 70 MB/s do for the first and a tenth more, and for the second; not for the third.
+// 100 MB/s do for the first and a tenth more, and for the second; not for the third.
 TEST(AdaptiveThrottle, lets_fewer_copies_go_rather_than_all_too_slowly) {
     Broker broker;
-    ThrottleSigns signs = slow();
-    signs.leaving = {40 * megabyte, 20 * megabyte, 10 * megabyte};
+    ThrottleSigns signs = calm(10 * megabyte);
+    signs.leaving = {60 * megabyte, 20 * megabyte, 20 * megabyte};
     broker.looks(1, signs);
-    EXPECT_EQ(broker.throttle.rate(), 70 * megabyte);
-    EXPECT_EQ(broker.throttle.window(), (CopyWindow{2, 0}));
+    EXPECT_EQ(broker.throttle.rate(), 100 * megabyte);
+    EXPECT_EQ(broker.throttle.leaving(), 2U);
+}
+
+TEST(AdaptiveThrottle, lets_all_copies_go_once_nothing_slows_them_down) {
+    Broker broker;
+    broker.looks_calm(20);
+    ThrottleSigns signs = calm();
+    signs.leaving = {0, 500'000 * megabyte, 0};
+    broker.looks(1, signs);
+    EXPECT_EQ(broker.throttle.leaving(), 3U);
 }
 
 // Two ends that both choose would wait for one another, and next to nothing would go.
-TEST(AdaptiveThrottle, takes_whatever_arrives_since_leaders_have_chosen_what_goes) {
+TEST(AdaptiveThrottle, makes_room_for_whatever_arrives_since_leaders_have_chosen_what_goes) {
     Broker broker;
     ThrottleSigns signs = slow();
     signs.leaving = {10 * megabyte};
     signs.arriving = {10 * megabyte, 60 * megabyte, 20 * megabyte};
     broker.looks(100, signs);
     EXPECT_EQ(broker.throttle.rate(), 99 * megabyte);
-    EXPECT_EQ(broker.throttle.window(), (CopyWindow{1, 3}));
+    EXPECT_EQ(broker.throttle.leaving(), 1U);
 }
 
 TEST(AdaptiveThrottle, never_falls_below_what_the_first_copy_needs_to_end) {
@@ -171,7 +202,7 @@ TEST(AdaptiveThrottle, never_falls_below_what_the_first_copy_needs_to_end) {
     signs.leaving = {50 * megabyte, megabyte};
     broker.looks(100, signs);
     EXPECT_EQ(broker.throttle.rate(), 55 * megabyte);
-    EXPECT_EQ(broker.throttle.window(), (CopyWindow{1, 0}));
+    EXPECT_EQ(broker.throttle.leaving(), 1U);
     signs.leaving = {90 * megabyte};
     broker.looks(1, signs);
     EXPECT_EQ(broker.throttle.rate(), 99 * megabyte) << "more is produced to it now";
@@ -211,7 +242,7 @@ TEST(AdaptiveThrottle, lets_every_copy_end_in_any_history) {
             signs.at = at;
             signs.leaving = history.produced;
             throttle.step(signs);
-            const std::size_t count = throttle.window().leaving;
+            const std::size_t count = throttle.leaving();
             ASSERT_GE(count, 1U) << "seed " << seed;
             const auto rate = static_cast<double>(throttle.rate().value_or(500 * megabyte));
             double needed = 0;
@@ -270,7 +301,7 @@ TEST(MoveWindow, halves_while_replicas_fall_behind_and_grows_by_one_in_calm) {
 TEST(AdaptiveThrottle, blames_no_moves_where_none_go) {
     Broker broker;
     broker.looks(5, slow(0));
-    EXPECT_EQ(broker.throttle.rate(), std::nullopt);
+    EXPECT_EQ(broker.throttle.rate(), 100 * megabyte);
 }
 
 }  // namespace
