@@ -93,6 +93,15 @@ void refuse_version(const Doors& doors, RequestMeta meta, net::Frame frame, std:
     Response response;
     if constexpr (requires { response.error_code; }) {
         response.error_code = code_of(KafkaError::unsupported_version);
+        Buffer bytes;
+        protocol::Writer writer(bytes);
+        response.encode(writer, call.version());
+        if (!writer.ok()) {
+            // Its codes are all for things asked about, and nothing was read: as with Kafka, the
+            // connection ends.
+            log_undecodable(doors, call.meta(), "this version is not served");
+            return;
+        }
     }
     call.answer(response);
 }
