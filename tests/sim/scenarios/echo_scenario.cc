@@ -1,4 +1,5 @@
 // Every message comes back whole, once and in order, through torn streams, kills and partitions.
+#include <utility>
 #include <vector>
 
 #include "tests/sim/harness/scenario.h"
@@ -29,7 +30,8 @@ struct Run {
     }
 
     const RunPlan& plan;
-    std::size_t next[clients] = {};  ///< Into plan.operations: where a client goes on.
+    std::size_t next[clients] = {};  ///< Into plan.operations: what a client sends next.
+    std::size_t done[clients] = {};  ///< ... and where it goes on in its next life.
     std::uint64_t answered = 0;
     sim::Simulation simulation;  // Last: programs refer to the rest until they are destroyed.
 };
@@ -55,12 +57,13 @@ public:
                   }
                   run.simulation.note(nullptr, fmt::format("client{}: it came back", number));
                   ++run.answered;
-                  run.next[number] += clients;
+                  run.done[number] += clients;
               }) {}
 
 private:
     static std::string next_message(Run& run, std::uint32_t number) {
-        const std::size_t index = run.next[number] + number;
+        const std::size_t index =
+            std::exchange(run.next[number], run.next[number] + clients) + number;
         if (index >= run.plan.operations.size()) {
             return "";
         }
@@ -109,6 +112,7 @@ public:
         for (std::uint32_t i = 0; i < clients; ++i) {
             run.simulation.add_node({.name = fmt::format("client{}", i)})
                 .start([&run, i](runtime::Node& node) {
+                    run.next[i] = run.done[i];
                     return std::make_unique<ClientProgram>(run, node, i);
                 });
         }

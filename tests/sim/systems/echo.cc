@@ -108,43 +108,61 @@ EchoClient::EchoClient(runtime::Node& node, runtime::Address server, Duration lo
       longest_thought_(longest_thought),
       next_(std::move(next)),
       answered_(std::move(answered)) {
-    current_ = next_();
     connect();
+    send_next();
 }
 
 void EchoClient::connect() {
-    if (current_.empty()) {
-        return;
-    }
     shard_.net->connect(server_, connect_limit, [this](Result<runtime::StreamPtr> stream) {
         if (!stream) {
             shard_.executor->after(reconnect_after, [this] { connect(); });
             return;
         }
         stream_ = std::make_unique<testing::MessageStream>(
-            *std::move(stream),
-            [this](std::string message) {
-                answered_(current_, message);
-                current_ = next_();
-                thinking_ = true;
-                shard_.executor->after(
-                    Duration{shard_.random->between(0, longest_thought_.count())}, [this] {
-                        thinking_ = false;
-                        send_next();
-                    });
-            },
+            *std::move(stream), [this](std::string message) { on_message(message); },
             [this](std::string) {
                 shard_.executor->after(reconnect_after, [this] { connect(); });
             });
+        for (const std::string& message : open_) {
+            stream_->send(message);
+        }
+    });
+}
+
+void EchoClient::on_message(const std::string& message) {
+    answered_(open_.empty() ? std::string{} : open_.front(), message);
+    if (!open_.empty()) {
+        open_.pop_front();
+    }
+    think();
+}
+
+void EchoClient::think() {
+    if (thinking_ || ended_) {
+        return;
+    }
+    thinking_ = true;
+    shard_.executor->after(Duration{shard_.random->between(0, longest_thought_.count())}, [this] {
+        thinking_ = false;
         send_next();
     });
 }
 
 void EchoClient::send_next() {
-    // If it ended meanwhile, connecting again sends it.
-    if (!current_.empty() && !thinking_ && stream_->is_open()) {
-        stream_->send(current_);
+    if (open_.size() >= most_open || ended_) {
+        return;  // An answer goes on.
     }
+    std::string message = next_();
+    ended_ = message.empty();
+    if (ended_) {
+        return;
+    }
+    // If the connection ended meanwhile, the next one sends it.
+    if (stream_ && stream_->is_open()) {
+        stream_->send(message);
+    }
+    open_.push_back(std::move(message));
+    think();
 }
 
 }  // namespace millrace::simtest

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,8 +36,9 @@ private:
     std::unique_ptr<runtime::Listener> listener_;
 };
 
-/// Sends what `next` gives, tells `answered` what came back; connects again when a connection ends
-/// and sends the same once more.
+/// Sends what `next` gives, a few messages ahead of the answers, and tells `answered` what came
+/// back for the first that is open; connects again when a connection ends and sends all that is
+/// open once more.
 class EchoClient {
 public:
     using Next = UniqueFunction<std::string()>;
@@ -47,7 +49,11 @@ public:
                Answered answered);
 
 private:
+    static constexpr std::size_t most_open = 3;
+
     void connect();
+    void on_message(const std::string& message);
+    void think();
     void send_next();
 
     runtime::Shard shard_;
@@ -55,8 +61,9 @@ private:
     const Duration longest_thought_;
     Next next_;
     Answered answered_;
-    std::string current_;
-    bool thinking_ = false;  ///< `current_` is not to be sent yet.
+    std::deque<std::string> open_;  ///< Sent, or to be sent again, and not answered.
+    bool thinking_ = false;
+    bool ended_ = false;  ///< There is no next message.
     std::unique_ptr<testing::MessageStream> stream_;
 };
 
