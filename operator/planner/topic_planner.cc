@@ -201,7 +201,6 @@ private:
             if (topic.status.topic_id.empty()) {
                 teller.not_ready("ClusterUnreachable", world_.unreachable);
             } else {
-                teller.status().observed_generation = topic.status.observed_generation;
                 teller.status().message = topic.status.message;
                 teller.status().config_drift = topic.status.config_drift;
                 teller.status().change = topic.status.change;

@@ -46,21 +46,6 @@ TEST_F(Topics, is_made_as_declared) {
     EXPECT_EQ(described("orders").configs().at("min.insync.replicas"), "2");
 }
 
-TEST_F(Topics, an_edit_is_not_called_seen_before_a_broker_was_asked) {
-    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1})");
-    world.settle();
-    world.kube->heard_after = 1'000;
-    world.new_operator();
-    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 2})");
-    for (int i = 0; i < 5; ++i) {
-        ASSERT_TRUE(world.round());
-        world.kube->step();
-    }
-    const Json topic = world.topic("orders");
-    EXPECT_LT(topic["status"]["observedGeneration"].integer(),
-              topic["metadata"]["generation"].integer());
-}
-
 TEST_F(Topics, a_changed_setting_is_set_back) {
     world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
                                     "config": {"retention.ms": "1000"}})");
