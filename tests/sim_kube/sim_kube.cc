@@ -1,6 +1,7 @@
 #include "tests/sim_kube/sim_kube.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fmt/core.h>
 
 #include "operator/kube/base64.h"
@@ -280,9 +281,9 @@ void SimKube::take_up_secrets() {
             const std::string& version = (*secret)["metadata"]["resourceVersion"].text();
             const std::string& mark =
                 pod["metadata"]["annotations"][render::annotation::hurried].text();
-            const bool hurried = mark != files.hurried;
-            if (!starts &&
-                (version == files.version || (!hurried && ++files.steps_behind < take_up_after))) {
+            const bool hurried = take_up_after > 0 && mark != files.hurried;
+            if (!starts && (version == files.version ||
+                            (!hurried && ++files.steps_behind < std::abs(take_up_after)))) {
                 continue;
             }
             files = files_of(*secret);

@@ -57,7 +57,8 @@ public:
     int shift_nodes = 0;
     /// What the settings that this pod mounts say; empty: nothing.
     std::string setting_of(const Json& pod, const std::string& name) const;
-    /// Steps from a Secret that is written to the node that has taken it up.
+    /// Steps from a Secret that is written to the node that has taken it up, or to its pod's change;
+    /// negative: nodes can't be hurried.
     int take_up_after = 2;
 
     // ---- What goes wrong
