@@ -38,19 +38,20 @@ check: deps ## Hold the sources against the second compiler; check rooms and hea
 	@tools/check.sh
 
 .PHONY: fmt
-fmt: ## Format the code
+fmt: deps ## Format the code
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
 
 .PHONY: sim
-sim: configure ## Simulate a few minutes, or as asked: make sim [SEED=7] [SEEDS=1000] [SCENARIO=register] [TRACE=1]
+sim: configure ## Simulate a few minutes, or as asked: make sim [SEED=7] [SEEDS=1000] [SCENARIO=register] [BUG=small_quorum] [TRACE=1]
 	@ninja -C $(BUILD) -j $(JOBS) sim_runner
-ifeq ($(SEED)$(SEEDS)$(SCENARIO),)
+ifeq ($(SEED)$(SEEDS)$(SCENARIO)$(BUG),)
 	@MIX="promises:100:twice echo:300:twice register:600:twice mirror:60 cluster:100 moved:60 wiped:60 links:20" \
 	  tests/sim/mixture.sh $(BUILD)/bin/sim_runner $(JOBS)
 else
 	@$(BUILD)/bin/sim_runner $(if $(SEED),--seed $(SEED)) \
-	  $(if $(SEEDS),--seeds $(SEEDS)) --processes $(JOBS) \
-	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink)
+	  $(if $(SEEDS),--seeds $(SEEDS)) --processes $(JOBS) $(if $(BUG),--bug $(BUG)) \
+	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(TRACE),--trace,--shrink) || \
+	  { status=$$?; echo "at commit $$(git describe --always --dirty)"; exit $$status; }
 endif
 
 .PHONY: sim-mixture
@@ -63,7 +64,7 @@ e2e: build ## Run programs that others wrote against it: make e2e S=clients [ONL
 	@MILLRACE_BROKER=$(CURDIR)/$(BUILD)/bin/millrace-broker ONLY="$(ONLY)" e2e/run.sh $(S) $(ARGS)
 
 .PHONY: fuzz
-fuzz: deps ## Run every fuzz target for SECONDS each (30)
+fuzz: deps ## Run every fuzz target for a while: make fuzz [SECONDS_EACH=30]
 	@tests/fuzz/run.sh $${SECONDS_EACH:-30}
 
 .PHONY: bench
@@ -79,8 +80,9 @@ nightly: deps ## The long runs, resumable; figures go to LEDGER.md
 	@tools/nightly.sh $(SLICE)
 
 .PHONY: schemas
-schemas: ## Import the message definitions of a Kafka release: make schemas KAFKA=4.4.0
+schemas: ## Import the message definitions of a Kafka release, by Maven: make schemas KAFKA=4.4.0
 	@python3 broker/protocol/importer/import_schemas.py $(KAFKA)
+	@git --no-pager diff --stat -- broker/protocol/schemas
 
 .PHONY: clean
 clean: ## Remove the build tree

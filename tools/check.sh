@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make check` runs: rooms against include lines, seams, every source of the programs against g++, and every door
+# What `make check` runs: rooms against include lines, seams, what the pages name, every source of the programs against g++, and every door
 # header on its own. Nothing is built here: `make test` builds and links (tests/arch links each room with just what it
 # declares), and `tools/nightly.sh gcc` builds and tests everything with g++.
 set -euo pipefail
@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 build=build/gcc
 cmake --preset gcc >/dev/null
 python3 tests/arch/check_rooms.py . "$build/rooms.txt"
+python3 tests/arch/check_words.py
 tests/arch/lint_seams
 echo "seams: time, threads, files, sockets and chance only where they may be"
 

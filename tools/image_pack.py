@@ -11,7 +11,7 @@ import json
 import pathlib
 import tarfile
 
-LIMIT = 120 << 20  # What a node pulls; see deploy/README.md.
+LIMIT = 120 << 20  # What a node pulls.
 # Programs need shared libraries, a clock's zones and a name for their user. The rest of the packages stays out.
 KEEP = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/share/zoneinfo", "etc/ssl", "etc/debian_version", "etc/os-release",
         "usr/share/doc")

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "metrics/metrics.h"
+#include "net/ledger.h"
 #include "runtime/node.h"
 
 namespace millrace::app {
@@ -20,8 +21,9 @@ struct BrokerView;
 struct BrokerOptions {
     std::shared_ptr<const config::Given> given;
     std::string host_name = "localhost";  ///< Advertised where a listener names no host.
-    /// What requests and answers may hold in memory together; 0: a gibibyte.
-    std::int64_t request_memory = 0;
+    /// What requests and answers may hold in memory together; none: a gibibyte. Outlives the node,
+    /// for what its last tasks hold is given back when they go.
+    std::shared_ptr<net::Ledger> request_memory;
     /// Where requests are counted; none: nowhere. Outlives the broker.
     std::shared_ptr<metrics::Registry> registry;
     std::int32_t max_connections = 0;  ///< The machine's bound on max.connections; 0: none.
@@ -42,6 +44,10 @@ public:
     void drain(UniqueFunction<void()> done);
     /// After the node's loops have stopped: writes what a clean start needs.
     Result<void> close();
+
+    /// Instead of starting the node, when something beside the broker could not start: the
+    /// directories are as their last owner left them.
+    void give_up();
 
     bool is_ready() const;  ///< Unfenced and serving. From any thread.
     const std::string& cluster_id() const;

@@ -14,6 +14,7 @@
 #include "app/internal/edge.h"
 #include "app/internal/machine.h"
 #include "app/internal/process.h"
+#include "app/internal/settings.h"
 #include "app/internal/supervisor.h"
 #include "config/config.h"
 #include "runtime/real/real_node.h"
@@ -33,7 +34,7 @@ constexpr const char* usage =
     "\n"
     "Environment variables MILLRACE_LOG_DIRS, MILLRACE_NUM_PARTITIONS and so on set log.dirs,\n"
     "num.partitions and so on. Without any setting a broker with a quorum of its own starts in\n"
-    "/tmp/kafka-logs and listens on port 9092.\n";
+    "/var/lib/millrace and listens on port 9092.\n";
 
 int run(const config::Loaded& loaded, Beats* beats) {
     auto signals = runtime::Signals::catch_from_here({SIGTERM, SIGINT});
@@ -53,6 +54,8 @@ int run(const config::Loaded& loaded, Beats* beats) {
         std::fprintf(stderr, "millrace-broker: %s\n", log.error().message().c_str());
         return exit_bad_config;
     }
+    const auto request_memory =
+        std::make_shared<net::Ledger>(budget->request_bytes + budget->response_bytes);
     auto node = runtime::RealNode::create(node_options(*budget, *std::move(log)));
     if (!node) {
         std::fprintf(stderr, "millrace-broker: %s\n", node.error().message().c_str());
@@ -64,7 +67,7 @@ int run(const config::Loaded& loaded, Beats* beats) {
     options.given = loaded.given;
     options.host_name = host_name();
     options.registry = registry;
-    options.request_memory = budget->request_bytes + budget->response_bytes;
+    options.request_memory = request_memory;
     options.max_connections = static_cast<std::int32_t>(budget->connections);
     options.log_files = static_cast<std::size_t>(budget->log_files);
     auto broker = Broker::make(std::move(options), **node, [&](const Error&) {
@@ -79,6 +82,7 @@ int run(const config::Loaded& loaded, Beats* beats) {
     auto edge =
         Edge::start({&config, *budget, MILLRACE_VERSION, registry}, (*broker)->view(), **node);
     if (!edge) {
+        (*broker)->give_up();
         std::fprintf(stderr, "millrace-broker: %s\n", edge.error().message().c_str());
         return edge.error().code() == Code::invalid ? exit_bad_config : EXIT_FAILURE;
     }
@@ -127,11 +131,15 @@ int run(const CommandLine& line) {
     if (!loaded.errors.empty()) {
         return exit_bad_config;
     }
+    const config::BrokerConfig config{loaded.given};
+    if (const auto checked = check_settings(config.broker()); !checked) {
+        std::fprintf(stderr, "error: %s\n", checked.error().message().c_str());
+        return exit_bad_config;
+    }
     if (line.check_only) {
         return EXIT_SUCCESS;
     }
-    const std::string supervisor =
-        config::BrokerConfig{loaded.given}.broker().get(config::broker_option::millrace_supervisor);
+    const std::string supervisor = config.broker().get(config::broker_option::millrace_supervisor);
     if (supervisor == "off") {
         return run(loaded, nullptr);
     }

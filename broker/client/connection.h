@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/raw_buffer.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/time.h"
@@ -40,7 +41,7 @@ struct ConnectionOptions {
 /// A whole answer: its body lies in `frame` from `body_at` on.
 struct Answer {
     std::int16_t version = 0;
-    std::shared_ptr<const Buffer> frame;
+    std::shared_ptr<const RawBuffer> frame;
     std::size_t body_at = 0;
 
     ByteView body() const { return ByteView(*frame).subspan(body_at); }

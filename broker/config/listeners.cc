@@ -75,10 +75,13 @@ std::optional<SecurityProtocol> parse_protocol(std::string_view text) {
 
 using ProtocolMap = std::map<std::string, SecurityProtocol, std::less<>>;
 
-/// Names that the map leaves out stand for the protocol of that name, if there is one.
 Result<ProtocolMap> parse_protocol_map(std::string_view text) {
     ProtocolMap map;
-    for (const std::string& pair : split_list(text)) {
+    std::vector<std::string> pairs = split_list(text);
+    while (!pairs.empty() && pairs.back().empty()) {  // Kafka drops them, and people generate them.
+        pairs.pop_back();
+    }
+    for (const std::string& pair : pairs) {
         const std::size_t colon = pair.find(':');
         const auto protocol =
             colon == std::string::npos
@@ -209,6 +212,10 @@ bool is_loopback(std::string_view host) {
 Result<SecurityProtocol> protocol_of(const BrokerValues& values, std::string_view listener) {
     MR_TRY(const auto map,
            parse_protocol_map(values.get(broker_option::listener_security_protocol_map)));
+    // It need not be a listener of this node: a controller's map may leave out those of brokers.
+    if (const auto named = parse_protocol(listener); named && !map.contains(upper(listener))) {
+        return *named;
+    }
     std::vector<ListenerSpec> one(1);
     one.front().name = upper(listener);
     one.front().controller =

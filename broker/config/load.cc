@@ -134,7 +134,10 @@ private:
     }
 
     void read_file(const Source& source) {
-        const ParsedProperties parsed = parse_properties(source.text);
+        constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";  // some editors begin with it
+        std::string_view text = source.text;
+        text.remove_prefix(text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0);
+        const ParsedProperties parsed = parse_properties(text);
         for (const PropertyProblem& problem : parsed.problems) {
             loaded_.errors.push_back(
                 {"", "", fmt::format("{}:{}", source.file_name, problem.line), problem.what, ""});
@@ -162,9 +165,26 @@ private:
             // Kubernetes announces a service called millrace with variables of this prefix, so
             // what we don't know can't be an error.
             if (key.empty()) {
+                mention_slip(name, variable.substr(equals + 1));
                 continue;
             }
             set(key, variable.substr(equals + 1), fmt::format("environment {}", name));
+        }
+    }
+
+    /// A variable that is nearly the name of a setting.
+    void mention_slip(std::string_view variable, const std::string& value) {
+        constexpr std::size_t slips = 2;
+        std::string meant = lower(variable.substr(std::string_view{"MILLRACE_"}.size()));
+        std::replace(meant.begin(), meant.end(), '_', '.');
+        for (const std::string& name : {meant, "millrace." + meant}) {
+            if (const std::string_view near = nearest_name(Scope::broker, name);
+                !near.empty() && edit_distance(near, name) <= slips) {
+                warn(name, value, fmt::format("environment {}", variable),
+                     "stands for no setting and has no effect",
+                     fmt::format("did you mean {}?", environment_name(near)));
+                return;
+            }
         }
     }
 
@@ -193,7 +213,9 @@ private:
     }
 
     void check(const std::string& key, const std::string& value) {
-        if (const Option* option = broker_option_behind(key)) {
+        if (value.find('\0') != std::string::npos) {
+            error(key, value, given_.where[key], "holds a zero byte", "delete it");
+        } else if (const Option* option = broker_option_behind(key)) {
             check_value(*option, key, value);
         } else if (std::any_of(ignored_.begin(), ignored_.end(),
                                [&](const std::string& pattern) { return matches(pattern, key); })) {

@@ -130,10 +130,12 @@ struct GroupCoordinator::Inside {
     PartitionIndex partition_of(std::string_view group) const {
         return coordinator::partition_for_key(group, partitions);
     }
+    bool offers_consumer_protocol() const {
+        return env.settings.offers_consumer_protocol && env.topics->has_consumer_groups();
+    }
     /// Why no request of that group can be served now; none if it can.
     KafkaError unready(std::string_view group) const {
-        return partitions == 0 ? KafkaError::coordinator_not_available
-                               : runtime.status(partition_of(group));
+        return partitions == 0 ? KafkaError::not_coordinator : runtime.status(partition_of(group));
     }
     /// Only when ready.
     template <typename Body>
@@ -301,7 +303,7 @@ void GroupCoordinator::leave_group(const protocol::LeaveGroupRequest& request, c
 void GroupCoordinator::consumer_group_heartbeat(
     const protocol::ConsumerGroupHeartbeatRequest& request, const Caller& caller,
     Reply<protocol::ConsumerGroupHeartbeatResponse> reply) {
-    if (!inside_->env.settings.offers_consumer_protocol) {
+    if (!inside_->offers_consumer_protocol()) {
         refuse(reply, KafkaError::unsupported_version);
         return;
     }
@@ -433,7 +435,7 @@ void GroupCoordinator::describe_groups(const protocol::DescribeGroupsRequest& re
                                        const Caller& caller,
                                        Reply<protocol::DescribeGroupsResponse> reply) {
     describe_each<DescribedClassic>(
-        request.groups, KafkaError::none, std::move(reply),
+        request.groups, KafkaError::none, KafkaError::none, std::move(reply),
         [](protocol::DescribeGroupsResponse& to) -> auto& { return to.groups; },
         [&](const GroupShard& shard, std::string_view group) {
             return describe_classic(shard.state(), group, caller.version);
@@ -444,7 +446,9 @@ void GroupCoordinator::consumer_group_describe(
     const protocol::ConsumerGroupDescribeRequest& request, const Caller&,
     Reply<protocol::ConsumerGroupDescribeResponse> reply) {
     describe_each<DescribedConsumer>(
-        request.group_ids, KafkaError::invalid_group_id, std::move(reply),
+        request.group_ids,
+        inside_->offers_consumer_protocol() ? KafkaError::none : KafkaError::unsupported_version,
+        KafkaError::invalid_group_id, std::move(reply),
         [](protocol::ConsumerGroupDescribeResponse& to) -> auto& { return to.groups; },
         [](const GroupShard& shard, std::string_view group) {
             return describe_consumer(shard.state(), group);
@@ -452,7 +456,7 @@ void GroupCoordinator::consumer_group_describe(
 }
 
 template <typename Item, typename Response, typename Items, typename Describe>
-void GroupCoordinator::describe_each(const std::vector<std::string_view>& groups,
+void GroupCoordinator::describe_each(const std::vector<std::string_view>& groups, KafkaError of_all,
                                      KafkaError if_unnamed, Reply<Response> reply, Items items,
                                      Describe describe) {
     const auto gather =
@@ -464,7 +468,10 @@ void GroupCoordinator::describe_each(const std::vector<std::string_view>& groups
             answer->response.error_code = code_of(error);
             return answer;
         };
-        KafkaError error = groups[i].empty() ? if_unnamed : KafkaError::none;
+        KafkaError error = of_all;
+        if (error == KafkaError::none && groups[i].empty()) {
+            error = if_unnamed;
+        }
         if (error == KafkaError::none) {
             error = inside_->unready(groups[i]);
         }

@@ -173,8 +173,9 @@ public:
 
 private:
     template <typename Item, typename Response, typename Items, typename Describe>
-    void describe_each(const std::vector<std::string_view>& groups, KafkaError if_unnamed,
-                       Reply<Response> reply, Items items, Describe describe);
+    void describe_each(const std::vector<std::string_view>& groups, KafkaError of_all,
+                       KafkaError if_unnamed, Reply<Response> reply, Items items,
+                       Describe describe);
 
     struct Inside;
     std::unique_ptr<Inside> inside_;

@@ -47,7 +47,7 @@ struct GroupSettings {
     Duration consumer_max_assignment_interval = 15s;
     MigrationPolicy migration = MigrationPolicy::bidirectional;
     Duration regex_refresh = 10min;  ///< group.consumer.regex.refresh.interval.ms
-    // Bounds of our own: a hostile member must not eat the broker (reliability.md S24, 77).
+    // Bounds of our own: a hostile member must not eat the broker.
     Bytes max_member_metadata = 4_MiB;         ///< Of one member, all its protocols together.
     Bytes max_group_metadata = 64_MiB;         ///< Of one group, all members together.
     std::size_t max_pending_members = 20'000;  ///< Given an id, not yet joined; of one group.

@@ -31,6 +31,8 @@ public:
     virtual std::optional<TopicInfo> find(const Uuid& id) const = 0;
     /// Every topic, in any order (internal ones too).
     virtual void for_each(const std::function<void(const TopicInfo&)>& visit) const = 0;
+    /// The cluster runs group.version 1: KIP-848's groups.
+    virtual bool has_consumer_groups() const { return true; }
     /// The racks of a partition's replicas, sorted, without repeats; empty where none is known.
     virtual std::vector<std::string> racks(const Uuid& id, std::int32_t partition) const = 0;
 };

@@ -45,6 +45,19 @@ KafkaError check_directory(const std::vector<LogDirectoryView>& directories,
     return KafkaError::log_dir_not_found;
 }
 
+/// A copy on its way lies in `<topic>-<partition>.<32 digits>-future`: a file's name has an end.
+KafkaError check_partition(std::string_view topic_name, const metadata::Topic* topic,
+                           std::int32_t index) {
+    constexpr std::size_t longest_name = 255;
+    constexpr std::size_t beside = std::string_view("-.-future").size() + 32;
+    if (topic_name.size() + std::to_string(index).size() + beside > longest_name) {
+        return KafkaError::invalid_topic_exception;
+    }
+    return topic == nullptr || topic->partition(PartitionIndex{index}) == nullptr
+               ? KafkaError::unknown_topic_or_partition
+               : KafkaError::none;
+}
+
 }  // namespace
 
 void alter_replica_log_dirs(const Doors& doors,
@@ -67,8 +80,9 @@ void alter_replica_log_dirs(const Doors& doors,
             const metadata::Topic* topic = image->topics.find(asked.name);
             for (const std::int32_t index : asked.partitions) {
                 KafkaError& error = progress->errors[std::string(asked.name)][index];
-                if (usable != KafkaError::none || topic == nullptr) {
-                    error = usable != KafkaError::none ? usable : KafkaError::replica_not_available;
+                error =
+                    usable != KafkaError::none ? usable : check_partition(asked.name, topic, index);
+                if (error != KafkaError::none) {
                     gather->arrive();
                     continue;
                 }

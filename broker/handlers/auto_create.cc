@@ -31,14 +31,25 @@ std::int16_t replicas_for(const Doors& doors, std::int16_t wanted) {
         std::clamp<std::size_t>(brokers, 1, static_cast<std::size_t>(wanted)));
 }
 
+template <typename Key>
+bool is_given(const config::BrokerConfig& config, const Key& key) {
+    return config.given().entries.contains(config::options(config::Scope::broker)[key.row].name);
+}
+
 CreateTopicsRequest::CreatableTopic describe(const Doors& doors, const std::string& name,
                                              protocol::Arena& arena) {
     const auto book = doors.topics->current();
     const config::BrokerValues& values = book->config().broker();
     CreateTopicsRequest::CreatableTopic topic;
     topic.name = name;
-    topic.num_partitions = -1;
-    topic.replication_factor = -1;
+    // What this broker was started with; otherwise the controller's, which counts for whoever asks
+    // it.
+    topic.num_partitions =
+        is_given(book->config(), option::num_partitions) ? values.get(option::num_partitions) : -1;
+    topic.replication_factor =
+        is_given(book->config(), option::default_replication_factor)
+            ? static_cast<std::int16_t>(values.get(option::default_replication_factor))
+            : std::int16_t{-1};
     if (name == offsets_topic) {
         topic.num_partitions = values.get(option::offsets_topic_num_partitions);
         topic.replication_factor =

@@ -123,6 +123,28 @@ Row create_topics_row() {
             }};
 }
 
+/// Clients of the oldest versions don't know the code for topics that can't be deleted.
+Row delete_topics_row() {
+    using protocol::DeleteTopicsRequest;
+    using protocol::DeleteTopicsResponse;
+    static constexpr std::int16_t first_version_with_disabled = 3;
+    return {DeleteTopicsRequest::api_key, [](metadata::Controller& controller, std::int16_t version,
+                                             ByteView body, ControllerApis::Done done) {
+                run<DeleteTopicsRequest, DeleteTopicsResponse>(
+                    controller, version, body, std::move(done),
+                    [](Context& context, const DeleteTopicsRequest& request, std::int16_t version) {
+                        auto decision = metadata::delete_topics(context, request);
+                        for (auto& one : decision.answer.responses) {
+                            if (version < first_version_with_disabled &&
+                                one.error_code == code_of(KafkaError::topic_deletion_disabled)) {
+                                one.error_code = code_of(KafkaError::invalid_request);
+                            }
+                        }
+                        return decision;
+                    });
+            }};
+}
+
 #define MR_ROW(Api, function) \
     row<protocol::Api##Request, protocol::Api##Response, &metadata::function>()
 
@@ -142,7 +164,7 @@ const std::vector<Row>& rows() {
         MR_ROW(CreateAcls, create_acls),
         MR_ROW(CreatePartitions, create_partitions),
         MR_ROW(DeleteAcls, delete_acls),
-        MR_ROW(DeleteTopics, delete_topics),
+        delete_topics_row(),
         MR_ROW(ElectLeaders, elect_leaders),
         MR_ROW(IncrementalAlterConfigs, incremental_alter_configs),
         MR_ROW(ListPartitionReassignments, list_partition_reassignments),

@@ -1,4 +1,4 @@
-// DescribeProducers: who writes to a partition, as its leader remembers.
+// DescribeProducers: who writes to a partition, as any of its replicas remembers.
 
 #include <algorithm>
 #include <memory>

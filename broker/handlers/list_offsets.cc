@@ -1,11 +1,14 @@
 // ListOffsets: the first, the last, or the first at or after a time, of each partition.
 
+#include <array>
+#include <deque>
 #include <memory>
 #include <set>
 #include <vector>
 
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "metadata/link_mark.h"
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
 
@@ -26,6 +29,7 @@ constexpr std::int64_t latest_tiered = -5;
 constexpr std::int64_t earliest_pending_upload = -6;
 }  // namespace special
 
+constexpr std::int32_t debugging_replica = -2;  // asks what this very broker has
 constexpr std::int16_t first_version_with_epoch = 4;
 constexpr std::int16_t first_version_with_not_available = 5;
 
@@ -48,16 +52,51 @@ std::int16_t first_version_of(std::int64_t timestamp) {
 struct LookUp {
     ListOffsetsCall call;
     ListOffsetsResponse response;  ///< Names are views into the call's frame.
+    std::deque<std::array<std::byte, metadata::ClosingMark::size>> marks;  ///< Views, too.
 };
+
+/// For a mirror link that has fenced the topic: where the log ends, and whether it may go on.
+void tell_closing_end(const Doors& doors, const std::shared_ptr<LookUp>& progress,
+                      const std::shared_ptr<Gather>& gather, const TopicIdPartition& id,
+                      const ListOffsetsRequest::ListOffsetsPartition& asked,
+                      ListOffsetsResponse::ListOffsetsPartitionResponse& to) {
+    runtime::Executor& home = progress->call.home();
+    doors.replicas->on_shard(
+        doors.replicas->shard_of(id),
+        [&doors, progress, gather, id, &to, &home,
+         epoch = LeaderEpoch{asked.current_leader_epoch}](replication::ShardReplicas& shard) {
+            const replication::ClosingEnd end = shard.closing_end(id, epoch);
+            run_on(home, [&doors, progress, gather, id, &to, end] {
+                to.error_code = code_of(end.error);
+                to.offset = end.end.value;
+                to.leader_epoch = end.last_epoch.value;
+                // The image of now: whoever applied the fence has it, and with it all before it.
+                const metadata::ImagePtr image = doors.image->current();
+                const metadata::Topic* topic = image->topics.find(id.topic_id);
+                const metadata::ClosingMark mark{
+                    end.is_closed,
+                    topic == nullptr ? 0 : static_cast<std::int32_t>(topic->partitions.size())};
+                const auto& bytes = progress->marks.emplace_back(mark.encode());
+                to.unknown_tags.push_back({.tag = metadata::link_tag, .data = ByteView(bytes)});
+                gather->arrive();
+            });
+        });
+}
 
 void look_up(const Doors& doors, const std::shared_ptr<LookUp>& progress,
              const std::shared_ptr<Gather>& gather, const TopicIdPartition& id,
              const ListOffsetsRequest::ListOffsetsPartition& asked,
              ListOffsetsResponse::ListOffsetsPartitionResponse& to) {
+    if (asked.timestamp == special::latest && metadata::find_link_mark(asked.unknown_tags)) {
+        tell_closing_end(doors, progress, gather, id, asked, to);
+        return;
+    }
     const ListOffsetsRequest& request = progress->call.request();
     replication::ReadLevel level = replication::ReadLevel::uncommitted;
     if (request.replica_id >= 0) {
         level = replication::ReadLevel::replica;
+    } else if (request.replica_id == debugging_replica) {
+        level = replication::ReadLevel::local;
     } else if (request.isolation_level == 1) {
         level = replication::ReadLevel::committed;
     }

@@ -167,7 +167,10 @@ void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::siz
     });
 }
 
-void drop(const Doors&, RequestMeta, net::Frame, std::size_t, net::Reply) {}
+/// Controllers' answers have no place for it: the connection ends, and the log says why.
+void drop(const Doors& doors, RequestMeta meta, net::Frame, std::size_t, net::Reply) {
+    internal::log_undecodable(doors, meta, "this version is not served");
+}
 
 template <typename Request>
 Route control_route() {

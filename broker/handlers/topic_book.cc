@@ -110,6 +110,22 @@ ThrottledReplicas ThrottledReplicas::parse(const std::vector<std::string>& list)
     return throttled;
 }
 
+std::shared_ptr<const TopicBook> TopicBook::after(metadata::Configs configs,
+                                                  const std::vector<std::string>& changed,
+                                                  std::size_t count) const {
+    auto next = std::make_shared<TopicBook>(config_, std::move(configs));
+    {
+        const std::shared_lock lock(mutex_);
+        if (known_.size() <= 2 * count + 100) {  // else it is of topics that are gone
+            next->known_ = known_;
+        }
+    }
+    for (const std::string& topic : changed) {
+        next->known_.erase(topic);
+    }
+    return next;
+}
+
 std::shared_ptr<const TopicRules> TopicBook::rules(const std::string& topic) const {
     {
         const std::shared_lock lock(mutex_);
@@ -163,6 +179,7 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
     const std::string& mirror = values.get(topic_option::millrace_mirror_state);
     const bool promoted = mirror == "promoted";
     rules.fenced = values.get(topic_option::millrace_fenced) || (!mirror.empty() && !promoted);
+    rules.replication.fenced = rules.fenced;
     rules.mirrored = !mirror.empty();
     if (promoted) {
         rules.mirrored_ends = ends_of(values.get(topic_option::millrace_mirror_promotion));

@@ -53,6 +53,12 @@ public:
     TopicBook(std::shared_ptr<const config::BrokerConfig> config, metadata::Configs configs)
         : config_(std::move(config)), configs_(std::move(configs)) {}
 
+    /// The book after settings of these topics changed, and nothing else: what was worked out for
+    /// the others stays, unless it is much more than the `count` topics that there are.
+    std::shared_ptr<const TopicBook> after(metadata::Configs configs,
+                                           const std::vector<std::string>& changed,
+                                           std::size_t count) const;
+
     /// From any thread.
     std::shared_ptr<const TopicRules> rules(const std::string& topic) const;
     const config::BrokerConfig& config() const { return *config_; }

@@ -192,7 +192,7 @@ Decision<NoAnswer> fence_overdue_brokers(Context& context);
 /// A probe after a lost connection went unanswered: fence now, if it is still that incarnation.
 Decision<NoAnswer> fence_broker(Context& context, BrokerId broker, BrokerEpoch epoch);
 
-// Topics and partitions (internal/topic_control.cc and its neighbours).
+// Topics and partitions (internal/topic_create.cc and its neighbours).
 Decision<protocol::CreateTopicsResponse> create_topics(
     Context& context, const protocol::CreateTopicsRequest& request,
     const std::set<std::string, std::less<>>& describable);  ///< Whose details may be answered.

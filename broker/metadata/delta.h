@@ -3,7 +3,7 @@
 // A Delta takes an image forward record by record and remembers what it touched, so that a
 // subscriber's work is proportional to the change. A record that is unknown, malformed or does not
 // fit the image (a partition of no topic, say) is an error with the facts; the caller stops the
-// node: skipping it would make this image differ from everyone else's (reliability.md 44).
+// node: skipping it would make this image differ from everyone else's (case 44 of tests/cases.txt).
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -19,6 +20,8 @@ namespace millrace::metadata {
 /// On CreateTopics and IncrementalAlterConfigs, empty: settings millrace.mirror.* may be set.
 /// On a partition of AlterPartition, four bytes: the leader epoch is to be at least this. A mirror
 /// keeps the source's epochs in its batches, so the local one must not fall behind them.
+/// On a partition of ListOffsets, empty: where the log ends is asked for, not what is committed,
+/// and the answer says whether that end is the last one (ClosingMark).
 inline constexpr std::uint32_t link_tag = 10'001;
 
 inline const protocol::UnknownTag* find_link_mark(const std::vector<protocol::UnknownTag>& tags) {
@@ -34,6 +37,29 @@ inline std::optional<LeaderEpoch> epoch_asked_for(const std::vector<protocol::Un
     }
     return LeaderEpoch{load_big_endian<std::int32_t>(mark->data.data())};
 }
+
+/// What the leader of a partition says of its end to a link that has fenced the topic. Who has
+/// applied the fence knows all partitions that were added before it: fewer are not all of them.
+struct ClosingMark {
+    bool is_closed = false;
+    std::int32_t partitions = 0;
+
+    static constexpr std::size_t size = 1 + sizeof(std::int32_t);
+    std::array<std::byte, size> encode() const {
+        std::array<std::byte, size> bytes{};
+        bytes[0] = std::byte{is_closed};
+        store_big_endian(bytes.data() + 1, partitions);
+        return bytes;
+    }
+    static std::optional<ClosingMark> find(const std::vector<protocol::UnknownTag>& tags) {
+        const protocol::UnknownTag* mark = find_link_mark(tags);
+        if (mark == nullptr || mark->data.size() != size) {
+            return std::nullopt;
+        }
+        return ClosingMark{mark->data[0] != std::byte{0},
+                           load_big_endian<std::int32_t>(mark->data.data() + 1)};
+    }
+};
 
 inline bool is_kept_by_link(std::string_view setting) {
     return setting.starts_with("millrace.mirror.");

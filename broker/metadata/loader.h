@@ -2,7 +2,7 @@
 //
 // From the quorum to the image: replays committed batches and snapshots on the control shard and
 // publishes. Every node has one, controller or not. A record that can't be applied is returned as
-// an error, which stops the node (reliability.md 44): it is never skipped.
+// an error, which stops the node (case 44 of tests/cases.txt): it is never skipped.
 #pragma once
 
 #include <optional>

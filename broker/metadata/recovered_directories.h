@@ -1,6 +1,6 @@
 // metadata/recovered_directories.h
 //
-// What a broker adds to BrokerRegistration after an unclean stop (durability.md): the directories
+// What a broker adds to BrokerRegistration after an unclean stop: the directories
 // that recovered to at least their persisted synced end. A tagged field with a number of our own,
 // which Kafka keeps out of the way of and ignores.
 #pragma once

@@ -10,6 +10,8 @@ namespace {
 /// Asked for beyond what is needed, so that not every election at the source costs one here.
 constexpr std::int32_t head_room = 64;
 constexpr std::int32_t stride = 1000;
+/// Leaves room for elections below the next stride.
+constexpr std::uint32_t salts = 900;
 
 bool is_empty(const LogFacts& log) {
     return log.start == log.end;
@@ -44,9 +46,11 @@ LeaderEpoch PartitionCore::last_epoch(const LogFacts& log) {
     return log.epochs->epoch_of(log.end - 1).value_or(no_leader_epoch);
 }
 
-LeaderEpoch PartitionCore::promoted_epoch(LeaderEpoch local, LeaderEpoch last_source) {
+LeaderEpoch PartitionCore::promoted_epoch(LeaderEpoch local, LeaderEpoch last_source,
+                                          std::uint32_t salt) {
     const std::int32_t highest = std::max({local.value, last_source.value, 0});
-    return LeaderEpoch{(highest / stride + 1) * stride + 1};
+    return LeaderEpoch{(highest / stride + 1) * stride + 1 +
+                       static_cast<std::int32_t>(salt % salts)};
 }
 
 PartitionEffects PartitionCore::on_fetched(const SourceFetched& fetched,
@@ -76,6 +80,9 @@ PartitionEffects PartitionCore::on_fetched(const SourceFetched& fetched,
     }
     if (fetched.old_format) {
         return {Halt{HaltReason::unsupported_format}};
+    }
+    if (!log.is_known && !is_empty(log)) {
+        return {Verify{log.end}, Known{}};  // and then this is asked for again
     }
     PartitionEffects effects;
     if (fetched.bytes > 0) {

@@ -28,6 +28,9 @@ struct LogFacts {
     LeaderEpoch leader_epoch;
     const storage::LeaderEpochCache* epochs = nullptr;
     Offset last_stable = no_offset;  ///< The first record of a transaction that is open.
+    /// What lies right below the end was held against the source since we follow it. Two topics
+    /// that were written apart may have the same epochs at the same offsets.
+    bool is_known = true;
 };
 
 /// One partition's part of a fetch answer.
@@ -79,6 +82,10 @@ struct Verify {
     Offset end;
     friend bool operator==(const Verify&, const Verify&) = default;
 };
+/// It is the same: the log is known from now on.
+struct Known {
+    friend bool operator==(const Known&, const Known&) = default;
+};
 /// What we have of [from, to) is about to be cut: keep it beside the log first.
 struct SetAside {
     Offset from;
@@ -120,7 +127,7 @@ struct Halt {
 };
 
 using PartitionEffect =
-    std::variant<TakeOver, FollowStart, StartAt, CutAt, Verify, SetAside, Report, RaiseEpoch,
+    std::variant<TakeOver, FollowStart, StartAt, CutAt, Verify, Known, SetAside, Report, RaiseEpoch,
                  AskRange, AskEpochEnd, RefreshSource, BackOff, Halt>;
 using PartitionEffects = std::vector<PartitionEffect>;
 
@@ -151,8 +158,11 @@ public:
     PartitionEffects on_seal(const LogFacts& log) const;
 
     /// The epoch that a promotion asks for: above all that the source wrote, with room to tell it
-    /// from what a source that lives on may elect.
-    static LeaderEpoch promoted_epoch(LeaderEpoch local, LeaderEpoch last_source);
+    /// from what a source that lives on may elect. `salt` is the link's: two mirrors of one source
+    /// that are both promoted, and write different records at the same offsets, shall not write
+    /// them in the same epoch.
+    static LeaderEpoch promoted_epoch(LeaderEpoch local, LeaderEpoch last_source,
+                                      std::uint32_t salt);
 
 private:
     PartitionEffects diverged_at(Offset end, const LogFacts& log) const;

@@ -53,16 +53,12 @@ public:
 
     void on_readable() override {
         auto keep = shared_from_this();
+        if (in_.size() == 0) {
+            in_ = RawBuffer(read_chunk);
+        }
         for (;;) {
-            const std::size_t had = in_.size();
-            if (!large_) {
-                in_.resize(had + read_chunk);
-            }
             const auto got = stream_->read(large_ ? MutableBytes(*large_).subspan(large_filled_)
-                                                  : MutableBytes(in_).subspan(had));
-            if (!large_) {
-                in_.resize(had + (got ? *got : 0));
-            }
+                                                  : MutableBytes(in_).subspan(in_filled_));
             if (!got) {
                 if (got.error().code() != Code::again) {
                     fail(got.error());
@@ -74,7 +70,7 @@ public:
                 return;
             }
             received_ += *got;
-            if (large_ ? !grow_large(*got) : !take_frames()) {
+            if (large_ ? !grow_large(*got) : !take_frames(*got)) {
                 return;
             }
         }
@@ -223,9 +219,10 @@ private:
     }
 
     /// False when the connection ended meanwhile.
-    bool take_frames() {
+    bool take_frames(std::size_t read) {
+        in_filled_ += read;
         std::size_t used = 0;
-        while (in_.size() - used >= prefix_size) {
+        while (in_filled_ - used >= prefix_size) {
             const auto size = load_big_endian<std::int32_t>(in_.data() + used);
             if (size < static_cast<std::int32_t>(prefix_size) ||
                 size > options_.max_response_bytes) {
@@ -233,32 +230,32 @@ private:
                 return false;
             }
             const auto whole = static_cast<std::size_t>(size) + prefix_size;
-            if (in_.size() - used < whole) {
-                if (whole > read_chunk) {
-                    // Read to where it will stay: what is large is neither cleared nor copied
-                    // twice.
-                    large_ = std::make_shared<Buffer>(static_cast<std::size_t>(size));
-                    large_filled_ = in_.size() - used - prefix_size;
+            const auto make_frame = [size] {
+                return std::make_shared<RawBuffer>(static_cast<std::size_t>(size));
+            };
+            if (in_filled_ - used < whole) {
+                if (whole > in_.size()) {
+                    // Read to where it will stay: what is large is not copied twice.
+                    large_ = make_frame();
+                    large_filled_ = in_filled_ - used - prefix_size;
                     std::memcpy(large_->data(), in_.data() + used + prefix_size, large_filled_);
-                    used = in_.size();
+                    used = in_filled_;
                 }
                 break;
             }
-            const auto begin = in_.begin() + static_cast<std::ptrdiff_t>(used + prefix_size);
-            auto frame = std::make_shared<Buffer>(begin, begin + size);
+            auto frame = make_frame();
+            std::memcpy(frame->data(), in_.data() + used + prefix_size, frame->size());
             used += whole;
             if (!take_frame(std::move(frame))) {
                 return false;
             }
         }
-        in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(used));
-        if (in_.empty() && in_.capacity() > read_chunk) {
-            in_.shrink_to_fit();
-        }
+        in_filled_ -= used;
+        std::memmove(in_.data(), in_.data() + used, in_filled_);
         return true;
     }
 
-    bool take_frame(std::shared_ptr<Buffer> frame) {
+    bool take_frame(std::shared_ptr<RawBuffer> frame) {
         const auto correlation = load_big_endian<std::int32_t>(frame->data());
         if (calls_.empty() || calls_.front().correlation != correlation) {
             fail(Error::make(Code::corrupt, "response to an unknown request {}", correlation));
@@ -300,7 +297,8 @@ private:
             // The stream may be calling us right now; it goes once the stack has unwound.
             shard_.executor->post([stream = std::move(stream_)] {});
         }
-        in_.clear();
+        in_ = {};
+        in_filled_ = 0;
         out_.clear();
         out_done_ = 0;
         large_.reset();
@@ -328,8 +326,9 @@ private:
     std::deque<Call> calls_;
     std::deque<Buffer> out_;
     std::size_t out_done_ = 0;
-    Buffer in_;
-    std::shared_ptr<Buffer> large_;  ///< An answer that is coming in, too long for `in_`.
+    RawBuffer in_;  ///< Of read_chunk bytes while connected.
+    std::size_t in_filled_ = 0;
+    std::shared_ptr<RawBuffer> large_;  ///< An answer that is coming in, too long for `in_`.
     std::size_t large_filled_ = 0;
     std::uint64_t received_ = 0;  ///< Bytes, ever.
     std::uint64_t next_id_ = 1;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/raw_buffer.h"
 #include "net/server.h"
 #include "runtime/node.h"
 
@@ -32,7 +33,7 @@ struct ChannelOptions {
 
 /// A whole response without its length: header and body.
 struct ResponseFrame {
-    std::shared_ptr<const Buffer> bytes;
+    std::shared_ptr<const RawBuffer> bytes;
 };
 
 class Channel {

@@ -19,8 +19,9 @@ namespace millrace::net {
 class Frame {
 public:
     explicit Frame(MutableBytes lent) : bytes_(lent) {}
-    Frame(std::shared_ptr<Buffer> owned, Reservation charge)
-        : owned_(std::move(owned)), bytes_(*owned_), charge_(std::move(charge)) {}
+    template <typename Owned>
+    Frame(std::shared_ptr<Owned> owned, Reservation charge)
+        : bytes_(*owned), owned_(std::move(owned)), charge_(std::move(charge)) {}
     Frame(Frame&&) = default;
     Frame& operator=(Frame&&) = default;
 
@@ -39,8 +40,8 @@ public:
     }
 
 private:
-    std::shared_ptr<Buffer> owned_;
     MutableBytes bytes_;
+    std::shared_ptr<void> owned_;
     Reservation charge_;
 };
 

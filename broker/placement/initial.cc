@@ -1,7 +1,10 @@
 #include "placement/initial.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <tuple>
 
 namespace millrace::placement {
@@ -28,7 +31,7 @@ public:
         in_rack_.resize(racks.size());
     }
 
-    std::vector<BrokerId> place(std::int32_t partition, std::int16_t replication_factor) {
+    void place(std::int32_t partition, std::int16_t replication_factor) {
         std::fill(in_rack_.begin(), in_rack_.end(), 0);
         std::vector<std::size_t> chosen;
         for (std::int16_t i = 0; i < replication_factor; ++i) {
@@ -46,14 +49,87 @@ public:
             return std::tuple(brokers_[a].fenced, tie(partition, a)) <
                    std::tuple(brokers_[b].fenced, tie(partition, b));
         });
-        std::vector<BrokerId> replicas;
-        for (const std::size_t at : chosen) {
-            replicas.push_back(brokers_[at].id);
+        placed_.push_back(std::move(chosen));
+    }
+
+    /// One partition after the other leaves a leader too many here and one too few there. Hands
+    /// leadership on along chains of partitions while a broker that leads two more of the topic
+    /// reaches one that leads two fewer.
+    void even_leaders() {
+        led_.assign(brokers_.size(), {});
+        for (std::size_t partition = 0; partition < placed_.size(); ++partition) {
+            led_[placed_[partition].front()].push_back(partition);
         }
-        return replicas;
+        std::vector<std::size_t> by_leaders(brokers_.size());
+        std::iota(by_leaders.begin(), by_leaders.end(), std::size_t{0});
+        for (bool moved = true; moved;) {
+            std::sort(by_leaders.begin(), by_leaders.end(), [&](std::size_t a, std::size_t b) {
+                return std::tuple(-brokers_[a].topic_leaders, a) <
+                       std::tuple(-brokers_[b].topic_leaders, b);
+            });
+            const std::int64_t least = brokers_[by_leaders.back()].topic_leaders;
+            moved = std::any_of(by_leaders.begin(), by_leaders.end(), [&](std::size_t from) {
+                return brokers_[from].topic_leaders >= least + 2 && hand_on_from(from);
+            });
+        }
+    }
+
+    std::vector<std::vector<BrokerId>> result() const {
+        std::vector<std::vector<BrokerId>> result;
+        result.reserve(placed_.size());
+        for (const std::vector<std::size_t>& replicas : placed_) {
+            auto& ids = result.emplace_back();
+            for (const std::size_t at : replicas) {
+                ids.push_back(brokers_[at].id);
+            }
+        }
+        return result;
     }
 
 private:
+    struct Step {
+        std::size_t from;
+        std::size_t partition;
+    };
+
+    /// The nearest broker that leads at least two fewer gets one leadership more, `from` has one
+    /// less, and those between as many as before.
+    bool hand_on_from(std::size_t from) {
+        std::vector<std::optional<Step>> reached(brokers_.size());
+        std::deque<std::size_t> next{from};
+        while (!next.empty()) {
+            const std::size_t at = next.front();
+            next.pop_front();
+            if (brokers_[at].topic_leaders + 2 <= brokers_[from].topic_leaders) {
+                hand_on(reached, from, at);
+                return true;
+            }
+            for (const std::size_t partition : led_[at]) {
+                for (const std::size_t replica : placed_[partition]) {
+                    if (replica != from && !reached[replica] && !brokers_[replica].fenced) {
+                        reached[replica] = Step{at, partition};
+                        next.push_back(replica);
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
+    void hand_on(const std::vector<std::optional<Step>>& reached, std::size_t from,
+                 std::size_t to) {
+        --brokers_[from].topic_leaders;
+        ++brokers_[to].topic_leaders;
+        while (to != from) {
+            const Step step = *reached[to];
+            std::vector<std::size_t>& replicas = placed_[step.partition];
+            std::swap(replicas.front(), *std::find(replicas.begin(), replicas.end(), to));
+            std::erase(led_[step.from], step.partition);
+            led_[to].push_back(step.partition);
+            to = step.from;
+        }
+    }
+
     std::uint64_t tie(std::int32_t partition, std::size_t at) const {
         return mix(seed_ ^ mix(static_cast<std::uint64_t>(partition)) ^
                    (mix(static_cast<std::uint64_t>(brokers_[at].id.value)) << 1));
@@ -97,6 +173,8 @@ private:
     std::vector<std::size_t> rack_of_;   ///< Index into in_rack_, by broker.
     std::vector<std::int32_t> in_rack_;  ///< Replicas of the partition at hand, by rack.
     std::uint64_t seed_;
+    std::vector<std::vector<std::size_t>> placed_;  ///< By partition, the leader first.
+    std::vector<std::vector<std::size_t>> led_;     ///< Partitions, by broker.
 };
 
 }  // namespace
@@ -119,12 +197,11 @@ Result<std::vector<std::vector<BrokerId>>> place_new(std::span<const Candidate> 
         return Error::make(Code::exhausted, "all {} brokers are fenced", candidates.size());
     }
     Placer placer(candidates, seed);
-    std::vector<std::vector<BrokerId>> placed;
-    placed.reserve(static_cast<std::size_t>(partitions));
     for (std::int32_t partition = 0; partition < partitions; ++partition) {
-        placed.push_back(placer.place(partition, replication_factor));
+        placer.place(partition, replication_factor);
     }
-    return placed;
+    placer.even_leaders();
+    return placer.result();
 }
 
 }  // namespace millrace::placement

@@ -110,8 +110,7 @@ void ShardReplicas::append(Append request) {
     auto partition = inside_->find(request.id);
     if (!partition || !partition->has_log()) {
         AppendResult result;
-        result.error =
-            partition ? KafkaError::not_leader_or_follower : KafkaError::unknown_topic_or_partition;
+        result.error = KafkaError::not_leader_or_follower;
         request.done(result);
         return;
     }
@@ -132,8 +131,7 @@ std::vector<FetchResult> ShardReplicas::fetch(const std::vector<FetchPosition>& 
         auto partition = inside_->find(position.id);
         if (!partition || !partition->has_log()) {
             result.id = position.id;
-            result.error = partition ? KafkaError::not_leader_or_follower
-                                     : KafkaError::unknown_topic_or_partition;
+            result.error = KafkaError::not_leader_or_follower;
             continue;
         }
         result = partition->read(position, reader, budget_bytes, !any);
@@ -179,8 +177,7 @@ void ShardReplicas::find_offset(const TopicIdPartition& id, OffsetKind kind, Tim
     auto partition = inside_->find(id);
     if (!partition || !partition->has_log()) {
         OffsetAnswer answer;
-        answer.error =
-            partition ? KafkaError::not_leader_or_follower : KafkaError::unknown_topic_or_partition;
+        answer.error = KafkaError::not_leader_or_follower;
         done(answer);
         return;
     }
@@ -191,8 +188,7 @@ EpochEndAnswer ShardReplicas::epoch_end(const TopicIdPartition& id, LeaderEpoch 
                                         LeaderEpoch asked) {
     auto partition = inside_->find(id);
     if (!partition || !partition->has_log()) {
-        return {.error = partition ? KafkaError::not_leader_or_follower
-                                   : KafkaError::unknown_topic_or_partition};
+        return {.error = KafkaError::not_leader_or_follower};
     }
     return partition->epoch_end(current_epoch, asked);
 }
@@ -201,9 +197,7 @@ void ShardReplicas::delete_records(const TopicIdPartition& id, Offset before, Du
                                    UniqueFunction<void(KafkaError, Offset)> done) {
     auto partition = inside_->find(id);
     if (!partition || !partition->has_log()) {
-        done(
-            partition ? KafkaError::not_leader_or_follower : KafkaError::unknown_topic_or_partition,
-            no_offset);
+        done(KafkaError::not_leader_or_follower, no_offset);
         return;
     }
     const auto [error, start] = partition->delete_records(before);
@@ -247,6 +241,15 @@ void ShardReplicas::raise_epoch(const TopicIdPartition& id, LeaderEpoch to) {
     if (auto partition = inside_->find(id)) {
         partition->raise_epoch(to);
     }
+}
+
+ClosingEnd ShardReplicas::closing_end(const TopicIdPartition& id, LeaderEpoch current_epoch) {
+    auto partition = inside_->find(id);
+    if (!partition || !partition->has_log()) {
+        return {.error = partition ? KafkaError::not_leader_or_follower
+                                   : KafkaError::unknown_topic_or_partition};
+    }
+    return partition->closing_end(current_epoch);
 }
 
 const storage::PartitionLog* ShardReplicas::mirrored_log(const TopicIdPartition& id) const {
@@ -298,7 +301,7 @@ const storage::LeaderEpochCache* ShardReplicas::epochs(const TopicIdPartition& i
 
 const storage::ProducerState* ShardReplicas::producers(const TopicIdPartition& id) const {
     auto partition = inside_->find(id);
-    return partition && partition->leads() ? &partition->log().producers() : nullptr;
+    return partition && partition->has_log() ? &partition->log().producers() : nullptr;
 }
 
 void ShardReplicas::watch_high_watermark(const TopicIdPartition& id,

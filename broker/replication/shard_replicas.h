@@ -152,6 +152,8 @@ public:
     /// Asks the controller for a leader epoch of at least this; it comes with the metadata, or it
     /// doesn't and one asks again.
     void raise_epoch(const TopicIdPartition& id, LeaderEpoch to);
+    /// Of a partition that another cluster mirrors: once it is closed, its end is the last one.
+    ClosingEnd closing_end(const TopicIdPartition& id, LeaderEpoch current_epoch);
     /// What a mirror decides by; null while the partition is not led here.
     const storage::PartitionLog* mirrored_log(const TopicIdPartition& id) const;
 
@@ -193,7 +195,7 @@ public:
     std::vector<View> views() const;
     /// At which offset each leader epoch begins in our log; null without a log.
     const storage::LeaderEpochCache* epochs(const TopicIdPartition& id) const;
-    /// For DescribeProducers; null if the partition is not led here.
+    /// For DescribeProducers, which may ask a follower; null without a log.
     const storage::ProducerState* producers(const TopicIdPartition& id) const;
     /// Every advance of a led partition's high watermark; one listener per partition.
     void watch_high_watermark(const TopicIdPartition& id, std::function<void(Offset)> listener);

@@ -62,6 +62,8 @@ struct PartitionSettings {
     /// is none of those.
     bool throttled_as_leader = false;
     bool throttled_as_follower = false;
+    /// Clients may not write it for now.
+    bool fenced = false;
     /// A mirror link writes it: clients can't, and while it does the log knows only epochs of the
     /// source.
     bool mirrored = false;
@@ -113,7 +115,12 @@ struct MirrorAppended {
     std::optional<LeaderEpoch> epoch_needed;
 };
 
-enum class ReadLevel { uncommitted, committed, replica };
+enum class ReadLevel {
+    uncommitted,
+    committed,
+    replica,
+    local,  ///< What this replica has, leader or not: for who looks for faults.
+};
 
 struct FetchPosition {
     TopicIdPartition id;
@@ -159,6 +166,14 @@ struct OffsetAnswer {
     Offset offset = no_offset;
     Timestamp timestamp{-1};
     LeaderEpoch epoch = no_leader_epoch;
+};
+
+/// Where a log ends that may be about to be left behind for another cluster's.
+struct ClosingEnd {
+    KafkaError error = KafkaError::none;
+    Offset end = no_offset;                    ///< Whether it is committed or not.
+    LeaderEpoch last_epoch = no_leader_epoch;  ///< Of the last batch.
+    bool is_closed = false;  ///< No client's record comes after it as long as the fence stands.
 };
 
 struct EpochEndAnswer {

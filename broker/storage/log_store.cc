@@ -42,6 +42,88 @@ Uuid known_topic_id(const FoundLog& found) {
     return found.recovery.known ? found.recovery.known->topic_id : Uuid{};
 }
 
+/// What there is above it is a directory.
+Result<void> can_be_made(runtime::Disk& disk, std::string path) {
+    for (std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = path.rfind('/')) {
+        path.resize(slash);
+        MR_TRY(const bool there, disk.exists(path));
+        if (there) {
+            MR_TRY_VOID(disk.list(path));
+            return {};
+        }
+    }
+    return {};
+}
+
+/// What stands in its meta.properties, if it is ours; nothing where it may become ours.
+Result<std::optional<MetaProperties>> read_identity(runtime::Disk& disk, const std::string& path,
+                                                    const StoreOptions& options) {
+    MR_TRY(const bool there, disk.exists(path));
+    if (!there && options.format_if_empty) {
+        MR_TRY_VOID(can_be_made(disk, path));
+        return std::optional<MetaProperties>{};
+    }
+    const std::string file = join_path(path, meta_properties_name);
+    const auto text = disk.read_whole(file, small_file_max);
+    if (!text && text.error().code() != Code::not_found) {
+        return text.error();
+    }
+    if (!text) {
+        if (!options.format_if_empty) {
+            return Error::make(Code::invalid, "{} is not formatted: it has no meta.properties",
+                               path);
+        }
+        MR_TRY(const auto entries, disk.list(path));
+        const bool holds_logs =
+            std::any_of(entries.begin(), entries.end(), [](const runtime::DirectoryEntry& entry) {
+                return entry.is_directory && parse_log_folder_name(entry.name);
+            });
+        if (holds_logs) {
+            return Error::make(Code::invalid, "{} holds logs but has no meta.properties", path);
+        }
+        return std::optional<MetaProperties>{};
+    }
+    auto stored = parse_meta_properties(*text);
+    if (!stored) {
+        return stored.error().with_context(file);
+    }
+    if (stored->cluster_id != options.identity.cluster_id) {
+        return Error::make(Code::invalid, "{} belongs to cluster {}, this broker to {}", path,
+                           stored->cluster_id, options.identity.cluster_id);
+    }
+    if (stored->node != options.identity.node) {
+        return Error::make(Code::invalid, "{} belongs to node {}, this is node {}", path,
+                           stored->node, options.identity.node);
+    }
+    return std::optional{*std::move(stored)};
+}
+
+/// Before any is written to, so that a wrong one among them leaves the others as they were.
+Result<void> look_at_all(runtime::Disk& disk, const StoreOptions& options) {
+    std::map<Uuid, std::string> seen;
+    for (std::size_t i = 0; i < options.paths.size(); ++i) {
+        const std::string& path = options.paths[i];
+        if (std::find(options.paths.begin(), options.paths.begin() + static_cast<std::ptrdiff_t>(i),
+                      path) != options.paths.begin() + static_cast<std::ptrdiff_t>(i)) {
+            return Error::make(Code::invalid, "{} is named twice", path);
+        }
+        const auto identity = read_identity(disk, path, options);
+        if (!identity && !is_of_the_disk(identity.error())) {
+            return identity.error();
+        }
+        if (!identity || !*identity || (*identity)->directory_id.is_zero()) {
+            continue;
+        }
+        const auto [other, is_new] = seen.emplace((*identity)->directory_id, path);
+        if (!is_new) {
+            return Error::make(Code::invalid, "{} and {} have the same directory.id {}", path,
+                               other->second, other->first);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 LogStore::LogStore(runtime::Disk& disk, Random& random, Logger log)
@@ -60,6 +142,7 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
     if (options.paths.empty()) {
         return Error(Code::invalid, "no log directory is configured");
     }
+    MR_TRY_VOID(look_at_all(disk_, options));
     clean_start_ = true;
     for (const std::string& path : options.paths) {
         const auto opened = open_one(path, options);
@@ -69,13 +152,19 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
         if (!is_of_the_disk(opened.error())) {
             return opened.error();
         }
-        MR_LOG(log_, error, "storage.directory_offline", field("path", path),
-               field("reason", opened.error().to_string()));
         offline_.push_back({path, opened.error()});
     }
     if (directories_.empty()) {
-        return Error::make(Code::io, "no log directory is usable; {}: {}", offline_.front().path,
-                           offline_.front().reason.message());
+        const Error& first = offline_.front().reason;
+        // One that nobody may make there is a wrong setting; a disk that fails may come back.
+        const bool is_wrong = first.code() == Code::permission || first.code() == Code::not_found;
+        return Error::make(is_wrong ? Code::invalid : Code::io,
+                           "no log directory is usable; {}: {}", offline_.front().path,
+                           first.message());
+    }
+    for (const OfflineDirectory& offline : offline_) {
+        MR_LOG(log_, error, "storage.directory_offline", field("path", offline.path),
+               field("reason", offline.reason.to_string()));
     }
     for (const auto& directory : directories_) {
         bool clean = false;
@@ -109,10 +198,6 @@ Result<void> LogStore::open_one(const std::string& path, const StoreOptions& opt
     }
     MR_TRY(auto lock, disk_.lock(path));
     MR_TRY(const Uuid id, identify(path, options));
-    if (directory(id)) {
-        return Error::make(Code::invalid, "{} and {} have the same directory.id {}", path,
-                           directory(id)->path(), id);
-    }
     const std::size_t open_files =
         std::max<std::size_t>(1, options.open_files_max / options.paths.size());
     directories_.push_back(std::make_shared<LogDirectory>(disk_, path, id, log_, open_files));
@@ -122,46 +207,16 @@ Result<void> LogStore::open_one(const std::string& path, const StoreOptions& opt
 }
 
 Result<Uuid> LogStore::identify(const std::string& path, const StoreOptions& options) {
-    const std::string file = join_path(path, meta_properties_name);
-    MetaProperties mine{.cluster_id = options.identity.cluster_id, .node = options.identity.node};
-    const auto text = disk_.read_whole(file, small_file_max);
-    if (!text && text.error().code() != Code::not_found) {
-        return text.error();
+    MR_TRY(auto stored, read_identity(disk_, path, options));
+    if (stored && !stored->directory_id.is_zero()) {
+        return stored->directory_id;
     }
-    if (!text) {
-        if (!options.format_if_empty) {
-            return Error::make(Code::invalid, "{} is not formatted: it has no meta.properties",
-                               path);
-        }
-        MR_TRY(const auto entries, disk_.list(path));
-        const bool holds_logs =
-            std::any_of(entries.begin(), entries.end(), [](const runtime::DirectoryEntry& entry) {
-                return entry.is_directory && parse_log_folder_name(entry.name);
-            });
-        if (holds_logs) {
-            return Error::make(Code::invalid, "{} holds logs but has no meta.properties", path);
-        }
-        mine.directory_id = unique();
-        MR_TRY_VOID(disk_.replace_whole(file, print_meta_properties(mine)));
-        return mine.directory_id;
-    }
-    auto stored = parse_meta_properties(*text);
-    if (!stored) {
-        return stored.error().with_context(file);
-    }
-    if (stored->cluster_id != mine.cluster_id) {
-        return Error::make(Code::invalid, "{} belongs to cluster {}, this broker to {}", path,
-                           stored->cluster_id, mine.cluster_id);
-    }
-    if (stored->node != mine.node) {
-        return Error::make(Code::invalid, "{} belongs to node {}, this is node {}", path,
-                           stored->node, mine.node);
-    }
-    if (stored->directory_id.is_zero()) {
-        stored->directory_id = unique();
-        MR_TRY_VOID(disk_.replace_whole(file, print_meta_properties(*stored)));
-    }
-    return stored->directory_id;
+    MetaProperties mine = stored.value_or(
+        MetaProperties{.cluster_id = options.identity.cluster_id, .node = options.identity.node});
+    mine.directory_id = unique();
+    MR_TRY_VOID(
+        disk_.replace_whole(join_path(path, meta_properties_name), print_meta_properties(mine)));
+    return mine.directory_id;
 }
 
 Uuid LogStore::unique() {

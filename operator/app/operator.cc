@@ -223,10 +223,11 @@ private:
             if (!only_ours()) {
                 on_node_change();
             }
-        } else {
+        } else if (const std::string& cluster =
+                       (*object)["metadata"]["labels"][render::label::cluster].text();
+                   !cluster.empty()) {  // else it is a link's
             queue_.add(fmt::format("{}{}/{}", cluster_lane,
-                                   (*object)["metadata"]["namespace"].text(),
-                                   (*object)["metadata"]["labels"][render::label::cluster].text()));
+                                   (*object)["metadata"]["namespace"].text(), cluster));
         }
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 
+#include "operator/planner/internal/certificate_notes.h"
 #include "operator/planner/internal/link_status.h"
 
 namespace millrace::planner {
@@ -25,27 +26,13 @@ bool is_there(const std::shared_ptr<const api::Cluster>& cluster) {
     return cluster && cluster->metadata.deletion_timestamp.empty();
 }
 
-/// Where the destination's brokers reach a source that is a Cluster: its first listener that can be
-/// used without a certificate.
+/// Where the destination's brokers reach a source that is a Cluster.
 Result<std::string> bootstrap_of(const api::Cluster& source) {
-    const std::vector<api::ListenerSpec> listeners = api::all_listeners(source.spec);
-    bool any_plain = false;
-    for (const api::ListenerSpec& listener : listeners) {
-        if (listener.tls || listener.auth != api::ListenerAuth::none) {
-            continue;
+    MR_TRY(const SourceWay way, way_to(source));
+    for (const api::ListenerStatus& status : source.status.listeners) {
+        if (status.name == way.listener && !status.bootstrap.empty()) {
+            return status.bootstrap;
         }
-        any_plain = true;
-        for (const api::ListenerStatus& status : source.status.listeners) {
-            if (status.name == listener.name && !status.bootstrap.empty()) {
-                return status.bootstrap;
-            }
-        }
-    }
-    if (!any_plain) {
-        return Error::make(Code::invalid,
-                           "Cluster {} has no listener without TLS and auth; give its addresses "
-                           "as source.bootstrapServers with tls and auth",
-                           source.metadata.name);
     }
     return Error::make(Code::unavailable, "Cluster {} has no address yet", source.metadata.name);
 }
@@ -135,6 +122,44 @@ private:
 };
 
 }  // namespace
+
+Result<SourceWay> way_to(const api::Cluster& source) {
+    std::optional<SourceWay> best;
+    for (const api::ListenerSpec& listener : api::all_listeners(source.spec)) {
+        const bool shows = listener.auth == api::ListenerAuth::tls;
+        if (listener.auth != api::ListenerAuth::none && !shows) {
+            continue;
+        }
+        if (!best || (best->tls && !listener.tls)) {
+            best = SourceWay{listener.name, listener.tls, shows};
+        }
+    }
+    if (!best) {
+        return Error::make(Code::invalid,
+                           "every listener of Cluster {} asks for a login; give its addresses as "
+                           "source.bootstrapServers with tls and auth",
+                           source.metadata.name);
+    }
+    return *best;
+}
+
+std::string why_certificate(const LinkWorld& world) {
+    const auto way = world.source ? way_to(*world.source) : Result<SourceWay>(SourceWay{});
+    if (!way || !way->shows_certificate || !world.authority || is_going(world.link)) {
+        return "";
+    }
+    if (!world.certificate) {
+        return "the source asks for one";
+    }
+    const kube::Json& authority = *world.authority;
+    const kube::Json& held = *world.certificate;
+    if (note(held, render::annotation::issuer) != note(authority, render::annotation::serial)) {
+        return "another authority issued the old one";
+    }
+    const api::TlsSpec tls = world.source->spec.tls.value_or(api::TlsSpec{});
+    const Timestamp due = end_of(held) + Duration(-Duration(tls.renew_before.length));
+    return world.now >= due && end_of(held) < end_of(authority) ? "the old one ends soon" : "";
+}
 
 Result<brokers::LinkWish> wish_of(const LinkWorld& world) {
     brokers::LinkWish wish;

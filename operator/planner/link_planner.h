@@ -16,6 +16,7 @@
 #include "operator/api/cluster.h"
 #include "operator/api/mirror_link.h"
 #include "operator/brokers/link_facts.h"
+#include "operator/kube/cache.h"
 
 namespace millrace::planner {
 
@@ -28,10 +29,23 @@ struct LinkSecrets {
     std::string missing;  ///< A sentence about the first that isn't there or lacks an entry.
 };
 
+/// How a Cluster is followed: its first listener without TLS, else the first with TLS that asks
+/// for no login.
+struct SourceWay {
+    std::string listener;
+    bool tls = false;
+    bool shows_certificate = false;  ///< The listener asks for one: auth: TLS.
+};
+Result<SourceWay> way_to(const api::Cluster& source);
+
 struct LinkWorld {
     api::MirrorLink link;
     std::shared_ptr<const api::Cluster> destination;  ///< Null: there is none of that name.
     std::shared_ptr<const api::Cluster> source;       ///< Null: none, or the source is no Cluster.
+    /// Of a source that is a Cluster and is followed with TLS: the Secrets with its authority and
+    /// with the link's own certificate. Null: not there yet.
+    kube::ObjectPtr authority;
+    kube::ObjectPtr certificate;
     LinkSecrets secrets;
     std::optional<brokers::LinkFacts> found;  ///< None: the brokers couldn't be asked.
     std::string unreachable;                  ///< Why they couldn't.
@@ -62,6 +76,9 @@ inline constexpr std::string_view link_finalizer = "millrace.dev/mirror-link";
 
 /// The whole wish; an error says what is missing for it.
 Result<brokers::LinkWish> wish_of(const LinkWorld& world);
+
+/// Why the link needs another certificate to show to its source; empty: it doesn't.
+std::string why_certificate(const LinkWorld& world);
 
 LinkPlan plan_link(const LinkWorld& world);
 

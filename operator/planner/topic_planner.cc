@@ -100,9 +100,12 @@ public:
 
 private:
     /// The oldest object that names a topic owns it; who is being deleted owns until it is gone.
+    /// Of those of one second it is who has it already.
     void choose_owners() {
         const auto age = [](const api::Topic& topic) {
-            return std::tie(topic.metadata.creation_timestamp, topic.metadata.uid);
+            return std::tuple(std::string_view(topic.metadata.creation_timestamp),
+                              topic.status.topic_id.empty(),
+                              std::string_view(topic.metadata.uid));
         };
         for (const api::Topic& topic : world_.topics) {
             const api::Topic*& owner = owners_[api::topic_name(topic)];

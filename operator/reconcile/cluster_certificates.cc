@@ -4,8 +4,8 @@
 
 #include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
+#include "operator/reconcile/certificate_secrets.h"
 #include "operator/reconcile/cluster_reconciler.h"
-#include "operator/render/broker_config.h"
 #include "operator/render/names.h"
 
 namespace millrace::reconcile {
@@ -21,31 +21,6 @@ using planner::World;
 
 /// Authorities are made to outlive what they sign by far.
 constexpr Duration authority_lasts = std::chrono::hours(24 * 3650);
-
-std::string joined(const std::vector<std::string>& parts) {
-    std::string text;
-    for (const std::string& part : parts) {
-        text += (text.empty() ? "" : ",") + part;
-    }
-    return text;
-}
-
-std::string noted(const Json& object, std::string_view name) {
-    return object["metadata"]["annotations"][name].text();
-}
-
-Result<certificates::Entries> entries_in(const Json& secret) {
-    certificates::Entries entries;
-    for (const auto& [name, value] : secret["data"].members()) {
-        MR_TRY(entries[name], kube::from_base64(value.text()));
-    }
-    return entries;
-}
-
-Result<Authority> authority_in(const Json& secret) {
-    MR_TRY(const auto entries, entries_in(secret));
-    return certificates::read_authority(entries);
-}
 
 /// What the planner reads of an authority without opening a certificate.
 Result<api::Texts> notes_of(const Authority& authority) {
@@ -180,30 +155,14 @@ Result<void> ClusterReconciler::renew_authority(const World& world,
 
 Result<void> ClusterReconciler::issue(const World& world, const planner::IssueCertificate& wanted) {
     MR_TRY(const auto stored, authority_of(world));
-    MR_TRY(const auto authority, authority_in(*stored));
-    MR_TRY(const Timestamp last, certificates::end_of_validity(authority.signer.certificate_pem));
     const api::TlsSpec tls = world.cluster.spec.tls.value_or(api::TlsSpec{});
-    const Duration length = std::min<Duration>(Duration(tls.validity.length), last - world.now);
     MR_TRY(const auto issued,
-           certificates::issue(
-               authority.signer,
-               {wanted.common_name, wanted.names, wanted.broker >= 0, {world.now, length}}));
-    MR_TRY(const Timestamp end, certificates::end_of_validity(issued.certificate_pem));
-    MR_TRY(const std::string serial, certificates::serial_of(issued.certificate_pem));
-    return apply(
-        kube::secrets,
-        render::secret(
-            {world.cluster, parts_.around}, wanted.secret, wanted.broker,
-            {{"ca.crt", authority.trusted_pem},
-             {"tls.crt", issued.certificate_pem},
-             {"tls.key", issued.key_pem.reveal()},
-             {render::key_store_file, issued.key_pem.reveal() + issued.certificate_pem}},
-            {{std::string(render::annotation::not_after), std::to_string(end.milliseconds)},
-             {std::string(render::annotation::serial), serial},
-             {std::string(render::annotation::names), joined(wanted.names)},
-             {std::string(render::annotation::trusts), noted(*stored, render::annotation::trusts)},
-             {std::string(render::annotation::issuer),
-              noted(*stored, render::annotation::serial)}}));
+           issue_certificate(*stored, {wanted.common_name,
+                                       wanted.names,
+                                       wanted.broker >= 0,
+                                       {world.now, Duration(tls.validity.length)}}));
+    return apply(kube::secrets, render::secret({world.cluster, parts_.around}, wanted.secret,
+                                               wanted.broker, issued.data, issued.annotations));
 }
 
 Result<void> ClusterReconciler::hurry(const planner::Hurry& pod) {

@@ -5,6 +5,8 @@
 
 #include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
+#include "operator/reconcile/certificate_secrets.h"
+#include "operator/render/names.h"
 
 namespace millrace::reconcile {
 
@@ -117,7 +119,71 @@ Result<LinkWorld> LinkReconciler::observe(const api::MirrorLink& link) {
     }
     MR_TRY(world.secrets, read_secrets(link));
     world.now = parts_.clock->wall();
+    look_up_source(world);
     return world;
+}
+
+void LinkReconciler::look_up_source(LinkWorld& world) {
+    const auto way = world.source ? planner::way_to(*world.source)
+                                  : Result<planner::SourceWay>(planner::SourceWay{});
+    if (!way || !way->tls) {
+        return;
+    }
+    const auto find = [&](const std::string& name) {
+        return parts_.cache(kube::secrets).get({world.link.metadata.space, name});
+    };
+    const std::string authority = render::authority_name(world.source->metadata.name);
+    const std::string own = render::link_certificate_name(world.link.metadata.name);
+    world.authority = find(authority);
+    world.certificate = find(own);
+    planner::LinkSecrets& secrets = world.secrets = {};
+    secrets.tls = brokers::LinkTlsMaterial{};
+    if (!world.authority) {
+        secrets.missing = fmt::format("Cluster {} has no authority yet (Secret {})",
+                                      world.source->metadata.name, authority);
+        return;
+    }
+    secrets.tls->ca_pem = entry(*world.authority, "ca.crt", secrets.missing);
+    secrets.version = fmt::format("{}/{}", authority, render::content_hash(secrets.tls->ca_pem));
+    if (!way->shows_certificate) {
+        return;
+    }
+    if (!world.certificate) {
+        secrets.missing = fmt::format("there is no Secret {} yet", own);
+        return;
+    }
+    secrets.tls->certificate_pem = entry(*world.certificate, "tls.crt", secrets.missing);
+    secrets.tls->key_pem = Secret(entry(*world.certificate, "tls.key", secrets.missing));
+    secrets.version +=
+        fmt::format(" {}/{}", own, noted(*world.certificate, render::annotation::serial));
+}
+
+/// Signed by the source's authority, named after the link: what the source's brokers see.
+Result<void> LinkReconciler::issue_certificate(const LinkWorld& world, const std::string& why) {
+    if (!parts_.may_write()) {
+        return Error(Code::not_leader, "another operator leads now");
+    }
+    const api::MirrorLink& link = world.link;
+    const api::TlsSpec tls = world.source->spec.tls.value_or(api::TlsSpec{});
+    MR_TRY(const auto issued,
+           reconcile::issue_certificate(
+               *world.authority,
+               {link.metadata.name, {}, false, {world.now, Duration(tls.validity.length)}}));
+    auto written = parts_.api->apply(
+        kube::secrets, render::link_certificate(link, issued.data, issued.annotations));
+    if (parts_.meter != nullptr) {
+        parts_.meter->wrote(kube::secrets, "apply", written.has_value());
+    }
+    if (!written) {
+        return written.error();
+    }
+    parts_.cache(kube::secrets).note_written(*std::move(written));
+    MR_LOG(parts_.log, info, "operator.link_certificate_issued",
+           field("link", key_of(link).to_string()), field("why", why));
+    announce(link, {{false, "CertificateIssued",
+                     fmt::format("a certificate to show to Cluster {}: {}",
+                                 world.source->metadata.name, why)}});
+    return {};
 }
 
 void LinkReconciler::look_up(LinkWorld& world, brokers::Admin* admin) {
@@ -250,6 +316,10 @@ Result<std::optional<Duration>> LinkReconciler::reconcile(const ObjectKey& key) 
         return std::optional<Duration>{};  // Until its author changes it.
     }
     MR_TRY(LinkWorld world, observe(*link));
+    if (const std::string why = planner::why_certificate(world); !why.empty()) {
+        MR_TRY_VOID(issue_certificate(world, why));
+        look_up_source(world);
+    }
     const auto admin = parts_.brokers->find(key.space + "/" + link->spec.cluster_ref.name);
     look_up(world, admin.get());
     LinkPlan plan = planner::plan_link(world);

@@ -24,6 +24,9 @@ private:
     std::shared_ptr<const api::Cluster> cluster(const std::string& space, const std::string& name);
     Result<planner::LinkWorld> observe(const api::MirrorLink& link);
     Result<planner::LinkSecrets> read_secrets(const api::MirrorLink& link);
+    /// Of a source that is a Cluster: whom to believe, and what to show.
+    void look_up_source(planner::LinkWorld& world);
+    Result<void> issue_certificate(const planner::LinkWorld& world, const std::string& why);
     void look_up(planner::LinkWorld& world, brokers::Admin* admin);
     Duration patience_left(const planner::LinkWorld& world, const brokers::Admin* admin);
     Result<bool> is_still_wished(const api::MirrorLink& link);

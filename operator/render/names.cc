@@ -42,6 +42,9 @@ std::string authority_name(const std::string& cluster) {
 std::string links_key_name(const std::string& cluster) {
     return cluster + "-links-key";
 }
+std::string link_certificate_name(const std::string& link) {
+    return link + "-link-certificate";
+}
 std::string headless_name(const std::string& cluster) {
     return cluster + "-brokers";
 }

@@ -58,6 +58,8 @@ std::string operator_certificate_name(const std::string& cluster);
 std::string authority_name(const std::string& cluster);
 /// Of the Secret with the key under which passwords of mirror links lie in the metadata.
 std::string links_key_name(const std::string& cluster);
+/// Of the Secret with the certificate that a mirror link shows to a Cluster that it follows.
+std::string link_certificate_name(const std::string& link);
 std::string headless_name(const std::string& cluster);
 std::string bootstrap_name(const std::string& cluster);
 std::string budget_name(const std::string& cluster);

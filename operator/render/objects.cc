@@ -23,11 +23,11 @@ Json json_of(const api::Texts& texts) {
     return json;
 }
 
-Json owner_of(const api::Cluster& cluster) {
+Json owner_of(std::string_view kind, const api::Metadata& owner) {
     return Json::object({{"apiVersion", "millrace.dev/v1"},
-                         {"kind", "Cluster"},
-                         {"name", cluster.metadata.name},
-                         {"uid", cluster.metadata.uid},
+                         {"kind", text(kind)},
+                         {"name", owner.name},
+                         {"uid", owner.uid},
                          {"controller", true},
                          {"blockOwnerDeletion", true}});
 }
@@ -55,10 +55,18 @@ Json object(const Subject& subject, std::string_view api_version, std::string_vi
     Json metadata = Json::object({{"name", name},
                                   {"namespace", subject.cluster.metadata.space},
                                   {"labels", std::move(labels)}});
-    metadata["ownerReferences"] = Json::array({owner_of(subject.cluster)});
+    metadata["ownerReferences"] = Json::array({owner_of("Cluster", subject.cluster.metadata)});
     return Json::object({{"apiVersion", text(api_version)},
                          {"kind", text(kind)},
                          {"metadata", std::move(metadata)}});
+}
+
+void fill_secret(Json& secret, const api::Texts& data, const api::Texts& annotations) {
+    secret["metadata"]["annotations"] = json_of(annotations);
+    secret["type"] = "Opaque";
+    for (const auto& [key, value] : data) {
+        secret["data"][key] = kube::to_base64(value);
+    }
 }
 
 Json sealed(Json object) {
@@ -460,11 +468,20 @@ Json secret(const Subject& subject, const std::string& name, std::int32_t broker
             const api::Texts& data, const api::Texts& annotations) {
     Json json = object(subject, "v1", "Secret", name,
                        broker < 0 ? common_labels(subject) : broker_labels(subject, broker));
-    json["metadata"]["annotations"] = json_of(annotations);
-    json["type"] = "Opaque";
-    for (const auto& [key, value] : data) {
-        json["data"][key] = kube::to_base64(value);
-    }
+    fill_secret(json, data, annotations);
+    return json;
+}
+
+Json link_certificate(const api::MirrorLink& link, const api::Texts& data,
+                      const api::Texts& annotations) {
+    Json json = Json::object({{"apiVersion", "v1"}, {"kind", "Secret"}});
+    json["metadata"] = Json::object(
+        {{"name", link_certificate_name(link.metadata.name)}, {"namespace", link.metadata.space}});
+    json["metadata"]["labels"] = Json::object({{"app.kubernetes.io/name", "millrace"},
+                                               {"app.kubernetes.io/instance", link.metadata.name},
+                                               {text(label::managed_by), text(label::manager)}});
+    json["metadata"]["ownerReferences"] = Json::array({owner_of("MirrorLink", link.metadata)});
+    fill_secret(json, data, annotations);
     return json;
 }
 

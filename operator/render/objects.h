@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "operator/api/cluster.h"
+#include "operator/api/mirror_link.h"
 #include "operator/kube/json.h"
 
 namespace millrace::render {
@@ -78,6 +79,9 @@ Json trust_map(const Subject& subject, const std::string& certificates_pem);
 /// `broker` is -1 for what belongs to the whole cluster. Values are bytes, not base64.
 Json secret(const Subject& subject, const std::string& name, std::int32_t broker,
             const api::Texts& data, const api::Texts& annotations);
+/// Goes with the link.
+Json link_certificate(const api::MirrorLink& link, const api::Texts& data,
+                      const api::Texts& annotations);
 /// Without an owner where disks are kept: what lies on them can only be opened with it.
 Json links_key(const Subject& subject, const std::string& key);
 Json headless_service(const Subject& subject);

@@ -1,6 +1,8 @@
-"""Speaks badly to the broker at 127.0.0.1:PORT (process PID) and looks at what that does to it. See bad_input.sh."""
+"""Speaks badly to the broker at 127.0.0.1:PORT (process PID, log at LOG) and looks at what that does to it. See bad_input.sh."""
 
 import os
+import pathlib
+import re
 import resource
 import select
 import socket
@@ -9,7 +11,7 @@ import subprocess
 import sys
 import time
 
-PORT, PID = int(sys.argv[1]), int(sys.argv[2])
+PORT, PID, LOG = int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3])
 LIMIT = 1 << 20  # socket.request.max.bytes of this broker
 PRODUCE, FETCH, METADATA, JOIN_GROUP, API_VERSIONS, CREATE_TOPICS = 0, 1, 3, 11, 18, 19
 
@@ -57,8 +59,19 @@ def ask(peer, payload):
     return exactly(peer, size)
 
 
+def expect_reason(what, port):
+    """The log says of the connection from that port why it was closed."""
+    line = re.compile(rf"net\.connection_closed .*peer=127\.0\.0\.1:{port} reason=.+")
+    end = time.monotonic() + 5
+    while not line.search(LOG.read_text(errors="replace")):
+        if time.monotonic() > end:
+            sys.exit(f"FAILED: {what}: the log does not say why the connection was closed")
+        select.select([], [], [], 0.02)
+
+
 def expect_closed(what, *pieces):
     with dial() as peer:
+        port = peer.getsockname()[1]
         for piece in pieces:
             try:
                 peer.sendall(piece)
@@ -66,6 +79,7 @@ def expect_closed(what, *pieces):
                 break
         if not is_closed(peer):
             sys.exit(f"FAILED: {what}: the connection is still open")
+    expect_reason(what, port)
     calm(what)
 
 
@@ -105,6 +119,20 @@ expect_closed("a compact count of four thousand million", frame(header(METADATA,
 expect_closed("ten thousand million tags", frame(header(API_VERSIONS, 3) + b"\x00\x01\x01" + b"\xff\xff\xff\xff\x0f"))
 expect_closed("records that claim more than there is", frame(
     header(PRODUCE, 7) + struct.pack(">hhii", -1, 1, 1000, 1) + struct.pack(">h", 1) + b"t" + struct.pack(">iii", 1, 0, 1 << 30)))
+
+expect_closed("tags within tags that claim to be long", frame(
+    header(API_VERSIONS, 3) + b"\x01\x00\x80\x80\x80\x80\x08" + b"\x02a\x02b\x01\x05\xff\xff\xff\xff\x07"))
+expect_closed("a tag twice", frame(header(API_VERSIONS, 3) + b"\x00" + b"\x02a\x02b\x02\x50\x01x\x50\x01y"))
+
+# --- Records of no known format: told to the producer, whose connection goes on.
+for magic in (0, 1, 3, 127):
+    batch = struct.pack(">qiiB", 0, 58, 0, magic) + os.urandom(53)
+    body = struct.pack(">hhii", -1, 1, 1000, 1) + struct.pack(">h", 4) + b"calm" + struct.pack(">iii", 1, 0, len(batch)) + batch
+    answer = ask(bystander, header(PRODUCE, 7) + body)
+    (error,) = struct.unpack_from(">h", answer, 4 + 4 + 2 + 4 + 4 + 4)
+    if error == 0:
+        sys.exit(f"FAILED: a batch of magic {magic} was taken")
+    calm(f"magic {magic}")
 
 # --- A request and its second half that never comes
 slow = [dial(timeout=20) for _ in range(50)]

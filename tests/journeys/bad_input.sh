@@ -10,7 +10,7 @@ start one "log.dirs=$dir/data" "listeners=PLAINTEXT://$at,CONTROLLER://127.0.0.1
   socket.request.max.bytes=1048576 message.max.bytes=1000000
 until_true 20 answers "$at"
 echo first | timeout 20 kcat -b "$at" -t calm -P
-timeout 100 python3 "$(dirname "$0")/bad_input.py" "$port" "${pids[one]}" || fail "see above"
+timeout 100 python3 "$(dirname "$0")/bad_input.py" "$port" "${pids[one]}" "$dir/one.log" || fail "see above"
 expect "the topic is whole" "$(printf 'first\nduring\n')" "$(timeout 20 kcat -b "$at" -t calm -C -o beginning -e -q)"
 for reason in 'handlers.request_not_decodable' 'net.connection_closed'; do
   grep -q "$reason" "$dir/one.log" || fail "the log does not say $reason"

@@ -35,3 +35,54 @@ refused 'listener\.name\.secure\.ssl\.keystore\.location=/etc/hostname: it is no
   listener.name.secure.ssl.keystore.type=PEM listener.name.secure.ssl.keystore.location=/etc/hostname
 refused 'ssl\.keystore\.type=BCFKS: it is none of PEM, PKCS12, JKS' "${tls[@]}" ssl.keystore.type=BCFKS ssl.keystore.location=/none
 refused 'listener\.security\.protocol\.map.*SASL is not offered yet' "${tls[@]}" listener.security.protocol.map=SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+refused 'controller\.quorum\.voters.*me.*id@host:port' controller.quorum.voters=me
+refused "listeners=nonsense: 'nonsense' is not NAME://host:port" listeners=nonsense
+refused 'listeners: PLAINTEXT://192\.0\.2\.1:1' listeners=PLAINTEXT://192.0.2.1:1
+refused 'advertised\.listeners.*0\.0\.0\.0' listeners=PLAINTEXT://:0 advertised.listeners=PLAINTEXT://0.0.0.0:9092
+refused 'process\.roles' process.roles=king
+refused 'broker\.id=3.*differs from node\.id' node.id=2 broker.id=3
+refused 'num\.partitions.*99999999999' num.partitions=99999999999
+printf '\xef\xbb\xbf# from another system\r\nnum.partitions=3\r\nlog.segment.bytes=\\\r\n  2000000\r\nnum.partitions=4\r\n' >"$dir/other.properties"
+(cd "$dir" && timeout 10 "$broker" --config other.properties --check) >"$dir/out.log" 2>&1 || { cat "$dir/out.log" >&2; fail "carriage returns, continued lines or a mark of byte order are not taken"; }
+expect "what is said of it" "warning: other.properties:5: num.partitions=4: was given before at other.properties:2 (this one counts)" "$(<"$dir/out.log")"
+
+# Directories: all are looked at before one is written to.
+state() { (cd "$1" && find . ! -name .lock -printf '%p %y %s %T@\n' | sort); }
+refused_directory() { # what-the-message-must-say setting...
+  local wanted=$1 args=() setting status=0; shift
+  for setting in "$@"; do args+=(--set "$setting"); done
+  timeout 10 "$broker" "${quiet[@]}" "${args[@]}" >"$dir/out.log" 2>&1 || status=$?
+  expect "exit code for $*" 2 "$status"
+  grep -qE -- "$wanted" "$dir/out.log" || { cat "$dir/out.log" >&2; fail "$* does not say: $wanted"; }
+  [ ! -e "$dir/never" ] || fail "$*: something was written"
+}
+read -r port taken < <(free_ports 2)
+quiet=(--set millrace.metrics.listener= --set millrace.admin.listener= --set controller.listener.names=CONTROLLER
+  --set "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:0")
+start one "log.dirs=$dir/data" "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER \
+  millrace.metrics.listener= millrace.admin.listener=
+until_true 20 answers "127.0.0.1:$port"
+stop one
+before=$(state "$dir/data")
+refused_directory 'log\.dirs.*belongs to node 0, this is node 7' "log.dirs=$dir/never,$dir/data" node.id=7
+refused_directory 'cluster\.id is other.*belongs to cluster' "log.dirs=$dir/data" cluster.id=other
+refused_directory 'log\.dirs=' "log.dirs=$dir/never,$dir/never"
+echo "not a directory" >"$dir/file"
+refused_directory 'log\.dirs.*Not a directory' "log.dirs=$dir/never,$dir/file"
+refused_directory 'log\.dirs.*Not a directory' "log.dirs=$dir/never,$dir/file/below"
+expect "the file" "not a directory" "$(<"$dir/file")"
+expect "the directory of before" "$before" "$(state "$dir/data")"
+# An address that is taken ends the start, and costs nothing: the next one is a clean one still.
+python3 -c 'import signal, socket, sys
+held = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("held", flush=True)
+signal.pause()' "$taken" >"$dir/held" &
+pids[holder]=$!
+until_true 10 grep held "$dir/held"
+for listeners in "PLAINTEXT://127.0.0.1:$taken,CONTROLLER://127.0.0.1:0" "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:$taken"; do
+  status=0
+  timeout 10 "$broker" "${quiet[@]}" --set "log.dirs=$dir/data" --set "listeners=$listeners" >"$dir/out.log" 2>&1 || status=$?
+  [ "$status" != 0 ] || fail "an address that is taken was not noticed"
+  expect "the mark of a clean stop is there" yes "$([ -e "$dir/data/.kafka_cleanshutdown" ] && echo yes)"
+done
+expect "names in the directory" "$(cut -d' ' -f1-2 <<<"$before")" "$(state "$dir/data" | cut -d' ' -f1-2)"

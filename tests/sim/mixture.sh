@@ -26,4 +26,5 @@ awk -v seconds="$(((($(date +%s%N) - begun)) / 1000000000))" '
     printf "%d seeds, %.2f simulated hours in %d s (%.1f hours a minute), %d violations\n", seeds, hours, seconds,
       hours * 60 / (seconds ? seconds : 1), violations
   }' "$out"
+[ $failed = 0 ] || echo "at commit $(git -C "$(dirname "$0")" describe --always --dirty)"
 exit $failed

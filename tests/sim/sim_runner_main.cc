@@ -1,4 +1,5 @@
 // sim_runner: simulations from the command line. `make sim` calls it; --help says what it can do.
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <fmt/core.h>
@@ -180,6 +181,24 @@ CampaignOptions options_of(const Arguments& arguments) {
     return options;
 }
 
+bool has_bug(const Scenario& scenario, const std::string& bug) {
+    const std::vector<std::string> known = scenario.planted_bugs();
+    return std::find(known.begin(), known.end(), bug) != known.end();
+}
+
+/// Those asked for; a bug is looked for where it can be planted.
+std::vector<const Scenario*> chosen(const Arguments& arguments) {
+    const std::string wanted = arguments.text("scenario");
+    std::vector<const Scenario*> found;
+    for (const auto& scenario : scenarios()) {
+        const bool named = wanted.empty() || scenario->name() == wanted;
+        if (named && (!arguments.has("bug") || has_bug(*scenario, arguments.text("bug")))) {
+            found.push_back(scenario.get());
+        }
+    }
+    return found;
+}
+
 int main_of(const std::string& program, const std::vector<std::string>& words) {
     Arguments arguments = parse(words);
     arguments.program = program;
@@ -191,18 +210,17 @@ int main_of(const std::string& program, const std::vector<std::string>& words) {
         list();
         return exit_clean;
     }
-    const std::string wanted = arguments.text("scenario");
-    if (!wanted.empty() && find_scenario(wanted) == nullptr) {
-        fmt::print(stderr, "no scenario {}; there are:\n", wanted);
+    const std::vector<const Scenario*> asked = chosen(arguments);
+    if (asked.empty()) {
+        // Without a word, a misspelt bug would be one that is never found.
+        fmt::print(stderr, "no scenario {}{}; there are:\n", arguments.text("scenario"),
+                   arguments.has("bug") ? " with a planted bug " + arguments.text("bug") : "");
         list();
         return exit_usage;
     }
     const CampaignOptions options = options_of(arguments);
     int result = exit_clean;
-    for (const auto& scenario : scenarios()) {
-        if (!wanted.empty() && scenario->name() != wanted) {
-            continue;
-        }
+    for (const Scenario* scenario : asked) {
         const int outcome = arguments.has("hunt")    ? hunt_all(*scenario, arguments)
                             : arguments.has("trace") ? trace_one(*scenario, options)
                                                      : run_many(*scenario, options, arguments);

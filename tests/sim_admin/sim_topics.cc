@@ -307,7 +307,6 @@ Result<v1::GroupLagResponse> SimCluster::GroupLag(const v1::GroupLagRequest& req
         }
         auto& lag = *response.add_groups();
         lag.set_group(name);
-        lag.set_max_lag_ms(-1);
         const auto topic = topics_.find(group.topic);
         for (const auto& [index, committed] : group.committed) {
             const std::int64_t end =
@@ -322,7 +321,6 @@ Result<v1::GroupLagResponse> SimCluster::GroupLag(const v1::GroupLagRequest& req
                 partition.set_committed(committed);
                 partition.set_end(end);
                 partition.set_records(end - committed);
-                partition.set_lag_ms(-1);
             }
         }
     }

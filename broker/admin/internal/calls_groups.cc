@@ -1,5 +1,6 @@
 // Groups and their lag, through the same requests that Kafka's clients send, each asked of the
 // broker that coordinates it.
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -7,6 +8,7 @@
 #include "admin/internal/whom_to_ask.h"
 #include "protocol/messages/consumer_group_describe_request.h"
 #include "protocol/messages/consumer_group_describe_response.h"
+#include "protocol/messages/consumer_protocol_assignment.h"
 #include "protocol/messages/delete_groups_request.h"
 #include "protocol/messages/delete_groups_response.h"
 #include "protocol/messages/describe_groups_request.h"
@@ -54,6 +56,28 @@ void fill(v1::GroupDescription& to,
     }
 }
 
+/// What a consumer's leader gave to a member of the old protocol. Other users of it (Connect) put
+/// something else there, which stays empty.
+void fill_assigned(google::protobuf::RepeatedPtrField<v1::TopicPartition>& to, ByteView bytes) {
+    using Assignment = protocol::ConsumerProtocolAssignment;
+    protocol::Reader reader(bytes);
+    const std::int16_t version = reader.int16();
+    Assignment assigned;
+    if (reader.ok() && version >= 0) {
+        assigned.decode(reader, std::min(version, Assignment::max_version));
+    }
+    if (!reader.ok()) {
+        return;
+    }
+    for (const auto& topic : assigned.assigned_partitions) {
+        for (const std::int32_t partition : topic.partitions) {
+            auto& one = *to.Add();
+            one.set_topic(std::string{topic.topic});
+            one.set_partition(partition);
+        }
+    }
+}
+
 void fill(v1::GroupDescription& to, const protocol::DescribeGroupsResponse::DescribedGroup& from) {
     to.set_type("classic");
     to.set_state(std::string{from.group_state});
@@ -64,6 +88,9 @@ void fill(v1::GroupDescription& to, const protocol::DescribeGroupsResponse::Desc
         one.set_instance_id(std::string{member.group_instance_id.value_or("")});
         one.set_client_id(std::string{member.client_id});
         one.set_host(std::string{member.client_host});
+        if (from.protocol_type == "consumer") {
+            fill_assigned(*one.mutable_assignment(), member.member_assignment);
+        }
     }
 }
 
@@ -311,7 +338,6 @@ private:
         for (const auto& [group, coordinator] : coordinators) {
             auto& lag = *response_.add_groups();
             lag.set_group(group);
-            lag.set_max_lag_ms(-1);
             places_[group] = &lag;
             if (coordinator.error != KafkaError::none) {
                 fill_error(*lag.mutable_error(), coordinator.error);
@@ -357,7 +383,6 @@ private:
                     one.set_committed(partition.committed_offset);
                     one.set_end(-1);
                     one.set_records(-1);
-                    one.set_lag_ms(-1);
                     read_.emplace(topic.name, partition.partition_index);
                 }
             }
@@ -367,10 +392,15 @@ private:
     void ask_for_ends() {
         find_offsets(doors_, caller_, at(latest, read_),
                      [self = shared_from_this()](Result<FoundOffsets> ends) {
-                         if (ends) {
-                             self->note_ends(*ends);
-                         } else {
+                         if (!ends) {
                              self->answer_(ends.error());
+                             return;
+                         }
+                         self->note_ends(*ends);
+                         if (self->with_partitions_) {
+                             self->ask_for_members();
+                         } else {
+                             self->answer_(std::move(self->response_));
                          }
                      });
     }
@@ -393,7 +423,39 @@ private:
                 group.clear_partitions();
             }
         }
-        answer_(std::move(response_));
+    }
+
+    void ask_for_members() {
+        v1::DescribeGroupsRequest request;
+        for (const auto& [group, lag] : places_) {
+            request.add_groups(group);
+        }
+        // The lag is known whether or not its readers are.
+        auto then = [self = shared_from_this()](Result<v1::DescribeGroupsResponse> described) {
+            if (described) {
+                self->note_members(*described);
+            }
+            self->answer_(std::move(self->response_));
+        };
+        std::make_shared<GroupQuestion>(doors_, caller_, request, std::move(then))->ask();
+    }
+
+    void note_members(const v1::DescribeGroupsResponse& described) {
+        for (const v1::GroupDescription& group : described.groups()) {
+            std::map<PartitionKey, std::string> readers;
+            for (const v1::GroupMember& member : group.members()) {
+                for (const v1::TopicPartition& partition : member.assignment()) {
+                    readers[{partition.topic(), partition.partition()}] = member.id();
+                }
+            }
+            for (v1::PartitionLag& lag : *places_.at(group.id())->mutable_partitions()) {
+                const auto reader =
+                    readers.find({lag.partition().topic(), lag.partition().partition()});
+                if (reader != readers.end()) {
+                    lag.set_member_id(reader->second);
+                }
+            }
+        }
     }
 
     AdminDoors& doors_;

@@ -2,10 +2,13 @@
 
 #include <string_view>
 
+#include "metadata/bootstrap_file.h"
+
 namespace millrace::app {
 namespace {
 
 constexpr std::uint64_t meta_properties_max = 64U << 10;
+constexpr std::uint64_t bootstrap_file_max = 1U << 20;
 constexpr std::string_view key = "cluster.id=";
 
 }  // namespace
@@ -34,6 +37,21 @@ Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
         }
     }
     return std::optional<std::string>();
+}
+
+Result<std::map<std::string, std::int16_t, std::less<>>> formatted_features(
+    runtime::Disk& disk, const std::string& metadata_path) {
+    const std::string file = metadata_path + "/" + std::string(metadata::bootstrap_file_name);
+    MR_TRY(const bool there, disk.exists(file));
+    if (!there) {
+        return std::map<std::string, std::int16_t, std::less<>>();
+    }
+    MR_TRY(const std::string contents, disk.read_whole(file, bootstrap_file_max));
+    auto features = metadata::bootstrap_file_features(as_bytes(contents));
+    if (!features) {
+        return Error::make(features.error().code(), "{}: {}", file, features.error().message());
+    }
+    return features;
 }
 
 }  // namespace millrace::app

@@ -1,8 +1,11 @@
 // app/internal/identity.h
 //
-// Which cluster a data directory belongs to, before anything of it is opened.
+// Which cluster a data directory belongs to and how that is to begin, before anything of it is
+// opened.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,5 +18,9 @@ namespace millrace::app {
 /// cluster.id of the first directory that has a meta.properties; none if all are new.
 Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
                                                       const std::vector<std::string>& paths);
+
+/// The features that `kafka-storage format` was asked for; none of a directory that we format.
+Result<std::map<std::string, std::int16_t, std::less<>>> formatted_features(
+    runtime::Disk& disk, const std::string& metadata_path);
 
 }  // namespace millrace::app

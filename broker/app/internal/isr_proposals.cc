@@ -33,6 +33,20 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
     Inside(BrokerId self_in, runtime::Executor& control_in, const Logger& log_in)
         : self(self_in), control(control_in), log(log_in) {}
 
+    /// What else is proposed in this turn of the loop goes along: a thousand mirrors that are
+    /// promoted together ask once.
+    void send_soon() {
+        if (std::exchange(is_armed, true)) {
+            return;
+        }
+        control.post([weak = weak_from_this()] {
+            if (auto self = weak.lock()) {
+                self->is_armed = false;
+                self->send();
+            }
+        });
+    }
+
     void send() {
         if (controller == nullptr || !in_flight.empty() || waiting.empty()) {
             return;
@@ -131,6 +145,7 @@ struct IsrProposals::Inside : std::enable_shared_from_this<IsrProposals::Inside>
     const replication::Replicas* replicas = nullptr;
     std::map<TopicIdPartition, Entry> waiting;
     std::map<TopicIdPartition, Entry> in_flight;
+    bool is_armed = false;
 };
 
 IsrProposals::IsrProposals(BrokerId self, runtime::Executor& control, const Logger& log)
@@ -155,7 +170,7 @@ void IsrProposals::propose(Proposal proposal, UniqueFunction<void(KafkaError)> r
             }
             inside->waiting.insert_or_assign(
                 id, Inside::Entry{std::move(proposal), std::move(refused)});
-            inside->send();
+            inside->send_soon();
         });
 }
 

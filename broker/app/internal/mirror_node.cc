@@ -51,6 +51,9 @@ Result<std::vector<Secret>> read_link_keys(runtime::Disk& disk, const std::strin
         return keys;
     }
     auto text = disk.read_whole(path, most_key_bytes);
+    if (!text && text.error().code() == Code::not_found) {
+        return Error::make(Code::invalid, "millrace.links.key.file: {}", text.error().message());
+    }
     if (!text) {
         return text.error().with_context("millrace.links.key.file");
     }

@@ -72,16 +72,28 @@ void ReplicaApplier::unassign(const TopicIdPartition& id) {
 
 void ReplicaApplier::on_settings_changed(const metadata::Image& image) {
     for (const auto& entry : image.topics.by_id()) {
-        const metadata::Topic& topic = *entry.value;
-        const auto rules = topics_.current()->rules(topic.name);
-        for (const auto& part : topic.partitions) {
-            if (holds(*part.value, self_)) {
-                const TopicIdPartition id{topic.id, part.key};
-                replicas_.on_shard(replicas_.shard_of(id), [id, rules, self = self_](
-                                                               replication::ShardReplicas& shard) {
-                    shard.change_settings(id, rules->replication_of(id.partition, self));
-                });
-            }
+        change_settings(*entry.value);
+    }
+}
+
+void ReplicaApplier::on_settings_changed(const metadata::Image& image,
+                                         const std::vector<std::string>& topics) {
+    for (const std::string& name : topics) {
+        if (const metadata::Topic* topic = image.topics.find(std::string_view(name))) {
+            change_settings(*topic);
+        }
+    }
+}
+
+void ReplicaApplier::change_settings(const metadata::Topic& topic) {
+    const auto rules = topics_.current()->rules(topic.name);
+    for (const auto& part : topic.partitions) {
+        if (holds(*part.value, self_)) {
+            const TopicIdPartition id{topic.id, part.key};
+            replicas_.on_shard(replicas_.shard_of(id), [id, rules, self = self_](
+                                                           replication::ShardReplicas& shard) {
+                shard.change_settings(id, rules->replication_of(id.partition, self));
+            });
         }
     }
 }

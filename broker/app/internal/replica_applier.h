@@ -4,6 +4,9 @@
 // subscriber on the control loop; the shards hear in the same order.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "handlers/topic_book.h"
 #include "metadata/delta.h"
 #include "replication/replicas.h"
@@ -19,8 +22,11 @@ public:
     void on_publish(const metadata::Delta& delta, const metadata::ImagePtr& image);
     /// Settings of every replica here are looked up again.
     void on_settings_changed(const metadata::Image& image);
+    /// Of these topics alone.
+    void on_settings_changed(const metadata::Image& image, const std::vector<std::string>& topics);
 
 private:
+    void change_settings(const metadata::Topic& topic);
     void assign(const metadata::Topic& topic, PartitionIndex index,
                 const metadata::Partition& partition);
     void unassign(const TopicIdPartition& id);

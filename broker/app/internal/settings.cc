@@ -1,6 +1,7 @@
 #include "app/internal/settings.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 namespace millrace::app {
@@ -189,9 +190,32 @@ Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values) {
     return quorum;
 }
 
+Result<void> check_settings(const config::BrokerValues& values) {
+    MR_TRY_VOID(quorum_config(values));
+    return {};
+}
+
+std::string absolute_path(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    return error ? path : absolute.string();
+}
+
 std::vector<std::string> log_directories(const config::BrokerValues& values) {
+    const auto& roles = values.get(option::process_roles);
+    const std::string& metadata = values.get(option::metadata_log_dir);
+    if (!metadata.empty() && roles == std::vector<std::string>{"controller"}) {
+        return {absolute_path(metadata)};
+    }
     const auto& several = values.get(option::log_dirs);
-    return several.empty() ? values.get(option::log_dir) : several;
+    std::vector<std::string> paths = several.empty() ? values.get(option::log_dir) : several;
+    std::transform(paths.begin(), paths.end(), paths.begin(), absolute_path);
+    return paths;
+}
+
+std::string metadata_log_directory(const config::BrokerValues& values) {
+    const std::string& asked = values.get(option::metadata_log_dir);
+    return asked.empty() ? log_directories(values).front() : absolute_path(asked);
 }
 
 }  // namespace millrace::app

@@ -33,7 +33,13 @@ void set_throttles(replication::Throttles& throttles, const config::BrokerValues
 net::ServerLimits server_limits(const config::BrokerValues& values);
 /// Without identity and listeners, which app knows better.
 Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);
-/// log.dirs, or log.dir.
+/// As clients are told directories: from the root on.
+std::string absolute_path(const std::string& path);
+/// log.dirs, or log.dir. A node without partitions has its metadata.log.dir alone, if that is set.
 std::vector<std::string> log_directories(const config::BrokerValues& values);
+/// metadata.log.dir, or the first of log_directories().
+std::string metadata_log_directory(const config::BrokerValues& values);
+/// What the table of settings can't judge, before anything is opened.
+Result<void> check_settings(const config::BrokerValues& values);
 
 }  // namespace millrace::app

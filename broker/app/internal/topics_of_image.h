@@ -16,6 +16,9 @@ public:
     std::optional<groups::TopicInfo> find(std::string_view name) const override;
     std::optional<groups::TopicInfo> find(const Uuid& id) const override;
     void for_each(const std::function<void(const groups::TopicInfo&)>& visit) const override;
+    bool has_consumer_groups() const override {
+        return image_->feature_level(metadata::feature::group_version) > 0;
+    }
     std::vector<std::string> racks(const Uuid& id, std::int32_t partition) const override;
 
 private:

@@ -2,7 +2,7 @@
 //
 // A group of the classic protocol: its members, its generation and its state. What the log knows of
 // it is written when an assignment is stored or the group becomes empty; the rest (who waits for a
-// join or a sync, what members offer) lives here only. No time, no records: classic_protocol.h
+// join or a sync, what members offer) lives here only. No time, no records: classic_membership.h
 // decides when what happens.
 #pragma once
 

@@ -44,8 +44,7 @@ KafkaError ConsumerMembership::check_classic_join(const ConsumerGroup& group,
         static_cast<std::size_t>(state_.env.settings.max_member_metadata.count)) {
         return KafkaError::invalid_request;
     }
-    if (!group.supports_classic(request.type, request.protocols) ||
-        !parse_subscription(view(request.protocols.front().metadata))) {
+    if (!group.supports_classic(request.type, request.protocols)) {
         return KafkaError::inconsistent_group_protocol;
     }
     if (instance && !request.member.empty()) {
@@ -64,7 +63,7 @@ void ConsumerMembership::classic_join(Operation& operation, ConsumerGroup& prese
                                       JoinRequest request,
                                       Reply<protocol::JoinGroupResponse> reply) {
     if (const KafkaError error = check_classic_join(present, request); error != KafkaError::none) {
-        refuse_join(operation, std::move(reply), error, request.member);
+        refuse_join(operation, std::move(reply), error, "");  // As Kafka, which names nobody here.
         return;
     }
     const bool is_newcomer = request.member.empty();
@@ -74,10 +73,15 @@ void ConsumerMembership::classic_join(Operation& operation, ConsumerGroup& prese
         refuse_join(operation, std::move(reply), KafkaError::member_id_required, id);
         return;
     }
+    const auto parsed = parse_subscription(view(request.protocols.front().metadata));
+    if (!parsed) {
+        refuse_join(operation, std::move(reply), KafkaError::inconsistent_group_protocol, "");
+        return;
+    }
+    const Subscription& subscription = *parsed;
     const std::string group_id = present.id();
     const std::optional<std::string_view> instance =
         request.instance ? std::optional<std::string_view>{*request.instance} : std::nullopt;
-    const Subscription subscription = *parse_subscription(view(request.protocols.front().metadata));
 
     const ConsumerMember before = enter(operation, group_id, id, instance, is_newcomer);
     ConsumerMember next = before;

@@ -87,8 +87,8 @@ ConsumerMembership::Change ConsumerMembership::update_member(Operation& operatio
         regex_changed && !next.regex.empty() && group.resolved(next.regex) == nullptr;
     const bool matches_changed =
         !group.regexes().empty() && refresh_regexes(operation, group.id(), is_new_regex, caller);
-    const bool regex_settled =
-        regex_changed && (next.regex.empty() || group.resolved(next.regex) != nullptr);
+    // What a new expression means is news only if it means something.
+    const bool regex_settled = regex_changed && !is_new_regex;
     return {.subscription = names_changed || regex_changed,
             // Another assignor has its say with the next change; it is no reason for one.
             .bump = names_changed || regex_settled || matches_changed};

@@ -352,14 +352,25 @@ AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& 
         }
         return answer;
     }
-    for (const auto& topic : *request.topics) {
+    const auto is_known = [&](const auto& topic) {
+        return !by_id || state_.env.topics->find(topic.topic_id).has_value();
+    };
+    using Asked = std::remove_cvref_t<decltype(request.topics->front())>;
+    std::vector<const Asked*> asked;  // Topics that don't exist come last, as in Kafka's answer.
+    for (const bool known : {true, false}) {
+        for (const Asked& topic : *request.topics) {
+            if (is_known(topic) == known) {
+                asked.push_back(&topic);
+            }
+        }
+    }
+    for (const Asked* one : asked) {
+        const Asked& topic = *one;
         auto& out = answer->response.topics.emplace_back();
+        const bool is_unknown = !is_known(topic);
         std::string_view name = topic.name;
-        bool is_unknown = false;
         if (by_id) {
-            const auto known = state_.env.topics->find(topic.topic_id);
-            is_unknown = !known;
-            name = known ? known->name : "";
+            name = is_unknown ? "" : state_.env.topics->find(topic.topic_id)->name;
         }
         out.name = answer->own(name);
         out.topic_id = topic.topic_id;

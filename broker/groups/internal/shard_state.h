@@ -80,8 +80,7 @@ struct ShardState {
 };
 
 /// Applies one record to the state. Tolerates what compaction leaves: tombstones of unknown keys,
-/// offsets before their group, members before their group, a type of group after another
-/// (reliability.md 72).
+/// offsets before their group, members before their group, a type of group after another.
 void replay(ShardState& state, const coordinator::RecordView& record,
             coordinator::Journal& journal);
 

@@ -25,7 +25,10 @@ std::vector<placement::Candidate> candidates(const Context& context, const Image
     }
     std::vector<placement::Candidate> all;
     for (const auto& [id, broker] : image.cluster.brokers) {
-        if (broker->in_controlled_shutdown || is_cordoned(image, *broker)) {
+        // One that is leaving gives its replicas' leadership away; once it is gone it is like any
+        // other that is down, and expected back.
+        const bool is_leaving = broker->in_controlled_shutdown && !broker->fenced;
+        if (is_leaving || is_cordoned(image, *broker)) {
             continue;
         }
         const ControllerIndex::Load load = context.index.load_of(id);

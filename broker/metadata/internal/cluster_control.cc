@@ -128,7 +128,7 @@ Broker broker_of(const protocol::BrokerRegistrationRequest& request, const Image
 
 /// What the last incarnation still holds. A clean stop keeps the place in the ELR; an unclean one
 /// loses it (KIP-966), unless the partition is `synced` and the very directory came back with
-/// everything that had been synced (durability.md): then nothing that counted is missing.
+/// everything that had been synced: then nothing that counted is missing.
 void end_last_incarnation(Draft& draft, const Context& context,
                           const protocol::BrokerRegistrationRequest& request, bool is_clean) {
     const BrokerId id{request.broker_id};

@@ -41,6 +41,10 @@ MaybeRefusal check_broker_name(const Image& image, const std::string& name) {
 MaybeRefusal check_resource(const Image& image, const ConfigResource& resource) {
     switch (resource.type) {
         case ConfigResourceType::topic:
+            if (resource.name.empty()) {
+                return Refusal::make(KafkaError::invalid_request,
+                                     "topics have no default of their own; brokers have");
+            }
             if (MaybeRefusal refusal = check_topic_name(resource.name)) {
                 return refusal;
             }

@@ -2,23 +2,29 @@
 
 #include <fmt/format.h>
 
+#include "metadata/internal/replay_batch.h"
 #include "record/batch_view.h"
 #include "record/record_view.h"
 
 namespace millrace::metadata {
 
-Result<void> Loader::replay(Delta& delta, ByteView batch) {
-    MR_TRY(const record::BatchView view, record::BatchView::parse(batch));
-    record::RecordReader reader(view, decompressor_);
+Result<void> replay_batch(Delta& delta, const record::BatchView& batch,
+                          record::Decompressor& decompressor) {
+    record::RecordReader reader(batch, decompressor);
     record::RecordView record;
     while (reader.next(record)) {
         if (!record.value) {
             return Error::make(Code::corrupt, "metadata record at offset {} has no value",
-                               record::offset_of(view, record));
+                               record::offset_of(batch, record));
         }
-        MR_TRY_VOID(delta.replay(*record.value, record::offset_of(view, record)));
+        MR_TRY_VOID(delta.replay(*record.value, record::offset_of(batch, record)));
     }
     return reader.status();
+}
+
+Result<void> Loader::replay(Delta& delta, ByteView batch) {
+    MR_TRY(const record::BatchView view, record::BatchView::parse(batch));
+    return replay_batch(delta, view, decompressor_);
 }
 
 Result<void> Loader::on_commit(std::span<const raft::CommittedBatch> batches) {

@@ -65,11 +65,11 @@ Decision<protocol::DeleteTopicsResponse> delete_topics(
     for (const auto& [named, count] : times) {
         auto& result = decision.answer.responses.emplace_back();
         const Topic* topic = nullptr;
-        MaybeRefusal refusal = check(context.image, named, deleted, topic);
-        if (!refusal && !context.options.delete_topics) {
-            refusal = Refusal::make(KafkaError::topic_deletion_disabled,
-                                    "delete.topic.enable is false on the controller");
-        }
+        MaybeRefusal refusal =
+            context.options.delete_topics
+                ? check(context.image, named, deleted, topic)
+                : Refusal::make(KafkaError::topic_deletion_disabled,
+                                "delete.topic.enable is false on the controller");
         if (!refusal && count > 1) {
             refusal = Refusal::make(KafkaError::invalid_request, "the topic is named twice");
         }

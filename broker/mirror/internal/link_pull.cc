@@ -33,7 +33,12 @@ void LinkPull::set(Puller::Link link) {
     for (auto& [of, lanes] : lanes_) {
         std::erase_if(lanes, [](const auto& lane) { return lane->idle(); });
     }
-    seal_soon();
+    // What is sealed once more later begins an epoch of its own again.
+    std::erase_if(seal_epochs_, [&](const auto& entry) {
+        const Pull* pull = find(entry.first);
+        return pull == nullptr || !pull->job.seal;
+    });
+    seal_soon(Duration{});
 }
 
 std::vector<PartitionView> LinkPull::views() {
@@ -55,8 +60,8 @@ std::optional<LogFacts> LinkPull::facts(const Pull& pull) {
     if (log == nullptr || !view || view->leader_epoch != pull.job.leader_epoch) {
         return std::nullopt;
     }
-    return LogFacts{log->start(),       log->end(),     view->high_watermark,
-                    view->leader_epoch, &log->epochs(), view->last_stable};
+    return LogFacts{log->start(),   log->end(),        view->high_watermark, view->leader_epoch,
+                    &log->epochs(), view->last_stable, pull.is_known};
 }
 
 void LinkPull::take(Pull& pull, const SourceFetched& fetched, ByteView bytes) {
@@ -70,6 +75,7 @@ void LinkPull::take(Pull& pull, const SourceFetched& fetched, ByteView bytes) {
         pull.source_high_watermark = fetched.high_watermark;
         pull.lag.saw(fetched.high_watermark, now());
     }
+    pull.told_start = std::max(pull.told_start, fetched.log_start);
     run(pull, pull.core.on_fetched(fetched, *log), fetched, bytes);
     sort(pull, fetched);
 }
@@ -154,9 +160,12 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job) {
     LagClock lag;
     Offset high_watermark = no_offset;
     bool is_steady = false;
+    bool is_known = false;
     bool has_backlog = false;
     if (known != pulls_.end()) {
         is_steady = known->second.is_steady;
+        // What was promoted in between may have been written by others.
+        is_known = known->second.is_known && !known->second.job.seal;
         has_backlog = known->second.has_backlog;
         lag = known->second.lag;
         high_watermark = known->second.source_high_watermark;
@@ -167,6 +176,7 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job) {
     pull.lag = std::move(lag);
     pull.source_high_watermark = high_watermark;
     pull.is_steady = is_steady;
+    pull.is_known = is_known;
     pull.has_backlog = has_backlog;
     if (!pull.job.seal) {
         join_lane(pull);
@@ -265,6 +275,12 @@ bool LinkPull::act(Pull& pull, const StartAt& start, const SourceFetched&, ByteV
 bool LinkPull::act(Pull& pull, const CutAt& cut, const SourceFetched&, ByteView) {
     return done_or_wait(pull,
                         replicas_.truncate_mirrored(pull.job.id, pull.job.leader_epoch, cut.end));
+}
+
+bool LinkPull::act(Pull& pull, const Known&, const SourceFetched&, ByteView) {
+    pull.is_known = true;
+    pull.source_start = std::max(pull.source_start, pull.told_start);
+    return true;
 }
 
 bool LinkPull::act(Pull& pull, const RaiseEpoch& raise, const SourceFetched&, ByteView) {

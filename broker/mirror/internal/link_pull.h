@@ -72,6 +72,7 @@ private:
     bool act(Pull&, const Report&, const SourceFetched&, ByteView) { return false; }
     bool act(Pull&, const Verify&, const SourceFetched&, ByteView) { return false; }
     bool act(Pull&, const SetAside&, const SourceFetched&, ByteView) { return false; }
+    bool act(Pull& pull, const Known&, const SourceFetched&, ByteView);
     bool act(Pull& pull, const RaiseEpoch& raise, const SourceFetched&, ByteView);
     bool act(Pull& pull, const AskRange&, const SourceFetched&, ByteView);
     bool act(Pull& pull, const AskEpochEnd& question, const SourceFetched&, ByteView);
@@ -117,7 +118,7 @@ private:
 
     // --- Sealing ---
 
-    void seal_soon();
+    void seal_soon(Duration delay);
     /// What was taken over is committed first, then a leader epoch of our own, then the record that
     /// opens the partition to clients. A repeat at any point changes nothing but that epoch.
     void seal(Pull& pull);
@@ -136,7 +137,7 @@ private:
     std::map<LanesOf, std::vector<std::shared_ptr<Lane>>> lanes_;
     std::map<TopicIdPartition, LeaderEpoch> seal_epochs_;
     std::uint64_t generations_ = 0;
-    bool seal_armed_ = false;
+    runtime::TimerId seal_timer_{};
     PullCounters counters_;
 };
 

@@ -13,7 +13,7 @@ namespace millrace::mirror {
 namespace {
 
 constexpr Duration question_timeout = 10s;
-constexpr std::int32_t verify_bytes = 1 << 20;
+constexpr std::int32_t verify_bytes = 64 << 10;  ///< The first batch comes whole.
 constexpr std::int64_t earliest_stamp = -2;
 constexpr std::int64_t latest_stamp = -1;
 
@@ -83,10 +83,10 @@ void LinkPull::on_verified(Pull& pull, Offset end, const PartitionEffects& rest,
     // Out of range: the source keeps nothing there any more that could differ.
     record::BatchRange theirs(data.records ? data.records->bytes : ByteView{});
     while (const auto batch = theirs.next()) {
-        if (batch->next_offset() > end) {
+        if (batch->base_offset() >= end) {
             break;
         }
-        if (!is_ours(pull, *batch)) {
+        if (batch->next_offset() > end || !is_ours(pull, *batch)) {
             run(pull, {Halt{HaltReason::divergence}});
             return;
         }
@@ -95,19 +95,25 @@ void LinkPull::on_verified(Pull& pull, Offset end, const PartitionEffects& rest,
 }
 
 bool LinkPull::is_ours(const Pull& pull, const record::BatchView& theirs) {
-    replication::FetchPosition position;
-    position.id = pull.job.id;
-    position.from = theirs.base_offset();
-    position.max_bytes = 1;  // the first batch comes whole
-    const auto results = replicas_.fetch({position}, {}, 1);
-    const storage::ReadSlice& slice = results.front().slice;
-    if (results.front().error != KafkaError::none || slice.empty()) {
-        return true;  // nothing of ours lies there: deleted here, or not committed
+    const auto slice = replicas_.read_mirrored(pull.job.id, pull.job.leader_epoch,
+                                               theirs.base_offset(), 1);  // one batch, whole
+    if (!slice || slice->empty()) {
+        return true;  // nothing of ours lies there: deleted here
     }
-    Buffer bytes(std::min(slice.length, theirs.size()));
-    const auto got = slice.file->read_at(slice.position, bytes);
-    return got && *got == theirs.size() && slice.first == theirs.base_offset() &&
-           std::equal(bytes.begin(), bytes.end(), theirs.bytes().begin());
+    Buffer bytes(slice->length);
+    const auto got = slice->file->read_at(slice->position, bytes);
+    const auto ours = record::BatchView::parse(bytes);
+    if (!got || !ours) {
+        return false;
+    }
+    if (std::equal(bytes.begin(), bytes.end(), theirs.bytes().begin(), theirs.bytes().end())) {
+        return true;
+    }
+    // Compaction takes records out of a batch and leaves its bounds: the topic may have been a
+    // compacted one until a moment ago.
+    return ours->base_offset() == theirs.base_offset() &&
+           ours->next_offset() == theirs.next_offset() &&
+           theirs.record_count() < ours->record_count();
 }
 
 template <typename Then>

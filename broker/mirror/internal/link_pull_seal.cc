@@ -8,24 +8,35 @@ namespace {
 
 constexpr Duration seal_tick = 50ms;
 
+/// Equal on every broker of the cluster.
+std::uint32_t salt_of(const std::string& link) {
+    std::uint32_t hash = 2166136261U;
+    for (const char c : link) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+    }
+    return hash;
+}
+
 }  // namespace
 
-void LinkPull::seal_soon() {
+/// At once what has just become possible; what has to wait is looked at again a moment later.
+void LinkPull::seal_soon(Duration delay) {
+    shard_.executor->cancel(seal_timer_);
     const bool any = std::any_of(pulls_.begin(), pulls_.end(),
                                  [](const auto& entry) { return entry.second.job.seal; });
-    if (!any || seal_armed_) {
+    if (!any) {
+        seal_timer_ = {};
         return;
     }
-    seal_armed_ = true;
-    shard_.executor->after(seal_tick, [weak = weak_from_this()] {
+    seal_timer_ = shard_.executor->after(delay, [weak = weak_from_this()] {
         if (auto self = weak.lock()) {
-            self->seal_armed_ = false;
+            self->seal_timer_ = {};
             for (auto& [id, pull] : self->pulls_) {
                 if (pull.job.seal && !pull.busy && pull.not_before <= self->now()) {
                     self->seal(pull);
                 }
             }
-            self->seal_soon();
+            self->seal_soon(seal_tick);
         }
     });
 }
@@ -41,9 +52,10 @@ void LinkPull::seal(Pull& pull) {
     }
     const LeaderEpoch last = PartitionCore::last_epoch(*log);
     if (!pull.seal_epoch) {
-        pull.seal_epoch = seal_epochs_.contains(pull.job.id)
-                              ? seal_epochs_[pull.job.id]
-                              : PartitionCore::promoted_epoch(log->leader_epoch, last);
+        pull.seal_epoch =
+            seal_epochs_.contains(pull.job.id)
+                ? seal_epochs_[pull.job.id]
+                : PartitionCore::promoted_epoch(log->leader_epoch, last, salt_of(id_));
         seal_epochs_[pull.job.id] = *pull.seal_epoch;
     }
     if (log->leader_epoch < *pull.seal_epoch) {

@@ -24,6 +24,7 @@ struct Pull {
     std::uint64_t generation = 0;  ///< An answer to an earlier one is about a job that is over.
     bool busy = false;             ///< Something else than a fetch is under way.
     bool is_raising = false;
+    bool is_known = false;   ///< LogFacts::is_known
     bool is_steady = false;  ///< It has caught up and stays close.
     bool has_backlog = false;
     std::shared_ptr<Lane> lane;  ///< None while nobody leads it at the source.
@@ -32,6 +33,7 @@ struct Pull {
     Instant not_before{};
     KafkaError last_error = KafkaError::none;
     Offset source_high_watermark = no_offset;
+    Offset told_start = no_offset;    ///< Where the source's log begins; it says so once.
     Offset source_start = no_offset;  ///< Ours follows it, as far as is committed here.
     LagClock lag;
 };

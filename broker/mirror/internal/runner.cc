@@ -42,6 +42,7 @@ Runner::Runner(Shell& shell, Link link) : shell_(shell), link_(std::move(link)) 
 Runner::~Runner() {
     shell_.control.executor->cancel(timer_);
     shell_.control.executor->cancel(groups_timer_);
+    shell_.control.executor->cancel(drain_timer_);
 }
 
 void Runner::start() {
@@ -79,6 +80,7 @@ void Runner::make_source() {
     under_way_.clear();  // who was asked is gone, and the answer with it
     begins_.clear();
     rejoins_.clear();
+    releases_.clear();
     source_.reset();
     if (!open) {
         fail("SecretUnreadable", open.error().message());
@@ -119,6 +121,9 @@ void Runner::change(Link link) {
 
 void Runner::on_metadata() {
     hand_out_jobs();
+    if (drains_next_ && knows_source() && is_mine(*shell_.image->current())) {
+        plan(nullptr);  // topics may be promoting by now: the source is fenced at once
+    }
 }
 
 // --- Looking at the source ---
@@ -208,7 +213,7 @@ void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
     hand_out_jobs();
     arm(look_again_                          ? Duration{200ms}
         : draining_.empty() && !drains_next_ ? shell_.options.look_interval
-                                             : drain_tick);
+                                             : drain_look);
 }
 
 void Runner::on_source_lost(const Error& why) {

@@ -87,6 +87,11 @@ private:
     /// All that the plan wants to rejoin, with one question to the source.
     void rejoin();
     void rejoin(const std::string& topic, const std::map<std::string, std::string>* settings);
+    void set_stage(const std::string& topic, const StageNote& note);
+    /// The source was seen, and is what it shall be.
+    bool knows_source() const {
+        return source_ && (phase_ == LinkPhase::active || phase_ == LinkPhase::paused);
+    }
     /// Topics that are not taken, though the link names them; empty if there are none.
     std::string left_out_message() const;
     /// What topics wait for before they follow again; empty if none does.
@@ -165,16 +170,26 @@ private:
     /// A planned promotion of one topic.
     struct Draining {
         std::string source;
-        bool fence_answered = false;
-        bool fenced = false;
-        std::vector<Offset> ends;
-        Instant still_since{};
+        DrainCore core;
     };
     std::map<std::string, Draining> draining_;
-    /// What a planned promotion waits for; empty if there is none.
+    using FenceOutcomes = std::map<std::string, Result<void>>;  ///< By the source's topic.
+    /// What one step compares.
+    struct Comparison {
+        std::vector<std::string> topics;
+        LastEnds theirs;
+        LastEnds ours;
+        int left = 2;
+    };
+    /// What a planned promotion waits for.
     std::string draining_message() const;
-    using FenceOutcomes = std::map<std::string, Result<void>>;
-    /// One request for all; Code::unsupported: the source understood, and has no such thing.
+    /// Topics whose source is to take writes again, and the stage that they have then.
+    std::map<std::string, StageNote> releases_;
+    void release();
+    void on_released(const std::map<std::string, StageNote>& asked,
+                     const Result<FenceOutcomes>& outcomes);
+    /// One request for all. Code::unsupported: the source has no such thing, or not for us; what
+    /// else went wrong may work next time.
     static void set_fences(client::Cluster& source, std::vector<std::string> source_topics,
                            std::optional<std::string> value,
                            UniqueFunction<void(Result<FenceOutcomes>)> done);
@@ -183,12 +198,15 @@ private:
     void fence_sources(std::vector<std::string> topics);
     void on_fences(const std::vector<std::string>& topics, const Result<FenceOutcomes>& outcomes);
     void compare_ends(const std::vector<std::string>& topics);
-    std::vector<std::string> standing_still(const std::vector<std::string>& topics,
-                                            const Ends& theirs);
-    void on_own_ends(const std::vector<std::string>& topics, const Ends& ours);
+    void on_ends(const Comparison& ends);
     void promote_drained(const std::vector<std::string>& topics);
-    void drained_a_step(Duration pause);
-    static constexpr Duration drain_tick = std::chrono::milliseconds{200};
+    void drained_a_step(bool moved);
+    void arm_drain(Duration delay);
+    static constexpr Duration shortest_drain_pause = std::chrono::milliseconds{10};
+    static constexpr Duration longest_drain_pause = std::chrono::milliseconds{200};
+    Duration drain_pause_ = shortest_drain_pause;  ///< Grows while there is nothing new to see.
+    static constexpr Duration drain_look = std::chrono::milliseconds{200};
+    runtime::TimerId drain_timer_{};
     bool drain_step_ = false;   ///< One is under way.
     bool drains_next_ = false;  ///< As soon as the metadata says that topics are to be promoted.
 

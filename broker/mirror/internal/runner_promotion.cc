@@ -1,7 +1,6 @@
 // A planned promotion: fence the source, wait until nothing is left there, copy the groups' offsets
 // a last time, then let the mirror take writes.
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "mirror/internal/ends.h"
@@ -12,40 +11,53 @@
 namespace millrace::mirror {
 namespace {
 
-constexpr Duration fence_settles = 1s;
+/// Asking again would bring the same answer.
+bool is_final(KafkaError error) {
+    switch (error) {
+        case KafkaError::invalid_config:
+        case KafkaError::invalid_request:
+        case KafkaError::policy_violation:
+        case KafkaError::unsupported_version:
+        case KafkaError::topic_authorization_failed:
+        case KafkaError::cluster_authorization_failed:
+        case KafkaError::unknown_topic_or_partition:
+        case KafkaError::invalid_topic_exception:
+            return true;
+        default:
+            return false;
+    }
+}
 
 }  // namespace
 
 void Runner::act(const Drain& action) {
-    draining_[action.topic].source = action.source_topic;
+    const auto [at, is_new] = draining_.try_emplace(action.topic);
+    if (is_new) {
+        const auto local = local_topic(*shell_.image->current(), action.topic);
+        at->second = {action.source_topic, DrainCore(local ? local->source_topic : Uuid{})};
+    }
 }
 
 std::string Runner::draining_message() const {
-    for (const auto& [topic, draining] : draining_) {
-        if (!draining.fence_answered) {
-            return fmt::format("{}: the source is asked to take no more writes", topic);
-        }
-        if (!draining.fenced) {
-            return fmt::format(
-                "{}: the source can't be fenced, so its end must stand still for {} s: stop its "
-                "producers",
-                topic, to_milliseconds(shell_.options.standstill) / 1000);
-        }
-    }
-    return draining_.empty() ? "" : "the source is fenced; what is left there is being copied";
+    // Who has not even been asked comes first, then who can't be fenced.
+    const auto first = std::find_if(draining_.begin(), draining_.end(), [](const auto& entry) {
+        return !entry.second.core.is_copying();
+    });
+    const auto& [topic, draining] = first == draining_.end() ? *draining_.begin() : *first;
+    return draining.core.waits_for(topic, shell_.options.standstill);
 }
 
 /// All topics of a link go together: a switchover of a thousand asks the source as often as one of
-/// a single topic.
+/// a single topic. Nobody is asked behind an address before its identity was seen.
 void Runner::drain() {
-    if (drain_step_ || !source_) {
+    if (drain_step_ || !knows_source()) {
         return;
     }
     std::vector<std::string> open;
     std::vector<std::string> fenced;
     for (const auto& [topic, draining] : draining_) {
         if (!under_way_.contains(topic)) {
-            (draining.fence_answered ? fenced : open).push_back(topic);
+            (draining.core.is_asked_for() ? fenced : open).push_back(topic);
         }
     }
     if (!open.empty()) {
@@ -55,13 +67,21 @@ void Runner::drain() {
     }
 }
 
-void Runner::drained_a_step(Duration pause) {
+void Runner::drained_a_step(bool moved) {
     drain_step_ = false;
-    if (looking_) {
-        look_again_ = true;
-    } else {
-        arm(pause);
-    }
+    arm_drain(moved ? Duration{} : drain_pause_);
+    drain_pause_ = moved ? shortest_drain_pause : std::min(drain_pause_ * 2, longest_drain_pause);
+}
+
+void Runner::arm_drain(Duration delay) {
+    runtime::Executor& loop = *shell_.control.executor;
+    loop.cancel(drain_timer_);
+    drain_timer_ = loop.after(delay, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->drain_timer_ = {};
+            self->drain();
+        }
+    });
 }
 
 void Runner::fence_sources(std::vector<std::string> topics) {
@@ -133,10 +153,12 @@ void Runner::set_fences(client::Cluster& source, std::vector<std::string> source
             FenceOutcomes outcomes;
             for (const auto& one : response->responses) {
                 const auto error = static_cast<KafkaError>(one.error_code);
-                outcomes.emplace(std::string(one.resource_name),
-                                 error == KafkaError::none
-                                     ? Result<void>{}
-                                     : Error::make(Code::unsupported, "{}", error));
+                outcomes.emplace(
+                    std::string(one.resource_name),
+                    error == KafkaError::none
+                        ? Result<void>{}
+                        : Error::make(is_final(error) ? Code::unsupported : Code::unavailable, "{}",
+                                      error));
             }
             done(std::move(outcomes));
         });
@@ -144,6 +166,7 @@ void Runner::set_fences(client::Cluster& source, std::vector<std::string> source
 
 void Runner::on_fences(const std::vector<std::string>& topics,
                        const Result<FenceOutcomes>& outcomes) {
+    bool moved = false;
     for (const std::string& topic : topics) {
         const auto draining = draining_.find(topic);
         if (draining == draining_.end() || !outcomes) {
@@ -153,84 +176,97 @@ void Runner::on_fences(const std::vector<std::string>& topics,
         if (outcome == outcomes->end()) {
             continue;
         }
-        draining->second.fence_answered = true;
-        draining->second.fenced = outcome->second.has_value();
+        const Result<void>& fenced = outcome->second;
+        const std::string why = fenced ? "" : fenced.error().message();
         MR_LOG(*shell_.log, info, "mirror.source_fenced", field("topic", topic),
-               field("fenced", outcome->second.has_value()),
-               field("reason", outcome->second ? "" : outcome->second.error().message()));
+               field("fenced", fenced.has_value()), field("reason", why));
+        if (fenced || fenced.error().code() == Code::unsupported) {
+            draining->second.core.on_fence(fenced.has_value(), why);
+            moved = true;
+        }
     }
-    drained_a_step(outcomes ? Duration{} : drain_tick);
+    drained_a_step(moved);
+}
+
+/// The promotion is off: the source takes writes first, then the topic follows it again. A source
+/// that does not answer is asked again at the next look: nobody is left fenced.
+void Runner::release() {
+    if (releases_.empty() || !source_) {
+        return;
+    }
+    std::vector<std::string> sources;
+    for (const auto& [topic, note] : releases_) {
+        sources.push_back(link_.spec.source_name(topic).value_or(topic));
+    }
+    set_fences(*source_, std::move(sources), std::nullopt,
+               [weak = weak_from_this(),
+                asked = std::exchange(releases_, {})](const Result<FenceOutcomes>& outcomes) {
+                   if (auto self = weak.lock()) {
+                       self->on_released(asked, outcomes);
+                   }
+               });
+}
+
+void Runner::on_released(const std::map<std::string, StageNote>& asked,
+                         const Result<FenceOutcomes>& outcomes) {
+    Error why(Code::unavailable, "the source did not say what came of it");
+    for (const auto& [topic, note] : asked) {
+        under_way_.erase(topic);
+        Result<void> released = outcomes ? Result<void>(why) : Result<void>(outcomes.error());
+        if (outcomes) {
+            const auto found = outcomes->find(link_.spec.source_name(topic).value_or(topic));
+            released = found == outcomes->end() ? released : found->second;
+        }
+        if (!released && released.error().code() != Code::unsupported) {
+            MR_LOG(*shell_.log, warn, "mirror.fence_not_lifted", field("link", link_.spec.name),
+                   field("topic", topic), field("reason", released.error().message()));
+            arm(longest_drain_pause);
+        } else if (link_.spec.desired(topic) != Desired::promoted) {  // not wished again meanwhile
+            set_stage(topic, note);
+        }
+    }
 }
 
 void Runner::compare_ends(const std::vector<std::string>& topics) {
     drain_step_ = true;
+    auto both = std::make_shared<Comparison>(Comparison{topics, {}, {}});
+    const auto arrived = [weak = weak_from_this(), both](LastEnds& side, Result<LastEnds>& found) {
+        if (found) {
+            side = *std::move(found);
+        }
+        auto self = weak.lock();
+        if (--both->left == 0 && self) {
+            self->on_ends(*both);
+        }
+    };
     std::vector<std::string> sources;
     for (const std::string& topic : topics) {
         sources.push_back(draining_[topic].source);
     }
-    read_ends(*source_, std::move(sources),
-              [weak = weak_from_this(), topics](const Result<Ends>& theirs) {
-                  auto self = weak.lock();
-                  if (!self) {
-                      return;
-                  }
-                  const auto still =
-                      theirs ? self->standing_still(topics, *theirs) : std::vector<std::string>{};
-                  if (still.empty()) {
-                      self->drained_a_step(drain_tick);
-                      return;
-                  }
-                  read_ends(*self->shell_.own_client, still,
-                            [weak, still](const Result<Ends>& ours) {
-                                if (auto alive = weak.lock()) {
-                                    alive->on_own_ends(still, ours ? *ours : Ends{});
-                                }
-                            });
-              });
+    read_last_ends(*source_, link_.cluster_id, std::move(sources),
+                   [both, arrived](Result<LastEnds> theirs) { arrived(both->theirs, theirs); });
+    read_committed_ends(*shell_.own_client, topics,
+                        [both, arrived](Result<LastEnds> ours) { arrived(both->ours, ours); });
 }
 
-/// Those to which nobody writes any more. A fence reaches the source's brokers within moments;
-/// whoever can't be fenced has to show it for longer.
-std::vector<std::string> Runner::standing_still(const std::vector<std::string>& topics,
-                                                const Ends& theirs) {
+void Runner::on_ends(const Comparison& ends) {
     const Instant now = shell_.control.executor->clock().now();
-    std::vector<std::string> still;
-    for (const std::string& topic : topics) {
-        const auto found = draining_.find(topic);
-        if (found == draining_.end()) {
-            continue;
-        }
-        Draining& draining = found->second;
-        const auto ends = theirs.find(draining.source);
-        if (ends == theirs.end()) {
-            continue;
-        }
-        if (draining.ends != ends->second) {
-            draining.ends = ends->second;
-            draining.still_since = now;
-        }
-        const Duration needed = draining.fenced ? fence_settles : shell_.options.standstill;
-        if (now - draining.still_since >= needed) {
-            still.push_back(topic);
-        }
-    }
-    return still;
-}
-
-void Runner::on_own_ends(const std::vector<std::string>& topics, const Ends& ours) {
     std::vector<std::string> drained;
-    for (const std::string& topic : topics) {
+    for (const std::string& topic : ends.topics) {
         const auto draining = draining_.find(topic);
-        const auto own = ours.find(topic);
-        if (draining != draining_.end() && own != ours.end() &&
-            own->second.size() == draining->second.ends.size() &&
-            std::equal(own->second.begin(), own->second.end(), draining->second.ends.begin(),
-                       std::greater_equal<>())) {
+        const auto ours = ends.ours.find(topic);
+        if (draining == draining_.end() || ours == ends.ours.end()) {
+            continue;
+        }
+        const auto theirs = ends.theirs.find(draining->second.source);
+        if (theirs != ends.theirs.end() &&
+            draining->second.core.on_ends(theirs->second, ours->second, now,
+                                          shell_.options.standstill)) {
             drained.push_back(topic);
         }
     }
     if (drained.empty()) {
-        drained_a_step(drain_tick);
+        drained_a_step(false);
         return;
     }
     for (const std::string& topic : drained) {
@@ -252,7 +288,7 @@ void Runner::promote_drained(const std::vector<std::string>& topics) {
             act(SetStage{topic, {Stage::promoted, {}, 0}});
         }
     }
-    drained_a_step(Duration{});
+    drained_a_step(true);
 }
 
 }  // namespace millrace::mirror

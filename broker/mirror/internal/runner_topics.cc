@@ -48,6 +48,7 @@ void Runner::plan(const client::ClusterInfo* source) {
     }
     begin_topics();
     rejoin();
+    release();
     if (source != nullptr) {
         room_ = creating_.empty() ? RoomVerdict{} : room_;
         std::erase_if(held_, [&](const auto& entry) {
@@ -118,6 +119,7 @@ void Runner::rejoin() {
                 self->rejoin(topic, found == settings->end() ? nullptr : &found->second);
             }
         }
+        self->release();
     });
 }
 
@@ -126,8 +128,17 @@ void Runner::rejoin(const std::string& topic, const std::map<std::string, std::s
     const Hold before = std::exchange(held_[topic], hold);
     if (hold == Hold::none) {
         held_.erase(topic);
-        if (link_.spec.desired(topic) != Desired::promoted) {  // not called off meanwhile
-            act(SetStage{topic, {Stage::mirroring, {}, 0}});
+        const StageNote follows{Stage::mirroring, {}, 0};
+        if (link_.spec.desired(topic) == Desired::promoted) {
+            return;  // called off meanwhile
+        }
+        const auto fence = settings->find(std::string(topic_setting::fenced));
+        if (fence != settings->end() && fence->second == "true") {
+            // Since the planned promotion that is taken back here: somebody has to take writes.
+            under_way_.insert(topic);
+            releases_[topic] = follows;
+        } else {
+            set_stage(topic, follows);
         }
     } else if (hold != before) {
         MR_LOG(*shell_.log, info, "mirror.topic_waits", field("link", link_.spec.name),
@@ -208,22 +219,27 @@ void Runner::act(const GrowMirror& action) {
 }
 
 void Runner::act(const SetStage& action) {
+    const auto local = local_topic(*shell_.image->current(), action.topic);
+    if (local && source_ && local->note.stage == Stage::promoting &&
+        action.note.stage != Stage::promoted) {
+        draining_.erase(action.topic);  // who is wished to be promoted again is fenced again
+        under_way_.insert(action.topic);
+        releases_[action.topic] = action.note;
+        return;
+    }
+    set_stage(action.topic, action.note);
+}
+
+void Runner::set_stage(const std::string& topic, const StageNote& note) {
     SettingChanges changes;
-    changes[std::string(topic_setting::state)] = to_text(action.note);
-    if (action.note.stage == Stage::promoted) {
+    changes[std::string(topic_setting::state)] = to_text(note);
+    if (note.stage == Stage::promoted) {
         // Who was fenced when the other side took over is not any more.
         changes[std::string(topic_setting::fenced)] = std::nullopt;
     } else {
         changes[std::string(topic_setting::promotion)] = std::nullopt;
     }
-    const auto local = local_topic(*shell_.image->current(), action.topic);
-    const auto source = link_.spec.source_name(action.topic);
-    if (local && source && source_ && local->note.stage == Stage::promoting &&
-        action.note.stage != Stage::promoted) {
-        // The promotion is off.
-        set_fences(*source_, {*source}, std::nullopt, [](const Result<FenceOutcomes>&) {});
-    }
-    shell_.own->set_topic(action.topic, changes, noted(to_text(action.note), action.topic));
+    shell_.own->set_topic(topic, changes, noted(to_text(note), topic));
 }
 
 }  // namespace millrace::mirror

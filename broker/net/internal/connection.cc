@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "base/overloaded.h"
 #include "net/internal/shard_connections.h"
+#include "net/internal/shares.h"
 
 namespace millrace::net {
 namespace {
@@ -15,6 +17,13 @@ constexpr std::size_t length_size = 4;
 constexpr std::size_t read_budget = 1U << 20;
 constexpr int request_budget = 16;
 constexpr Duration ledger_retry = 5ms;
+// While memory is short: what a large request has to come with after a moment, and how long an
+// answer may stand still.
+constexpr std::int64_t least_bytes_a_second = 256 << 10;
+constexpr Duration moment = 2s;
+constexpr Duration longest_standstill = 5s;
+// The ledger is everybody's: small answers come and go without touching it.
+constexpr std::int64_t charge_step = 16 << 10;
 
 Buffer framed(std::uint64_t total) {
     Buffer length(length_size);
@@ -26,6 +35,12 @@ Buffer framed(std::uint64_t total) {
 
 Connection::Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream)
     : owner_(owner), info_(std::move(info)), stream_(std::move(stream)) {}
+
+Connection::~Connection() {
+    if (out_charged_ > 0) {
+        owner_.shared().ledger->release(out_charged_);
+    }
+}
 
 void Connection::start() {
     opened_ = last_activity_ = owner_.now();
@@ -58,7 +73,7 @@ void Connection::read_loop() {
     MutableBytes scratch = owner_.scratch();
     // What an earlier pass left over comes first; it always fits, or it would be a large frame.
     std::size_t held = pending_.size();
-    std::memcpy(scratch.data(), pending_.data(), held);
+    std::copy(pending_.begin(), pending_.end(), scratch.begin());
     pending_.clear();
     const auto keep_rest = [&](std::size_t used) {
         pending_.assign(scratch.begin() + static_cast<std::ptrdiff_t>(used),
@@ -195,24 +210,30 @@ Connection::Progress Connection::cut_frames(MutableBytes data, std::size_t& used
 
 Connection::Progress Connection::begin_large(std::size_t frame_size, ByteView first_bytes) {
     Reservation charge =
-        Reservation::try_make(*owner_.shared().ledger, static_cast<std::int64_t>(frame_size));
+        reserve_ahead(*owner_.shared().ledger, static_cast<std::int64_t>(frame_size));
     if (!charge) {
         // Nothing more is read meanwhile: the peer feels it as back-pressure.
         owner_.run_after(ledger_retry, info_.id, &Connection::on_readable);
         return Progress::blocked;
     }
-    LargeFrame large{std::make_shared<Buffer>(frame_size), first_bytes.size(), std::move(charge)};
+    LargeFrame large{std::make_shared<RawBuffer>(frame_size), first_bytes.size(),
+                     std::move(charge)};
     std::memcpy(large.bytes->data(), first_bytes.data(), first_bytes.size());
     large_ = std::move(large);
     frame_began_ = frame_began_.value_or(owner_.now());
     return Progress::continues;
 }
 
-bool Connection::may_dispatch() {
+/// Its answers have to leave before more is taken from it.
+bool Connection::is_full() const {
     const ServerLimits& limits = owner_.shared().limits;
-    const bool full = slots_.size() >= static_cast<std::size_t>(limits.max_in_flight) ||
-                      out_bytes_ >= static_cast<std::uint64_t>(limits.max_response_bytes);
-    if (full || draining_ || close_when_sent_ || muted_until_) {
+    return slots_.size() >= static_cast<std::size_t>(limits.max_in_flight) ||
+           out_bytes_ >= static_cast<std::uint64_t>(limits.max_response_bytes) ||
+           (out_memory_ > 0 && out_memory_ >= share_of_unread(*owner_.shared().ledger));
+}
+
+bool Connection::may_dispatch() {
+    if (is_full() || draining_ || close_when_sent_ || muted_until_) {
         paused_ = true;
         stream_->pause_reading(true);
         return false;
@@ -239,6 +260,7 @@ void Connection::deliver(std::uint64_t sequence, Response response) {
     if (response.mute > Duration{}) {
         mute(response.mute);
     }
+    count_out(static_cast<std::int64_t>(response.bytes.size()));
     slots_[sequence - first_sequence_].response = std::move(response);
     if (sequence == first_sequence_) {
         owner_.flush_later(*this);
@@ -259,10 +281,7 @@ void Connection::flush() {
         close(close_when_sent_ ? "closed after the last answer" : "draining", false);
         return;
     }
-    const ServerLimits& limits = owner_.shared().limits;
-    if (paused_ && !draining_ && !close_when_sent_ && !muted_until_ &&
-        slots_.size() < static_cast<std::size_t>(limits.max_in_flight) &&
-        out_bytes_ < static_cast<std::uint64_t>(limits.max_response_bytes)) {
+    if (paused_ && !draining_ && !close_when_sent_ && !muted_until_ && !is_full()) {
         paused_ = false;
         stream_->pause_reading(false);
         resume_soon();
@@ -364,6 +383,10 @@ Result<bool> Connection::write_some() {
             const std::size_t here = std::min(left, size - out_done_);
             out_done_ += here;
             left -= here;
+            if (std::holds_alternative<Buffer>(out_.front())) {
+                // A frame's length goes out too, and was not counted.
+                count_out(-std::min(static_cast<std::int64_t>(here), out_memory_));
+            }
             if (out_done_ == size) {
                 out_.pop_front();
                 out_done_ = 0;
@@ -377,6 +400,15 @@ Result<bool> Connection::write_some() {
     }
     output_stalled_.reset();
     return true;
+}
+
+void Connection::count_out(std::int64_t change) {
+    out_memory_ += change;
+    const std::int64_t uncharged = out_memory_ - out_charged_;
+    if (std::abs(uncharged) > charge_step || (out_memory_ == 0 && uncharged != 0)) {
+        hold_anyway(*owner_.shared().ledger, uncharged);
+        out_charged_ = out_memory_;
+    }
 }
 
 void Connection::on_writable() {
@@ -425,6 +457,23 @@ void Connection::check_deadlines(Instant now) {
     } else if (!muted_until_ && slots_.empty() && out_.empty() &&
                now - last_activity_ > limits.idle_deadline) {
         close("idle", false);
+    } else if (is_short(*owner_.shared().ledger)) {
+        check_memory(now);
+    }
+}
+
+/// Others need what this one holds and makes no use of.
+void Connection::check_memory(Instant now) {
+    if (large_ && frame_began_ && !muted_until_ && large_->filled < large_->bytes->size()) {
+        const Duration took = now - *frame_began_;
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(took).count();
+        if (took > moment &&
+            static_cast<std::int64_t>(large_->filled) < seconds * least_bytes_a_second) {
+            close("memory is short, and a large request comes too slowly", true);
+        }
+    } else if (output_stalled_ && now - *output_stalled_ > longest_standstill &&
+               out_memory_ >= share_of_unread(*owner_.shared().ledger)) {
+        close("memory is short, and an answer is not taken", true);
     }
 }
 

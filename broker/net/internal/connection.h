@@ -8,6 +8,7 @@
 #include <optional>
 #include <variant>
 
+#include "base/raw_buffer.h"
 #include "net/server.h"
 
 namespace millrace::net {
@@ -17,6 +18,7 @@ class ShardConnections;
 class Connection final : public runtime::StreamEvents {
 public:
     Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream);
+    ~Connection() override;
 
     void start();
     /// Reads nothing, and ends after the wait: who comes too often comes less often so.
@@ -42,7 +44,7 @@ private:
     using OutPart = std::variant<Buffer, FileRange>;
     /// A frame too large for the scratch, being filled.
     struct LargeFrame {
-        std::shared_ptr<Buffer> bytes;
+        std::shared_ptr<RawBuffer> bytes;
         std::size_t filled = 0;
         Reservation charge;
     };
@@ -52,7 +54,10 @@ private:
     Progress read_large(Instant now, std::size_t& budget);
     Progress cut_frames(MutableBytes data, std::size_t& used);
     Progress begin_large(std::size_t frame_size, ByteView first_bytes);
+    bool is_full() const;
     bool may_dispatch();
+    void check_memory(Instant now);
+    void count_out(std::int64_t change);
     void dispatch(Frame frame, Reservation charge);
     void queue_ready();
     bool queue_response(Response response);
@@ -75,7 +80,9 @@ private:
 
     std::deque<OutPart> out_;
     std::uint64_t out_bytes_ = 0;
-    std::size_t out_done_ = 0;  ///< Bytes of out_.front() already sent.
+    std::size_t out_done_ = 0;      ///< Bytes of out_.front() already sent.
+    std::int64_t out_memory_ = 0;   ///< Of answers that have not left; what lies in files is none.
+    std::int64_t out_charged_ = 0;  ///< Of it, to the ledger: in steps.
 
     bool closed_ = false;
     bool paused_ = false;

@@ -10,6 +10,7 @@ definitions, which fields are secret, is said here.
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,6 +76,8 @@ def snake_case(name):
 
 
 def fetch_jars(version, folder):
+    if shutil.which("mvn") is None:
+        raise SystemExit("make schemas takes Kafka's jars through Maven: apt-get install maven")
     subprocess.run(["mvn", "-B", "-q", "-f", str(HERE / "pom.xml"), f"-Dkafka.version={version}",
                     "dependency:copy-dependencies", f"-DoutputDirectory={folder}",
                     "-DincludeGroupIds=org.apache.kafka"], check=True)
@@ -126,12 +129,13 @@ def write_fields(out, fields, indent, path, seen):
             out.append(f"{indent}- {{{facts}}}")
 
 
-def to_yaml(definition, family, version, seen):
+def to_yaml(definition, family, seen):
     kind = definition["type"]
     unknown = set(definition) - {k for k, _ in MESSAGE_KEYS} - DROPPED
     if unknown:
         raise SystemExit(f"{definition['name']}: unknown keys {sorted(unknown)}")
-    out = [f"# Facts of Apache Kafka {version}, written by `make schemas`; never edited by hand.",
+    # The release is named once, beside them: the diff of an import shows what has changed and nothing else.
+    out = ["# Facts of Apache Kafka, written by `make schemas`; never edited by hand.",
            f"name: {definition['name']}", f"kind: {kind}", f"family: {family}"]
     out += [f"{ours}: {scalar(definition[key])}" for key, ours in MESSAGE_KEYS if key in definition]
     name = definition["name"]
@@ -148,6 +152,8 @@ def to_yaml(definition, family, version, seen):
 
 
 def main(arguments):
+    if not arguments or not re.fullmatch(r"\d+(\.\d+)+", arguments[0]):
+        raise SystemExit("make schemas KAFKA=x.y.z: which release?")
     version = arguments[0]
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
@@ -160,13 +166,14 @@ def main(arguments):
         for family, definition in read_definitions(folder, version):
             # An API of which no version is left has no message.
             if definition["validVersions"] != "none":
-                files[snake_case(definition["name"])] = to_yaml(definition, family, version, seen)
+                files[snake_case(definition["name"])] = to_yaml(definition, family, seen)
     if seen != SENSITIVE:
         raise SystemExit(f"no such fields any more: {sorted(SENSITIVE - seen)}")
     for old in SCHEMAS.glob("*.yaml"):
         old.unlink()
     for name, text in files.items():
         (SCHEMAS / f"{name}.yaml").write_text(text)
+    (SCHEMAS / "RELEASE").write_text(version + "\n")
     print(f"{len(files)} messages of Apache Kafka {version}")
 
 

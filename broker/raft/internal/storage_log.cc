@@ -4,6 +4,7 @@
 
 #include "raft/internal/wire_names.h"
 #include "record/batch_view.h"
+#include "runtime/disk_lanes.h"
 #include "storage/log_directory.h"
 #include "storage/partition_log.h"
 
@@ -91,7 +92,7 @@ public:
         };
         auto sync = std::make_shared<Sync>(Sync{*std::move(job), {}, std::move(done)});
         node_.disk_pool().run(
-            0, executor, [sync] { sync->outcome = sync->job.run(); },
+            runtime::first_lane, executor, [sync] { sync->outcome = sync->job.run(); },
             [this, sync, alive = std::weak_ptr<bool>(alive_)] {
                 if (!alive.expired()) {
                     log_->complete_sync(sync->job, sync->outcome);

@@ -191,7 +191,7 @@ protocol::DescribeQuorumResponse::ReplicaState to_wire(const ReplicaProgress& pr
 Result<Buffer> encode(const DescribeQuorumResponse& response, std::int16_t version, Instant now,
                       Timestamp wall) {
     using Wire = protocol::DescribeQuorumResponse;
-    Wire wire{.error_code = top_level(response.error), .error_message = std::nullopt};
+    Wire wire{.error_code = top_level(response.error), .error_message = ""};
     Wire::PartitionData partition{.error_code = of_partition(response.error),
                                   .leader_id = response.hint.leader.value,
                                   .leader_epoch = response.hint.epoch.value,
@@ -199,7 +199,7 @@ Result<Buffer> encode(const DescribeQuorumResponse& response, std::int16_t versi
     if (response.error != KafkaError::none) {
         partition.error_message = message_of(response.error);
     } else {
-        partition.error_message = std::nullopt;
+        partition.error_message = "";
     }
     for (const ReplicaProgress& voter : response.voters) {
         partition.current_voters.push_back(to_wire(voter, version, now, wall));

@@ -127,6 +127,22 @@ void Partition::raise_epoch(LeaderEpoch to) {
     shell_.proposer->propose(std::move(proposal), [](KafkaError) {});
 }
 
+ClosingEnd Partition::closing_end(LeaderEpoch current_epoch) {
+    ClosingEnd answer;
+    answer.error = check_leader(current_epoch);
+    if (answer.error != KafkaError::none) {
+        return answer;
+    }
+    write_staged();  // what was taken before the fence belongs to what comes before the end
+    answer.end = log_->end();
+    if (answer.end > log_->start()) {
+        answer.last_epoch = log_->epochs().epoch_of(answer.end - 1).value_or(no_leader_epoch);
+    }
+    // A mirror's own link goes on, fence or not.
+    answer.is_closed = settings_.fenced && !settings_.mirrored && staged_.empty();
+    return answer;
+}
+
 void Partition::end_mirrored_history() {
     if (settings_.mirrored || !settings_.mirrored_end || MR_PLANTED(open_transactions_survive)) {
         return;

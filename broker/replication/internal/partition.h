@@ -58,7 +58,7 @@ public:
     void change_state(PartitionState state);
     void change_settings(const PartitionSettings& settings);
 
-    // --- As a follower ---
+    // --- As a follower (partition_following.cc) ---
     bool is_in_sync() const;
     /// Outside of the ISR, and not yet at what the leader has committed.
     bool is_far_behind() const { return is_far_behind_; }
@@ -75,6 +75,7 @@ public:
     /// call.
     void when_synced(UniqueFunction<void()> then);
 
+    // --- As a leader (partition_appending.cc, partition_reading.cc) ---
     void append(Append request);
     void flush();
     /// Leaves the log as a clean start wants it; `done` runs once it is on the disk, or never will
@@ -88,6 +89,8 @@ public:
     Result<storage::ReadSlice> read_mirrored(LeaderEpoch as_epoch, Offset from,
                                              std::size_t max_bytes);
     void raise_epoch(LeaderEpoch to);
+    // --- As the source of one ---
+    ClosingEnd closing_end(LeaderEpoch current_epoch);
 
     FetchResult read(const FetchPosition& position, const Reader& reader, std::size_t max_bytes,
                      bool min_one_batch);

@@ -139,6 +139,27 @@ Result<InodePtr> SimDisk::find(const std::string& path) const {
     return inode;
 }
 
+bool SimDisk::has_unsynced(const std::string& directory, std::string_view suffix) const {
+    const auto folder = find(directory);
+    if (!folder) {
+        return false;
+    }
+    for (const auto& [name, file] : (*folder)->cached_names) {
+        if (!std::string_view(name).ends_with(suffix)) {
+            continue;
+        }
+        const auto same = (*folder)->device_names.find(name);
+        if (same == (*folder)->device_names.end() || same->second != file) {
+            return true;
+        }
+        if (file->device.size() < file->cached.size() ||
+            !std::equal(file->cached.begin(), file->cached.end(), file->device.begin())) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Result<SimDisk::Place> SimDisk::find_place(const std::string& path) const {
     std::vector<std::string> parts = split(path);
     if (parts.empty()) {
@@ -231,7 +252,7 @@ Result<void> SimDisk::create_directories(const std::string& path) {
         const auto entry = inode->cached_names.find(part);
         if (entry != inode->cached_names.end()) {
             if (!entry->second->is_directory) {
-                return Error::make(Code::exists, "mkdir {}: {} is a file", path, part);
+                return Error::make(Code::invalid, "mkdir {}: {} is not a directory", path, part);
             }
             inode = entry->second;
             continue;

@@ -62,6 +62,9 @@ public:
     void wipe();           ///< An empty disk.
     std::uint64_t wipes() const { return wipes_; }
     void swap_with(SimDisk& other);
+    /// For checks: a file of that directory whose name ends so would not survive a power cut as it
+    /// is now.
+    bool has_unsynced(const std::string& directory, std::string_view suffix) const;
 
     /// The node dies at the `n`th call from now: that call and all later ones have no effect.
     void die_at_call(std::uint64_t n) { dies_in_ = n; }

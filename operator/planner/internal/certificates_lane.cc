@@ -2,10 +2,10 @@
 // from one authority to the next: everybody believes both, then the next one signs, then the old
 // one is believed no more. Each step waits until every node says that it has taken up the last.
 #include <algorithm>
-#include <charconv>
 #include <fmt/core.h>
 
 #include "operator/kube/base64.h"
+#include "operator/planner/internal/certificate_notes.h"
 #include "operator/planner/internal/draft.h"
 
 namespace millrace::planner {
@@ -21,17 +21,6 @@ constexpr Duration look_at_own_again = std::chrono::minutes(2);
 /// Nobody tells when a node has taken up its files.
 constexpr Duration ask_again = std::chrono::seconds(2);
 constexpr std::string_view only_prepare = "prepare";
-
-const std::string& note(const Json& object, std::string_view name) {
-    return object["metadata"]["annotations"][name].text();
-}
-
-Timestamp end_of(const Json& secret) {
-    const std::string& text = note(secret, render::annotation::not_after);
-    std::int64_t end = 0;
-    std::from_chars(text.data(), text.data() + text.size(), end);
-    return Timestamp{end};
-}
 
 std::vector<std::string> parts_of(const std::string& text) {
     std::vector<std::string> parts;

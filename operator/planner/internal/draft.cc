@@ -125,6 +125,9 @@ Known known_brokers(const World& world) {
     if (world.brokers) {
         for (const auto& [id, broker] : world.brokers->brokers) {
             add(id, "");
+            if (!broker.cordoned) {
+                known.draining.erase(id);  // Stopped for its restart: it was not told to leave.
+            }
             if (broker.state == brokers::BrokerState::fenced && broker.replicas == 0) {
                 known.idle.insert(id);
             }

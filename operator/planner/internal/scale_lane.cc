@@ -162,6 +162,7 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
         if (std::string refusal = refusal_in(draft, plan); !refusal.empty()) {
             draft.scale_refused = true;
             draft.scale_waits = std::move(refusal);
+            draft.look_again_in(10s);  // As in is_refused().
         }
     } else if (wish.mode == brokers::PlanMode::repair) {
         note_beyond_repair(draft, plan);

@@ -50,15 +50,6 @@ const std::vector<std::unique_ptr<Scenario>>& scenarios() {
     return registry();
 }
 
-const Scenario* find_scenario(std::string_view name) {
-    for (const auto& scenario : registry()) {
-        if (scenario->name() == name) {
-            return scenario.get();
-        }
-    }
-    return nullptr;
-}
-
 bool register_scenario(std::unique_ptr<Scenario> scenario) {
     auto& all = registry();
     const auto place = std::find_if(all.begin(), all.end(), [&](const auto& other) {

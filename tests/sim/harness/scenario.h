@@ -66,7 +66,6 @@ public:
 
 /// Sorted by name.
 const std::vector<std::unique_ptr<Scenario>>& scenarios();
-const Scenario* find_scenario(std::string_view name);
 bool register_scenario(std::unique_ptr<Scenario> scenario);
 
 }  // namespace millrace::simtest

@@ -224,6 +224,15 @@ std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std:
     const auto now = *shard.view(id);
     Partition& model = partitions_[static_cast<std::size_t>(partition)];
     Replica& seen = nodes_[index].replicas[partition];
+    if (now.synced_end == now.end && now.end > seen.said_synced) {
+        seen.said_synced = now.end;
+        const std::string folder =
+            fmt::format("{}/{}-{}", now.directory_path, now.topic, partition);
+        if (options_.synced && simulation_.node(index).sim_disk().has_unsynced(folder, ".log")) {
+            return fmt::format("synced: all below {} is said to be on the disk, and is not",
+                               now.end);
+        }
+    }
     // Synced bytes stay on a disk that an unclean start has not looked through yet.
     seen.end = now.end;
     seen.synced_end = std::min(std::max(seen.synced_end, now.synced_end), now.end);
@@ -382,6 +391,21 @@ bool ClusterWatch::was_emptied_unformed() const {
     const bool any_emptied =
         std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.wipes > 0; });
     return any_emptied && (newest_ == nullptr || newest_->provenance.end == Offset{0});
+}
+
+bool ClusterWatch::lost_an_only_member() const {
+    const bool any_emptied =
+        std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.wipes > 0; });
+    const metadata::Topic* topic =
+        newest_ == nullptr ? nullptr : newest_->topics.find(options_.topic);
+    if (!any_emptied || topic == nullptr) {
+        return false;
+    }
+    return std::any_of(topic->partitions.begin(), topic->partitions.end(), [&](const auto& entry) {
+        const metadata::Partition& partition = *entry.value;
+        return partition.leader == no_broker && partition.isr.empty() && partition.elr.empty() &&
+               partitions_[static_cast<std::size_t>(entry.key.value)].committed == Offset{0};
+    });
 }
 
 std::string ClusterWatch::state() const {

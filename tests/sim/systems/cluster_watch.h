@@ -49,6 +49,8 @@ public:
     bool is_whole() const;
     /// A disk was emptied and no quorum has ever met.
     bool was_emptied_unformed() const;
+    /// A disk was emptied that was the only one in the ISR, before anything was committed there.
+    bool lost_an_only_member() const;
     std::string state() const;  ///< For a person, when it does not become whole.
 
 private:
@@ -56,6 +58,7 @@ private:
         Offset high_watermark = no_offset;
         Offset synced_end = no_offset;  ///< What its disk has, whatever it knows of that itself.
         Offset end = no_offset;
+        Offset said_synced = no_offset;  ///< The last end up to which it had everything synced.
         LeaderEpoch leads_in = no_leader_epoch;
         std::map<Uuid, Offset> emptied;  ///< What it had in directories that are gone.
     };

@@ -16,7 +16,7 @@ namespace millrace::simtest {
 
 template <typename Response>
 struct Answered {
-    std::shared_ptr<const Buffer> frame;  ///< The response's views lie in here.
+    std::shared_ptr<const RawBuffer> frame;  ///< The response's views lie in here.
     Response response;
 };
 

@@ -1,6 +1,7 @@
 // Groups and offsets of a cluster: each broker is asked for what it coordinates or leads.
 #include "protocol/messages/consumer_group_describe_request.h"
 #include "protocol/messages/consumer_group_describe_response.h"
+#include "protocol/messages/consumer_protocol_assignment.h"
 #include "protocol/messages/delete_groups_request.h"
 #include "protocol/messages/delete_groups_response.h"
 #include "protocol/messages/delete_records_request.h"
@@ -195,6 +196,49 @@ TEST_F(GroupCallsTest, computes_lag_over_all_leaders_and_says_what_it_does_not_k
     EXPECT_EQ(response->groups(0).partitions(1).records(), 12);
     EXPECT_EQ(response->groups(0).partitions(2).records(), -1);  // nobody leads it
     EXPECT_THAT(asked<protocol::ListOffsetsRequest>(), UnorderedElementsAre(Key(here), Key(there)));
+}
+
+/// What a consumer's leader sends: partitions of "orders" for one member.
+Buffer assignment_of(std::vector<std::int32_t> partitions) {
+    Buffer bytes;
+    protocol::Writer writer(bytes);
+    writer.int16(protocol::ConsumerProtocolAssignment::max_version);
+    protocol::ConsumerProtocolAssignment assignment;
+    auto& topic = assignment.assigned_partitions.emplace_back();
+    topic.topic = "orders";
+    topic.partitions = std::move(partitions);
+    assignment.encode(writer, protocol::ConsumerProtocolAssignment::max_version);
+    return bytes;
+}
+
+TEST_F(GroupCallsTest, says_who_reads_each_partition_of_a_group_of_the_old_protocol) {
+    coordinators();
+    offsets();
+    commits("audit", 30, there);
+    protocol::ConsumerGroupDescribeResponse unknown;
+    auto& none = unknown.groups.emplace_back();
+    none.group_id = "audit";
+    none.error_code = code_of(KafkaError::group_id_not_found);
+    answer(unknown, there);
+    const std::vector<Buffer> assigned{assignment_of({0}), assignment_of({2})};
+    protocol::DescribeGroupsResponse classic;
+    auto& group = classic.groups.emplace_back();
+    group.group_id = "audit";
+    group.protocol_type = "consumer";
+    for (const Buffer& bytes : assigned) {
+        auto& member = group.members.emplace_back();
+        member.member_id = group.members.size() == 1 ? "first" : "second";
+        member.member_assignment = bytes;
+    }
+    answer(classic, there);
+    v1::GroupLagRequest request;
+    request.add_groups("audit");
+    request.set_with_partitions(true);
+    const auto response = ask(&calls::GroupLag, request);
+    ASSERT_EQ(response->groups(0).partitions_size(), 3);
+    EXPECT_EQ(response->groups(0).partitions(0).member_id(), "first");
+    EXPECT_EQ(response->groups(0).partitions(1).member_id(), "");
+    EXPECT_EQ(response->groups(0).partitions(2).member_id(), "second");
 }
 
 TEST_F(GroupCallsTest, has_each_coordinator_delete_its_own_groups) {

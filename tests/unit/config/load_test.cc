@@ -165,6 +165,31 @@ TEST(Load, names_the_variable_that_holds_a_wrong_value) {
                             HasSubstr("command line: num.network.threads=none")));
 }
 
+TEST(Load, mentions_a_variable_that_is_nearly_a_setting) {
+    Source source;
+    source.environment = {"MILLRACE_NUM_PARTITONS=3",         "MILLRACE_DURABILTY=synced",
+                          "MILLRACE_SSL_KEY_PASWORD=hunter2", "MILLRACE_PORT=tcp://10.0.0.1:9092",
+                          "MILLRACE_SERVICE_PORT=9092",       "MILLRACE_RUN_DIR=/tmp"};
+    const Loaded loaded = load(source);
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    EXPECT_THAT(texts(loaded.warnings),
+                ElementsAre(HasSubstr("environment MILLRACE_NUM_PARTITONS: num.partitons=3: stands "
+                                      "for no setting and has no effect (did you mean "
+                                      "MILLRACE_NUM_PARTITIONS?)"),
+                            HasSubstr("did you mean MILLRACE_DURABILITY?"), HasSubstr("[hidden]")));
+}
+
+TEST(Load, refuses_a_zero_byte_at_which_the_system_would_cut_a_path_off) {
+    EXPECT_THAT(texts(load_text("log.dirs=/data\\u0000/other\n").errors),
+                ElementsAre(HasSubstr("log.dirs=/data\\x00/other: holds a zero byte")));
+}
+
+TEST(Load, takes_a_file_that_begins_with_a_byte_order_mark) {
+    const Loaded loaded = load_text("\xef\xbb\xbf# written elsewhere\r\nnum.partitions=3\r\n");
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    EXPECT_EQ(BrokerConfig{loaded.given}.broker().get(broker_option::num_partitions), 3);
+}
+
 TEST(Load, gives_every_broker_option_an_environment_name_of_its_own) {
     EXPECT_EQ(option_of_environment_name("MILLRACE_LOG_SEGMENT_BYTES")->name, "log.segment.bytes");
     EXPECT_EQ(option_of_environment_name("MILLRACE_CLUSTER_ID")->name, "cluster.id");
@@ -278,6 +303,25 @@ TEST(Listeners, are_read_together) {
     EXPECT_FALSE(outside.inter_broker);
     EXPECT_TRUE((*listeners)[2].controller);
     EXPECT_EQ((*listeners)[2].advertised_port, 9093) << "what isn't listed is told as it listens";
+}
+
+// As Kafka reads it; what generates the map often leaves a comma.
+TEST(Listeners, the_protocol_map_may_end_with_a_comma) {
+    const Loaded loaded = load_text(
+        "listeners=INSIDE://:9092\nlistener.security.protocol.map=INSIDE:PLAINTEXT,,\n"
+        "inter.broker.listener.name=INSIDE\n");
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+}
+
+TEST(Listeners, one_of_other_nodes_that_is_named_like_a_protocol_needs_no_entry) {
+    const Loaded loaded = load_text(
+        "process.roles=controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:9093\n"
+        "listeners=CONTROLLER://:9093\ncontroller.listener.names=CONTROLLER\n"
+        "listener.security.protocol.map=CONTROLLER:SSL\n");
+    const BrokerConfig config{loaded.given};
+    EXPECT_EQ(protocol_of(config.broker(), "PLAINTEXT").value(), SecurityProtocol::plaintext);
+    EXPECT_EQ(protocol_of(config.broker(), "CONTROLLER").value(), SecurityProtocol::ssl);
+    EXPECT_FALSE(protocol_of(config.broker(), "INSIDE").has_value());
 }
 
 TEST(HostPort, is_read_with_brackets_and_without_a_host) {

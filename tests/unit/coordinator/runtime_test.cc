@@ -409,7 +409,6 @@ TEST_F(RuntimeTest, waits_for_the_commit_of_what_it_loaded) {
     EXPECT_THAT(answers, ElementsAre("a->1 NONE"));
 }
 
-// reliability.md 73.
 TEST_F(RuntimeTest, starts_a_load_over_that_failed_half_way) {
     lead();
     for (int i = 0; i < 10; ++i) {
@@ -480,7 +479,6 @@ TEST_F(RuntimeTest, ignores_a_resignation_that_is_older_than_the_election) {
     EXPECT_EQ(runtime->status(p0), KafkaError::none);
 }
 
-// reliability.md 74.
 TEST_F(RuntimeTest, keeps_its_state_when_re_elected_on_the_same_broker) {
     lead(1);
     log.commit_at_once = false;
@@ -494,7 +492,7 @@ TEST_F(RuntimeTest, keeps_its_state_when_re_elected_on_the_same_broker) {
     EXPECT_THAT(answers, ElementsAre("a=1 NONE"));
 }
 
-// reliability.md 74: a batch that is on its way when the epoch changes is sent again.
+// A batch that is on its way when the epoch changes is sent again.
 TEST_F(RuntimeTest, loses_no_commit_in_flight_when_re_elected_on_the_same_broker) {
     lead(1);
     log.hold_appends = true;

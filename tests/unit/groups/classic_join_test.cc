@@ -261,9 +261,9 @@ TEST_F(ClassicJoin, tells_those_who_wait_when_another_broker_takes_over) {
     EXPECT_EQ(join({})->error, KafkaError::not_coordinator);
 }
 
-TEST_F(ClassicJoin, is_not_available_before_the_topic_exists) {
+TEST_F(ClassicJoin, has_no_coordinator_before_the_topic_exists) {
     coordinator->set_partition_count(0);
-    EXPECT_EQ(join({})->error, KafkaError::coordinator_not_available);
+    EXPECT_EQ(join({})->error, KafkaError::not_coordinator);
 }
 
 }  // namespace

@@ -239,7 +239,7 @@ TEST_F(ClassicMembers, hear_nothing_bad_while_their_group_loads) {
     EXPECT_EQ(join({.member = ids[0]})->error, KafkaError::coordinator_load_in_progress);
 }
 
-// KIP-345, compat.md trap 22.
+// KIP-345, trap 22 of e2e/parity/README.md.
 struct StaticMembers : GroupTest {
     std::vector<std::string> ids;
     void SetUp() override {

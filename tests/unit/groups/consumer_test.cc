@@ -96,6 +96,18 @@ TEST_F(Consumers, leave_when_they_say_so) {
               KafkaError::group_id_not_found);
 }
 
+// Kafka gives this target as if all members still wanted the same, which is what whichever of them it
+// meets first wants: nobody gets anything, or who wants nothing gets a part.
+TEST_F(Consumers, that_want_nothing_neither_take_partitions_nor_keep_them_from_others) {
+    enter("a");
+    enter("b");
+    beat({.member = "b", .epoch = -1});
+    const auto idle = enter("idle", {});
+    EXPECT_EQ(idle->error, KafkaError::none);
+    EXPECT_EQ(idle->assignment, "");
+    EXPECT_THAT(describe_consumer(), HasSubstr("wants orders:0,1,2,3,4,5"));
+}
+
 TEST_F(Consumers, with_a_wrong_epoch_are_fenced) {
     enter("a");
     const auto ahead = hold("a", 3, "");
@@ -396,6 +408,30 @@ TEST_F(Consumers, match_whole_names) {
     EXPECT_EQ(beat({.member = "a", .regex = "order", .owned = "", .rebalance_ms = 1000})
                   ->assignment,
               "");
+}
+
+TEST_F(Consumers, whose_expression_matches_nothing_yet_change_no_epoch) {
+    const auto a = beat({.member = "a", .regex = "later.*", .owned = "", .rebalance_ms = 1000});
+    EXPECT_EQ(a->epoch, 1);
+    loop.advance(11s);
+    topics->set("later-on", 2, 8);
+    publish_topics();
+    const auto matched = hold("a", a->epoch, "");
+    EXPECT_EQ(matched->epoch, 2);
+    EXPECT_EQ(matched->assignment, "later-on:0,1");
+}
+
+TEST_F(Consumers, are_told_when_the_cluster_does_not_run_their_protocol) {
+    topics->consumer_groups = false;
+    publish_topics();
+    EXPECT_EQ(beat({.member = "a", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000})
+                  ->error,
+              KafkaError::unsupported_version);
+    topics->consumer_groups = true;
+    publish_topics();
+    EXPECT_EQ(beat({.member = "a", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000})
+                  ->error,
+              KafkaError::none);
 }
 
 TEST_F(Consumers, with_a_broken_expression_are_refused) {

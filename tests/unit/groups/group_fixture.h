@@ -44,6 +44,9 @@ public:
         }
     }
     std::vector<std::string> racks(const Uuid&, std::int32_t) const override { return {}; }
+    bool has_consumer_groups() const override { return consumer_groups; }
+
+    bool consumer_groups = true;  ///< group.version 1
 
     void set(const std::string& name, std::int32_t partitions, std::uint64_t id) {
         topics_[name] = {Uuid{0, id}, partitions};

@@ -219,9 +219,13 @@ TEST_F(Migration, lets_old_clients_into_a_new_group) {
 
 TEST_F(Migration, tells_old_clients_what_is_wrong) {
     enter("b");
-    EXPECT_EQ(join({.protocols = {{"range", "?"}}})->error,
+    // Who has no id yet is given one first, whatever it brings.
+    const auto newcomer = join({.protocols = {{"range", "?"}}});
+    EXPECT_EQ(newcomer->error, KafkaError::member_id_required);
+    EXPECT_EQ(join({.member = newcomer->member, .protocols = {{"range", "?"}}})->error,
               KafkaError::inconsistent_group_protocol);
     EXPECT_EQ(join({.type = "connect"})->error, KafkaError::inconsistent_group_protocol);
+    EXPECT_EQ(join({.member = "x", .type = "connect"})->member, "") << "named by nobody, as by Kafka";
     const auto id = join(consumer())->member;
     join({.member = id, .protocols = consumer().protocols});
     EXPECT_EQ(heartbeat(id, 1), KafkaError::illegal_generation);

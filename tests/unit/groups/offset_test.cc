@@ -174,6 +174,41 @@ TEST_F(Offsets, are_refused_where_the_coordinator_is_another) {
     EXPECT_EQ(fetch({.version = 1}).error, KafkaError::not_coordinator);
 }
 
+TEST_F(Offsets, are_refused_while_there_is_no_topic_for_them) {
+    coordinator = std::make_unique<GroupCoordinator>(loop, log, random, settings, Logger{});
+    publish_topics();
+    EXPECT_EQ(commit({}), KafkaError::not_coordinator);
+    EXPECT_EQ(fetch({}).group_error, KafkaError::not_coordinator);
+}
+
+TEST_F(Offsets, of_topics_that_do_not_exist_are_told_last) {
+    const Uuid unknown{9, 9};
+    const Uuid orders{0, 1};
+    protocol::OffsetFetchRequest request;
+    auto& group = request.groups.emplace_back();
+    group.group_id = "g";
+    group.member_epoch = -1;
+    auto& topics = group.topics.emplace();
+    for (const Uuid& id : {unknown, orders}) {
+        auto& topic = topics.emplace_back();
+        topic.topic_id = id;
+        topic.partition_indexes = {0};
+    }
+    const auto told = ask<std::vector<Uuid>, protocol::OffsetFetchResponse>(
+        10,
+        [&](const Caller& caller, auto reply) {
+            coordinator->offset_fetch(request, caller, std::move(reply));
+        },
+        [](const protocol::OffsetFetchResponse& response) {
+            std::vector<Uuid> ids;
+            for (const auto& topic : response.groups.front().topics) {
+                ids.push_back(topic.topic_id);
+            }
+            return ids;
+        });
+    EXPECT_EQ(*told, (std::vector<Uuid>{orders, unknown}));
+}
+
 TEST_F(Offsets, are_written_as_one_batch_per_turn) {
     const std::size_t before = log.appends;
     protocol::OffsetCommitRequest request;
@@ -193,7 +228,7 @@ TEST_F(Offsets, are_written_as_one_batch_per_turn) {
     EXPECT_EQ(log_topic[p0].end(), Offset{60});
 }
 
-// reliability.md S27: what does not fit into a batch is refused as a whole.
+// What does not fit into a batch is refused as a whole.
 TEST_F(Offsets, too_many_for_a_batch_are_refused_and_leave_nothing) {
     log.max_batch_size = 64_KiB;
     topics->set("orders", 5000, 1);
@@ -311,7 +346,6 @@ TEST_F(Retention, keeps_offsets_of_topics_that_members_subscribe_to) {
     EXPECT_EQ(offsets(), "orders-0=1");
 }
 
-// reliability.md 71.
 TEST_F(Retention, forgets_nothing_while_the_group_rebalances) {
     settings.offsets_retention = 10min;
     settings.offsets_check_interval = 1min;
@@ -345,7 +379,7 @@ TEST_F(Retention, looks_at_many_groups_in_slices) {
     EXPECT_EQ(coordinator->counts().expired_offsets, 1000u);
 }
 
-// Transactions: KIP-447, compat.md traps 25 and 31, J10.
+// Transactions: KIP-447, traps 25 and 31 of e2e/parity/README.md.
 using TransactionalOffsets = GroupTest;
 
 TEST_F(TransactionalOffsets, count_from_the_commit_of_their_transaction) {

@@ -1,4 +1,4 @@
-// Drawn lives of groups (reliability.md 71 to 76): see sim_world.h for what is checked.
+// Drawn lives of groups: see sim_world.h for what is checked.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

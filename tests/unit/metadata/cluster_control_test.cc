@@ -263,7 +263,7 @@ TEST(ControllerRegistration, is_written_once) {
     EXPECT_EQ(world.end, before);
 }
 
-// Case 22 and durability.md: who keeps a place in the ELR after an unclean stop.
+// Case 22: who keeps a place in the ELR after an unclean stop.
 struct Returned {
     World world;
     Uuid topic;

@@ -121,7 +121,7 @@ private:
     void check_racks(const Uuid& id) {
         std::set<std::string> usable;
         for (const auto& [broker, registered] : world.image.cluster.brokers) {
-            if (!registered->in_controlled_shutdown) {
+            if (!registered->in_controlled_shutdown || registered->fenced) {
                 usable.insert(*registered->rack);
             }
         }

@@ -88,6 +88,7 @@ TEST_F(Settings, that_make_no_sense_are_refused) {
     EXPECT_EQ(set(of_topic, "t", "retention.ms", "1", 9), KafkaError::invalid_request);
     EXPECT_EQ(set(of_topic, "u", "retention.ms", "1"), KafkaError::unknown_topic_or_partition);
     EXPECT_EQ(set(of_topic, "u/", "retention.ms", "1"), KafkaError::invalid_topic_exception);
+    EXPECT_EQ(set(of_topic, "", "retention.ms", "1"), KafkaError::invalid_request);
     EXPECT_EQ(set(of_broker, "one", "log.cleaner.threads", "1"), KafkaError::invalid_request);
     EXPECT_EQ(set(of_broker, "9", "log.cleaner.threads", "1"),
               KafkaError::broker_id_not_registered);

@@ -60,7 +60,7 @@ TEST_F(Topics, are_created_over_racks_with_everyone_in_sync) {
     }
 }
 
-TEST_F(Topics, with_minus_one_take_the_defaults) {  // compat.md trap 8
+TEST_F(Topics, with_minus_one_take_the_defaults) {  // trap 8 of e2e/parity/README.md
     world.options.default_partitions = 4;
     world.options.default_replication_factor = 2;
     create(request("t", -1, -1));
@@ -296,7 +296,41 @@ TEST_F(Topics, are_deleted_by_name_and_by_id_with_their_configs) {
     EXPECT_EQ(world.image.topic_setting("by-id", "retention.ms"), nullptr);
 }
 
-TEST_F(Topics, created_again_have_another_id) {  // case 29, compat.md trap 10
+// A cluster of three of which one is down for its restart still takes a topic of three replicas.
+TEST_F(Topics, count_a_broker_that_was_stopped_in_order_among_their_replicas) {
+    const std::size_t all = world.image.cluster.brokers.size();
+    world.create("led", {{1, 0}});
+    auto stop = world.heartbeat_of(1);
+    stop.want_shut_down = true;
+    world.apply(broker_heartbeat(*world.borrow(), stop));
+    world.fence(1);
+    ASSERT_TRUE(world.image.cluster.broker(b(1))->in_controlled_shutdown);
+    ASSERT_TRUE(world.image.cluster.broker(b(1))->fenced);
+    protocol::CreateTopicsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.num_partitions = 1;
+    topic.replication_factor = static_cast<std::int16_t>(all);
+    const auto answer = world.apply(create_topics(*world.borrow(), request, {}));
+    EXPECT_EQ(answer.topics.at(0).error_code, 0) << answer.topics[0].error_message.value_or("");
+    EXPECT_NE(world.partition(answer.topics[0].topic_id).leader, b(1));
+}
+
+TEST_F(Topics, are_not_deleted_where_that_is_off_be_they_there_or_not) {
+    world.create("t", {{0}});
+    world.options.delete_topics = false;
+    protocol::DeleteTopicsRequest request;
+    request.topics.emplace_back().name = "t";
+    request.topics.emplace_back().name = "unknown";
+    const auto answer = world.apply(delete_topics(*world.borrow(), request));
+    ASSERT_EQ(answer.responses.size(), 2U);
+    for (const auto& response : answer.responses) {
+        EXPECT_EQ(response.error_code, code(KafkaError::topic_deletion_disabled));
+    }
+    EXPECT_EQ(world.image.topics.size(), 1U);
+}
+
+TEST_F(Topics, created_again_have_another_id) {  // case 29, trap 10 of e2e/parity/README.md
     const Uuid first = world.create("t", {{0}});
     protocol::DeleteTopicsRequest request;
     request.topics.emplace_back().name = "t";

@@ -61,6 +61,30 @@ TEST(MirrorPartition, takes_over_what_begins_at_its_end) {
         ElementsAre(effect(TakeOver{})));
 }
 
+// Two topics of one name that were written apart have the same epochs: nothing else tells them
+// apart.
+TEST(MirrorPartition, holds_what_it_has_against_the_source_before_it_adds_to_it) {
+    const Log log = some_log();
+    LogFacts facts = log.facts();
+    facts.is_known = false;
+    const auto is_asked = ElementsAre(effect(Verify{Offset{100}}), effect(Known{}));
+    EXPECT_THAT(core.on_fetched(with_batch(Offset{100}, Offset{100}, Offset{110}), facts),
+                is_asked);
+    EXPECT_THAT(core.on_fetched(fetched(Offset{100}), facts), is_asked) << "also with nothing new";
+    SourceFetched differs = fetched(Offset{100});
+    differs.diverging = replication::DivergingEpoch{LeaderEpoch{5}, Offset{80}};
+    EXPECT_THAT(core.on_fetched(differs, facts), testing::Contains(effect(Verify{Offset{80}})))
+        << "what the epochs tell comes first";
+}
+
+TEST(MirrorPartition, of_an_empty_log_nothing_is_to_be_compared) {
+    const Log empty;
+    LogFacts facts = empty.facts();
+    facts.is_known = false;
+    EXPECT_THAT(core.on_fetched(with_batch(Offset{0}, Offset{0}, Offset{10}), facts),
+                ElementsAre(effect(TakeOver{})));
+}
+
 TEST(MirrorPartition, an_answer_that_comes_late_or_twice_changes_nothing) {
     EXPECT_THAT(
         core.on_fetched(with_batch(Offset{90}, Offset{90}, Offset{100}), some_log().facts()),
@@ -209,9 +233,23 @@ TEST(MirrorPartition, equal_histories_go_on) {
 }
 
 TEST(MirrorPartition, a_promotion_takes_an_epoch_that_no_living_source_soon_reaches) {
-    EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{0}, no_leader_epoch), LeaderEpoch{1001});
-    EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{70}, LeaderEpoch{6}), LeaderEpoch{1001});
-    EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{1001}, LeaderEpoch{6}), LeaderEpoch{2001});
+    EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{0}, no_leader_epoch, 0), LeaderEpoch{1001});
+    EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{70}, LeaderEpoch{6}, 0), LeaderEpoch{1001});
+    EXPECT_EQ(PartitionCore::promoted_epoch(LeaderEpoch{1001}, LeaderEpoch{6}, 0),
+              LeaderEpoch{2001});
+}
+
+// Two standbys of one source, both promoted: what they write at the same offsets can be told apart.
+TEST(MirrorPartition, promotions_of_two_links_take_different_epochs) {
+    const LeaderEpoch one = PartitionCore::promoted_epoch(LeaderEpoch{3}, LeaderEpoch{3}, 17);
+    const LeaderEpoch other = PartitionCore::promoted_epoch(LeaderEpoch{3}, LeaderEpoch{3}, 4'000);
+    EXPECT_NE(one, other);
+    for (std::uint32_t salt = 0; salt < 5'000; salt += 7) {
+        const LeaderEpoch epoch =
+            PartitionCore::promoted_epoch(LeaderEpoch{1'900}, LeaderEpoch{3}, salt);
+        EXPECT_GT(epoch, LeaderEpoch{2'000});
+        EXPECT_LT(epoch, LeaderEpoch{2'950}) << "elections after it stay below the next stride";
+    }
 }
 
 TEST(MirrorPartition, seals_at_the_last_stable_offset_where_the_policy_says_so) {

@@ -56,10 +56,10 @@ struct ServerTest : testing::Test {
 
     std::function<Duration(const std::string&, Instant)> admit;
     Logger log;
-    Recorder dispatch;
+    std::unique_ptr<Ledger> ledger;
     ManualExecutor loop;
     FakeNet net;
-    std::unique_ptr<Ledger> ledger;
+    Recorder dispatch;  // What it holds goes back to the ledger, and to the loop.
     std::unique_ptr<Server> server;
 };
 
@@ -233,6 +233,53 @@ TEST_F(ServerTest, an_exhausted_ledger_delays_instead_of_failing) {
     loop.advance(50ms);
     EXPECT_EQ(dispatch.seen.size(), 1U);
     EXPECT_FALSE(wire->closed);
+}
+
+// Whoever asks and asks and takes no answer is heard until his answers hold his share.
+TEST_F(ServerTest, a_crowd_that_reads_no_answer_leaves_room_for_others) {
+    constexpr std::size_t answer = 40'000;
+    constexpr std::int64_t budget = 16 << 20;
+    start({}, budget);
+    std::vector<std::shared_ptr<Wire>> crowd;
+    for (int i = 0; i < 20; ++i) {
+        crowd.push_back(connect());
+        crowd.back()->write_most = 0;
+        for (int request = 0; request < 60; ++request) {
+            receive(*crowd.back(), framed(std::string(answer, 'x')));
+        }
+    }
+    EXPECT_LT(dispatch.seen.size() * answer, static_cast<std::size_t>(budget));
+    EXPECT_LT(ledger->used(), budget);
+    EXPECT_GE(ledger->used(), static_cast<std::int64_t>(dispatch.seen.size() * answer) / 2);
+    auto other = connect();
+    receive(*other, framed("well"));
+    EXPECT_EQ(other->from_broker, framed("well"));
+    // Who takes them after all is heard again.
+    const std::size_t before = dispatch.seen.size();
+    crowd.front()->write_most = SIZE_MAX;
+    crowd.front()->events->on_writable();
+    loop.run();
+    EXPECT_GT(dispatch.seen.size(), before);
+    server.reset();
+    loop.run();
+    EXPECT_EQ(ledger->used(), 0);
+}
+
+// Large requests that are announced and don't come: small ones go on, and the large ones go soon.
+TEST_F(ServerTest, a_crowd_of_large_requests_that_do_not_come_leaves_room_for_others) {
+    start({}, 3'900'000);
+    const std::string begun = framed(std::string(1'000'000, 'w')).substr(0, 300'000);
+    std::vector<std::shared_ptr<Wire>> crowd;
+    for (int i = 0; i < 10; ++i) {
+        crowd.push_back(connect());
+        receive(*crowd.back(), begun);
+    }
+    EXPECT_LE(ledger->used(), 3'000'000);
+    auto other = connect();
+    receive(*other, framed("well"));
+    EXPECT_EQ(other->from_broker, framed("well"));
+    loop.advance(5s);
+    EXPECT_TRUE(crowd[0]->closed && crowd[1]->closed && crowd[2]->closed);
 }
 
 TEST_F(ServerTest, a_frame_begun_and_not_finished_is_given_up) {

@@ -108,7 +108,20 @@ TEST(InitialPlacement, spreads_the_preferred_leaders) {
         ++leaders[replicas.front()];
     }
     for (const auto& [broker, count] : leaders) {
-        EXPECT_NEAR(count, 100, 3) << broker.value;
+        EXPECT_EQ(count, 100) << broker.value;
+    }
+}
+
+// Choosing partition by partition left one broker with four leaders and another with two.
+TEST(InitialPlacement, gives_every_broker_as_many_preferred_leaders_of_a_topic) {
+    const auto candidates = cluster({2, 2, 2});
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        std::map<BrokerId, int> leaders;
+        for (const auto& replicas : place(candidates, 18, 3, seed)) {
+            ++leaders[replicas.front()];
+        }
+        ASSERT_EQ(leaders.size(), 6U) << "seed " << seed;
+        ASSERT_EQ(spread(leaders), 0) << "seed " << seed;
     }
 }
 

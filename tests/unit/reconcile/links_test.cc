@@ -1,7 +1,10 @@
 // MirrorLinks as declared, against simulated brokers.
 #include <gmock/gmock.h>
 
+#include "operator/certificates/authority.h"
+#include "operator/kube/base64.h"
 #include "operator/reconcile/link_reconciler.h"
+#include "operator/render/names.h"
 #include "tests/unit/reconcile/fixture.h"
 
 namespace millrace::reconcile {
@@ -335,6 +338,131 @@ TEST_F(Links, killed_after_any_write_the_next_one_goes_on) {
         rounds(5);
         EXPECT_FALSE(is_known_to_brokers()) << "killed after write " << k;
     }
+}
+
+// --- A source that is a Cluster with TLS ---
+
+constexpr Duration year = std::chrono::hours(24 * 365);
+
+class SecureSource : public Links {
+protected:
+    explicit SecureSource(const std::string& auth = "TLS") {
+        (void)world.kube->cache(kube::secrets);  // Filled from now on.
+        Json cluster = Json(Json::Object{});
+        cluster["metadata"]["name"] = "east";
+        cluster["metadata"]["namespace"] = "default";
+        cluster["spec"] = *Json::parse(fmt::format(
+            R"({{"replicas": 1, "storage": {{"size": "1Gi"}}, "tls": {{}},
+                "listeners": [{{"name": "tls", "port": 9094, "tls": true, "auth": "{}"}}]}})",
+            auth));
+        cluster["status"] = *Json::parse(
+            R"({"listeners": [{"name": "tls", "bootstrap": "kafka-1:9092"}],
+                "clusterId": "east-id"})");
+        world.kube->put(clusters, std::move(cluster));
+    }
+
+    void put_authority(const certificates::Authority& authority) {
+        const auto& pem = authority.signer.certificate_pem;
+        Json secret = Json(Json::Object{});
+        secret["metadata"]["name"] = "east-ca";
+        secret["metadata"]["namespace"] = "default";
+        for (const auto& [name, value] : certificates::entries_of(authority)) {
+            secret["data"][name] = kube::to_base64(value);
+        }
+        world.kube->put(kube::secrets, std::move(secret));
+        const auto note = [&](const char* name, const std::string& value) {
+            world.kube->annotate(kube::secrets, {"default", "east-ca"}, name, value);
+        };
+        note("millrace.dev/serial", render::content_hash(pem));
+        note("millrace.dev/not-after",
+             std::to_string(certificates::end_of_validity(pem)->milliseconds));
+    }
+    certificates::KeyPair make_signer(const std::string& name) {
+        return *certificates::make_authority(name, {world.clock.wall(), 10 * year});
+    }
+    void follow_east() { apply(R"(, "source": {"clusterRef": {"name": "east"}})"); }
+    Json own_secret() const {
+        return world.kube->find(kube::secrets, {"default", "east-to-west-link-certificate"})
+            .value_or(Json{});
+    }
+};
+
+TEST_F(SecureSource, is_followed_with_a_certificate_of_its_own_authority) {
+    const auto authority = certificates::Authority::of(make_signer("one"));
+    put_authority(authority);
+    follow_east();
+    rounds(5);
+    const v1::LinkTls tls = in_brokers().source().tls();
+    EXPECT_TRUE(tls.enabled());
+    EXPECT_EQ(tls.ca_pem(), authority.trusted_pem);
+    EXPECT_EQ(kube::to_base64(tls.certificate_pem()), own_secret()["data"]["tls.crt"].text());
+    EXPECT_TRUE(certificates::belongs_together(
+        {tls.certificate_pem(), Secret(*kube::from_base64(own_secret()["data"]["tls.key"].text()))},
+        authority.trusted_pem));
+    EXPECT_EQ(own_secret()["metadata"]["ownerReferences"].items().front()["kind"].text(),
+              "MirrorLink");
+    EXPECT_EQ(condition("Ready"), "True");
+}
+
+TEST_F(SecureSource, a_settled_link_gets_no_second_certificate) {
+    put_authority(certificates::Authority::of(make_signer("one")));
+    follow_east();
+    rounds(10);
+    const int before = world.kube->writes();
+    rounds(20);
+    EXPECT_EQ(world.kube->writes(), before);
+}
+
+TEST_F(SecureSource, another_authority_in_charge_signs_anew_and_both_are_believed) {
+    auto authority = certificates::Authority::of(make_signer("one"));
+    put_authority(authority);
+    follow_east();
+    rounds(5);
+    const std::string first = in_brokers().source().tls().certificate_pem();
+    authority = certificates::introduce(std::move(authority), make_signer("two"));
+    put_authority(authority);
+    rounds(2);
+    EXPECT_EQ(in_brokers().source().tls().ca_pem(), authority.trusted_pem);
+    EXPECT_EQ(in_brokers().source().tls().certificate_pem(), first) << "the old one still signs";
+    authority = certificates::put_in_charge(std::move(authority));
+    put_authority(authority);
+    rounds(2);
+    EXPECT_NE(in_brokers().source().tls().certificate_pem(), first);
+}
+
+TEST_F(SecureSource, a_certificate_is_renewed_before_its_end) {
+    put_authority(certificates::Authority::of(make_signer("one")));
+    follow_east();
+    rounds(5);
+    const std::string first = in_brokers().source().tls().certificate_pem();
+    world.clock.advance(std::chrono::hours(24 * 334));
+    rounds(2);
+    EXPECT_EQ(in_brokers().source().tls().certificate_pem(), first);
+    world.clock.advance(std::chrono::hours(24 * 2));
+    rounds(2);
+    EXPECT_NE(in_brokers().source().tls().certificate_pem(), first);
+}
+
+TEST_F(SecureSource, without_its_authority_the_link_says_what_it_waits_for) {
+    follow_east();
+    rounds(3);
+    EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("has no authority yet"));
+    EXPECT_FALSE(is_known_to_brokers());
+}
+
+class OpenSecureSource : public SecureSource {
+protected:
+    OpenSecureSource() : SecureSource("None") {}
+};
+
+TEST_F(OpenSecureSource, that_asks_for_no_certificate_is_shown_none) {
+    const auto authority = certificates::Authority::of(make_signer("one"));
+    put_authority(authority);
+    follow_east();
+    rounds(5);
+    EXPECT_EQ(in_brokers().source().tls().ca_pem(), authority.trusted_pem);
+    EXPECT_EQ(in_brokers().source().tls().certificate_pem(), "");
+    EXPECT_TRUE(own_secret().is_null());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "runtime/disk_lanes.h"
 #include "runtime/real/real_node.h"
 #include "tests/support/wait_for.h"
 
@@ -146,6 +147,22 @@ TEST_F(RealDisk, lane_zero_runs_in_parallel) {
             },
             [&] { done.count_down(); });
     }
+    EXPECT_TRUE(done.wait());
+}
+
+// Every thread would wait for it for ever if it had to wait for its turn.
+TEST_F(RealDisk, what_the_cluster_waits_for_does_not_wait_behind_others) {
+    constexpr int others = 20;
+    Latch opened;
+    Latch done(others + 1);
+    Executor& home = *node->control_shard().executor;
+    for (int i = 0; i < others; ++i) {
+        node->disk_pool().run(
+            0, home, [&] { EXPECT_TRUE(opened.wait()); }, [&] { done.count_down(); });
+    }
+    node->disk_pool().run(
+        first_lane, home, [&] { opened.count_down(); }, [&] { done.count_down(); });
+    node->start();
     EXPECT_TRUE(done.wait());
 }
 

@@ -37,8 +37,9 @@ protected:
             return;
         }
         ASSERT_TRUE(log->close_cleanly());
-        ASSERT_TRUE(log->directory()->write_checkpoint(
-            Checkpoint::recovery_point, log->directory()->begin_checkpoint(), {{partition_, log->synced_end()}}));
+        ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
+                                                       log->directory()->begin_checkpoint(),
+                                                       {{partition_, log->synced_end()}}));
         ASSERT_TRUE(store.mark_clean_shutdown(BrokerEpoch{77}));
     }
 
@@ -85,6 +86,27 @@ TEST_F(LogStoreTest, refuses_a_copied_directory) {
     ASSERT_TRUE(disk().create_directories(root_ + "/b"));
     ASSERT_TRUE(disk().replace_whole(root_ + "/b/meta.properties", meta));
     EXPECT_THAT(open({"a", "b"}).error().message(), HasSubstr("same directory.id"));
+}
+
+TEST_F(LogStoreTest, a_wrong_directory_leaves_the_others_as_they_were) {
+    StoreOptions other = options({"theirs"});
+    other.identity.node = BrokerId{2};
+    ASSERT_TRUE(LogStore::open(disk(), other, random_, noon, Logger{}));
+    ASSERT_TRUE(disk().create_directories(root_ + "/empty"));
+    EXPECT_THAT(open({"new", "empty", "theirs"}).error().message(), HasSubstr("belongs to node 2"));
+    EXPECT_FALSE(*disk().exists(root_ + "/new"));
+    EXPECT_THAT(*disk().list(root_ + "/empty"), IsEmpty());
+}
+
+TEST_F(LogStoreTest, refuses_a_file_and_a_directory_named_twice) {
+    ASSERT_TRUE(disk().replace_whole(root_ + "/file", "no directory"));
+    for (const std::string name : {"file", "file/below"}) {
+        const auto store = open({"new", name});
+        ASSERT_FALSE(store);
+        EXPECT_EQ(store.error().code(), Code::invalid) << store.error().to_string();
+    }
+    EXPECT_THAT(open({"new", "other", "new"}).error().message(), HasSubstr("is named twice"));
+    EXPECT_FALSE(*disk().exists(root_ + "/new"));
 }
 
 TEST_F(LogStoreTest, locks_its_directories) {

@@ -94,8 +94,11 @@ Result<void> FileDisk::create_directories(const std::string& path) {
         if (::mkdir(part.c_str(), 0755) != 0) {
             const int reason = errno;
             struct stat facts{};
-            if (reason != EEXIST || ::stat(part.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode)) {
+            if (reason != EEXIST || ::stat(part.c_str(), &facts) != 0) {
                 return system_error("mkdir " + part, reason);
+            }
+            if (!S_ISDIR(facts.st_mode)) {
+                return system_error("mkdir " + part, ENOTDIR);
             }
         }
         if (slash == std::string::npos) {

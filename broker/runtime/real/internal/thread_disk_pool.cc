@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <utility>
 
+#include "runtime/disk_lanes.h"
+
 namespace millrace::runtime::internal {
 
 ThreadDiskPool::ThreadDiskPool(unsigned threads) : thread_count_(threads) {
@@ -56,7 +58,11 @@ void ThreadDiskPool::run(std::uint64_t lane, Executor& home, UniqueFunction<void
             return;
         }
     }
-    ready_.push_back(std::move(entry));
+    if (lane == first_lane) {
+        ready_.push_front(std::move(entry));
+    } else {
+        ready_.push_back(std::move(entry));
+    }
     changed_.notify_one();
 }
 
@@ -88,7 +94,11 @@ void ThreadDiskPool::lane_is_free(std::uint64_t lane) {
         return;
     }
     // At the end of the queue: a busy lane must not hold a thread against the others.
-    ready_.push_back(std::move(place->second.front()));
+    if (lane == first_lane) {
+        ready_.push_front(std::move(place->second.front()));
+    } else {
+        ready_.push_back(std::move(place->second.front()));
+    }
     place->second.pop_front();
     changed_.notify_one();
 }

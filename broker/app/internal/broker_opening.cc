@@ -1,0 +1,459 @@
+// How a broker comes to be: what is opened in which order. Nothing is written before all settings
+// have been read.
+#include <algorithm>
+#include <utility>
+
+#include "app/internal/broker_inside.h"
+#include "app/internal/identity.h"
+#include "app/internal/settings.h"
+#include "handlers/topic_names.h"
+#include "raft/net_channel.h"
+#include "raft/storage_log.h"
+
+namespace millrace::app {
+namespace {
+
+namespace option = config::broker_option;
+
+constexpr std::string_view metadata_topic = "__cluster_metadata";
+constexpr std::string_view metadata_folder = "/__cluster_metadata-0";
+
+Roles roles_of(const config::BrokerValues& values) {
+    const auto& roles = values.get(option::process_roles);
+    if (roles.empty()) {
+        return {};  // one process that is everything: the shortest way to a running broker
+    }
+    Roles found{false, false};
+    for (const std::string& role : roles) {
+        found.broker = found.broker || role == "broker";
+        found.controller = found.controller || role == "controller";
+    }
+    return found;
+}
+
+}  // namespace
+
+Result<void> Broker::Inside::open(BrokerOptions given_options) {
+    options = std::move(given_options);
+    config = std::make_shared<const config::BrokerConfig>(options.given);
+    const config::BrokerValues& values = config->broker();
+    roles = roles_of(values);
+    self = BrokerId{values.get(option::node_id)};
+    if (self == no_broker) {
+        self = BrokerId{values.get(option::broker_id)};
+    }
+    if (self == no_broker) {
+        self = BrokerId{1};
+    }
+    rules = std::make_unique<metadata::TableConfigRules>(options.given, self);
+    incarnation = Uuid::random(*node.control_shard().random);
+    topics.swap(std::make_shared<const handlers::TopicBook>(config, metadata::Configs{}));
+    ledger = options.request_memory ? options.request_memory
+                                    : std::make_shared<net::Ledger>(std::int64_t{1} << 30);
+    MR_TRY(listeners, config::read_listeners(values));
+    MR_TRY_VOID(check_settings(values));
+    MR_TRY(tls, TlsNode::open(config, listeners,
+                              {inter_broker_listener(values), controller_listener(values)}, node));
+    MR_TRY(link_keys, read_link_keys(node.disk(), values.get(option::millrace_links_key_file)));
+    MR_TRY_VOID(try_addresses());
+    MR_TRY_VOID(open_store(values));
+    Result<void> joined = listen(values);
+    if (joined) {
+        joined = open_quorum(values);
+    }
+    if (!joined) {
+        give_up();
+        return joined;
+    }
+    if (roles.broker) {
+        make_broker_side(values);
+    }
+    doors.judge_own_settings = [this](auto changes, auto done) {
+        tls->judge(std::move(changes), std::move(done));
+    };
+    subscribe();
+    watch_brokers(values);
+    return {};
+}
+
+/// One that can't be had is told before a directory is formatted.
+Result<void> Broker::Inside::try_addresses() const {
+    for (const config::ListenerSpec& spec : listeners) {
+        if (!is_served(spec)) {
+            continue;
+        }
+        const auto tried =
+            node.control_shard().net->listen({spec.host, spec.port}, [](runtime::StreamPtr) {});
+        if (!tried) {
+            return tried.error().with_context(
+                fmt::format("listeners: {}://{}:{}", spec.name, spec.host, spec.port));
+        }
+    }
+    return {};
+}
+
+bool Broker::Inside::is_served(const config::ListenerSpec& spec) const {
+    return spec.controller ? roles.controller : roles.broker;
+}
+
+/// Nothing has begun: an address that is taken must not make the next start an unclean one.
+void Broker::Inside::give_up() {
+    if (!store->clean_start()) {
+        return;
+    }
+    const auto marked = mark_clean_shutdown(store->last_broker_epoch().value_or(BrokerEpoch{-1}));
+    if (!marked) {
+        MR_LOG(log, warn, "broker.clean_mark_lost", field("reason", marked.error().message()));
+    }
+}
+
+Result<void> Broker::Inside::mark_clean_shutdown(BrokerEpoch epoch) {
+    MR_TRY_VOID(store->mark_clean_shutdown(epoch));
+    return metadata_store ? metadata_store->mark_clean_shutdown(epoch) : Result<void>{};
+}
+
+Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
+    const std::vector<std::string> paths = log_directories(values);
+    const std::string metadata_path = metadata_log_directory(values);
+    const bool apart = std::find(paths.begin(), paths.end(), metadata_path) == paths.end();
+    std::vector<std::string> all = paths;
+    if (apart) {
+        MR_TRY_VOID(check_that_none_holds_the_metadata(paths, metadata_path));
+        all.push_back(metadata_path);
+    }
+    MR_TRY(const std::optional<std::string> on_disk, cluster_id_on_disk(node.disk(), all));
+    const std::string& wanted = values.get(option::cluster_id);
+    if (on_disk && !wanted.empty() && *on_disk != wanted) {
+        return Error::make(
+            Code::invalid,
+            "cluster.id is {}, but the data in {} belongs to cluster {}: use another "
+            "log.dirs, or the cluster id that the data has",
+            wanted, paths.front(), *on_disk);
+    }
+    cluster_id = on_disk          ? *on_disk
+                 : wanted.empty() ? Uuid::random(*node.control_shard().random).to_string()
+                                  : wanted;
+    auto opened = open_directories(paths);
+    if (!opened) {
+        return opened.error().with_context("log.dirs");
+    }
+    store = *std::move(opened);
+    if (apart) {
+        opened = open_directories({metadata_path});
+        if (!opened) {
+            return opened.error().with_context("metadata.log.dir");
+        }
+        metadata_store = *std::move(opened);
+    }
+    return {};
+}
+
+/// A second metadata log, an empty one, would be a cluster that has forgotten everything.
+Result<void> Broker::Inside::check_that_none_holds_the_metadata(
+    const std::vector<std::string>& paths, const std::string& metadata_path) {
+    for (const std::string& path : paths) {
+        MR_TRY(const bool there, node.disk().exists(path + std::string(metadata_folder)));
+        if (there) {
+            return Error::make(Code::invalid,
+                               "metadata.log.dir is {}, but {} holds a metadata log: move its "
+                               "__cluster_metadata-0 there",
+                               metadata_path, path);
+        }
+    }
+    return {};
+}
+
+Result<std::unique_ptr<storage::LogStore>> Broker::Inside::open_directories(
+    std::vector<std::string> paths) {
+    storage::StoreOptions store_options;
+    store_options.open_files_max = options.log_files;
+    store_options.paths = std::move(paths);
+    store_options.identity = {cluster_id, self};
+    store_options.not_ours = {{std::string(metadata_topic), PartitionIndex{0}}};
+    return storage::LogStore::open(node.disk(), std::move(store_options),
+                                   *node.control_shard().random,
+                                   node.control_shard().executor->clock().wall(), log);
+}
+
+Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
+    const std::string path = metadata_log_directory(values);
+    std::shared_ptr<storage::LogDirectory> home;
+    for (const auto& directory : (metadata_store ? metadata_store : store)->directories()) {
+        if (directory->path() == path) {
+            home = directory;
+        }
+    }
+    if (!home) {
+        // An empty metadata log elsewhere would be a cluster that has forgotten everything.
+        return Error::make(Code::io, "{} holds the metadata log and can't be used", path);
+    }
+    MR_TRY(raft::QuorumConfig quorum, quorum_config(values));
+    quorum.node_id = self;
+    quorum.directory_id = home->id();
+    quorum.is_controller = roles.controller;
+    quorum.cluster_id = cluster_id;
+    for (const metadata::Endpoint& endpoint : endpoints_of(true)) {
+        quorum.listeners.push_back({endpoint.listener, {endpoint.host, endpoint.port}});
+    }
+    raft::DriverOptions driver_options;
+    driver_options.quorum = std::move(quorum);
+    driver_options.directory = home->path() + std::string(metadata_folder);
+    MR_TRY_VOID(node.disk().create_directories_durably(driver_options.directory));
+    MR_TRY(
+        auto metadata_log,
+        raft::open_storage_log(home, node, Bytes{values.get(option::metadata_log_segment_bytes)}));
+    MetadataNode::Options metadata_options;
+    if (roles.controller && metadata_log->end() == Offset{0}) {
+        MR_TRY(metadata_options.controller.bootstrap_features,
+               formatted_features(node.disk(), home->path()));
+    }
+    const net::StreamWrapper to_controllers = tls->dialed(controller_listener(values));
+    channels = raft::make_net_channel(
+        {.client_id = fmt::format("millrace-{}", self), .wrap = to_controllers},
+        node.control_shard(), log);
+    MR_TRY(driver, raft::RaftDriver::open(std::move(driver_options), node, std::move(metadata_log),
+                                          *channels));
+    metadata_options.is_controller = roles.controller;
+    metadata_options.controller.node = self;
+    if (roles.broker) {
+        metadata_options.controller.own_incarnation = incarnation;
+    }
+    metadata_options.controller.cluster_id = cluster_id;
+    metadata_options.controller.min_insync_replicas = values.get(option::min_insync_replicas);
+    metadata_options.controller.unclean_leader_election =
+        values.get(option::unclean_leader_election_enable);
+    metadata_options.controller.delete_topics = values.get(option::delete_topic_enable);
+    metadata_options.controller.synced = values.get(option::millrace_durability) == "synced";
+    metadata_options.controller.default_partitions = values.get(option::num_partitions);
+    metadata_options.controller.default_replication_factor =
+        static_cast<std::int16_t>(values.get(option::default_replication_factor));
+    metadata_options.timers.session_timeout =
+        std::chrono::milliseconds{values.get(option::broker_session_timeout_ms)};
+    metadata_options.timers.balance_leaders = values.get(option::auto_leader_rebalance_enable);
+    metadata_options.timers.balance_interval =
+        std::chrono::seconds{values.get(option::leader_imbalance_check_interval_seconds)};
+    metadata_options.snapshots.max_bytes = static_cast<std::uint64_t>(
+        values.get(option::metadata_log_max_record_bytes_between_snapshots));
+    metadata_options.snapshots.max_interval =
+        std::chrono::milliseconds{values.get(option::metadata_log_max_snapshot_interval_ms)};
+    metadata = std::make_unique<MetadataNode>(std::move(metadata_options), node.control_shard(),
+                                              image, *rules, *driver, log);
+    controller_channels = raft::make_net_channel(
+        {.client_id = fmt::format("millrace-broker-{}", self), .wrap = to_controllers},
+        node.control_shard(), log);
+    controller = std::make_unique<ControllerLink>(
+        *node.control_shard().executor, *metadata, *driver, *controller_channels,
+        std::chrono::milliseconds{values.get(option::request_timeout_ms)});
+    return {};
+}
+
+std::vector<handlers::RequestMeter> Broker::Inside::meters(std::string_view kind,
+                                                           std::size_t count) const {
+    std::vector<handlers::RequestMeter> all;
+    const std::int32_t topics_max = config->broker().get(option::millrace_metrics_topics_max);
+    for (std::size_t i = 0; options.registry && i < count; ++i) {
+        all.emplace_back(options.registry->scope(fmt::format("requests-{}-{}", kind, i)),
+                         static_cast<std::size_t>(topics_max));
+    }
+    return all;
+}
+
+/// What the meters of that kind observe of producers.
+std::vector<metrics::Histogram> Broker::Inside::produce_seconds(std::string_view kind) const {
+    std::vector<metrics::Histogram> all;
+    for (std::size_t i = 0; options.registry && i < node.data_shards(); ++i) {
+        all.push_back(options.registry->scope(fmt::format("requests-{}-{}", kind, i))
+                          .histogram(metrics::metric::request_seconds, {"Produce"}));
+    }
+    return all;
+}
+
+Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
+    doors.self = self;
+    doors.cluster_id = cluster_id;
+    doors.is_broker = roles.broker;
+    doors.image = &image;
+    doors.topics = &topics;
+    doors.replicas = &replicas;
+    doors.control = node.control_shard().executor;
+    doors.log = &log;
+    std::vector<runtime::Shard> data;
+    std::vector<runtime::Executor*> data_loops;
+    for (std::size_t i = 0; i < node.data_shards(); ++i) {
+        data.push_back(node.data_shard(i));
+        data_loops.push_back(data.back().executor);
+    }
+    fetch_sessions = fetch_sessions_of(values, data);
+    doors.fetch_max_bytes = values.get(option::fetch_max_bytes);
+    doors.fetch_by_rack =
+        values.get(option::replica_selector_class).ends_with(".RackAwareReplicaSelector");
+    doors.fetch_sessions = &fetch_sessions;
+    client_quotas =
+        std::make_unique<quotas::ClientQuotas>(quota_window(values), mutation_window(values));
+    doors.quotas = client_quotas.get();
+    broker_dispatch = std::make_unique<handlers::Dispatcher>(
+        handlers::ListenerKind::broker, doors, data_loops, meters("data", data_loops.size()));
+    controller_dispatch = std::make_unique<handlers::Dispatcher>(
+        handlers::ListenerKind::controller, doors,
+        std::vector<runtime::Executor*>{node.control_shard().executor}, meters("control", 1));
+    net::ServerLimits limits = server_limits(values);
+    if (options.max_connections > 0) {
+        limits.max_connections = std::min(limits.max_connections, options.max_connections);
+    }
+    for (config::ListenerSpec& spec : listeners) {
+        if (!is_served(spec)) {
+            continue;
+        }
+        net::Server::Options server;
+        server.listener = spec.name;
+        server.address = {spec.host, spec.port};
+        server.limits = limits;
+        server.wrap = tls->served(spec.name);
+        server.start_paused = !spec.controller;
+        if (!spec.controller) {
+            server.admit = [this](const std::string& address, Instant now) {
+                return client_quotas->connected_from(address, now);
+            };
+        }
+        auto made = spec.controller ? net::Server::start(std::move(server), {node.control_shard()},
+                                                         *controller_dispatch, *ledger, log)
+                                    : net::Server::start(std::move(server), data, *broker_dispatch,
+                                                         *ledger, log);
+        if (!made) {
+            return made.error().with_context(
+                fmt::format("listeners: {}://{}:{}", spec.name, spec.host, spec.port));
+        }
+        spec.port = (*made)->address().port;
+        servers.push_back({spec.name, spec.controller, *std::move(made)});
+    }
+    return {};
+}
+
+std::vector<metadata::Endpoint> Broker::Inside::endpoints_of(bool controller_side) const {
+    std::vector<metadata::Endpoint> endpoints;
+    for (const config::ListenerSpec& spec : listeners) {
+        if (spec.controller != controller_side) {
+            continue;
+        }
+        metadata::Endpoint endpoint;
+        endpoint.listener = spec.name;
+        endpoint.host = spec.advertised_host.empty() ? options.host_name : spec.advertised_host;
+        endpoint.port = spec.advertised_port == 0 ? spec.port : spec.advertised_port;
+        endpoint.security_protocol = static_cast<std::int16_t>(spec.protocol);
+        endpoints.push_back(std::move(endpoint));
+    }
+    return endpoints;
+}
+
+std::string Broker::Inside::inter_broker_listener(const config::BrokerValues& values) const {
+    for (const config::ListenerSpec& spec : listeners) {
+        if (spec.inter_broker) {
+            return spec.name;
+        }
+    }
+    // A controller alone does not listen there, but is told how brokers do.
+    const std::string& name = values.get(option::inter_broker_listener_name);
+    return name.empty() ? values.get(option::security_inter_broker_protocol) : name;
+}
+
+/// How other controllers are reached, and ours.
+std::string Broker::Inside::controller_listener(const config::BrokerValues& values) const {
+    const auto& names = values.get(option::controller_listener_names);
+    return names.empty() ? "CONTROLLER" : names.front();
+}
+
+void Broker::Inside::watch_brokers(const config::BrokerValues& values) {
+    if (metadata->controller() == nullptr) {
+        return;
+    }
+    broker_watch = std::make_unique<BrokerWatch>(
+        BrokerWatch::Options{.self = self,
+                             .listener = inter_broker_listener(values),
+                             .heartbeat_interval = std::chrono::milliseconds{values.get(
+                                 option::broker_heartbeat_interval_ms)},
+                             .wrap = tls->dialed(inter_broker_listener(values))},
+        node.control_shard(), *metadata->controller(), log);
+    const auto look = [this] { broker_watch->look(image.current()); };
+    metadata->on_leadership(look);
+    metadata->publisher().subscribe(
+        [look](const metadata::Delta&, const metadata::ImagePtr&) { look(); });
+}
+
+void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
+    const runtime::Shard control = node.control_shard();
+    Lifecycle::Options life;
+    life.self = self;
+    life.cluster_id = cluster_id;
+    life.incarnation = incarnation;
+    life.endpoints = endpoints_of(false);
+    if (const std::string& rack = values.get(option::broker_rack); !rack.empty()) {
+        life.rack = rack;
+    }
+    for (const auto& directory : store->directories()) {
+        life.directories.push_back(directory->id());
+    }
+    life.heartbeat_interval =
+        std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
+    life.failed_directories = [this] { return failed_directories(); };
+    life.failure_timeout =
+        std::chrono::milliseconds{values.get(option::log_dir_failure_timeout_ms)};
+    life.on_failure_unheard = [this] {
+        halt(Error(Code::io,
+                   "a log directory has failed, and no controller could be told within "
+                   "log.dir.failure.timeout.ms"));
+    };
+    life.cordoned = [this] { return cordoned_directories(); };
+    if (store->clean_start()) {
+        life.previous_epoch = store->last_broker_epoch();
+    }
+    lifecycle =
+        std::make_unique<Lifecycle>(std::move(life), *control.executor, *controller, image, log);
+    reports =
+        std::make_unique<DirectoryReports>(self, *control.executor, *controller, *lifecycle, log);
+    producer_ids =
+        std::make_unique<BlockProducerIds>(self, *control.executor, *controller, *lifecycle);
+    proposals = std::make_unique<IsrProposals>(self, *control.executor, log);
+    const std::string among_brokers = inter_broker_listener(values);
+    peers = std::make_unique<BrokerPeers>(among_brokers, image, tls->dialed(among_brokers));
+    replication::ShardReplicas::Options shard_options;
+    shard_options.self = self;
+    shard_options.logs_come_preloaded = !store->clean_start();
+    shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
+    shard_options.follower_fetch = follower_fetch(values);
+    shard_options.throttles = throttles;
+    shard_options.placed = [this](const TopicIdPartition& id, Uuid directory) {
+        reports->report(id, directory);
+    };
+    std::vector<std::vector<const storage::FoundLog*>> found(node.data_shards());
+    for (const storage::FoundLog& one : store->found()) {
+        if (one.kind == storage::FoundLog::Kind::current) {
+            const TopicIdPartition id{one.topic_id, one.partition.partition};
+            found[std::hash<TopicIdPartition>{}(id) % found.size()].push_back(&one);
+        }
+    }
+    for (std::size_t i = 0; i < node.data_shards(); ++i) {
+        shard_options.found = std::move(found[i]);
+        shards.push_back(std::make_unique<replication::ShardReplicas>(
+            shard_options, node.data_shard(i), node.disk_pool(), *store, *proposals, *peers, log));
+        replicas.add(node.data_shard(i), shards.back().get());
+    }
+    move_throttle =
+        std::make_shared<MoveThrottle>(throttles, replicas, produce_seconds("data"), node);
+    applier = std::make_unique<ReplicaApplier>(self, replicas, topics);
+    keeper = std::make_unique<StorageKeeper>(node, *store, replicas, log);
+    group_log = std::make_unique<GroupLog>(std::string(handlers::offsets_topic), *control.executor,
+                                           node.disk_pool(), replicas, image, topics);
+    groups = std::make_unique<groups::GroupCoordinator>(
+        *control.executor, *group_log, *control.random, group_settings(values), log);
+    mirrors = std::make_unique<MirrorNode>(
+        MirrorNodeOptions{
+            self, cluster_id, among_brokers, tls->dialed(among_brokers),
+            std::chrono::milliseconds{values.get(option::millrace_links_delete_grace_ms)},
+            std::move(link_keys), values.get(option::default_replication_factor)},
+        node, replicas, image, *controller);
+    doors.groups = groups.get();
+    doors.log_directories = [this] { return log_directory_views(); };
+    doors.producer_ids = producer_ids.get();
+}
+
+}  // namespace millrace::app

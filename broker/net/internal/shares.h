@@ -1,0 +1,42 @@
+// net/internal/shares.h
+//
+// Who may hold how much of the ledger, so that no crowd can use it up for others: what is still to
+// come leaves as much again free, and a peer's unread answers get a share of what is left, which
+// shrinks as they grow.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "net/ledger.h"
+
+namespace millrace::net {
+
+inline std::int64_t left_of(const Ledger& ledger) {
+    return ledger.limit() - ledger.used();
+}
+
+/// For bytes that are still to come: as much again stays free, or an eighth of all.
+inline Reservation reserve_ahead(Ledger& ledger, std::int64_t bytes) {
+    const std::int64_t room = bytes + std::min(bytes, ledger.limit() / 8);
+    return ledger.used() == 0 || room <= left_of(ledger) ? Reservation::try_make(ledger, bytes)
+                                                         : Reservation();
+}
+
+/// For bytes that are there already, or (negative) have gone: they can't be refused, others wait.
+inline void hold_anyway(Ledger& ledger, std::int64_t bytes) {
+    ledger.release(-bytes);
+}
+
+/// Time to part with those who hold much and take or give little.
+inline bool is_short(const Ledger& ledger) {
+    return left_of(ledger) < ledger.limit() / 4;
+}
+
+/// What one peer may leave unread before no further request of it is taken.
+inline std::int64_t share_of_unread(const Ledger& ledger) {
+    constexpr std::int64_t always = 64 << 10;
+    return std::max(always, left_of(ledger) / 16);
+}
+
+}  // namespace millrace::net

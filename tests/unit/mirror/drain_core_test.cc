@@ -1,0 +1,108 @@
+// When a planned promotion has all that its source will ever have.
+#include "mirror/drain_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace millrace::mirror {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr Duration standstill = 10s;
+constexpr Uuid orders{1, 2};
+
+Instant at(Duration time) {
+    return Instant{1'000'000'000} + time;
+}
+
+TopicEnds ends(std::vector<LogEnd> partitions, bool is_closed = false) {
+    return {orders, std::move(partitions), is_closed};
+}
+LogEnd end(std::int64_t offset, std::int32_t epoch = 3) {
+    return {Offset{offset}, LeaderEpoch{epoch}};
+}
+
+class Drain : public testing::Test {
+protected:
+    bool look(const TopicEnds& theirs, const TopicEnds& ours, Duration when = 0s) {
+        return core.on_ends(theirs, ours, at(when), standstill);
+    }
+    DrainCore core{orders};
+};
+
+TEST_F(Drain, is_over_at_the_first_look_once_the_source_is_closed) {
+    core.on_fence(true, "");
+    EXPECT_TRUE(look(ends({end(10), end(7)}, true), ends({end(10), end(7)})));
+}
+
+TEST_F(Drain, counts_nothing_before_the_fence_was_answered) {
+    EXPECT_FALSE(look(ends({end(10)}, true), ends({end(10)})));
+    EXPECT_THAT(core.waits_for("orders", standstill), HasSubstr("asked to take no more writes"));
+}
+
+TEST_F(Drain, waits_for_what_is_missing_and_says_how_much) {
+    core.on_fence(true, "");
+    EXPECT_FALSE(look(ends({end(10), end(7)}, true), ends({end(8), end(7)})));
+    EXPECT_EQ(core.waits_for("orders", standstill),
+              "orders: the source is fenced; 2 records are still to come");
+    EXPECT_TRUE(look(ends({end(10), end(7)}, true), ends({end(10), end(7)})));
+}
+
+// What was written to it before the fence would be left behind.
+TEST_F(Drain, waits_for_partitions_that_are_not_here_yet) {
+    core.on_fence(true, "");
+    EXPECT_FALSE(look(ends({end(10), end(7)}, true), ends({end(10)})));
+    EXPECT_FALSE(look(ends({end(10), end(0)}, true), ends({end(10)}))) << "empty, but not known";
+}
+
+TEST_F(Drain, of_a_source_that_does_not_say_it_is_closed_needs_a_second_of_standstill) {
+    core.on_fence(true, "");
+    EXPECT_FALSE(look(ends({end(10)}), ends({end(10)}), 0s));
+    EXPECT_FALSE(look(ends({end(10)}), ends({end(10)}), 999ms));
+    EXPECT_TRUE(look(ends({end(10)}), ends({end(10)}), 1s));
+}
+
+TEST_F(Drain, of_a_source_that_cannot_be_fenced_needs_all_of_the_standstill) {
+    core.on_fence(false, "INVALID_CONFIG");
+    EXPECT_FALSE(look(ends({end(10)}), ends({end(10)}), 0s));
+    EXPECT_FALSE(look(ends({end(11)}), ends({end(11)}), 9s)) << "it moved";
+    EXPECT_FALSE(look(ends({end(11)}), ends({end(11)}), 18s));
+    EXPECT_THAT(
+        core.waits_for("orders", standstill),
+        HasSubstr("can't be fenced (INVALID_CONFIG), so its end must stand still for 10 s"));
+    EXPECT_TRUE(look(ends({end(11)}), ends({end(11)}), 19s));
+}
+
+TEST_F(Drain, never_believes_a_close_of_who_could_not_be_fenced) {
+    core.on_fence(false, "TOPIC_AUTHORIZATION_FAILED");
+    EXPECT_FALSE(look(ends({end(10)}, true), ends({end(10)})));
+}
+
+// An unclean election took the last three away, and three others were written in their place.
+TEST_F(Drain, is_not_over_while_what_is_here_is_of_an_earlier_epoch) {
+    core.on_fence(true, "");
+    EXPECT_FALSE(look(ends({end(10, 4)}, true), ends({end(10, 3)})));
+    EXPECT_TRUE(look(ends({end(10, 4)}, true), ends({end(10, 4)})));
+}
+
+// A mirror that was promoted before may know of epochs that nothing was written in.
+TEST_F(Drain, does_not_mind_a_later_epoch_that_is_empty_here) {
+    core.on_fence(true, "");
+    EXPECT_TRUE(look(ends({end(10, 4)}, true), ends({end(10, 1001)})));
+}
+
+TEST_F(Drain, of_empty_partitions_is_over) {
+    core.on_fence(true, "");
+    EXPECT_TRUE(look(ends({end(0, -1)}, true), ends({end(0, -1)})));
+}
+
+TEST_F(Drain, does_not_measure_by_a_topic_that_was_made_anew) {
+    core.on_fence(true, "");
+    TopicEnds another = ends({end(0)}, true);
+    another.id = Uuid{3, 4};
+    EXPECT_FALSE(look(another, ends({end(10)})));
+}
+
+}  // namespace
+}  // namespace millrace::mirror
