@@ -3,30 +3,18 @@ groups.py BOOTSTRAP METRICS_1,METRICS_2,METRICS_3 ADMIN_1 ADMIN_2 ADMIN_3"""
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 
 import grpc
-from millrace.admin.v1 import admin_pb2_grpc, cluster_pb2, common_pb2, groups_pb2 as groups, topics_pb2 as topics
+from harness import checks, finish, stubs_of, until
+from millrace.admin.v1 import cluster_pb2, common_pb2, groups_pb2 as groups, topics_pb2 as topics
 
-bootstrap, failed = sys.argv[1], 0
+bootstrap = sys.argv[1]
 TOPIC, ALONE, NAMES, PER_PARTITION = "payments", "alone", [f"team-{n}" for n in range(6)], 20
 DRY = common_pb2.Guard(dry_run=True)
 
 
-def check(name, good, seen=""):
-    global failed
-    print(f"{'ok' if good else 'FAILED':7} groups {name}  {'' if good else seen}", flush=True)
-    failed += not good
-
-
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while True:
-        seen = what()
-        if seen or time.monotonic() > end:
-            return seen
-        time.sleep(0.1)
+check = checks("groups")
 
 
 def kcat(*arguments, text=""):
@@ -54,11 +42,7 @@ def scraped_lag(group):
     return found
 
 
-stubs = []
-for address in sys.argv[3:]:
-    channel = grpc.insecure_channel(address)
-    grpc.channel_ready_future(channel).result(timeout=30)
-    stubs.append(admin_pb2_grpc.AdminStub(channel))
+stubs = stubs_of(sys.argv[3:])
 one = stubs[0]
 
 one.CreateTopics(topics.CreateTopicsRequest(topics=[topics.NewTopic(name=TOPIC, partitions=3, replication_factor=3)]), timeout=15)
@@ -117,6 +101,10 @@ member = subprocess.Popen(["kcat", "-b", bootstrap, "-G", NAMES[2], "-q", TOPIC]
 try:
     state = lambda: one.DescribeGroups(groups.DescribeGroupsRequest(groups=[NAMES[2]]), timeout=15).groups[0].state
     check("a member joins", until(lambda: state() == "Stable"), state())
+    described = one.DescribeGroups(groups.DescribeGroupsRequest(groups=[NAMES[2]]), timeout=15).groups[0]
+    check("a member's partitions are told", len(described.members) == 1 and
+          sorted(p.partition for p in described.members[0].assignment) == [0, 1, 2], described)
+    check("and who reads a partition", {p.member_id for p in lag()[NAMES[2]].partitions} == {described.members[0].id}, lag()[NAMES[2]])
     try:
         one.AlterGroupOffsets(groups.AlterGroupOffsetsRequest(group=NAMES[2], offsets=[new(0, earliest=True)]), timeout=15)
         check("a group with members is left alone", False)
@@ -143,4 +131,4 @@ check("what is before is gone", len(consume("late")) == 3 * 10)
 gone = one.DeleteGroups(groups.DeleteGroupsRequest(groups=NAMES[3:] + ["nobody"]), timeout=15)
 check("groups are deleted by their coordinators", [g.error.kafka_error for g in gone.groups] == [69, 0, 0, 0], gone)
 check("and are no longer listed", not {g.id for g in stubs[2].ListGroups(groups.ListGroupsRequest(), timeout=15).groups} & set(NAMES[3:]))
-sys.exit(1 if failed else 0)
+finish()

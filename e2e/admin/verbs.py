@@ -1,17 +1,11 @@
 """What operators ask of a cluster of three: verbs.py ADMIN_1 ADMIN_2 ADMIN_3 (brokers 1 to 3, racks a to c)"""
 import sys
-import time
 
 import grpc
-from millrace.admin.v1 import admin_pb2_grpc, cluster_pb2 as cluster, common_pb2, topics_pb2 as topics
+from harness import checks, finish, stubs_of, until
+from millrace.admin.v1 import cluster_pb2 as cluster, common_pb2, topics_pb2 as topics
 
-failed = 0
-
-
-def check(name, good, seen=""):
-    global failed
-    print(f"{'ok' if good else 'FAILED':7} verbs  {name}  {'' if good else seen}", flush=True)
-    failed += not good
+check = checks("verbs")
 
 
 def refused(call, request):
@@ -21,20 +15,7 @@ def refused(call, request):
         return error.code(), error.details()
 
 
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while True:
-        seen = what()
-        if seen or time.monotonic() > end:
-            return seen
-        time.sleep(0.1)
-
-
-stubs = []
-for address in sys.argv[1:]:
-    channel = grpc.insecure_channel(address)
-    grpc.channel_ready_future(channel).result(timeout=30)
-    stubs.append(admin_pb2_grpc.AdminStub(channel))
+stubs = stubs_of(sys.argv[1:])
 
 
 def health(stub):
@@ -114,4 +95,4 @@ check("a stranger is no voter", code == grpc.StatusCode.NOT_FOUND, (code, why))
 # Nobody is forgotten who is needed.
 code, why = refused(stubs[0].UnregisterBroker, cluster.UnregisterBrokerRequest(broker_id=3))
 check("a voter is not unregistered", code == grpc.StatusCode.FAILED_PRECONDITION and "voter" in why, (code, why))
-sys.exit(1 if failed else 0)
+finish()

@@ -148,6 +148,7 @@ def measure_crowd(mode, sides, work, args, rows):
         for side in sides.values():
             make_topic(side, topic, partitions)
         for who in ("kafka", "millrace", "millrace", "kafka"):
+            os.sync()  # what the one before left unwritten is not this one's to wait for
             probes.append(sync_p99_us(work))
             seen[who].append(load(sides[who], topic, CROWD, partitions, warm=args.warm, seconds=args.seconds))
         probe = statistics.median(probes)
@@ -219,6 +220,7 @@ def measure(mode, args, rows):
                 keys["offsets"] = batches
             seen = {"kafka": [], "millrace": []}
             for who in ("kafka", "millrace", "millrace", "kafka"):
+                os.sync()  # what the one before left unwritten is not this one's to wait for
                 seen[who].append(load(sides[who], "read" if words[0] == "fetch" else "bench", words, **keys))
             median = lambda who, what: statistics.median(run[what] for run in seen[who])
             rows.append((mode, f"{name}: {figure}", median("kafka", figure), median("millrace", figure), goal))

@@ -7,6 +7,7 @@ from the same client, turn by turn in the order Kafka, Millrace, Millrace, Kafka
 """
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -43,33 +44,31 @@ def load(cluster, pids, words, **keys):
     return json.loads(done.stdout)
 
 
-def started(kind, port, settings):
-    cluster = Cluster(kind, scratch(f"bench-{kind}"), port, broker=str(BROKER), settings=[*settings, *KEPT])
-    cluster.start_all()
-    replicas = ",".join([":".join(map(str, NODES))] * PARTITIONS)
-    tool = cluster._java("128m", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", cluster.bootstrap, "--create",
-                         "--topic", "bench", "--replica-assignment", replicas)
-    subprocess.run(tool, check=True, capture_output=True, timeout=120)
-    cluster.wait_whole("bench")
-    return cluster
+def made(kind, port, settings):
+    return Cluster(kind, scratch(f"bench-{kind}"), port, broker=str(BROKER), settings=lambda node: [*settings, *KEPT])
 
 
 def measure(mode, args, rows):
     sides, seen = {}, {}
+    first_port = 27300 + 200 * list(MODES).index(mode)  # who was killed a moment ago may still hold the others
     try:
-        for kind, port in (("kafka", 27300), ("millrace", 27400)):
-            sides[kind] = started(kind, port, MODES[mode][kind])
+        for kind, port in (("kafka", first_port), ("millrace", first_port + 100)):
+            sides[kind] = made(kind, port, MODES[mode][kind])
+            sides[kind].start_all()
+            sides[kind].create_topic("bench", PARTITIONS, led_by=NODES[0])
         pids = {kind: [side.worker(node) if kind == "millrace" else side.processes[node].pid for node in NODES]
                 for kind, side in sides.items()}
         for kind, side in sides.items():
             load(side, pids[kind], CELLS["produce 128 KB"], warm=2, seconds=args.warm_seconds)
         for name, words in CELLS.items():
             for kind in ("kafka", "millrace", "millrace", "kafka"):
+                os.sync()  # what the one before left unwritten is not this one's to wait for
                 seen.setdefault((name, kind), []).append(
                     load(sides[kind], pids[kind], words, warm=args.warm, seconds=args.seconds))
             for figure, goal in (("cpu_s_per_gb", GOAL), ("per_second", None), ("p99_us", None)):
                 theirs, ours = (statistics.median(run[figure] for run in seen[name, kind]) for kind in ("kafka", "millrace"))
                 rows.append((mode, f"{name}: {figure}", theirs, ours, goal))
+                print(mode, name, figure, theirs, ours, flush=True)
         for kind, side in sides.items():
             side.wait_whole("bench")
     finally:

@@ -160,9 +160,13 @@ def power_all(run, rounds):
 
 
 def in_the_middle(run, target):
-    """Both partitions have a replica that is not there yet."""
-    found = run.cluster.replicas(TOPIC)
-    return len(found) == 2 and all(brokers > set(target) for brokers in found.values())
+    """Both partitions have a replica that is not there yet. The broker that is asked may not have heard of the move so far."""
+    def seen():
+        found = run.cluster.replicas(TOPIC)
+        if len(found) == 2 and all(brokers > set(target) for brokers in found.values()):
+            return "in the middle"
+        return "over" if moved(run, target) else None
+    return wait_until("a move that has begun", seen) == "in the middle"
 
 
 def move(run, rounds):

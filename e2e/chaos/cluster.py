@@ -157,8 +157,13 @@ class Cluster:
             raise RuntimeError(f"{name}: {done.stdout} {done.stderr}")
         return done.stdout
 
-    def create_topic(self, topic, partitions):
-        self._tool("TopicCommand", "--create", "--topic", topic, "--partitions", str(partitions), "--replication-factor", "3")
+    def create_topic(self, topic, partitions, led_by=None):
+        """Three replicas of each partition, anywhere, or all led by one node."""
+        where = ["--partitions", str(partitions), "--replication-factor", "3"]
+        if led_by:
+            order = [led_by, *(node for node in NODES if node != led_by)]
+            where = ["--replica-assignment", ",".join([":".join(map(str, order))] * partitions)]
+        self._tool("TopicCommand", "--create", "--topic", topic, *where)
         self.wait_whole(topic)
 
     def reassign(self, topic, partitions, brokers, *arguments):

@@ -69,7 +69,7 @@ report() { # CLIENT ok|FAILED|n/a CHECK WORDS
 }
 
 run_client() {
-  local client=$1 dir=$work/$1 own_settings asked status=0 result check words seen=" "
+  local client=$1 dir=$work/$1 own_settings asked limit status=0 result check words seen=" "
   mkdir -p "$dir"
   if ! timeout 1500 "$here/$client/client.sh" prepare >"$dir/prepare.log" 2>&1; then
     report "$client" FAILED prepare "$(tail -n 2 "$dir/prepare.log" | tr '\n' ' ')"
@@ -91,7 +91,8 @@ run_client() {
   if [ -z "$limited" ] && [ -x "$here/$client/checks" ]; then asked=$("$here/$client/checks"); fi
   mkfifo "$dir/answers"
   # timeout passes a signal on to the client and its processes, so nothing outlives this run.
-  CHECKS=$asked timeout -k 5 "${CLIENT_SECONDS:-900}" "$here/$client/client.sh" run >"$dir/answers" 2>"$dir/stderr" &
+  limit=${CLIENT_SECONDS:-$(cat "$here/$client/seconds" 2>/dev/null || echo 900)}
+  CHECKS=$asked timeout -k 5 "$limit" "$here/$client/client.sh" run >"$dir/answers" 2>"$dir/stderr" &
   program=$!
   while IFS=$'\t' read -r result check words; do
     case $result in

@@ -52,13 +52,15 @@ moves_are_few() {
 }
 percentiles() { read -r count p50 p99 most < <(load latency "$load_out" "$1" "$2"); }
 
-# How much the cluster takes, for the rate of a fifth of it; and data to move.
+# How much the cluster takes, for the rate of a fifth of it (or what the disk holds); and data to move.
 step_fill() {
   local seconds=$([ -n "$short" ] && echo 3 || echo 10) mbs
   load produce "$bootstrap" orders $partitions 0 $size "$dir/load-fill" "$seconds" >"$dir/filled" || fail "$(cat "$dir/filled")"
   outs+=("$dir/load-fill")
   mbs=$(sed -n 's/.* \([0-9.]*\) MB.s$/\1/p' "$dir/filled")
-  rate=$(awk -v m="$mbs" -v s=$size 'BEGIN { printf "%d", m * 1e6 / s / 5 }')
+  # Half of the disk takes what comes in seven minutes, three times over.
+  rate=$(awk -v m="$mbs" -v s=$size -v free="$(df -B1 --output=avail "$dir" | tail -n 1)" \
+    'BEGIN { r = m * 1e6 / 5; most = free / 2 / 3 / 420; printf "%d", (r < most ? r : most) / s }')
   local have; have=$(awk -v s=$size 'END { printf "%d", NR * s / 1e6 }' "$dir/load-fill")
   while [ "$have" -lt "$data_mb" ]; do
     load produce "$bootstrap" orders $partitions 0 $size "$dir/load-fill-$have" 3 >"$dir/filled" || fail "$(cat "$dir/filled")"
