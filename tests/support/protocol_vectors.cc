@@ -23,17 +23,6 @@ std::string decompressed(const std::string& path) {
     return text;
 }
 
-Buffer from_hex(std::string_view hex) {
-    Buffer bytes(hex.size() / 2);
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        unsigned value = 0;
-        const char* at = hex.data() + 2 * i;
-        MR_ASSERT(std::from_chars(at, at + 2, value, 16).ptr == at + 2);
-        bytes[i] = static_cast<std::byte>(value);
-    }
-    return bytes;
-}
-
 std::vector<ProtocolVector> read_vectors(const std::string& family) {
     std::istringstream lines(
         decompressed(MILLRACE_SOURCE_DIR "/tests/vectors/" + family + ".txt.zst"));
@@ -51,6 +40,17 @@ std::vector<ProtocolVector> read_vectors(const std::string& family) {
 }
 
 }  // namespace
+
+Buffer from_hex(std::string_view hex) {
+    Buffer bytes(hex.size() / 2);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        unsigned value = 0;
+        const char* at = hex.data() + 2 * i;
+        MR_ASSERT(std::from_chars(at, at + 2, value, 16).ptr == at + 2);
+        bytes[i] = static_cast<std::byte>(value);
+    }
+    return bytes;
+}
 
 const std::vector<ProtocolVector>& protocol_vectors(const std::string& family) {
     static std::map<std::string, std::vector<ProtocolVector>> families;

@@ -4,6 +4,8 @@
 //   FOLDER/apis.txt      one line an API: versions, listeners, header versions
 //   FOLDER/<family>.txt  one line a vector: name, version, kind, bytes as hex, tree
 //   FOLDER/mutants.txt   one line a damaged vector: name, version, verdict, bytes as hex, "-"
+//   FOLDER/twice.txt     one line a message whose known tagged fields are there twice: name, version, "twice", bytes as
+//                        hex, and as hex what is written when that was read
 //
 // A family is the jar that a message comes from. Kinds: `default` (nothing set), `full` (everything
 // set), `nulls` (null wherever it is allowed), `empty` (empty strings, bytes and arrays), `large`
@@ -62,6 +64,7 @@ public final class Vectors {
             "kafka-metadata", "metadata", "kafka-raft", "data", "kafka-storage", "remote_log");
 
     static PrintStream mutants;
+    static PrintStream twice;
 
     enum Kind { DEFAULT, FULL, NULLS, EMPTY, LARGE, TAGS, RANDOM }
 
@@ -74,6 +77,7 @@ public final class Vectors {
         }
         int count = 0;
         mutants = new PrintStream(new File(folder, "mutants.txt"), "UTF-8");
+        twice = new PrintStream(new File(folder, "twice.txt"), "UTF-8");
         for (String path : System.getProperty("java.class.path").split(File.pathSeparator)) {
             String family = FAMILIES.get(new File(path).getName().replaceFirst("-[0-9.]+\\.jar$", ""));
             if (family == null) {
@@ -86,6 +90,7 @@ public final class Vectors {
             }
         }
         mutants.close();
+        twice.close();
         System.err.println(count + " vectors");
     }
 
@@ -165,6 +170,9 @@ public final class Vectors {
                 out.println(name + " " + v + " " + kind.name().toLowerCase() + " " + vector);
                 count++;
             }
+            if (flexible) {
+                writeTwice(definition, (short) v, new Random(name.hashCode() * 17L + v));
+            }
         }
         return count;
     }
@@ -174,7 +182,7 @@ public final class Vectors {
         Message message = (Message) definition.message.getConstructor().newInstance();
         if (kind != Kind.DEFAULT) {
             JsonNode drawn = new Draw(definition.schema, version, kind, random).message();
-            message = (Message) call(definition.converter, "read", 2, drawn, version);
+            message = read(definition, drawn, version);
         }
         if (kind == Kind.TAGS) {
             addUnknownTags(message, definition.schema.path("fields"), definition.schema, version);
@@ -196,6 +204,45 @@ public final class Vectors {
             tree = JSON.writeValueAsString(new Tree(definition.schema).of(json));
         }
         return HexFormat.of().formatHex(body) + " " + tree;
+    }
+
+    // Each pair of kinds: what is empty, null or unset in the second must leave nothing of the first.
+    static void writeTwice(Definition definition, short version, Random random) throws Exception {
+        List<String> tagged = new ArrayList<>();
+        for (JsonNode field : definition.schema.path("fields")) {
+            if (within(field.path("taggedVersions").asText("none"), version)) {
+                tagged.add(camelCase(field.get("name").asText()));
+            }
+        }
+        if (tagged.isEmpty()) {
+            return;
+        }
+        Kind[] kinds = {Kind.FULL, Kind.RANDOM, Kind.NULLS, Kind.EMPTY};
+        for (Kind first : kinds) {
+            for (Kind second : kinds) {
+                ObjectNode drawn = (ObjectNode) new Draw(definition.schema, version, first, random).message();
+                ObjectNode other = drawn.deepCopy();
+                other.setAll((ObjectNode) ((ObjectNode) new Draw(definition.schema, version, second, random)
+                        .message()).retain(tagged));
+                byte[] one = write(read(definition, drawn, version), version);
+                byte[] two = write(read(definition, other, version), version);
+                byte[] none = write(read(definition, drawn.deepCopy().remove(tagged), version), version);
+                int section = none.length - 1;  // the tags come last, after their number
+                if (one.length == none.length || two.length == none.length) {
+                    continue;  // all at their defaults: not on the wire
+                }
+                byte[] bytes = joined(one, one.length, Arrays.copyOfRange(two, section + 1, two.length), one.length);
+                bytes[section] += two[section];
+                Message message = (Message) definition.message.getConstructor().newInstance();
+                message.read(new ByteBufferAccessor(ByteBuffer.wrap(bytes)), version);
+                twice.println(definition.schema.get("name").asText() + " " + version + " twice "
+                        + HexFormat.of().formatHex(bytes) + " " + HexFormat.of().formatHex(write(message, version)));
+            }
+        }
+    }
+
+    static Message read(Definition definition, JsonNode drawn, short version) throws Exception {
+        return (Message) call(definition.converter, "read", 2, drawn, version);
     }
 
     // One to three small damages of the kind that lengths, counts and tags are sensitive to.

@@ -198,6 +198,10 @@ private:
             const std::string test =
                 condition(field->versions, message_.flexible.intersect(struct_.context));
             guarded(depth + 3, test, [&](int d) {
+                // What is there twice counts as it is there last: nothing of the first is left.
+                if (field->is_struct && !field->is_optional) {
+                    line(d, fmt::format("{} = {{}};", field->cpp_name));
+                }
                 read_field(d, *field);
                 line(d, "break;");
             });

@@ -68,6 +68,23 @@ TEST_P(Vectors, hold_the_same_values_in_the_same_fields) {
     EXPECT_GT(compared, 10U);
 }
 
+// A known tagged field that is there twice counts as it is there last, as Kafka reads it.
+TEST(Twice, a_tagged_field_leaves_nothing_of_the_first) {
+    std::size_t compared = 0;
+    for (const ProtocolVector& vector : test::protocol_vectors("twice")) {
+        SCOPED_TRACE(label(vector));
+        Buffer bytes;
+        Reader reader(vector.bytes);
+        Writer writer(bytes);
+        find_message(vector.message)->recode(reader, writer, vector.version);
+        ASSERT_TRUE(reader.ok()) << reader.error().to_string();
+        ASSERT_TRUE(writer.ok()) << writer.error().to_string();
+        EXPECT_TRUE(bytes == test::from_hex(vector.tree));
+        ++compared;
+    }
+    EXPECT_GT(compared, 450U);
+}
+
 // A message cut at any byte is a fault, and never one beyond it.
 TEST_P(Vectors, cut_anywhere_are_refused) {
     for (const ProtocolVector& vector : vectors_) {
