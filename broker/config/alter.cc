@@ -267,6 +267,24 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
     return std::nullopt;
 }
 
+/// A fence that links have set lasts until the last of them lets go, and whoever takes it away by
+/// hand takes their names with it.
+void keep_fence_whole(const Entries& before, Entries& after) {
+    constexpr std::string_view fence = "millrace.fenced";
+    constexpr std::string_view by = "millrace.fenced.by";
+    const auto value = [](const Entries& entries, std::string_view name) {
+        const auto found = entries.find(name);
+        return found == entries.end() ? std::string{} : std::string(trimmed(found->second));
+    };
+    const bool nobody = value(after, by).empty();
+    if (nobody && !value(before, by).empty() && value(before, fence) == value(after, fence)) {
+        after.erase(std::string(fence));
+    }
+    if (nobody || value(after, fence) != "true") {
+        after.erase(std::string(by));
+    }
+}
+
 std::vector<Change> changes_between(const Entries& before, const Entries& after) {
     std::vector<Change> changes;
     for (const auto& [name, value] : after) {
@@ -296,6 +314,9 @@ Altered alter(Resource resource, const Entries& current, const std::vector<Alter
         if (auto refusal = apply_one(resource, one, entries)) {
             return *std::move(refusal);
         }
+    }
+    if (resource == Resource::topic) {
+        keep_fence_whole(current, entries);
     }
     if (auto refusal = check_together(resource, current, entries, config)) {
         return *std::move(refusal);

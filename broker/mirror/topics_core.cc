@@ -492,6 +492,14 @@ Hold hold_of(const std::map<std::string, std::string>* source_settings, std::str
                : Hold::source_not_promoted;
 }
 
+bool is_fenced_by(const std::map<std::string, std::string>& source_settings,
+                  std::string_view cluster) {
+    const auto found = source_settings.find(std::string(topic_setting::fenced_by));
+    return found != source_settings.end() &&
+           fmt::format(",{},", found->second).find(fmt::format(",{},", cluster)) !=
+               std::string::npos;
+}
+
 bool is_archive(const LocalTopic& topic) {
     return topic.note.stage == Stage::archiving || topic.note.stage == Stage::archived;
 }

@@ -31,6 +31,7 @@ inline constexpr std::string_view promotion = "millrace.mirror.promotion";
 inline constexpr std::string_view losses = "millrace.mirror.losses";
 inline constexpr std::string_view caught_up = "millrace.mirror.caught.up";
 inline constexpr std::string_view fenced = "millrace.fenced";
+inline constexpr std::string_view fenced_by = "millrace.fenced.by";
 }  // namespace topic_setting
 
 /// What millrace.mirror.state says.
@@ -188,6 +189,9 @@ Hold hold_of(const std::map<std::string, std::string>* source_settings, std::str
 /// As hold_of() sees it: the chain of what will be mirrored; none if it comes from `self`.
 std::optional<std::string> chain_in(const std::map<std::string, std::string>& source_settings,
                                     const std::string& source_cluster, std::string_view self);
+/// Whether this cluster's promotion of a mirror is among those that fence the source's topic.
+bool is_fenced_by(const std::map<std::string, std::string>& source_settings,
+                  std::string_view cluster);
 
 /// Whether it keeps an earlier incarnation of a mirror: nobody's mirror any more.
 bool is_archive(const LocalTopic& topic);

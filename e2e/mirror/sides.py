@@ -86,7 +86,7 @@ class Millrace:
 
     def __init__(self, args, work, name, port, nodes=1, *settings):
         self.args, self.work, self.name, self.port, self.count = args, work, name, port, nodes
-        self.settings = settings
+        self.settings, self.cluster_id = settings, f"Moments{name:x<14}a"
         self.processes = {}
         for n in range(1, nodes + 1):
             self.start(n)
@@ -115,7 +115,7 @@ class Millrace:
         copies = str(min(3, self.count))
         settings = [f"node.id={n}", "process.roles=broker,controller", f"log.dirs={self.work}/{self.name}-{n}",
                     f"listeners=PLAINTEXT://{self.address_of(n)},CONTROLLER://127.0.0.1:{self.port + 3 * (n - 1) + 2}",
-                    "controller.listener.names=CONTROLLER", f"controller.quorum.voters={quorum}", f"cluster.id=Moments{self.name:x<14}a",
+                    "controller.listener.names=CONTROLLER", f"controller.quorum.voters={quorum}", f"cluster.id={self.cluster_id}",
                     f"millrace.admin.listener={self.admin_of(n)}", "millrace.metrics.listener=", f"offsets.topic.replication.factor={copies}",
                     "offsets.topic.num.partitions=4", "group.initial.rebalance.delay.ms=0", f"default.replication.factor={copies}",
                     f"min.insync.replicas={max(1, int(copies) - 1)}", "auto.create.topics.enable=false", *self.settings]

@@ -282,6 +282,40 @@ def another_cluster_behind_the_address(world):
 
 
 @moment
+def two_followers_of_one_source_take_over(world):
+    """Two clusters follow one, and both are promoted: whichever is set back, the source stays fenced while the other one takes writes in its place."""
+    east, west, north = world.ours("east"), world.ours("west"), world.ours("north")
+    east.topic("t", 2)
+    writer = Writer([("t", p) for p in range(2)], east)
+    for follower in (west, north):
+        follower.link(east)
+        until(is_mirrored(follower), 30, "mirrored")
+    writer.wait_for(east, 100)
+    for follower in (west, north):
+        follower.link(east, "PROMOTED")
+        until(lambda: follower.in_state("promoted"), 40, "promoted")
+    writer.stop()
+    expect(sorted(east.setting("t", "millrace.fenced.by").split(",")) == sorted(c.cluster_id for c in (west, north)), "the source knows who fences it")
+    for follower in (west, north):
+        expect_kept(writer.all(), follower.address, ["t"])
+    west.link(east, truncate=True)
+    until(is_mirrored(west), 40, "west follows again")
+    expect(east.setting("t", "millrace.fenced") == "true", "the fence of the other follower was lifted")
+    errors = wire.Broker(east.address).produce([("t", 0)], wire.batch(b"early", int(time.time() * 1000)))
+    expect(set(errors.values()) != {0}, "a fenced source took a record")
+    north.link(east, truncate=True)
+    until(is_mirrored(north), 40, "north follows again")
+    expect(east.setting("t", "millrace.fenced") != "true", "nobody wants the fence any more")
+    late = Writer([("t", p) for p in range(2)], east)
+    late.wait_for(east, 50)
+    late.stop()
+    for follower in (west, north):
+        until(lambda: same(east.address, follower.address, "t"), 30, "level")
+    expect_kept(writer.all() + late.all(), north.address, ["t"])
+    return f"{len(writer.all())} and {len(late.all())} records"
+
+
+@moment
 def kafka_dies_and_comes_back_during_a_planned_promotion(world):
     """Apache Kafka can't be fenced: its end has to stand still. It dies in the middle of that, comes back, and is written to once more first."""
     kafka, west = world.kafka(), world.ours("west")

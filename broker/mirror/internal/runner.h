@@ -188,10 +188,11 @@ private:
     void release();
     void on_released(const std::map<std::string, StageNote>& asked,
                      const Result<FenceOutcomes>& outcomes);
-    /// One request for all. Code::unsupported: the source has no such thing, or not for us; what
-    /// else went wrong may work next time.
+    /// Whether `own_cluster` wants these topics fenced, in one request for all; another cluster's
+    /// wish stays. Code::unsupported: the source has no such thing, or not for us; what else went
+    /// wrong may work next time.
     static void set_fences(client::Cluster& source, std::vector<std::string> source_topics,
-                           std::optional<std::string> value,
+                           std::string own_cluster, bool wanted,
                            UniqueFunction<void(Result<FenceOutcomes>)> done);
     /// All topics that drain, one step further. One step at a time.
     void drain();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/alter.h"
 #include "mirror/internal/ends.h"
 #include "mirror/internal/runner.h"
 #include "protocol/messages/incremental_alter_configs_request.h"
@@ -90,7 +91,7 @@ void Runner::fence_sources(std::vector<std::string> topics) {
     for (const std::string& topic : topics) {
         sources.push_back(draining_[topic].source);
     }
-    set_fences(*source_, std::move(sources), "true",
+    set_fences(*source_, std::move(sources), shell_.options.cluster_id, true,
                [weak = weak_from_this(),
                 topics = std::move(topics)](const Result<FenceOutcomes>& outcomes) {
                    if (auto self = weak.lock()) {
@@ -113,7 +114,7 @@ void Runner::leave(const metadata::Image& image) {
     }
     // Outlives us until it has answered; and is not destroyed by its own answer.
     std::shared_ptr<client::Cluster> source = std::move(source_);
-    set_fences(*source, std::move(fenced), std::nullopt,
+    set_fences(*source, std::move(fenced), shell_.options.cluster_id, false,
                [source, &loop = *shell_.control.executor, log = *shell_.log,
                 name = link_.spec.name](const Result<FenceOutcomes>& outcomes) mutable {
                    if (!outcomes) {
@@ -125,22 +126,29 @@ void Runner::leave(const metadata::Image& image) {
 }
 
 void Runner::set_fences(client::Cluster& source, std::vector<std::string> source_topics,
-                        std::optional<std::string> value,
+                        std::string own_cluster, bool wanted,
                         UniqueFunction<void(Result<FenceOutcomes>)> done) {
     using protocol::IncrementalAlterConfigsRequest;
     using protocol::IncrementalAlterConfigsResponse;
     client::ask<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
         source.any(), source.request_timeout(),
-        [topics = std::move(source_topics), value = std::move(value)](std::int16_t) {
+        [topics = std::move(source_topics), own = std::move(own_cluster), wanted](std::int16_t) {
+            const auto operation = [](config::AlterOp op) { return static_cast<std::int8_t>(op); };
             IncrementalAlterConfigsRequest request;
             for (const std::string& topic : topics) {
                 auto& to = request.resources.emplace_back();
                 to.resource_type = 2;
                 to.resource_name = topic;
-                auto& fence = to.configs.emplace_back();
-                fence.name = topic_setting::fenced;
-                fence.config_operation = value ? std::int8_t{0} : std::int8_t{1};
-                fence.value = value ? std::optional<std::string_view>(*value) : std::nullopt;
+                if (wanted) {
+                    to.configs.push_back({.name = topic_setting::fenced,
+                                          .config_operation = operation(config::AlterOp::set),
+                                          .value = "true"});
+                }
+                to.configs.push_back(
+                    {.name = topic_setting::fenced_by,
+                     .config_operation =
+                         operation(wanted ? config::AlterOp::append : config::AlterOp::subtract),
+                     .value = own});
             }
             return request;
         },
@@ -198,7 +206,7 @@ void Runner::release() {
     for (const auto& [topic, note] : releases_) {
         sources.push_back(link_.spec.source_name(topic).value_or(topic));
     }
-    set_fences(*source_, std::move(sources), std::nullopt,
+    set_fences(*source_, std::move(sources), shell_.options.cluster_id, false,
                [weak = weak_from_this(),
                 asked = std::exchange(releases_, {})](const Result<FenceOutcomes>& outcomes) {
                    if (auto self = weak.lock()) {

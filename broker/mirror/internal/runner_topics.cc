@@ -132,8 +132,7 @@ void Runner::rejoin(const std::string& topic, const std::map<std::string, std::s
         if (link_.spec.desired(topic) == Desired::promoted) {
             return;  // called off meanwhile
         }
-        const auto fence = settings->find(std::string(topic_setting::fenced));
-        if (fence != settings->end() && fence->second == "true") {
+        if (is_fenced_by(*settings, shell_.options.cluster_id)) {
             // Since the planned promotion that is taken back here: somebody has to take writes.
             under_way_.insert(topic);
             releases_[topic] = follows;

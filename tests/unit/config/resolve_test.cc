@@ -133,6 +133,30 @@ TEST(Alter, records_only_what_is_different) {
                             Change{"segment.bytes", std::nullopt}));
 }
 
+TEST(Alter, keeps_a_fence_until_the_last_who_wants_it_lets_go) {
+    const Entries both = {{"millrace.fenced", "true"}, {"millrace.fenced.by", "east,west"}};
+    const auto lets_go = [](const Entries& current, const char* who) {
+        return changes_of(alter(Resource::topic, current,
+                                {{"millrace.fenced.by", AlterOp::subtract, who}}, config_of({})));
+    };
+    EXPECT_THAT(lets_go(both, "east"), ElementsAre(Change{"millrace.fenced.by", "west"}));
+    const Entries one = {{"millrace.fenced", "true"}, {"millrace.fenced.by", "west"}};
+    EXPECT_THAT(lets_go(one, "east"), ElementsAre());
+    EXPECT_THAT(lets_go(one, "west"), ElementsAre(Change{"millrace.fenced", std::nullopt},
+                                                  Change{"millrace.fenced.by", std::nullopt}));
+    const Entries by_hand = {{"millrace.fenced", "true"}};
+    EXPECT_THAT(lets_go(by_hand, "west"), ElementsAre());
+}
+
+TEST(Alter, forgets_who_wanted_a_fence_that_is_taken_away_by_hand) {
+    const Entries both = {{"millrace.fenced", "true"}, {"millrace.fenced.by", "east,west"}};
+    for (const Alteration& asked : {Alteration{"millrace.fenced", AlterOp::remove, std::nullopt},
+                                    Alteration{"millrace.fenced", AlterOp::set, "false"}}) {
+        const auto changes = changes_of(alter(Resource::topic, both, {asked}, config_of({})));
+        EXPECT_THAT(changes, testing::Contains(Change{"millrace.fenced.by", std::nullopt}));
+    }
+}
+
 TEST(Alter, appends_an_empty_item_where_nothing_is_named_and_none_for_commas_alone) {
     EXPECT_FALSE(message_of(alter(Resource::topic, {}, {{"cleanup.policy", AlterOp::append, ""}},
                                   config_of({})))
