@@ -333,6 +333,10 @@ private:
         for (const Conflict& conflict : broker_conflicts(config.broker())) {
             const auto where = given->where.find(conflict.key);
             const auto entry = given->entries.find(conflict.key);
+            if (conflict.is_mild && entry == given->entries.end()) {
+                loaded_.warnings.push_back(problem(conflict.key, "", "default", conflict.what, ""));
+                continue;
+            }
             error(conflict.key, entry == given->entries.end() ? "" : entry->second,
                   where == given->where.end() ? "default" : where->second, conflict.what, "");
         }

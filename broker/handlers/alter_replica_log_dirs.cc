@@ -58,6 +58,12 @@ KafkaError check_partition(std::string_view topic_name, const metadata::Topic* t
                : KafkaError::none;
 }
 
+/// A replica that is not here: the directory is kept in mind for the case that it comes.
+bool is_wish(KafkaError error) {
+    return error == KafkaError::unknown_topic_or_partition ||
+           error == KafkaError::replica_not_available;
+}
+
 }  // namespace
 
 void alter_replica_log_dirs(const Doors& doors,
@@ -80,18 +86,28 @@ void alter_replica_log_dirs(const Doors& doors,
             const metadata::Topic* topic = image->topics.find(asked.name);
             for (const std::int32_t index : asked.partitions) {
                 KafkaError& error = progress->errors[std::string(asked.name)][index];
-                error =
-                    usable != KafkaError::none ? usable : check_partition(asked.name, topic, index);
+                error = check_partition(asked.name, topic, index);
+                if (usable != KafkaError::none && error != KafkaError::invalid_topic_exception) {
+                    error = usable;
+                }
+                const TopicPartition name{std::string(asked.name), PartitionIndex{index}};
                 if (error != KafkaError::none) {
+                    if (is_wish(error)) {
+                        doors.wish_directory(name, std::string(directory.path));
+                    }
                     gather->arrive();
                     continue;
                 }
                 const TopicIdPartition id{topic->id, PartitionIndex{index}};
                 doors.replicas->on_shard(
                     doors.replicas->shard_of(id),
-                    [id, &error, progress, gather, &home,
+                    [id, name, &doors, &error, progress, gather, &home,
                      path = std::string(directory.path)](replication::ShardReplicas& shard) {
-                        run_on(home, [&error, progress, gather, moved = shard.move_log(id, path)] {
+                        const KafkaError moved = shard.move_log(id, path);
+                        if (is_wish(moved)) {
+                            doors.wish_directory(name, path);
+                        }
+                        run_on(home, [&error, progress, gather, moved] {
                             error = moved;
                             gather->arrive();
                         });

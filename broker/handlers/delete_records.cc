@@ -65,6 +65,9 @@ void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecords
                     [=, &to, &home](replication::ShardReplicas& shard) {
                         shard.delete_records(
                             id, Offset{before}, std::chrono::milliseconds{request.timeout_ms},
+                            [image = doors.image](BrokerId replica) {
+                                return image->current()->cluster.is_active(replica);
+                            },
                             [progress, gather, &to, &home](KafkaError error, Offset low) {
                                 run_on(home, [progress, gather, &to, error, low] {
                                     to.error_code = code_of(error);

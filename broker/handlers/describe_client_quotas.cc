@@ -1,6 +1,8 @@
 // DescribeClientQuotas (KIP-546): the quotas whose entity fits a filter.
 
+#include <fmt/format.h>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "handlers/handlers.h"
@@ -37,20 +39,31 @@ struct Filter {
     }
 };
 
-/// Empty: the filter is a sound one.
-std::string read(const DescribeClientQuotasRequest& request, Filter& filter) {
+struct Fault {
+    KafkaError code = KafkaError::invalid_request;
+    std::string why;
+};
+
+/// None: the filter is a sound one.
+std::optional<Fault> read(const DescribeClientQuotasRequest& request, Filter& filter) {
     filter.strict = request.strict;
+    const auto invalid = [](std::string why) { return Fault{.why = std::move(why)}; };
     for (const auto& component : request.components) {
-        if (component.entity_type.empty()) {
-            return "a component names no entity type";
+        const std::string_view type = component.entity_type;
+        if (type.empty()) {
+            return invalid("a component names no entity type");
         }
-        if (filter.asks_for(component.entity_type)) {
-            return "entity type " + std::string(component.entity_type) + " is named twice";
+        if (filter.asks_for(type)) {
+            return invalid(fmt::format("entity type {} is named twice", type));
+        }
+        if (type != "user" && type != "client-id" && type != "ip") {
+            return Fault{KafkaError::unsupported_version,
+                         fmt::format("Unsupported entity type {}", type)};
         }
         switch (static_cast<Match>(component.match_type)) {
             case Match::exact:
                 if (!component.match) {
-                    return "an exact match needs a name";
+                    return invalid("an exact match needs a name");
                 }
                 filter.named[component.entity_type] = *component.match;
                 break;
@@ -61,16 +74,18 @@ std::string read(const DescribeClientQuotasRequest& request, Filter& filter) {
                 filter.any.insert(component.entity_type);
                 break;
             default:
-                return "unknown match type " + std::to_string(component.match_type);
+                return invalid(fmt::format("unknown match type {}", component.match_type));
         }
         if (component.match && static_cast<Match>(component.match_type) != Match::exact) {
-            return "only an exact match has a name";
+            return invalid("only an exact match has a name");
         }
     }
     if (filter.asks_for("ip") && (filter.asks_for("user") || filter.asks_for("client-id"))) {
-        return "an ip is not combined with a user or a client-id";
+        return invalid(
+            "Invalid entity filter component combination: an ip is not combined with a user or a "
+            "client-id");
     }
-    return {};
+    return std::nullopt;
 }
 
 }  // namespace
@@ -79,10 +94,9 @@ void describe_client_quotas(const Doors& doors,
                             Call<DescribeClientQuotasRequest, DescribeClientQuotasResponse> call) {
     DescribeClientQuotasResponse response;
     Filter filter;
-    const std::string fault = read(call.request(), filter);
-    if (!fault.empty()) {
-        response.error_code = code_of(KafkaError::invalid_request);
-        response.error_message = fault;
+    if (const std::optional<Fault> fault = read(call.request(), filter)) {
+        response.error_code = code_of(fault->code);
+        response.error_message = fault->why;
         response.entries.reset();
         call.answer(response);
         return;

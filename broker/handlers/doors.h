@@ -100,11 +100,16 @@ struct Doors {
     QuorumDoor* quorum = nullptr;
     /// From any loop.
     std::function<std::vector<LogDirectoryView>()> log_directories;
+    /// A replica that this broker hasn't got yet is to lie there when it comes. From any loop.
+    std::function<void(const TopicPartition& partition, const std::string& path)> wish_directory;
     /// Whether this broker could work with changed settings of its own (no value: removed): some
     /// name files that only it has. `done` runs on the control loop. May be empty.
     using SettingChanges = std::map<std::string, std::optional<std::string>>;
     std::function<void(SettingChanges changes, UniqueFunction<void(Result<void>)> done)>
         judge_own_settings;
+    /// `done` once this broker works with changes that the controller has recorded, or after a
+    /// while anyway; on the control loop.
+    std::function<void(SettingChanges changes, UniqueFunction<void()> done)> when_own_settings_work;
     const Logger* log = nullptr;
 };
 

@@ -251,7 +251,7 @@ std::vector<Route> broker_routes() {
         route_to<DeleteTopicsRequest, DeleteTopicsResponse, delete_topics>(),
         route_to<CreatePartitionsRequest, CreatePartitionsResponse, create_partitions>(),
         MR_FORWARD(AlterClientQuotas, fail_alter_client_quotas),
-        MR_FORWARD(AlterConfigs, fail_alter_configs),
+        route_to<AlterConfigsRequest, AlterConfigsResponse, alter_configs>(),
         route_to<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
                  incremental_alter_configs>(),
         route_to<DescribeQuorumRequest, DescribeQuorumResponse, describe_quorum>(),

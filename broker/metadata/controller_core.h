@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -102,13 +103,15 @@ struct ControllerOptions {
     BrokerId node;
     /// Of the broker in this very process, if there is one: an earlier incarnation of it is dead.
     std::optional<Uuid> own_incarnation;
+    /// Whether a node of that id is one of the quorum's.
+    std::function<bool(BrokerId)> is_controller = [](BrokerId) { return false; };
     std::string cluster_id;
     std::int32_t default_partitions = 1;
     std::int16_t default_replication_factor = 1;
     std::int32_t min_insync_replicas = 1;
     bool unclean_leader_election = false;
     bool delete_topics = true;  ///< delete.topic.enable
-    bool synced = true;  ///< millrace.durability of topics that don't say.
+    bool synced = true;         ///< millrace.durability of topics that don't say.
     /// A user operation that needs more is refused, as by Kafka.
     std::size_t max_records_per_operation = 10'000;
     std::int32_t producer_id_block = 1'000;

@@ -145,6 +145,17 @@ void LeaderCore::note(const SettingsChanged& event) {
     min_isr_ = event.min_isr;
 }
 
+Offset LeaderCore::low_watermark(Offset own_start,
+                                 const std::function<bool(BrokerId)>& is_up) const {
+    Offset low = own_start;
+    for (const auto& [replica, follower] : followers_) {
+        if (replica != self_ && is_up(replica)) {
+            low = std::min(low, follower.log_start);
+        }
+    }
+    return low;
+}
+
 BrokerId LeaderCore::nearest(const std::vector<BrokerId>& wanted, Offset from) const {
     BrokerId best = no_broker;
     Offset most = from;

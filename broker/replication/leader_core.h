@@ -8,6 +8,7 @@
 // min.insync.replicas. It never goes back.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <variant>
@@ -117,6 +118,9 @@ public:
     /// Of these, the member of the ISR that can serve a read from `from` and has most; no_broker if
     /// none can.
     BrokerId nearest(const std::vector<BrokerId>& wanted, Offset from) const;
+    /// Below it nobody who is up has records any more: the lowest start of our log and of theirs
+    /// (KIP-107). no_offset while one of them has not said where its log begins.
+    Offset low_watermark(Offset own_start, const std::function<bool(BrokerId)>& is_up) const;
     struct Follower {
         Offset log_start = no_offset;
         Offset log_end = no_offset;

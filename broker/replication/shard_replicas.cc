@@ -193,15 +193,15 @@ EpochEndAnswer ShardReplicas::epoch_end(const TopicIdPartition& id, LeaderEpoch 
     return partition->epoch_end(current_epoch, asked);
 }
 
-void ShardReplicas::delete_records(const TopicIdPartition& id, Offset before, Duration,
+void ShardReplicas::delete_records(const TopicIdPartition& id, Offset before, Duration timeout,
+                                   std::function<bool(BrokerId)> is_up,
                                    UniqueFunction<void(KafkaError, Offset)> done) {
     auto partition = inside_->find(id);
     if (!partition || !partition->has_log()) {
         done(KafkaError::not_leader_or_follower, no_offset);
         return;
     }
-    const auto [error, start] = partition->delete_records(before);
-    done(error, start);
+    partition->delete_records(before, timeout, std::move(is_up), std::move(done));
 }
 
 MirrorAppended ShardReplicas::append_mirrored(const TopicIdPartition& id, LeaderEpoch as_epoch,

@@ -130,8 +130,10 @@ public:
                      UniqueFunction<void(OffsetAnswer)> done);
     EpochEndAnswer epoch_end(const TopicIdPartition& id, LeaderEpoch current_epoch,
                              LeaderEpoch asked);
-    /// `before` no_offset: up to the high watermark. The answer is the new log start.
+    /// `before` no_offset: up to the high watermark. Answered when all replicas that are up begin
+    /// there, or after `timeout`; the answer is where they all begin.
     void delete_records(const TopicIdPartition& id, Offset before, Duration timeout,
+                        std::function<bool(BrokerId)> is_up,
                         UniqueFunction<void(KafkaError, Offset low_watermark)> done);
 
     // --- Of a mirror (settings().mirrored), by the broker that leads it

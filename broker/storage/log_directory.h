@@ -54,6 +54,9 @@ public:
     void fail(const Error& error);
     std::optional<Error> failure() const;
     bool failed() const { return failed_.load(std::memory_order_acquire); }
+    /// Cordoned: it gets no new replica (KIP-1066).
+    void cordon(bool cordoned) { cordoned_.store(cordoned, std::memory_order_relaxed); }
+    bool cordoned() const { return cordoned_.load(std::memory_order_relaxed); }
     /// `error`, after failing the directory if it is one that a disk causes (not a full disk).
     Error note(Error error);
 
@@ -116,6 +119,7 @@ private:
     std::unique_ptr<FileCache> files_;
     std::unique_ptr<Manifest> manifest_;  // Guarded by points_mutex_ where it is written.
     std::atomic<bool> failed_{false};
+    std::atomic<bool> cordoned_{false};
     std::atomic<bool> short_of_space_{false};
     std::atomic<std::uint64_t> free_bytes_{0};
     std::atomic<std::uint64_t> names_given_{0};

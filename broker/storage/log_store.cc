@@ -351,6 +351,28 @@ Result<std::unique_ptr<PartitionLog>> LogStore::create(const TopicPartition& par
     return PartitionLog::create(chosen, partition, topic_id, limits);
 }
 
+void LogStore::wish(const TopicPartition& partition, const std::string& path) {
+    constexpr std::size_t most_wishes = 10'000;
+    const std::lock_guard lock(mutex_);
+    if (wishes_.size() < most_wishes || wishes_.contains(partition)) {
+        wishes_.insert_or_assign(partition, path);
+    }
+}
+
+std::shared_ptr<LogDirectory> LogStore::take_wish(const TopicPartition& partition) {
+    const std::lock_guard lock(mutex_);
+    const auto wish = wishes_.extract(partition);
+    if (wish.empty()) {
+        return nullptr;
+    }
+    for (const auto& directory : directories_) {
+        if (directory->path() == wish.mapped() && !directory->failed() && !directory->cordoned()) {
+            return directory;
+        }
+    }
+    return nullptr;
+}
+
 Result<std::unique_ptr<PartitionLog>> LogStore::load(const FoundLog& found, const LogLimits& limits,
                                                      RecoveryReport* report) const {
     if (found.unreadable) {

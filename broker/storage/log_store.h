@@ -92,6 +92,12 @@ public:
                                                  const LogLimits& limits,
                                                  std::optional<Uuid> in = std::nullopt);
 
+    /// Where a replica that is not here yet is wanted, if it comes (AlterReplicaLogDirs). Kept in
+    /// memory, and of so many only: a wish that is lost costs a move.
+    void wish(const TopicPartition& partition, const std::string& path);
+    /// The directory that was wished for, once; null if none was, or if it takes no replica now.
+    std::shared_ptr<LogDirectory> take_wish(const TopicPartition& partition);
+
     /// Opens one found log. Blocking; may be called from several threads at once.
     Result<std::unique_ptr<PartitionLog>> load(const FoundLog& found, const LogLimits& limits,
                                                RecoveryReport* report = nullptr) const;
@@ -122,7 +128,8 @@ private:
     runtime::Disk& disk_;
     Random& random_;
     Logger log_;
-    std::mutex mutex_;                    // Of random_ and placed_.
+    std::mutex mutex_;  // Of random_, placed_ and wishes_.
+    std::map<TopicPartition, std::string> wishes_;
     std::map<Uuid, std::size_t> placed_;  // Logs per directory.
     std::vector<std::shared_ptr<LogDirectory>> directories_;
     std::vector<OfflineDirectory> offline_;

@@ -8,6 +8,7 @@
 
 #include "admin/cluster_health.h"
 #include "app/internal/controller_ask.h"
+#include "app/internal/image_waits.h"
 #include "metadata/standing.h"
 #include "protocol/messages/add_raft_voter_request.h"
 #include "protocol/messages/add_raft_voter_response.h"
@@ -26,8 +27,6 @@ namespace millrace::app {
 namespace {
 
 constexpr std::string_view quorum_topic = "__cluster_metadata";
-/// For our own image to show what the controller has done; a call has 30 seconds in all.
-constexpr Duration sight_patience = 5s;
 constexpr std::int32_t voter_timeout_ms = 20'000;
 
 enum class Operation : std::int8_t { set = 0, remove = 1 };
@@ -125,50 +124,17 @@ Result<void> check_known(const metadata::Image& image, const std::vector<BrokerI
 }  // namespace
 
 struct AdminVerbs::Inside : std::enable_shared_from_this<AdminVerbs::Inside> {
-    using Seen = std::function<bool(const metadata::Image&)>;
-    using Then = UniqueFunction<void(const metadata::ImagePtr&)>;
-    struct Wait {
-        Seen seen;
-        Then then;
-        runtime::TimerId timer{};
-    };
-
     Inside(const BrokerView& view_in, runtime::Executor& control_in)
-        : view(view_in), control(control_in) {}
+        : view(view_in), control(control_in), waits(control_in, *view_in.doors->image) {}
 
     metadata::ImagePtr image() const { return view.doors->image->current(); }
 
-    /// Runs `then` when the image shows it, or after a while anyway: what is answered is then the
-    /// state as it is. On the control loop.
-    void when(Seen seen, Then then) {
-        if (const auto now = image(); seen(*now)) {
-            then(now);
-            return;
-        }
-        const auto wait = waits.insert(waits.end(), Wait{std::move(seen), std::move(then), {}});
-        wait->timer = control.after(sight_patience, [weak = weak_from_this(), wait] {
-            if (auto self = weak.lock()) {
-                self->end(wait);
-            }
-        });
-    }
-    void end(std::list<Wait>::iterator wait) {
-        Then then = std::move(wait->then);
-        waits.erase(wait);
-        then(image());
+    void when(ImageWaits::Seen seen, ImageWaits::Then then) {
+        waits.when(std::move(seen), std::move(then));
     }
     void on_publish(const metadata::ImagePtr& now) {
         note_voters();
-        std::vector<std::list<Wait>::iterator> due;
-        for (auto at = waits.begin(); at != waits.end(); ++at) {
-            if (at->seen(*now)) {
-                due.push_back(at);
-            }
-        }
-        for (const auto& wait : due) {
-            control.cancel(wait->timer);
-            end(wait);
-        }
+        waits.on_publish(now);
     }
     void note_voters() {
         std::vector<BrokerId> ids;
@@ -242,7 +208,7 @@ struct AdminVerbs::Inside : std::enable_shared_from_this<AdminVerbs::Inside> {
 
     const BrokerView view;
     runtime::Executor& control;
-    std::list<Wait> waits;
+    ImageWaits waits;
     mutable std::mutex mutex;
     std::vector<BrokerId> voters;  ///< Under the mutex.
 };

@@ -33,6 +33,7 @@ void Broker::Inside::subscribe() {
         mirrors->links().on_publish(delta, next);
     });
     publisher.subscribe([this](const metadata::Delta&, const metadata::ImagePtr& next) {
+        sights->on_publish(next);
         lifecycle->on_publish(next);
         const metadata::Broker* us = next->cluster.broker(self);
         const bool serving = us != nullptr && !us->fenced && us->epoch == lifecycle->epoch();
@@ -75,6 +76,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
         applier->on_settings_changed(*next);
         set_throttles(*throttles, config->broker(), node.control_shard().executor->clock().now());
         move_throttle->settings_changed(*next);
+        mark_cordoned();
         lifecycle->tell_cordoned();
         tell_groups(delta, *next);
         keeper->set(config->broker());

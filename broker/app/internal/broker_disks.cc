@@ -5,12 +5,19 @@
 #include <utility>
 
 #include "app/internal/broker_inside.h"
+#include "app/internal/settings.h"
+#include "metadata/standing.h"
 #include "replication/housekeeping.h"
 #include "runtime/shortage.h"
 
 namespace millrace::app {
 
 namespace option = config::broker_option;
+namespace {
+
+const std::string option_name_of_cordoned = "cordoned.log.dirs";
+
+}  // namespace
 
 std::vector<Uuid> Broker::Inside::cordoned_directories() const {
     const config::BrokerValues& values = config->broker();
@@ -25,6 +32,80 @@ std::vector<Uuid> Broker::Inside::cordoned_directories() const {
         }
     }
     return ids;
+}
+
+void Broker::Inside::mark_cordoned() {
+    const std::vector<Uuid> cordoned = cordoned_directories();
+    for (const auto& directory : store->directories()) {
+        directory->cordon(std::find(cordoned.begin(), cordoned.end(), directory->id()) !=
+                          cordoned.end());
+    }
+}
+
+Result<void> Broker::Inside::check_cordoned(const std::string& value) const {
+    const config::Option& setting =
+        *config::find_option(config::Scope::broker, option_name_of_cordoned);
+    const auto parsed = config::parse_value(setting, value);
+    const auto* known = std::get_if<config::Value>(&parsed);
+    const auto* paths = known ? std::get_if<std::vector<std::string>>(known) : nullptr;
+    for (const std::string& path : paths ? *paths : std::vector<std::string>{}) {
+        const auto is_it = [full = absolute_path(path)](const std::string& own) {
+            return own == full;
+        };
+        const bool is_own = path == "*" ||
+                            std::any_of(store->directories().begin(), store->directories().end(),
+                                        [&](const auto& own) { return is_it(own->path()); }) ||
+                            std::any_of(store->offline().begin(), store->offline().end(),
+                                        [&](const auto& own) { return is_it(own.path); });
+        if (!is_own) {
+            return Error::make(Code::invalid, "{}: {} is none of the log.dirs of broker {}",
+                               setting.name, path, self);
+        }
+    }
+    return {};
+}
+
+void Broker::Inside::judge_settings(handlers::Doors::SettingChanges changes,
+                                    UniqueFunction<void(Result<void>)> done) {
+    node.control_shard().executor->post(
+        [this, changes = std::move(changes), done = std::move(done)]() mutable {
+            const auto cordoned = changes.find(option_name_of_cordoned);
+            if (cordoned != changes.end() && cordoned->second) {
+                if (Result<void> known = check_cordoned(*cordoned->second); !known) {
+                    done(std::move(known));
+                    return;
+                }
+            }
+            tls->judge(std::move(changes), std::move(done));
+        });
+}
+
+/// A cordon holds once the controller knows it, and it learns it by a heartbeat: who was told that
+/// a directory takes no new replica must not see one put there.
+void Broker::Inside::when_settings_work(handlers::Doors::SettingChanges changes,
+                                        UniqueFunction<void()> done) {
+    const auto cordoned = changes.find(option_name_of_cordoned);
+    if (cordoned == changes.end()) {
+        done();
+        return;
+    }
+    node.control_shard().executor->post(
+        [this, wanted = cordoned->second, done = std::move(done)]() mutable {
+            sights->when(
+                [this, wanted](const metadata::Image& now) {
+                    const std::string* said =
+                        now.configs.find(metadata::broker_settings(self), option_name_of_cordoned);
+                    const metadata::Broker* us = now.cluster.broker(self);
+                    if ((said != nullptr) != wanted.has_value() || (said && *said != *wanted)) {
+                        return false;
+                    }
+                    std::vector<Uuid> meant = cordoned_directories();
+                    std::sort(meant.begin(), meant.end());
+                    return us == nullptr || us->fenced ||
+                           us->cordoned_directories.value_or(std::vector<Uuid>{}) == meant;
+                },
+                [done = std::move(done)](const metadata::ImagePtr&) mutable { done(); });
+        });
 }
 
 std::vector<handlers::LogDirectoryView> Broker::Inside::log_directory_views() const {

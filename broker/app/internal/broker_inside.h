@@ -17,6 +17,7 @@
 #include "app/internal/controller_link.h"
 #include "app/internal/directory_reports.h"
 #include "app/internal/group_log.h"
+#include "app/internal/image_waits.h"
 #include "app/internal/isr_proposals.h"
 #include "app/internal/lifecycle.h"
 #include "app/internal/metadata_node.h"
@@ -77,6 +78,12 @@ struct Broker::Inside {
     std::vector<handlers::LogDirectoryView> log_directory_views() const;
     /// That take no new replica, as the settings in force say; on the control loop.
     std::vector<Uuid> cordoned_directories() const;
+    void mark_cordoned();
+    /// Of this broker's own settings, changed so; from any thread.
+    void judge_settings(handlers::Doors::SettingChanges changes,
+                        UniqueFunction<void(Result<void>)> done);
+    void when_settings_work(handlers::Doors::SettingChanges changes, UniqueFunction<void()> done);
+    Result<void> check_cordoned(const std::string& value) const;
     std::vector<metadata::Endpoint> endpoints_of(bool controller_side) const;
 
     runtime::Node& node;
@@ -116,6 +123,7 @@ struct Broker::Inside {
     std::shared_ptr<MoveThrottle> move_throttle;
     std::unique_ptr<ReplicaApplier> applier;
     std::unique_ptr<StorageKeeper> keeper;
+    std::unique_ptr<ImageWaits> sights;
     std::unique_ptr<DirectoryReports> reports;
     std::unique_ptr<GroupLog> group_log;
     std::unique_ptr<groups::GroupCoordinator> groups;

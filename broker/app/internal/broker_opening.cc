@@ -68,8 +68,12 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
     if (roles.broker) {
         make_broker_side(values);
     }
+    sights = std::make_unique<ImageWaits>(*node.control_shard().executor, image);
     doors.judge_own_settings = [this](auto changes, auto done) {
-        tls->judge(std::move(changes), std::move(done));
+        judge_settings(std::move(changes), std::move(done));
+    };
+    doors.when_own_settings_work = [this](auto changes, auto done) {
+        when_settings_work(std::move(changes), std::move(done));
     };
     subscribe();
     watch_brokers(values);
@@ -215,6 +219,11 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
                                           *channels));
     metadata_options.is_controller = roles.controller;
     metadata_options.controller.node = self;
+    metadata_options.controller.is_controller = [this](BrokerId id) {
+        const auto& voters = driver->voters().voters();
+        return std::any_of(voters.begin(), voters.end(),
+                           [&](const raft::Voter& voter) { return voter.key.id == id; });
+    };
     if (roles.broker) {
         metadata_options.controller.own_incarnation = incarnation;
     }
@@ -403,6 +412,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
                    "log.dir.failure.timeout.ms"));
     };
     life.cordoned = [this] { return cordoned_directories(); };
+    mark_cordoned();
     if (store->clean_start()) {
         life.previous_epoch = store->last_broker_epoch();
     }
@@ -453,6 +463,9 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
         node, replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };
+    doors.wish_directory = [this](const TopicPartition& partition, const std::string& path) {
+        store->wish(partition, path);
+    };
     doors.producer_ids = producer_ids.get();
 }
 

@@ -15,13 +15,14 @@ struct Order {
     std::string_view smaller;
     std::string_view larger;
     std::int64_t factor = 1;
+    bool is_mild = false;
 };
 
 constexpr Order broker_orders[] = {
     {"broker.heartbeat.interval.ms", "broker.session.timeout.ms", 2},
     {"replica.fetch.wait.max.ms", "replica.socket.timeout.ms"},
     {"replica.fetch.wait.max.ms", "replica.lag.time.max.ms"},
-    {"message.max.bytes", "socket.request.max.bytes"},
+    {"message.max.bytes", "socket.request.max.bytes", 1, true},
     {"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"},
     {"group.min.session.timeout.ms", "group.max.session.timeout.ms"},
     {"group.consumer.min.session.timeout.ms", "group.consumer.session.timeout.ms"},
@@ -113,7 +114,8 @@ void check_orders(const BrokerValues& values, std::vector<Conflict>& conflicts) 
                  order.factor == 1
                      ? fmt::format("is {}, more than the {} of {}", smaller, larger, order.larger)
                      : fmt::format("is {}, more than a half of the {} of {}", smaller, larger,
-                                   order.larger)});
+                                   order.larger),
+                 order.is_mild});
         }
     }
 }

@@ -14,6 +14,7 @@ namespace millrace::config {
 struct Conflict {
     std::string key;
     std::string what;
+    bool is_mild = false;  ///< One can live with it where the setting is left at its default.
 };
 
 /// Of a broker's settings as it would start with them.

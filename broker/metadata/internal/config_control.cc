@@ -8,6 +8,7 @@
 #include "metadata/internal/config_changes.h"
 #include "metadata/internal/topic_names.h"
 #include "metadata/internal/topic_rules.h"
+#include "metadata/judged_mark.h"
 #include "metadata/link_mark.h"
 #include "metadata/standing.h"
 #include "protocol/messages/alter_configs_request.h"
@@ -21,7 +22,9 @@ namespace {
 
 constexpr std::size_t max_value_size = 0x7fff;  // of a string in the record
 
-MaybeRefusal check_broker_name(const Image& image, const std::string& name) {
+/// Controllers have settings like brokers.
+MaybeRefusal check_broker_name(const Context& context, const Image& image,
+                               const std::string& name) {
     if (name.empty()) {
         return std::nullopt;
     }
@@ -30,7 +33,9 @@ MaybeRefusal check_broker_name(const Image& image, const std::string& name) {
     if (error != std::errc{} || end != name.data() + name.size() || id < 0) {
         return Refusal::make(KafkaError::invalid_request, "'{}' is no broker id", name);
     }
-    if (image.cluster.broker(BrokerId{id}) == nullptr) {
+    const bool is_node = image.cluster.broker(BrokerId{id}) != nullptr ||
+                         context.options.is_controller(BrokerId{id});
+    if (!is_node) {
         return Refusal::make(KafkaError::broker_id_not_registered, "broker {} is not registered",
                              id);
     }
@@ -38,7 +43,8 @@ MaybeRefusal check_broker_name(const Image& image, const std::string& name) {
 }
 
 /// The resource must be one that has configs, and exist where that means something.
-MaybeRefusal check_resource(const Image& image, const ConfigResource& resource) {
+MaybeRefusal check_resource(const Context& context, const Image& image,
+                            const ConfigResource& resource) {
     switch (resource.type) {
         case ConfigResourceType::topic:
             if (resource.name.empty()) {
@@ -53,7 +59,7 @@ MaybeRefusal check_resource(const Image& image, const ConfigResource& resource) 
             }
             return std::nullopt;
         case ConfigResourceType::broker:
-            return check_broker_name(image, resource.name);
+            return check_broker_name(context, image, resource.name);
         case ConfigResourceType::client_metrics:
         case ConfigResourceType::group:
             if (resource.name.empty()) {
@@ -71,8 +77,34 @@ MaybeRefusal check_resource(const Image& image, const ConfigResource& resource) 
                          static_cast<int>(resource.type));
 }
 
+std::vector<std::string> directories_in(const std::string& value) {
+    const auto parsed = config::parse_value(
+        *config::find_option(config::Scope::broker, setting::cordoned_directories), value);
+    const auto* known = std::get_if<config::Value>(&parsed);
+    const auto* list = known ? std::get_if<std::vector<std::string>>(known) : nullptr;
+    return list ? *list : std::vector<std::string>{};
+}
+
+/// Directories are known to their broker alone. Where it has not judged, only what is cordoned
+/// already may be named, or all of them.
+MaybeRefusal check_directories(const Image& image, const ConfigResource& resource,
+                               const std::string& value) {
+    const std::string* now = image.configs.find(resource, setting::cordoned_directories);
+    const std::vector<std::string> known =
+        now != nullptr ? directories_in(*now) : std::vector<std::string>{};
+    for (const std::string& directory : directories_in(value)) {
+        if (directory != "*" && std::find(known.begin(), known.end(), directory) == known.end()) {
+            return Refusal::make(KafkaError::invalid_config,
+                                 "{}: only broker {} can tell whether {} is a directory of its "
+                                 "own; ask it",
+                                 setting::cordoned_directories, resource.name, directory);
+        }
+    }
+    return std::nullopt;
+}
+
 MaybeRefusal check_change(const Image& image, const ConfigResource& resource,
-                          const config::Change& change) {
+                          const config::Change& change, bool is_judged) {
     const bool elr = image.feature_level(feature::eligible_leader_replicas) > 0;
     if (change.value && change.value->size() > max_value_size) {
         return Refusal::make(KafkaError::invalid_config, "the value of {} has {} bytes, at most {}",
@@ -93,15 +125,18 @@ MaybeRefusal check_change(const Image& image, const ConfigResource& resource,
         return Refusal::make(KafkaError::invalid_config, "{} needs metadata.version 4.3-IV0",
                              change.name);
     }
+    if (change.name == setting::cordoned_directories && change.value && !is_judged) {
+        return check_directories(image, resource, *change.value);
+    }
     return std::nullopt;
 }
 
 /// Changes that were allowed become records. Another min.insync.replicas makes every ELR of before
 /// meaningless: its members may lack what was acknowledged under the new value.
 MaybeRefusal apply(Draft& draft, const ConfigResource& resource,
-                   const std::vector<config::Change>& changes) {
+                   const std::vector<config::Change>& changes, bool is_judged) {
     for (const config::Change& change : changes) {
-        if (MaybeRefusal refusal = check_change(draft.image(), resource, change)) {
+        if (MaybeRefusal refusal = check_change(draft.image(), resource, change, is_judged)) {
             return refusal;
         }
     }
@@ -178,7 +213,7 @@ MaybeRefusal alter_one(
     }
     std::vector<config::Change> changes = std::get<std::vector<config::Change>>(altered);
     changes.insert(changes.end(), orders.begin(), orders.end());
-    return apply(draft, resource, changes);
+    return apply(draft, resource, changes, is_judged(asked.unknown_tags));
 }
 
 MaybeRefusal alter_one(Draft& draft, const Context& context, const ConfigResource& resource,
@@ -198,7 +233,8 @@ MaybeRefusal alter_one(Draft& draft, const Context& context, const ConfigResourc
     if (MaybeRefusal refusal = as_refusal(altered)) {
         return refusal;
     }
-    return apply(draft, resource, std::get<std::vector<config::Change>>(altered));
+    return apply(draft, resource, std::get<std::vector<config::Change>>(altered),
+                 is_judged(asked.unknown_tags));
 }
 
 /// Resources one by one: what is wrong with one doesn't keep the others.
@@ -219,7 +255,7 @@ Decision<Response> alter_all(const Context& context, const Request& request) {
         if (times[resource] > 1) {
             refusal = Refusal::make(KafkaError::invalid_request, "the resource is named twice");
         } else {
-            refusal = check_resource(decision.draft.image(), resource);
+            refusal = check_resource(context, decision.draft.image(), resource);
         }
         if (!refusal) {
             refusal = alter_one(decision.draft, context, resource, asked);

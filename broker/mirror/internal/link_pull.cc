@@ -263,7 +263,9 @@ bool LinkPull::act(Pull& pull, const FollowStart& follow, const SourceFetched&, 
 void LinkPull::catch_up(Pull& pull, const LogFacts& log) {
     const Offset to = std::min(pull.source_start, log.high_watermark);
     if (to > log.start) {
-        replicas_.delete_records(pull.job.id, to, {}, [](KafkaError, Offset) {});
+        // Nobody waits for the other replicas to follow.
+        replicas_.delete_records(
+            pull.job.id, to, {}, [](BrokerId) { return false; }, [](KafkaError, Offset) {});
     }
 }
 

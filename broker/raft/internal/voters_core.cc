@@ -265,10 +265,12 @@ void RaftCore::Impl::reconcile_progress(Leader& leader) {
 }
 
 /// A cluster of static voters (kraft.version 0): once every voter's directory is known, put them on
-/// record, so that from then on another disk is another voter.
+/// record, so that from then on another disk is another voter. Voters that a format step wrote into
+/// a snapshot before the log's first record are in no log yet, and only a log reaches the others.
 void RaftCore::Impl::complete_static_voters(Leader& leader) {
     const bool epoch_committed = high_watermark_ && *high_watermark_ >= leader.epoch_start_end;
-    if (history_.latest_offset() || !epoch_committed) {
+    const std::optional<Offset> on_record = history_.latest_offset();
+    if ((on_record && *on_record >= Offset{0}) || !epoch_committed) {
         return;
     }
     std::vector<Voter> complete;

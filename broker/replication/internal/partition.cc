@@ -169,6 +169,9 @@ void Partition::run(const std::vector<LeaderEffect>& effects) {
                               [this](const ProposeIsr& e) { propose(e); }},
                    effect);
     }
+    if (leader_ && log_ && !deletions_.empty()) {
+        answer_deletions();
+    }
 }
 
 void Partition::propose(const ProposeIsr& wanted) {
@@ -272,6 +275,10 @@ void Partition::release_all(KafkaError error) {
         waiting.result.error = error;
         waiting.result.base = no_offset;
         waiting.done(waiting.result);
+    }
+    for (auto& [number, deletion] : std::exchange(deletions_, {})) {
+        shell_.loop->cancel(deletion.timer);
+        deletion.done(error, no_offset);
     }
     shell_.readable(*this);
 }

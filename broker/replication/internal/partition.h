@@ -109,7 +109,8 @@ public:
     void find_offset(ShardReplicas::OffsetKind kind, Timestamp at, LeaderEpoch current_epoch,
                      ReadLevel level, UniqueFunction<void(OffsetAnswer)> done);
     EpochEndAnswer epoch_end(LeaderEpoch current_epoch, LeaderEpoch asked);
-    std::pair<KafkaError, Offset> delete_records(Offset before);
+    void delete_records(Offset before, Duration timeout, std::function<bool(BrokerId)> is_up,
+                        UniqueFunction<void(KafkaError, Offset low_watermark)> done);
     ShardReplicas::View view() const;
     Offset high_watermark() const;
     Offset last_stable() const;
@@ -149,6 +150,15 @@ private:
         runtime::TimerId timer{};
     };
 
+    /// Answered once every replica that is up begins there.
+    struct Deletion {
+        Offset target;
+        std::function<bool(BrokerId)> is_up;
+        UniqueFunction<void(KafkaError, Offset)> done;
+        runtime::TimerId timer{};
+    };
+
+    void answer_deletions();
     KafkaError check_leader(LeaderEpoch current_epoch) const;
     KafkaError check_reader(const Reader& reader, LeaderEpoch current_epoch) const;
     KafkaError check_epoch(LeaderEpoch current_epoch) const;
@@ -229,7 +239,9 @@ private:
     Buffer staging_;
     std::vector<Staged> staged_;
     Offset staged_end_ = no_offset;
-    std::multimap<Offset, Waiting> waiting_;  ///< By the end that must be committed.
+    std::multimap<Offset, Waiting> waiting_;       ///< By the end that must be committed.
+    std::map<std::uint64_t, Deletion> deletions_;  ///< In the order in which they came.
+    std::uint64_t next_deletion_ = 0;
     std::function<void(Offset)> high_watermark_listener_;
     std::vector<std::pair<Offset, UniqueFunction<void()>>> waiting_for_sync_;
 };

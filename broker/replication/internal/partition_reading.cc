@@ -89,7 +89,10 @@ FetchResult Partition::read(const FetchPosition& position, const Reader& reader,
 
 std::int64_t Partition::readable_bytes(const FetchPosition& position, const Reader& reader) {
     const FetchResult now = read(position, reader, SIZE_MAX >> 1, true);
-    if (now.error != KafkaError::none || now.diverging || now.preferred != no_broker) {
+    const bool starts_elsewhere = !deletions_.empty() && reader.replica != no_broker &&
+                                  position.reader_log_start < log_->start();
+    if (now.error != KafkaError::none || now.diverging || now.preferred != no_broker ||
+        starts_elsewhere) {
         return INT64_MAX / 4;  // an answer is due
     }
     return static_cast<std::int64_t>(now.slice.length);
@@ -180,18 +183,54 @@ EpochEndAnswer Partition::epoch_end(LeaderEpoch current_epoch, LeaderEpoch asked
     return answer;
 }
 
-std::pair<KafkaError, Offset> Partition::delete_records(Offset before) {
+void Partition::delete_records(Offset before, Duration timeout, std::function<bool(BrokerId)> is_up,
+                               UniqueFunction<void(KafkaError, Offset)> done) {
     if (!leader_) {
-        return {KafkaError::not_leader_or_follower, no_offset};
+        done(KafkaError::not_leader_or_follower, no_offset);
+        return;
     }
     const Offset target = before == no_offset ? leader_->high_watermark() : before;
     if (target < Offset{0} || target > leader_->high_watermark()) {
-        return {KafkaError::offset_out_of_range, no_offset};
+        done(KafkaError::offset_out_of_range, no_offset);
+        return;
     }
     if (const auto moved = log_->advance_start(target); !moved) {
-        return {KafkaError::kafka_storage_error, no_offset};
+        done(KafkaError::kafka_storage_error, no_offset);
+        return;
     }
-    return {KafkaError::none, log_->start()};
+    if (const Offset low = leader_->low_watermark(log_->start(), is_up); low >= target) {
+        done(KafkaError::none, low);
+        return;
+    }
+    const std::uint64_t number = next_deletion_++;
+    const auto at =
+        deletions_.emplace(number, Deletion{target, std::move(is_up), std::move(done), {}}).first;
+    at->second.timer = shell_.loop->after(timeout, [find = shell_.find, id = state_.id, number] {
+        auto self = find(id);
+        if (!self) {
+            return;
+        }
+        if (auto late = self->deletions_.extract(number)) {
+            late.mapped().done(
+                KafkaError::request_timed_out,
+                self->leader_->low_watermark(self->log_->start(), late.mapped().is_up));
+        }
+    });
+    shell_.readable(*this);  // followers learn where the log begins now
+}
+
+void Partition::answer_deletions() {
+    for (auto at = deletions_.begin(); at != deletions_.end();) {
+        const Offset low = leader_->low_watermark(log_->start(), at->second.is_up);
+        if (at->second.target > low) {
+            ++at;
+            continue;
+        }
+        shell_.loop->cancel(at->second.timer);
+        auto done = std::move(at->second.done);
+        at = deletions_.erase(at);
+        done(KafkaError::none, low);
+    }
 }
 
 }  // namespace millrace::replication

@@ -1,6 +1,7 @@
 // Which log a partition gets, and where its files go.
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "replication/internal/shard_inside.h"
@@ -152,7 +153,11 @@ std::shared_ptr<storage::LogDirectory> ShardReplicas::Inside::choose_directory(
     if (!is_new && any_directory_offline()) {
         return nullptr;
     }
-    // The one with the fewest replicas of this shard; of two, the one with more room.
+    if (auto wished = store.take_wish({state.topic, state.id.partition}); wished && is_new) {
+        return wished;
+    }
+    // The one with the fewest replicas of this shard; of two, the one with more room. A cordoned
+    // one only where all are: the controller had not heard of it yet.
     std::map<const storage::LogDirectory*, std::size_t> counts;
     for (const auto& [id, partition] : partitions) {
         if (partition->has_log()) {
@@ -165,7 +170,7 @@ std::shared_ptr<storage::LogDirectory> ShardReplicas::Inside::choose_directory(
             continue;
         }
         const auto rank = [&](const std::shared_ptr<storage::LogDirectory>& one) {
-            return std::pair(counts[one.get()], UINT64_MAX - one->free_bytes());
+            return std::tuple(one->cordoned(), counts[one.get()], UINT64_MAX - one->free_bytes());
         };
         if (!best || rank(directory) < rank(best)) {
             best = directory;

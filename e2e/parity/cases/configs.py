@@ -136,6 +136,11 @@ def alters_other_kinds(side, version):
     side.tell("IncrementalAlterConfigs", {"Resources": [{"ResourceType": BROKER, "ResourceName": "1", "Configs": [
         {"Name": "no.such.key", "ConfigOperation": DELETE, "Value": None}]}]})  # Kafka would go on showing it
     alter(side, "broker, bad value", version, BROKER, "1", ("log.cleaner.threads", "many"))
+    alter(side, "broker, cordons a directory that it hasn't", version, BROKER, "1", ("cordoned.log.dirs", "/no/such/directory"))
+    alter(side, "broker, adds one to the cordoned that it hasn't", version, BROKER, "1", ("cordoned.log.dirs", "/no/such/directory", APPEND))
+    alter(side, "broker, cordons nothing", version, BROKER, "1", ("cordoned.log.dirs", ""))
+    alter(side, "broker, cordons no longer", version, BROKER, "1", ("cordoned.log.dirs", None, DELETE))
+    alter(side, "cluster default, cordons", version, BROKER, "", ("cordoned.log.dirs", "*"))
     alter(side, "cluster default", version, BROKER, "", ("log.cleaner.threads", "1"))
     alter(side, "cluster default, delete", version, BROKER, "", ("log.cleaner.threads", None, DELETE))
     alter(side, "cluster default, per broker only", version, BROKER, "", ("advertised.listeners", "PLAINTEXT://h:1"))
@@ -177,6 +182,7 @@ def replaces_all_settings(side, version):
     seen(side, "all gone", TOPIC, name, "retention.ms")
     replace("unknown topic", TOPIC, side.name("none"), [("retention.ms", "1")])
     replace("unknown kind", 99, "x", [])
+    replace("broker, cordons a directory that it hasn't", BROKER, "1", [("cordoned.log.dirs", "/no/such/directory")])
     replace("group", GROUP, side.name("g"), [("consumer.session.timeout.ms", "6000")])
     replace("group, none", GROUP, side.name("g"), [])
     side.ask("nothing", "AlterConfigs", version, {"Resources": []})

@@ -40,6 +40,21 @@ def quotas(side, version):
     side.ask("gone", "DescribeClientQuotas", 1, {"Components": [{"EntityType": "user", "MatchType": 0, "Match": user}]})
 
 
+@case("DescribeClientQuotas")
+def quotas_of_filters_that_make_no_sense(side, version):
+    def ask(label, *components):
+        side.ask(label, "DescribeClientQuotas", version, {"Components": [{"EntityType": t, "MatchType": m, "Match": v} for t, m, v in components]})
+    ask("unknown kind", ("planet", 0, "earth"))
+    ask("no kind", ("", 0, "earth"))
+    ask("a kind twice", ("user", 0, "a"), ("user", 0, "b"))
+    ask("an unknown kind twice", ("planet", 0, "a"), ("planet", 0, "b"))
+    ask("no name", ("user", 0, None))
+    ask("default with a name", ("user", 1, "a"))
+    ask("any with a name", ("user", 2, "a"))
+    ask("unknown match", ("user", 3, None))
+    ask("ip and user", ("ip", 2, None), ("user", 2, None))
+
+
 @case("DescribeUserScramCredentials")
 def credentials(side, version):
     user = side.name("u")

@@ -1,6 +1,7 @@
 // Configs, features, producer ids, quotas, SCRAM, ACLs and directories.
 #include <algorithm>
 
+#include "metadata/judged_mark.h"
 #include "protocol/messages/allocate_producer_ids_request.h"
 #include "protocol/messages/allocate_producer_ids_response.h"
 #include "protocol/messages/alter_client_quotas_request.h"
@@ -35,7 +36,8 @@ struct Settings : ::testing::Test {
         topic = world.create("t", {{1, 2}});
     }
     KafkaError set(ConfigResourceType type, std::string_view name, std::string_view key,
-                   std::optional<std::string_view> value, std::int8_t operation = 0) {
+                   std::optional<std::string_view> value, std::int8_t operation = 0,
+                   bool judged = false) {
         protocol::IncrementalAlterConfigsRequest request;
         auto& resource = request.resources.emplace_back();
         resource.resource_type = static_cast<std::int8_t>(type);
@@ -44,7 +46,11 @@ struct Settings : ::testing::Test {
         config.name = key;
         config.value = value;
         config.config_operation = operation;
+        if (judged) {
+            resource.unknown_tags.push_back({.tag = judged_tag, .data = {}});
+        }
         const auto answer = world.apply(incremental_alter_configs(*world.borrow(), request));
+        words = answer.responses.at(0).error_message.value_or("");
         return static_cast<KafkaError>(answer.responses.at(0).error_code);
     }
     std::string value_of(ConfigResourceType type, std::string_view name, std::string_view key) {
@@ -54,6 +60,7 @@ struct Settings : ::testing::Test {
 
     World world;
     Uuid topic;
+    std::string words;  ///< Of the last answer.
 };
 constexpr auto of_topic = ConfigResourceType::topic;
 constexpr auto of_broker = ConfigResourceType::broker;
@@ -95,6 +102,26 @@ TEST_F(Settings, that_make_no_sense_are_refused) {
     EXPECT_EQ(set(ConfigResourceType::group, "", "consumer.session.timeout.ms", "50000"),
               KafkaError::invalid_request);
     EXPECT_EQ(set(static_cast<ConfigResourceType>(77), "", "a", "b"), KafkaError::invalid_request);
+}
+
+TEST_F(Settings, of_a_controller_are_taken_like_a_brokers) {
+    EXPECT_EQ(set(of_broker, "3000", "leader.replication.throttled.rate", "1"),
+              KafkaError::broker_id_not_registered);
+    world.options.is_controller = [](BrokerId id) { return id == BrokerId{3000}; };
+    // kafka-reassign-partitions removes throttles of whoever it finds at a bootstrap controller.
+    EXPECT_EQ(set(of_broker, "3000", "leader.replication.throttled.rate", std::nullopt, 1),
+              KafkaError::none);
+}
+
+TEST_F(Settings, that_cordon_directories_are_judged_by_who_has_them) {
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", "/a,/b"), KafkaError::invalid_config);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", "/a,/b", 0, true), KafkaError::none);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", "/b"), KafkaError::none);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", "/a"), KafkaError::invalid_config);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", "/c", 2), KafkaError::invalid_config);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", ""), KafkaError::none);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", "*"), KafkaError::none);
+    EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", std::nullopt, 1), KafkaError::none);
 }
 
 TEST_F(Settings, of_one_resource_fail_alone) {

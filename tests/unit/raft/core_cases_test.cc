@@ -480,5 +480,17 @@ TEST(RaftForming, static_voters_of_an_older_log_are_put_on_record_with_their_dir
     EXPECT_EQ(bench.core().voters(), voter_set(3));
 }
 
+// kafka-storage format --standalone leaves a snapshot that ends before the first record. Who joins
+// fetches from the first record on, and never sees it.
+TEST(RaftForming, voters_of_a_format_step_are_put_on_record) {
+    RecoveredState state;
+    state.snapshot = SnapshotId{Offset{0}, QuorumEpoch{0}};
+    state.voters.reset_to_snapshot(Offset{0}, 1, voter_set(1));
+    CoreBench bench(1, std::move(state), {});
+    bench.lead();
+    EXPECT_EQ(bench.core().voters(), voter_set(1));
+    EXPECT_GE(bench.core().voter_history().latest_offset(), Offset{0});
+}
+
 }  // namespace
 }  // namespace millrace::raft

@@ -103,33 +103,51 @@ protected:
         ASSERT_TRUE(simulation_.run_until([&] { return done; }, 10s));
     }
 
-    void assign(const PartitionSettings& settings) {
+    void assign(const PartitionSettings& settings, std::vector<BrokerId> replicas = {BrokerId{1}}) {
         PartitionState state;
         state.id = id_;
         state.topic = "orders";
-        state.replicas = state.isr = {BrokerId{1}};
+        state.replicas = state.isr = std::move(replicas);
         state.leader = BrokerId{1};
         on_shard([&](ShardReplicas& shard) { shard.assign(state, settings); });
         simulation_.run_for(1s);
     }
 
-    void append(const std::string& key, std::size_t size = 500) {
+    Buffer batch(const std::string& key, std::size_t size) {
         record::BatchBuilder builder({});
         const std::string value(size, 'v');
         builder.append(
             {.timestamp = wall().milliseconds, .key = as_bytes(key), .value = as_bytes(value)});
         record::Compressor compressor;
-        Buffer batch = *builder.finish(compressor);
+        return *builder.finish(compressor);
+    }
+    void append(const std::string& key, std::size_t size = 500) {
+        Buffer bytes = batch(key, size);
         std::optional<KafkaError> error;
         on_shard([&](ShardReplicas& shard) {
             Append request;
             request.id = id_;
-            request.batch = batch;
+            request.batch = bytes;
             request.done = [&](AppendResult result) { error = result.error; };
             shard.append(std::move(request));
         });
         ASSERT_TRUE(simulation_.run_until([&] { return error.has_value(); }, 10s));
         EXPECT_EQ(*error, KafkaError::none);
+    }
+
+    /// What a follower says it has, by asking for what comes next.
+    void fetch_as(BrokerId replica, Offset start, Offset end) {
+        on_shard([&](ShardReplicas& shard) {
+            FetchPosition position;
+            position.id = id_;
+            position.from = end;
+            position.reader_log_start = start;
+            position.reader_synced_end = end;
+            Reader reader;
+            reader.level = ReadLevel::replica;
+            reader.replica = replica;
+            (void)shard.fetch({position}, reader, 1 << 20);
+        });
     }
 
     ShardReplicas::View view() {
@@ -380,8 +398,9 @@ TEST_F(ShardUpkeep, checkpoints_follow_the_log_and_bound_the_next_recovery) {
         append("key");
     }
     on_shard([&](ShardReplicas& shard) {
-        shard.delete_records(id_, Offset{2}, 1s,
-                             [](KafkaError error, Offset) { EXPECT_EQ(error, KafkaError::none); });
+        shard.delete_records(
+            id_, Offset{2}, 1s, [](BrokerId) { return true; },
+            [](KafkaError error, Offset) { EXPECT_EQ(error, KafkaError::none); });
     });
     simulation_.run_for(10s);
     EXPECT_EQ(checkpoint(Checkpoint::recovery_point).at(name_), Offset{5});
@@ -396,6 +415,51 @@ TEST_F(ShardUpkeep, checkpoints_follow_the_log_and_bound_the_next_recovery) {
     EXPECT_EQ(view().end, Offset{5});
 }
 
+// KIP-107: the answer says from where on nobody who is up has records any more.
+TEST_F(ShardUpkeep, records_are_deleted_once_every_replica_has_let_them_go) {
+    assign(small_segments(), {BrokerId{1}, BrokerId{2}});
+    std::vector<std::pair<KafkaError, Offset>> answers;
+    bool is_up = true;
+    Buffer bytes = batch("key", 100);
+    on_shard([&](ShardReplicas& shard) {
+        for (int i = 0; i < 5; ++i) {
+            Append request;
+            request.id = id_;
+            request.batch = bytes;
+            request.done = [](AppendResult) {};
+            shard.append(std::move(request));
+        }
+    });
+    simulation_.run_for(1s);
+    fetch_as(BrokerId{2}, Offset{0}, Offset{5});
+    const auto delete_before = [&](Offset before, Duration timeout) {
+        on_shard([&](ShardReplicas& shard) {
+            shard.delete_records(
+                id_, before, timeout, [&](BrokerId) { return is_up; },
+                [&](KafkaError error, Offset low) { answers.emplace_back(error, low); });
+        });
+    };
+    delete_before(Offset{3}, 20s);
+    simulation_.run_for(2s);
+    EXPECT_THAT(answers, testing::IsEmpty()) << "the other replica has them yet";
+    EXPECT_EQ(view().start, Offset{3});
+    fetch_as(BrokerId{2}, Offset{3}, Offset{5});
+    ASSERT_EQ(answers.size(), 1U);
+    EXPECT_EQ(answers[0], std::pair(KafkaError::none, Offset{3}));
+    delete_before(Offset{2}, 20s);
+    ASSERT_EQ(answers.size(), 2U) << "they are gone already";
+    EXPECT_EQ(answers[1], std::pair(KafkaError::none, Offset{3}));
+    delete_before(Offset{4}, 5s);
+    simulation_.run_for(6s);
+    ASSERT_EQ(answers.size(), 3U);
+    EXPECT_EQ(answers[2], std::pair(KafkaError::request_timed_out, Offset{3}));
+    delete_before(Offset{5}, 20s);
+    is_up = false;
+    simulation_.run_for(2s);
+    ASSERT_EQ(answers.size(), 4U) << "who is down isn't waited for";
+    EXPECT_EQ(answers[3], std::pair(KafkaError::none, Offset{5}));
+}
+
 // The lines of a topic's old checkpoints must not be taken for those of its successor.
 TEST_F(ShardUpkeep, a_topic_with_a_used_name_begins_without_a_past) {
     assign(small_segments());
@@ -406,7 +470,8 @@ TEST_F(ShardUpkeep, a_topic_with_a_used_name_begins_without_a_past) {
         append("key");
     }
     on_shard([&](ShardReplicas& shard) {
-        shard.delete_records(id_, Offset{4}, 1s, [](KafkaError, Offset) {});
+        shard.delete_records(
+            id_, Offset{4}, 1s, [](BrokerId) { return true; }, [](KafkaError, Offset) {});
     });
     simulation_.run_for(10s);
     on_shard([&](ShardReplicas& shard) { shard.unassign(id_); });

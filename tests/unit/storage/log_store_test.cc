@@ -230,6 +230,19 @@ TEST_F(LogStoreTest, new_logs_go_to_the_directory_with_the_fewest) {
               first);
 }
 
+TEST_F(LogStoreTest, a_wish_for_a_directory_holds_once_and_where_it_can_be_had) {
+    const auto store = must_open({"a", "b"});
+    const auto& second = store->directories()[1];
+    store->wish(partition_, second->path());
+    EXPECT_EQ(store->take_wish(partition_), second);
+    EXPECT_EQ(store->take_wish(partition_), nullptr);
+    store->wish(partition_, second->path());
+    second->cordon(true);
+    EXPECT_EQ(store->take_wish(partition_), nullptr);
+    store->wish(partition_, "/elsewhere");
+    EXPECT_EQ(store->take_wish(partition_), nullptr);
+}
+
 TEST_F(LogStoreTest, a_failed_directory_takes_no_new_log_and_others_go_on) {
     const auto store = must_open({"a", "b"});
     store->directories()[0]->fail(Error(Code::io, "Input/output error"));
