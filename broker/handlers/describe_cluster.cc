@@ -33,7 +33,8 @@ bool is_refused(ClusterCall& call, std::int8_t served, std::string_view remedy) 
 
 void describe_controllers(const Doors& doors, ClusterCall call) {
     if (is_refused(call, controllers_endpoint,
-                   "this listener knows controllers; ask a broker for brokers")) {
+                   "The request was sent to an endpoint of type CONTROLLER, but we wanted an "
+                   "endpoint of type BROKER")) {
         return;
     }
     protocol::DescribeClusterResponse response;
@@ -56,7 +57,8 @@ void describe_controllers(const Doors& doors, ClusterCall call) {
 
 void describe_cluster(const Doors& doors, ClusterCall call) {
     if (is_refused(call, brokers_endpoint,
-                   "this listener knows brokers; ask a controller for controllers")) {
+                   "The request was sent to an endpoint of type BROKER, but we wanted an endpoint "
+                   "of type CONTROLLER")) {
         return;
     }
     protocol::DescribeClusterResponse response;
