@@ -113,7 +113,28 @@ final class Insides {
     private Optional<File> directoryOf(TopicPartition partition) {
         Optional<File> there = node.config().logDirs().stream()
             .map(directory -> new File(directory, partition.toString()).getAbsoluteFile()).filter(File::isDirectory).findFirst();
-        return there.or(() -> assigned(partition).map(directory -> new File(directory, partition.toString()).getAbsoluteFile()));
+        return there.or(() -> toldDirectory(partition).map(directory -> new File(directory, partition.toString()).getAbsoluteFile()));
+    }
+
+    /** A broker with several directories tells the controller which one it took a moment after it took it. */
+    private Optional<String> toldDirectory(TopicPartition partition) {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(3);
+        Optional<String> found = assigned(partition);
+        while (found.isEmpty() && isReplica(partition) && node.isAlive() && System.nanoTime() < end) {
+            try {
+                TimeUnit.MILLISECONDS.sleep(20);
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+            found = assigned(partition);
+        }
+        return found;
+    }
+
+    private boolean isReplica(TopicPartition partition) {
+        TopicImage topic = image().topics().getTopic(partition.topic());
+        PartitionRegistration registration = topic == null ? null : topic.partitions().get(partition.partition());
+        return registration != null && Arrays.stream(registration.replicas).anyMatch(replica -> replica == node.id());
     }
 
     private Optional<String> assigned(TopicPartition partition) {

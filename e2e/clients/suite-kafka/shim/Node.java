@@ -2,12 +2,16 @@ package millrace.suite;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -15,6 +19,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -24,9 +29,11 @@ import kafka.server.KafkaConfig;
 import kafka.server.SharedServer;
 
 import org.apache.kafka.common.Endpoint;
+import org.apache.kafka.common.config.types.Password;
 import org.apache.kafka.common.network.ListenerName;
 import org.apache.kafka.image.MetadataImage;
 import org.apache.kafka.metadata.KRaftMetadataCache;
+import org.apache.kafka.metadata.properties.PropertiesUtils;
 import org.apache.kafka.server.common.KRaftVersion;
 
 import scala.jdk.javaapi.CollectionConverters;
@@ -42,7 +49,7 @@ final class Node {
     private static final Duration READY = Duration.ofSeconds(60);
 
     static {
-        Runtime.getRuntime().addShutdownHook(new Thread(Node::endAll));
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> endAllBut(Set.of())));
     }
 
     private final SharedServer shared;
@@ -58,17 +65,24 @@ final class Node {
         return NODES.computeIfAbsent(shared, Node::new);
     }
 
-    /** Ends what a test left running, and says how many that were. */
-    static int endAll() {
-        int left = 0;
-        for (Node node : List.copyOf(NODES.values())) {
-            if (node.isAlive()) {
-                left++;
-                node.process.destroyForcibly();
+    static Set<SharedServer> all() {
+        Set<SharedServer> all = Collections.newSetFromMap(new IdentityHashMap<>());
+        synchronized (NODES) {
+            all.addAll(NODES.keySet());
+        }
+        return all;
+    }
+
+    /** Ends what a test left running, but for the nodes that were there before it: those are of its class. */
+    static void endAllBut(Set<SharedServer> before) {
+        for (SharedServer shared : all()) {
+            if (!before.contains(shared)) {
+                Node node = NODES.remove(shared);
+                if (node.isAlive()) {
+                    node.process.destroyForcibly();
+                }
             }
         }
-        NODES.clear();
-        return left;
     }
 
     private Node(SharedServer shared) {
@@ -164,6 +178,9 @@ final class Node {
             return;
         }
         openPorts();
+        if (log == null) {
+            identify();
+        }
         List<String> command = new ArrayList<>(List.of(System.getenv("MILLRACE_BROKER")));
         settings().forEach((key, value) -> command.addAll(List.of("--set", key + "=" + value)));
         log = STATE.resolve("node-" + LOGS.incrementAndGet() + "-of-" + Run.current() + "-" + id() + ".log");
@@ -174,12 +191,26 @@ final class Node {
         }
     }
 
+    /** Kafka's nodes are told who they are; a process reads it from its directories. */
+    private void identify() {
+        shared.metaPropsEnsemble().logDirProps().forEach((directory, properties) -> {
+            File file = new File(directory, "meta.properties");
+            try {
+                if (file.getParentFile().isDirectory()) {
+                    PropertiesUtils.writePropertiesFile(properties.toProperties(), file.getPath(), false);
+                }
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+    }
+
     /** The test's settings; addresses with the ports that were found, and what a process beside others needs. */
     private Map<String, String> settings() {
         Map<String, String> settings = new TreeMap<>();
         config.originals().forEach((key, value) -> {
             if (value != null) {
-                settings.put(key, value.toString());
+                settings.put(key, value instanceof Password secret ? secret.value() : value.toString());
             }
         });
         settings.keySet().removeIf(key -> key.startsWith("unstable."));
@@ -212,6 +243,58 @@ final class Node {
         settings.put("millrace.metrics.listener", "127.0.0.1:" + metricsPort);
         settings.put("millrace.admin.listener", "");
         settings.put("millrace.config.ignore", "*");
+        settings.putAll(settingsOfTest());
+        settings.keySet().stream().filter(key -> key.endsWith("ssl.keystore.location") || key.endsWith("ssl.truststore.location")).toList()
+            .forEach(key -> portableStore(settings, key));
+        return settings;
+    }
+
+    /** Key stores in Java's own format are written anew as PKCS12, which others can read too. */
+    private static void portableStore(Map<String, String> settings, String location) {
+        String prefix = location.substring(0, location.length() - "location".length());
+        Path from = Path.of(settings.get(location));
+        char[] password = settings.getOrDefault(prefix + "password", "").toCharArray();
+        char[] keyPassword = settings.getOrDefault(prefix.replace("keystore.", "key.") + "password", new String(password)).toCharArray();
+        try (InputStream in = Files.newInputStream(from)) {
+            KeyStore theirs = KeyStore.getInstance("JKS");
+            theirs.load(in, password);
+            KeyStore ours = KeyStore.getInstance("PKCS12");
+            ours.load(null, password);
+            for (String alias : Collections.list(theirs.aliases())) {
+                if (theirs.isKeyEntry(alias)) {
+                    ours.setKeyEntry(alias, theirs.getKey(alias, keyPassword), password, theirs.getCertificateChain(alias));
+                } else {
+                    ours.setCertificateEntry(alias, theirs.getCertificate(alias));
+                }
+            }
+            Path to = Path.of(from + ".p12");
+            try (OutputStream out = Files.newOutputStream(to)) {
+                ours.store(out, password);
+            }
+            settings.put(location, to.toString());
+            settings.put(prefix + "type", "PKCS12");
+            if (prefix.endsWith("keystore.")) {
+                settings.remove(prefix.replace("keystore.", "key.") + "password"); // it is that of the store now
+            }
+        } catch (GeneralSecurityException | IOException e) {
+            throw new IllegalStateException(location, e);
+        }
+    }
+
+    /** settings.txt: a test, a tab, key=value; what a test needs of brokers whose defaults promise more than Kafka's. */
+    private static Map<String, String> settingsOfTest() {
+        Map<String, String> settings = new TreeMap<>();
+        try {
+            for (String line : Files.readAllLines(Path.of(System.getenv("SUITE_SETTINGS")))) {
+                String[] parts = line.split("\t");
+                if (!line.startsWith("#") && parts[0].endsWith("." + Run.current())) {
+                    String[] setting = parts[1].split("=", 2);
+                    settings.put(setting[0], setting[1]);
+                }
+            }
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
         return settings;
     }
 

@@ -16,6 +16,8 @@ import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
+import kafka.server.SharedServer;
+
 import org.junit.platform.engine.FilterResult;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.TestSource;
@@ -42,6 +44,7 @@ public final class Run implements TestExecutionListener {
     private final Set<String> asked;
     private final Map<String, Outcome> outcomes = new LinkedHashMap<>();
     private long began;
+    private Set<SharedServer> before = Set.of(); // nodes of the class, when a test begins
 
     private static final class Outcome {
         int passed;
@@ -62,11 +65,12 @@ public final class Run implements TestExecutionListener {
                 .filters((PostDiscoveryFilter) test -> FilterResult.includedIf(
                     test.getSource().map(source -> !(source instanceof MethodSource) || run.isAsked(name, (MethodSource) source)).orElse(true)))
                 .configurationParameter("junit.jupiter.extensions.autodetection.enabled", "true")
-                .configurationParameter("junit.jupiter.execution.timeout.testable.method.default", "120 s")
-                .configurationParameter("junit.jupiter.execution.timeout.lifecycle.method.default", "120 s")
+                .configurationParameter("junit.jupiter.execution.timeout.testable.method.default", "300 s")
+                .configurationParameter("junit.jupiter.execution.timeout.lifecycle.method.default", "300 s")
                 .build();
             run.className = name;
             LauncherFactory.create().execute(request, run);
+            Node.endAllBut(Set.of());
             run.print();
         }
         System.exit(0);
@@ -101,6 +105,7 @@ public final class Run implements TestExecutionListener {
         if (test.isTest()) {
             String name = nameOf(test);
             current = name == null ? "none" : name.substring(name.lastIndexOf('.', name.lastIndexOf('.') - 1) + 1);
+            before = Node.all();
             began = System.nanoTime();
         }
     }
@@ -117,7 +122,7 @@ public final class Run implements TestExecutionListener {
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
         Set<String> beyond = Beyond.takeAsked();
         if (test.isTest()) {
-            Node.endAll();
+            Node.endAllBut(before);
         }
         String name = nameOf(test);
         Throwable thrown = result.getThrowable().orElse(null);
