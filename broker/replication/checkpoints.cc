@@ -23,7 +23,7 @@ constexpr std::array<Checkpoint, 4> every_kind{Checkpoint::recovery_point,
 std::optional<Offset> offset_for(Checkpoint kind, const LogMark& mark) {
     switch (kind) {
         case Checkpoint::recovery_point:
-            return mark.synced_end;
+            return mark.recovery_point;
         case Checkpoint::high_watermark:
             return mark.high_watermark;
         case Checkpoint::log_start:
@@ -184,7 +184,7 @@ struct Checkpoints::Inside : std::enable_shared_from_this<Checkpoints::Inside> {
         std::map<std::size_t, std::vector<std::pair<TopicIdPartition, Offset>>> recorded;
         for (const LogMark& mark : round.marks) {
             if (mark.is_compacted) {
-                recorded[replicas.shard_of(mark.id)].emplace_back(mark.id, mark.synced_end);
+                recorded[replicas.shard_of(mark.id)].emplace_back(mark.id, mark.recovery_point);
             }
         }
         for (auto& [shard, news] : recorded) {

@@ -342,7 +342,7 @@ std::vector<LogMark> ShardReplicas::marks() const {
                          .path = found->directory->path() + "/" + found->name,
                          .first_base = Offset{0},
                          .start = found->recovery.log_start,
-                         .synced_end = found->recovery.recovery_point,
+                         .recovery_point = found->recovery.recovery_point,
                          .high_watermark = found->high_watermark,
                          .cleaned_end = found->cleaned_end});
     }
@@ -404,7 +404,7 @@ Result<std::vector<LogMark>> ShardReplicas::close_cleanly() {
         if (auto closed = log.close_cleanly(); !closed) {
             outcome = closed;
         }
-        ends[log.path()] = {log.synced_end(), log.take_facts()};
+        ends[log.path()] = {log.recovery_point(), log.take_facts()};
     };
     for (auto& [found, log] : std::exchange(inside_->preloaded, {})) {
         close(*log);
@@ -419,7 +419,7 @@ Result<std::vector<LogMark>> ShardReplicas::close_cleanly() {
     }
     for (LogMark& mark : marks) {
         if (const auto end = ends.find(mark.path); end != ends.end()) {
-            std::tie(mark.synced_end, mark.facts) = std::move(end->second);
+            std::tie(mark.recovery_point, mark.facts) = std::move(end->second);
         }
     }
     return marks;

@@ -81,6 +81,7 @@ public:
         std::vector<const storage::FoundLog*> found;
         /// A replica has its place, or another one than the metadata says. On the shard's loop.
         std::function<void(const TopicIdPartition&, Uuid directory)> placed;
+        JournalRules journal;
         /// Of all shards together.
         std::shared_ptr<Throttles> throttles = std::make_shared<Throttles>();
     };

@@ -182,4 +182,12 @@ struct EpochEndAnswer {
     Offset end = no_offset;
 };
 
+/// When a shard makes a journal, and how large.
+struct JournalRules {
+    std::uint64_t bytes = 0;  ///< Of a file; 0: none is made.
+    /// So many syncs within a second that found another one under way; 0: with the first.
+    unsigned after = 100;
+    std::size_t shard = 0;
+};
+
 }  // namespace millrace::replication

@@ -272,7 +272,7 @@ Result<CompactionNeed> PartitionLog::compaction_need(Timestamp now, Offset first
                                                      Offset upper, Offset recorded_end) {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
-    upper = std::min({upper, recorded_end, s.synced_end});
+    upper = std::min({upper, recorded_end, s.recovery_point});
     CompactionNeed need{.first_dirty = first_dirty, .end = s.start};
     if (s.segments.empty()) {
         return need;

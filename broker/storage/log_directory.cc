@@ -7,6 +7,7 @@
 #include "storage/internal/log_names.h"
 #include "storage/internal/manifest.h"
 #include "storage/internal/text_files.h"
+#include "storage/journal.h"
 
 namespace millrace::storage {
 
@@ -41,6 +42,7 @@ LogDirectory::LogDirectory(runtime::Disk& disk, std::string path, Uuid id, Logge
       log_(std::move(log)),
       failure_mark_(join_path(path_, failure_mark_name)),
       files_(std::make_unique<FileCache>(disk, open_files_max)),
+      journals_(std::make_unique<Journals>(disk, path_, id, log_)),
       manifest_(std::make_unique<Manifest>(disk, path_)) {}
 
 LogDirectory::~LogDirectory() = default;
@@ -224,6 +226,7 @@ Result<runtime::DiskUsage> LogDirectory::check_space(std::uint64_t reserve) {
 }
 
 void LogDirectory::note_gone(const TopicPartition& partition) {
+    journals_->note_filed(partition);
     const std::lock_guard lock(points_mutex_);
     Gone& gone = gone_[partition];
     gone.since.fill(points_begun_ + 1);

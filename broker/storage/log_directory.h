@@ -24,11 +24,12 @@
 namespace millrace::storage {
 
 class FileCache;
+class Journals;
 class Manifest;
 
 /// The offset checkpoints that a directory keeps, in Kafka's files of the same names.
 enum class Checkpoint {
-    recovery_point,  ///< recovery-point-offset-checkpoint: synced ends
+    recovery_point,  ///< recovery-point-offset-checkpoint
     high_watermark,  ///< replication-offset-checkpoint
     log_start,       ///< log-start-offset-checkpoint
     cleaner,         ///< cleaner-offset-checkpoint: how far compaction has come
@@ -99,6 +100,8 @@ public:
     std::uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
     bool is_short_of_space() const { return short_of_space_.load(std::memory_order_acquire); }
 
+    Journals& journals() { return *journals_; }
+
     /// By a log, before it cuts itself below what may be recorded: the file says no more than
     /// `point` when this returns, and until lift_recovery_point(). Blocking.
     Result<void> lower_recovery_point(const TopicPartition& partition, Offset point);
@@ -117,6 +120,7 @@ private:
     const Logger log_;
     const std::string failure_mark_;
     std::unique_ptr<FileCache> files_;
+    std::unique_ptr<Journals> journals_;
     std::unique_ptr<Manifest> manifest_;  // Guarded by points_mutex_ where it is written.
     std::atomic<bool> failed_{false};
     std::atomic<bool> cordoned_{false};

@@ -6,6 +6,7 @@
 
 #include "storage/internal/log_names.h"
 #include "storage/internal/text_files.h"
+#include "storage/journal.h"
 
 namespace millrace::storage {
 
@@ -174,6 +175,9 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
             listed = directory->trust_page_cache();
         }
         if (listed) {
+            listed = directory->journals().open(clean);
+        }
+        if (listed) {
             listed = list_logs(directory, options, clean, now);
         }
         if (!listed) {
@@ -262,6 +266,7 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
     const OffsetMap marks = checkpoint_or_nothing(*directory, Checkpoint::high_watermark, ignored);
     const OffsetMap cleaned = checkpoint_or_nothing(*directory, Checkpoint::cleaner, ignored);
     std::set<TopicPartition> gone;
+    std::set<TopicPartition> journaled;  // Logs that a journal may have more of.
     for (const OffsetMap* offsets : {&recovery_points, &starts, &marks, &cleaned}) {
         for (const auto& [partition, offset] : *offsets) {
             gone.insert(partition);
@@ -296,6 +301,9 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
                        .high_watermark = offset_in(marks, name->partition),
                        .cleaned_end = offset_in(cleaned, name->partition)};
         gone.erase(name->partition);
+        if (found.kind == FoundLog::Kind::current) {
+            found.recovery.journaled = directory->journals().left_of(name->partition);
+        }
         found.recovery.known = take_known(manifest, found);
         const auto id = known_topic_id(found).is_zero() ? topic_id_of(disk_, folder)
                                                         : Result<Uuid>(known_topic_id(found));
@@ -306,13 +314,20 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
         } else {
             return id.error();
         }
+        if (found.recovery.journaled && found.recovery.journaled->topic_id != found.topic_id &&
+            !found.unreadable) {
+            found.recovery.journaled.reset();  // of a topic that had the name before
+        }
+        if (found.recovery.journaled) {
+            journaled.insert(name->partition);
+        }
         ++placed_[directory->id()];
         found_.push_back(std::move(found));
     }
     for (const TopicPartition& partition : gone) {
         directory->note_gone(partition);
     }
-    return {};
+    return directory->journals().settle_all_but(journaled);
 }
 
 std::vector<const FoundLog*> LogStore::named(const TopicPartition& name) const {
@@ -406,6 +421,9 @@ Result<std::string> LogStore::set_aside(const FoundLog& found) {
         found.directory->note_gone(found.partition);
     }
     MR_TRY_VOID(disk_.sync_directory(found.directory->path()));
+    if (found.kind == FoundLog::Kind::current) {
+        MR_TRY_VOID(found.directory->journals().settle(found.partition));
+    }
     return to;
 }
 
@@ -414,6 +432,13 @@ Result<void> LogStore::mark_clean_shutdown(BrokerEpoch epoch) {
         if (directory->failed()) {
             continue;
         }
+        if (!directory->journals().is_settled()) {
+            // A log that has never been loaded still needs what they say: the next start, too, is
+            // to look.
+            MR_LOG(log_, warn, "storage.journals_left", field("path", directory->path()));
+            continue;
+        }
+        MR_TRY_VOID(directory->journals().remove());
         MR_TRY_VOID(disk_.replace_whole(join_path(directory->path(), clean_shutdown_name),
                                         print_clean_shutdown(epoch)));
     }

@@ -158,7 +158,7 @@ std::unique_ptr<PartitionLog> PartitionLog::create(std::shared_ptr<LogDirectory>
     std::string folder = log_folder_name(partition);
     auto state = std::make_unique<LogState>(std::move(directory), std::move(partition), topic_id,
                                             limits, std::move(folder));
-    state->start = state->end = state->synced_end = start;
+    state->start = state->end = state->synced_end = state->recovery_point = start;
     state->producers.set_end(start);
     return std::unique_ptr<PartitionLog>(new PartitionLog(std::move(state)));
 }
@@ -220,6 +220,10 @@ Offset PartitionLog::end() const {
 }
 Offset PartitionLog::synced_end() const {
     return state_->synced_end;
+}
+
+Offset PartitionLog::recovery_point() const {
+    return state_->recovery_point;
 }
 
 std::uint64_t PartitionLog::size_bytes() const {

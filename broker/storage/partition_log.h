@@ -14,11 +14,13 @@
 // nothing that it promises, and can be made again.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -26,6 +28,7 @@
 #include "model/ids.h"
 #include "runtime/disk.h"
 #include "storage/compaction.h"
+#include "storage/journal_replay.h"
 #include "storage/leader_epoch_cache.h"
 #include "storage/limits.h"
 #include "storage/log_facts.h"
@@ -78,6 +81,25 @@ private:
     std::vector<Piece> pieces_;
 };
 
+/// What a sync may write to a journal, in place of syncing files.
+struct JournalPart {
+    TopicPartition partition;
+    Uuid topic_id;
+    Offset base;                 ///< Of the active segment.
+    std::uint64_t position = 0;  ///< In its file ...
+    std::uint64_t length = 0;    ///< ... is what no earlier sync has covered.
+    runtime::FilePtr file;
+    /// The epoch checkpoint's new contents, and the checksum of those that are on the disk.
+    std::optional<std::pair<std::uint32_t, std::string>> epochs;
+    /// The log was cut or has gone meanwhile.
+    std::shared_ptr<const std::atomic<bool>> is_void;
+
+    std::size_t size_in_journal() const {
+        constexpr std::size_t head = 64;
+        return head + partition.topic.size() + length + (epochs ? epochs->second.size() : 0);
+    }
+};
+
 /// One group sync: everything appended before begin_sync(). run() may be called on any thread.
 class SyncJob {
 public:
@@ -85,10 +107,15 @@ public:
     /// log needs another job when that is over.
     Result<void> run() const;
     Offset target() const { return target_; }
+    /// Null where files have to be synced. Once a journal has taken it, run() needn't run.
+    const JournalPart* journal_part() const { return part_ ? &*part_ : nullptr; }
 
 private:
     friend class PartitionLog;
     runtime::Disk* disk_ = nullptr;
+    std::optional<JournalPart> part_;
+    std::optional<Offset> active_base_;
+    std::uint64_t active_size_ = 0;
     std::vector<std::string> directories_;
     std::vector<std::pair<std::string, std::string>> replaced_;  // Small files: path, contents.
     std::vector<runtime::FilePtr> files_;
@@ -123,8 +150,9 @@ struct RecoveryInput {
     Offset log_start{0};        ///< From the log-start checkpoint.
     bool clean = false;         ///< The directory was closed in order: trust files as they are.
     bool gaps_allowed = false;  ///< Kafka wrote it: two segments need not touch.
-    std::shared_ptr<const LogFacts> known{};  ///< From the manifest, if it counts.
-    Timestamp now;                            ///< To expire producers.
+    std::shared_ptr<const LogFacts> known{};          ///< From the manifest, if it counts.
+    std::shared_ptr<const JournaledLog> journaled{};  ///< What the last process had journaled.
+    Timestamp now;                                    ///< To expire producers.
 };
 
 /// What recovery found, for the log and for whoever decides whether this replica may lead.
@@ -132,6 +160,7 @@ struct RecoveryReport {
     Offset end;
     std::uint64_t truncated_bytes = 0;
     std::uint64_t scanned_bytes = 0;
+    std::uint64_t replayed_bytes = 0;  ///< Taken from a journal.
     std::optional<Offset> resumed_at;  ///< Nothing below was scanned in its segment.
     bool quarantined = false;       ///< Whole batches followed the damage; set aside, not served.
     bool lost_synced_data = false;  ///< The damage lies below the recovery point.
@@ -227,14 +256,18 @@ public:
     // --- Sync -----------------------------------------------------------------------------------
 
     /// Nothing if all is synced or a sync is under way (what is appended meanwhile shares the
-    /// next).
-    std::optional<SyncJob> begin_sync();
+    /// next). `into_files`: what only a journal has counts as not synced, too.
+    std::optional<SyncJob> begin_sync(bool into_files = false);
+    enum class SyncedIn { files, journal };
     /// On success synced_end() reaches the job's target; on failure the log is failed for good. In
     /// a shortage neither: the records are on the disk, the checkpoint that recovery needs beside
     /// them is not. Nothing counts, has_unsynced() stays, and begin_sync() tries again.
-    void complete_sync(const SyncJob& job, const Result<void>& outcome);
+    void complete_sync(const SyncJob& job, const Result<void>& outcome,
+                       SyncedIn in = SyncedIn::files);
     bool sync_under_way() const;
     bool has_unsynced() const;
+    /// A journal has it, the files may not.
+    bool has_unfiled() const;
     /// Segments were made, sealed or retired since the last sync began.
     bool has_unsynced_names() const;
     /// Something to write back in the background, every few megabytes.
@@ -258,7 +291,9 @@ public:
     Offset start() const;       ///< First offset still served.
     Offset first_base() const;  ///< Of the first segment; at most start().
     Offset end() const;         ///< One past the last appended.
-    Offset synced_end() const;  ///< Everything below survives a power cut; also the recovery point.
+    Offset synced_end() const;  ///< Everything below survives a power cut.
+    /// Everything below is synced in the log's own files; at most synced_end().
+    Offset recovery_point() const;
     std::uint64_t size_bytes() const;
     std::size_t segment_count() const;
     bool has_files() const;
@@ -284,6 +319,7 @@ public:
 
 private:
     explicit PartitionLog(std::unique_ptr<LogState> state);
+    void note_synced(const SyncJob& job, SyncedIn in, Offset reached);
     std::unique_ptr<LogState> state_;
 };
 

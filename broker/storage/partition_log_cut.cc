@@ -19,6 +19,7 @@ Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
     s.forget_tail();
     s.start = std::min(s.start, end);
     s.synced_end = std::min(s.synced_end, end);
+    s.recovery_point = std::min(s.recovery_point, end);
     if (s.syncing_to) {
         s.syncing_to = std::min(*s.syncing_to, end);
     }
@@ -29,24 +30,35 @@ Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
     return s.rebuild_producers(now);
 }
 
-/// Offset order within the log after cutting `segment` before `target`.
-Result<void> cut_segment(LogState& s, Segment& segment, Offset target, Timestamp now) {
+struct Cut {
+    std::uint64_t position = 0;
+    Offset end;
+};
+
+/// A batch goes as a whole, so that it can be fetched again as a whole.
+Result<Cut> find_cut(Segment& segment, Offset target) {
     MR_TRY(const auto first_gone, segment.find(target));
-    const std::uint64_t position = first_gone ? first_gone->position : segment.size();
-    // A batch goes as a whole, so that it can be fetched again as a whole.
-    const Offset end = first_gone ? std::min(target, first_gone->first) : target;
-    MR_TRY_VOID(segment.cut(position, end));
+    return first_gone ? Cut{first_gone->position, std::min(target, first_gone->first)}
+                      : Cut{segment.size(), target};
+}
+
+/// What journals say of a segment that was synced as a whole may be older than its compaction.
+Result<void> cut_journaled(LogState& s, std::size_t index, const Cut& cut) {
+    const bool is_filed =
+        index + 1 < s.segments.size() && s.segments[index + 1]->base() <= s.recovery_point;
+    return s.cut_journaled(s.segments[index]->base(), is_filed ? 0 : cut.position, cut.end);
+}
+
+Result<void> truncate(LogState& s, std::size_t keep, const Cut& cut, Timestamp now) {
+    MR_TRY_VOID(s.retire_from(keep + 1));
+    Segment& segment = s.active();
+    MR_TRY_VOID(segment.cut(cut.position, cut.end));
     MR_TRY(s.active_file, segment.file());
     s.active_unsynced = true;
     s.cut_unsynced = true;
-    s.written_back = std::min(s.written_back, position);
-    return settle_at(s, end, now);
-}
-
-Result<void> truncate(LogState& s, Offset target, Timestamp now) {
-    const std::size_t keep = s.segment_index(target);
-    MR_TRY_VOID(s.retire_from(keep + 1));
-    return cut_segment(s, s.active(), target, now);
+    s.durable_size = std::min(s.durable_size, cut.position);
+    s.written_back = std::min(s.written_back, cut.position);
+    return settle_at(s, cut.end, now);
 }
 
 Result<void> start_over(LogState& s, Offset start, Timestamp now) {
@@ -55,7 +67,7 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     s.start = s.end = start;
     s.sealed_at.reset();
     s.forget_tail();
-    s.synced_end = start;
+    s.synced_end = s.recovery_point = start;
     if (s.syncing_to) {
         s.syncing_to = std::min(*s.syncing_to, start);
     }
@@ -108,17 +120,21 @@ Result<void> PartitionLog::truncate_to(Offset end) {
     MR_TRY_VOID(s.free_to_cut());
     if (s.segments.empty() || end <= s.segments.front()->base()) {
         MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(Offset{0}, Offset{0})));
+        MR_TRY_VOID(s.or_fail_unless_short(s.forget_journaled()));
         return s.or_fail(start_over(s, end, last_touched(s)));
     }
-    const Offset cut_base = s.segments[s.segment_index(end)]->base();
-    MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(end, cut_base)));
-    return s.or_fail(truncate(s, end, last_touched(s)));
+    const std::size_t keep = s.segment_index(end);
+    MR_TRY(const Cut cut, s.or_fail(find_cut(*s.segments[keep], end)));
+    MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(end, s.segments[keep]->base())));
+    MR_TRY_VOID(s.or_fail_unless_short(cut_journaled(s, keep, cut)));
+    return s.or_fail(truncate(s, keep, cut, last_touched(s)));
 }
 
 Result<void> PartitionLog::truncate_fully_and_start_at(Offset start) {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
     MR_TRY_VOID(s.or_fail_unless_short(s.lower_recovery_point(Offset{0}, Offset{0})));
+    MR_TRY_VOID(s.or_fail_unless_short(s.forget_journaled()));
     return s.or_fail(start_over(s, start, last_touched(s)));
 }
 
@@ -203,6 +219,8 @@ Result<void> PartitionLog::rename_folder(const std::string& name) {
     }
     std::string path = join_path(s.directory->path(), name);
     if (s.folder_exists) {
+        // An earlier log of that name may be in this directory's journals.
+        MR_TRY_VOID(s.or_fail_unless_short(s.forget_journaled()));
         MR_TRY_VOID(s.or_fail(s.disk().rename(s.folder, path)));
         s.unsynced_directories.erase(s.folder);
         s.unsynced_directories.insert(s.directory->path());
@@ -216,7 +234,11 @@ Result<void> PartitionLog::rename_folder(const std::string& name) {
 
 Result<std::string> PartitionLog::retire_folder(const std::string& name) {
     LogState& s = *state_;
-    // A failed log goes the same way, as long as its directory takes the rename.
+    // A failed log goes the same way, as long as its directory takes the rename. What journals say
+    // of it is forgotten before its name has files again.
+    if (s.part_is_void) {
+        s.part_is_void->store(true);
+    }
     std::string path;
     if (s.folder_exists) {
         path = join_path(s.directory->path(), name);

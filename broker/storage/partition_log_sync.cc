@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "base/mutants.h"
 #include "storage/internal/log_state.h"
 #include "storage/internal/text_files.h"
+#include "storage/journal.h"
 #include "storage/partition_log.h"
 
 namespace millrace::storage {
@@ -25,6 +27,7 @@ Result<void> synced_or_lost(const Result<void>& synced) {
 /// nothing of it counts. The next job does the rest.
 void put_off(LogState& s, const std::vector<std::string>& directories) {
     s.epochs_dirty = true;
+    s.epochs_file.reset();
     s.unsynced_directories.insert(directories.begin(), directories.end());
 }
 
@@ -47,30 +50,35 @@ Result<void> SyncJob::run() const {
     return {};
 }
 
-std::optional<SyncJob> PartitionLog::begin_sync() {
+std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
     LogState& s = *state_;
-    if (!s.usable() || s.syncing_to) {
+    if (!s.usable() || s.syncing_to || (!has_unsynced() && !(into_files && has_unfiled()))) {
         return std::nullopt;
     }
     SyncJob job;
     job.disk_ = &s.disk();
+    s.part_is_void.reset();
+    if (!into_files) {
+        job.part_ = s.journal_part();
+    }
+    if (!s.segments.empty()) {
+        job.active_base_ = s.active().base();
+        job.active_size_ = s.active().size();
+    }
     // Older segments first: what is synced is then always a prefix.
     job.files_ = std::move(s.unsynced_files);
     s.unsynced_files.clear();
-    if (s.active_unsynced) {
+    if (s.active_unsynced || s.active_unfiled) {
         job.files_.push_back(s.active_file);
         s.active_unsynced = false;
     }
-    if (s.epochs_dirty && s.folder_exists) {
+    if ((s.epochs_dirty || s.epochs_unfiled) && s.folder_exists) {
         job.replaced_.emplace_back(s.file_path(epoch_checkpoint_name),
                                    print_epoch_checkpoint(s.epochs.entries()));
         s.epochs_dirty = false;
     }
     job.directories_.assign(s.unsynced_directories.begin(), s.unsynced_directories.end());
     s.unsynced_directories.clear();
-    if (job.files_.empty() && job.replaced_.empty() && job.directories_.empty()) {
-        return std::nullopt;
-    }
     job.target_ = s.end;
     s.cut_syncing = std::exchange(s.cut_unsynced, false);
     s.names_syncing = s.names_changed;
@@ -79,7 +87,7 @@ std::optional<SyncJob> PartitionLog::begin_sync() {
     return job;
 }
 
-void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome) {
+void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome, SyncedIn in) {
     LogState& s = *state_;
     MR_ASSERT(s.syncing_to.has_value() && *s.syncing_to <= job.target());
     // A truncation meanwhile has lowered it: what was appended since then is not covered.
@@ -99,21 +107,49 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
         return;
     }
     s.synced_end = std::max(s.synced_end, reached);
+    note_synced(job, in, reached);
     s.names_synced = std::max(s.names_synced, s.names_syncing);
     if (marked) {
         s.tail = marked;
         ++s.facts_changed;
     }
-    if (s.point_lowered && !truncated_meanwhile) {
+    if (s.point_lowered && !truncated_meanwhile && in == SyncedIn::files) {
         s.point_lowered = false;
         s.directory->lift_recovery_point(s.partition);
     }
-    if (!s.active_unsynced) {
+    if (!s.active_unsynced && !s.active_unfiled) {
         s.active_file.reset();
     }
     if (const auto retired = s.retire_below_start(); !retired) {
         s.fail(retired.error());
     }
+}
+
+/// What the files have now, and what a journal.
+void PartitionLog::note_synced(const SyncJob& job, SyncedIn in, Offset reached) {
+    LogState& s = *state_;
+    const bool same_active = !s.segments.empty() && job.active_base_ == s.active().base();
+    if (same_active && reached == job.target()) {
+        s.durable_size = job.active_size_;
+    }
+    if (in == SyncedIn::journal) {
+        s.active_unfiled = s.active_unfiled || (same_active && job.part_->length > 0);
+        s.epochs_unfiled = s.epochs_unfiled || job.part_->epochs.has_value();
+        return;
+    }
+    s.recovery_point = std::max(s.recovery_point, reached);
+    if (same_active) {
+        s.active_unfiled = false;
+    }
+    s.epochs_unfiled = false;
+    if (!job.replaced_.empty()) {
+        s.epochs_file = crc32c(as_bytes(job.replaced_.back().second));
+    }
+    s.directory->journals().note_filed(s.partition);
+}
+
+bool PartitionLog::has_unfiled() const {
+    return state_->active_unfiled || (state_->epochs_unfiled && state_->folder_exists);
 }
 
 bool PartitionLog::sync_under_way() const {
@@ -134,7 +170,7 @@ Result<void> PartitionLog::sync_now() {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
     MR_ASSERT(!s.syncing_to);
-    if (const auto job = begin_sync()) {
+    if (const auto job = begin_sync(true)) {
         const auto outcome = job->run();
         complete_sync(*job, outcome);
         MR_TRY_VOID(outcome);
@@ -159,7 +195,7 @@ Result<std::optional<SyncJob>> PartitionLog::begin_close() {
             MR_TRY(s.tail_written, s.or_fail(s.active().tail_mark()));
         }
     }
-    return begin_sync();
+    return begin_sync(true);
 }
 
 Result<void> PartitionLog::close_cleanly() {

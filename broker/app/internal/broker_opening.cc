@@ -431,6 +431,9 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
     shard_options.follower_fetch = follower_fetch(values);
     shard_options.throttles = throttles;
+    shard_options.journal.bytes =
+        static_cast<std::uint64_t>(values.get(option::millrace_journal_bytes));
+    shard_options.journal.after = options.journal_after;
     shard_options.placed = [this](const TopicIdPartition& id, Uuid directory) {
         reports->report(id, directory);
     };
@@ -443,6 +446,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     }
     for (std::size_t i = 0; i < node.data_shards(); ++i) {
         shard_options.found = std::move(found[i]);
+        shard_options.journal.shard = i;
         shards.push_back(std::make_unique<replication::ShardReplicas>(
             shard_options, node.data_shard(i), node.disk_pool(), *store, *proposals, *peers, log));
         replicas.add(node.data_shard(i), shards.back().get());

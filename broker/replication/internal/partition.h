@@ -12,6 +12,7 @@
 
 #include "replication/follower_core.h"
 #include "replication/housekeeping.h"
+#include "replication/internal/sync_group.h"
 #include "replication/leader_core.h"
 #include "replication/newcomers.h"
 #include "replication/shard_replicas.h"
@@ -30,6 +31,9 @@ public:
         IsrProposer* proposer = nullptr;
         const Logger* log = nullptr;
         bool closing = false;  ///< No further syncs: the last one is close_cleanly()'s.
+        /// A sync of its log, alone or with those of others.
+        std::function<void(Partition&, storage::SyncJob, SyncGroup::Done)> sync;
+        std::function<void(Partition&)> file_soon;   ///< Call file_log() in a while.
         std::function<void(Partition&)> flush_soon;  ///< Call flush() at the end of this turn.
         std::function<void(Partition&)> readable;    ///< Data or leadership changed: wake readers.
         std::function<std::shared_ptr<Partition>(const TopicIdPartition&)> find;
@@ -128,6 +132,8 @@ public:
     void note_recorded(Offset point) { history_.recorded_end = point; }
     /// What waits is told of a failed log.
     void look_at_failure();
+    /// Syncs in its files what a journal has of the log; false if there is nothing to do.
+    bool file_log();
     // --- Another directory (partition_move.cc) ---
     KafkaError move_to(const std::shared_ptr<storage::LogDirectory>& directory,
                        const std::string& folder);
@@ -227,6 +233,7 @@ private:
     Offset known_high_watermark_{0};
     LogHistory history_;
     bool background_sync_ = false;  ///< Sync though nobody waits for it.
+    bool into_files_ = false;       ///< The next sync covers what only a journal has.
     bool sync_is_short_ = false;    ///< The last one found no room.
     runtime::TimerId sync_again_{};
     std::uint64_t appended_bytes_ = 0;

@@ -268,17 +268,16 @@ void Partition::start_sync() {
         (settings_.durability == Durability::replicated && !background_sync_)) {
         return;
     }
-    auto job = log_->begin_sync();
+    auto job = log_->begin_sync(into_files_ || settings_.durability == Durability::replicated);
     if (!job) {
         return;
     }
-    background_sync_ = false;
-    auto shared = std::make_shared<std::pair<storage::SyncJob, Result<void>>>(std::move(*job),
-                                                                              Result<void>{});
-    shell_.pool->run(
-        0, *shell_.loop, [shared] { shared->second = shared->first.run(); },
-        [shared, find = shell_.find, id = state_.id, log = log_->identity(),
-         asked = shell_.loop->read_clock()] {
+    background_sync_ = into_files_ = false;
+    shell_.sync(
+        *this, *std::move(job),
+        [find = shell_.find, id = state_.id, log = log_->identity(),
+         asked = shell_.loop->read_clock()](const storage::SyncJob& done,
+                                            const Result<void>& outcome, SyncGroup::SyncedIn in) {
             auto partition = find(id);
             if (!partition || !partition->is_of(log)) {
                 return;  // it was deleted, or goes on in another directory
@@ -287,9 +286,9 @@ void Partition::start_sync() {
             ShardCounts::add(partition->shell_.counts->syncs, std::uint64_t{1});
             ShardCounts::add(partition->shell_.counts->sync_nanoseconds,
                              std::int64_t{std::chrono::nanoseconds{took}.count()});
-            partition->log_->complete_sync(shared->first, shared->second);
-            if (!shared->second) {
-                partition->on_sync_failed(shared->second.error());
+            partition->log_->complete_sync(done, outcome, in);
+            if (!outcome) {
+                partition->on_sync_failed(outcome.error());
                 return;
             }
             partition->sync_is_short_ = false;
@@ -300,6 +299,17 @@ void Partition::start_sync() {
             partition->start_sync();
             partition->tidy_log();
         });
+}
+
+bool Partition::file_log() {
+    if (!log_ || log_->failure() || !log_->has_unfiled() || shell_.closing) {
+        return false;
+    }
+    if (!std::exchange(into_files_, true)) {
+        background_sync_ = true;
+        start_sync();
+    }
+    return true;
 }
 
 void Partition::on_sync_failed(const Error& error) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutants.h"
 #include "replication/internal/partition.h"
 
 namespace millrace::replication {
@@ -116,6 +117,9 @@ std::optional<storage::LogFacts> Partition::take_facts() {
     }
     tidy_log();
     start_sync();
+    if (log_->has_unfiled()) {
+        shell_.file_soon(*this);  // so that a quiet log's recovery point comes, too
+    }
     return log_->take_facts();
 }
 
@@ -126,7 +130,8 @@ LogMark Partition::mark() const {
             .path = log_->path(),
             .first_base = log_->first_base(),
             .start = log_->start(),
-            .synced_end = log_->synced_end(),
+            .recovery_point =
+                MR_PLANTED(journaled_end_is_recorded) ? log_->synced_end() : log_->recovery_point(),
             .high_watermark = high_watermark(),
             .cleaned_end = history_.cleaned_end,
             .is_compacted = settings_.limits.cleanup.compact,

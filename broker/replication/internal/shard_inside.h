@@ -54,6 +54,12 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             });
         };
         shell.flush_soon = [this](Partition& partition) { flush_soon(partition); };
+        shell.sync = [this](Partition& partition, storage::SyncJob job, SyncGroup::Done done) {
+            syncs_of(partition).sync(std::move(job), partition.state().id, std::move(done));
+        };
+        shell.file_soon = [this](Partition& partition) {
+            syncs_of(partition).file_soon(partition.state().id);
+        };
         shell.readable = [this](Partition& partition) { readable(partition.state().id); };
     }
 
@@ -74,6 +80,25 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             .find = shell.find,
         });
         arm_tick();
+    }
+
+    SyncGroup& syncs_of(Partition& partition) {
+        const auto& directory = partition.log().directory();
+        auto& group = sync_groups[directory.get()];
+        if (!group) {
+            group = std::make_shared<SyncGroup>(
+                SyncGroup::Doors{.loop = shard.executor,
+                                 .pool = &pool,
+                                 .counts = &counts,
+                                 .log = &log,
+                                 .file =
+                                     [this](const TopicIdPartition& id) {
+                                         auto filed = find(id);
+                                         return filed && filed->file_log();
+                                     }},
+                options.journal, directory);
+        }
+        return *group;
     }
 
     std::vector<TopicIdPartition> ids() const {
@@ -336,6 +361,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::shared_ptr<Upkeep> upkeep;
     std::set<TopicIdPartition> to_flush;
     std::set<TopicIdPartition> to_wake;
+    std::map<const storage::LogDirectory*, std::shared_ptr<SyncGroup>> sync_groups;
     bool turn_end_posted = false;
     Watches watches;
     std::multimap<TopicIdPartition, std::uint64_t> watched;

@@ -160,6 +160,44 @@ bool SimDisk::has_unsynced(const std::string& directory, std::string_view suffix
     return false;
 }
 
+Result<InodePtr> SimDisk::find_on_device(const std::string& path) const {
+    InodePtr inode = root_;
+    for (const std::string& part : split(path)) {
+        const auto entry = inode->device_names.find(part);
+        if (entry == inode->device_names.end()) {
+            return no_such("find", path);
+        }
+        inode = entry->second;
+    }
+    return inode;
+}
+
+Result<Buffer> SimDisk::on_device(const std::string& path) const {
+    MR_TRY(const auto inode, find_on_device(path));
+    return inode->device;
+}
+
+std::map<std::string, Buffer> SimDisk::cached_files(const std::string& directory) const {
+    std::map<std::string, Buffer> files;
+    if (const auto folder = find(directory)) {
+        for (const auto& [name, child] : (*folder)->cached_names) {
+            if (!child->is_directory) {
+                files.emplace(name, child->cached);
+            }
+        }
+    }
+    return files;
+}
+
+Result<std::vector<DirectoryEntry>> SimDisk::names_on_device(const std::string& path) const {
+    MR_TRY(const auto inode, find_on_device(path));
+    std::vector<DirectoryEntry> entries;
+    for (const auto& [name, child] : inode->device_names) {
+        entries.push_back({name, child->is_directory});
+    }
+    return entries;
+}
+
 Result<SimDisk::Place> SimDisk::find_place(const std::string& path) const {
     std::vector<std::string> parts = split(path);
     if (parts.empty()) {

@@ -65,6 +65,11 @@ public:
     /// For checks: a file of that directory whose name ends so would not survive a power cut as it
     /// is now.
     bool has_unsynced(const std::string& directory, std::string_view suffix) const;
+    /// For checks: what a power cut leaves at least of a file, and of a directory's names; what the
+    /// files hold as the system sees them.
+    Result<Buffer> on_device(const std::string& path) const;
+    std::map<std::string, Buffer> cached_files(const std::string& directory) const;
+    Result<std::vector<DirectoryEntry>> names_on_device(const std::string& path) const;
 
     /// The node dies at the `n`th call from now: that call and all later ones have no effect.
     void die_at_call(std::uint64_t n) { dies_in_ = n; }
@@ -83,6 +88,7 @@ private:
     };
 
     Result<InodePtr> find(const std::string& path) const;
+    Result<InodePtr> find_on_device(const std::string& path) const;
     Result<Place> find_place(const std::string& path) const;
     Result<void> begin(DiskCall call, std::string_view what, const std::string& path);
     Error dead_error() const;

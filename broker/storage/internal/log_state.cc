@@ -6,8 +6,10 @@
 
 #include "record/control.h"
 #include "record/record_view.h"
+#include "storage/internal/journal_format.h"
 #include "storage/internal/producer_snapshot.h"
 #include "storage/internal/text_files.h"
+#include "storage/journal.h"
 
 namespace millrace::storage {
 
@@ -91,6 +93,7 @@ Result<void> LogState::sync_names() {
 Result<void> LogState::ensure_folder() {
     if (!folder_exists) {
         MR_TRY_VOID(directory->forget_gone(partition));
+        MR_TRY_VOID(forget_journaled());
         MR_TRY_VOID(disk().create_directories(folder));
         MR_TRY(const auto entries, disk().list(folder));
         if (!entries.empty()) {
@@ -158,6 +161,8 @@ Result<void> LogState::start_segment(Timestamp now) {
     segment->touch(now);
     segments.push_back(std::move(segment));
     active_unsynced = false;
+    active_unfiled = false;  // The sealed file is among those that the next sync covers.
+    durable_size = 0;
     active_file.reset();
     written_back = 0;
     sealed_at.reset();
@@ -289,11 +294,64 @@ Result<void> LogState::retire_file(const std::string& path) {
 }
 
 Result<void> LogState::lower_recovery_point(Offset cut_at, Offset segment_base) {
-    if (cut_at >= synced_end) {
+    if (cut_at >= recovery_point) {
         return {};  // What is recorded never lies above that.
     }
     point_lowered = true;  // Even if the file could not be written: the next sync lifts it again.
     return directory->lower_recovery_point(partition, segment_base);
+}
+
+Result<void> LogState::cut_journaled(Offset segment_base, std::uint64_t position, Offset at) {
+    if (part_is_void) {
+        part_is_void->store(true);
+    }
+    return directory->journals().cut(
+        {.partition = partition, .base = segment_base, .position = position, .end = at});
+}
+
+Result<void> LogState::forget_journaled() {
+    if (part_is_void) {
+        part_is_void->store(true);
+    }
+    return directory->journals().forget(partition);
+}
+
+Result<void> LogState::settle_journaled(bool was_cut) {
+    if (folder != join_path(directory->path(), log_folder_name(partition))) {
+        return {};  // a copy that is on its way
+    }
+    if (was_cut) {
+        MR_TRY_VOID(forget_journaled());
+    }
+    return directory->journals().settle(partition);
+}
+
+std::optional<JournalPart> LogState::journal_part() {
+    const bool files_too = !unsynced_files.empty() || !unsynced_directories.empty() ||
+                           cut_unsynced || point_lowered || tail_written || segments.empty() ||
+                           !folder_exists || identity_unwritten;
+    if (files_too || (epochs_dirty && !epochs_file) || active().size() < durable_size ||
+        folder != join_path(directory->path(), log_folder_name(partition))) {
+        return std::nullopt;
+    }
+    JournalPart part{.partition = partition,
+                     .topic_id = topic_id,
+                     .base = active().base(),
+                     .position = durable_size,
+                     .length = active_unsynced ? active().size() - durable_size : 0,
+                     .file = active_file};
+    if (part.length > journal_entry_max) {
+        return std::nullopt;
+    }
+    if (epochs_dirty) {
+        part.epochs = {*epochs_file, print_epoch_checkpoint(epochs.entries())};
+        if (part.epochs->second.size() > journal_entry_max) {
+            return std::nullopt;
+        }
+    }
+    part_is_void = std::make_shared<std::atomic<bool>>(false);
+    part.is_void = part_is_void;
+    return part;
 }
 
 Result<void> LogState::retire_files_of(const Segment& segment) {
@@ -344,7 +402,7 @@ Result<void> LogState::retire_everything() {
         // that a crash leaves a beginning.
         MR_TRY_VOID(retire_from(0));
         active_file.reset();
-        active_unsynced = false;
+        active_unsynced = active_unfiled = false;
         for (const Offset snapshot : std::exchange(snapshots, {})) {
             MR_TRY_VOID(retire_file(file_path(offset_name(snapshot, suffix::snapshot))));
         }
@@ -353,7 +411,8 @@ Result<void> LogState::retire_everything() {
     segments.clear();
     snapshots.clear();
     active_file.reset();
-    active_unsynced = false;
+    active_unsynced = active_unfiled = epochs_unfiled = false;
+    epochs_file.reset();
     if (!folder_exists) {
         return {};
     }

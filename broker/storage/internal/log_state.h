@@ -37,6 +37,7 @@ public:
     Offset start{0};
     Offset end{0};
     Offset synced_end{0};
+    Offset recovery_point{0};
     LeaderEpochCache epochs;
     bool epochs_dirty = false;
     ProducerState producers;
@@ -56,6 +57,16 @@ public:
     bool active_unsynced = false;
     runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
     std::optional<Offset> syncing_to;
+
+    // What a journal has, and the files may not.
+    bool active_unfiled = false;
+    bool epochs_unfiled = false;
+    std::uint64_t durable_size = 0;  // Of the active segment, in its file or in a journal.
+    /// Checksum of the epoch checkpoint on the disk, where that is known.
+    std::optional<std::uint32_t> epochs_file;
+    /// Of the part that the sync under way may take to a journal: set once it must not any more.
+    std::shared_ptr<std::atomic<bool>> part_is_void;
+
     /// The files are as a clean start needs them while this is end().
     std::optional<Offset> sealed_at;
 
@@ -131,6 +142,16 @@ public:
     Result<void> rebuild_producers(Timestamp now);
 
     Result<void> replay_producers(Segment& segment, Offset from);
+
+    /// Before anything from `position` of that segment on is cut: no replay may bring it back.
+    Result<void> cut_journaled(Offset segment_base, std::uint64_t position, Offset end);
+    /// Before the log goes on without anything of what it held.
+    Result<void> forget_journaled();
+    /// After a recovery, with all of it in the files and synced. `was_cut`: some of what was
+    /// journaled may have found no place, and must find none later.
+    Result<void> settle_journaled(bool was_cut);
+    /// What a job for a journal needs; nothing where files have to be synced.
+    std::optional<JournalPart> journal_part();
 
     /// Before anything at or above `end` is cut: no recovery may trust what is written there next.
     /// `segment_base`: of the segment that is cut.

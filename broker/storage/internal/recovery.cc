@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/crc32c.h"
 #include "base/mutants.h"
 #include "storage/internal/text_files.h"
 
@@ -174,6 +175,13 @@ Result<void> Recovery::read_small_files() {
     if (names_.contains(std::string(epoch_checkpoint_name))) {
         const std::string path = s_.file_path(epoch_checkpoint_name);
         MR_TRY(const std::string text, s_.disk().read_whole(path, checkpoint_file_max));
+        if (input_.clean) {
+            s_.epochs_file = crc32c(as_bytes(text));
+        }
+        take_journaled_epochs(crc32c(as_bytes(text)));
+        if (s_.epochs_dirty) {
+            return {};
+        }
         if (const auto entries = parse_epoch_checkpoint(text)) {
             s_.epochs = LeaderEpochCache(*entries);
         } else {
@@ -186,6 +194,18 @@ Result<void> Recovery::read_small_files() {
         epochs_lost_ = !bases_.empty();
     }
     return {};
+}
+
+/// Where the checkpoint is still the one that they were to replace.
+void Recovery::take_journaled_epochs(std::uint32_t file) {
+    if (!input_.journaled || !input_.journaled->epochs || input_.journaled->epochs->first != file ||
+        MR_PLANTED(journal_not_replayed)) {
+        return;
+    }
+    if (const auto entries = parse_epoch_checkpoint(input_.journaled->epochs->second)) {
+        s_.epochs = LeaderEpochCache(*entries);
+        s_.epochs_dirty = true;
+    }
 }
 
 Result<void> Recovery::open_segments() {
@@ -359,7 +379,7 @@ Result<bool> Recovery::scan(Segment& segment, bool resumed) {
         segment.reset();
         MR_TRY_VOID(segment.transactions().clear());
     }
-    EntryScan scan(std::move(file), segment.size(), size);
+    EntryScan scan(file, segment.size(), size);
     std::optional<std::uint64_t> unproven;  // Where what was never called synced begins.
     const auto prove = [&]() -> Result<void> {
         return cache_may_lie_ && unproven && !MR_PLANTED(recovery_trusts_a_cache_that_lied)
@@ -369,14 +389,25 @@ Result<bool> Recovery::scan(Segment& segment, bool resumed) {
     while (true) {
         const std::uint64_t position = scan.position();
         auto entry = scan.next();
-        if (entry && !*entry) {
+        const bool at_end = entry && !*entry;
+        const auto good = at_end  ? Result<void>{}
+                          : entry ? check_entry(**entry, segment)
+                                  : Result<void>(entry.error());
+        if (!good && good.error().code() != Code::corrupt) {
+            return good.error();
+        }
+        if (at_end || !good) {
+            MR_TRY(const bool extended, extend(segment, position));
+            if (extended) {
+                MR_TRY(const std::uint64_t longer, file->size());
+                scan = EntryScan(file, position, longer);
+                continue;
+            }
+        }
+        if (at_end) {
             break;
         }
-        const auto good = entry ? check_entry(**entry, segment) : Result<void>(entry.error());
         if (!good) {
-            if (good.error().code() != Code::corrupt) {
-                return good.error();
-            }
             MR_TRY_VOID(cut_damage(segment, position, good.error()));
             MR_TRY_VOID(prove());
             return false;
@@ -394,6 +425,43 @@ Result<bool> Recovery::scan(Segment& segment, bool resumed) {
         }
     }
     MR_TRY_VOID(prove());
+    return true;
+}
+
+Result<bool> Recovery::extend(Segment& segment, std::uint64_t position) {
+    const std::pair here(segment.base(), position);
+    if (!input_.journaled || extended_at_ == here || MR_PLANTED(journal_not_replayed)) {
+        return false;  // or what it gave the last time was no entry either
+    }
+    MR_TRY(const auto file, segment.file());
+    std::uint64_t end = position;
+    for (const JournaledLog::Piece& piece : input_.journaled->pieces) {
+        if (piece.base != segment.base() || piece.position > end || piece.end() <= end) {
+            continue;
+        }
+        Buffer bytes(piece.length);
+        MR_TRY(const std::size_t got, piece.journal->read_at(piece.at, bytes));
+        if (got != bytes.size()) {
+            break;
+        }
+        const ByteView known = ByteView(bytes).first(end - piece.position);
+        if (end == position && !known.empty()) {
+            // It has to be the same log up to here: else it is out of date.
+            Buffer there(known.size());
+            MR_TRY(const std::size_t read, file->read_at(piece.position, there));
+            if (read != there.size() || !std::equal(there.begin(), there.end(), known.begin())) {
+                continue;
+            }
+        }
+        const ByteView news = ByteView(bytes).subspan(known.size());
+        MR_TRY_VOID(file->write_at(end, news));
+        report_.replayed_bytes += news.size();
+        end = piece.end();
+    }
+    if (end == position) {
+        return false;
+    }
+    extended_at_ = here;
     return true;
 }
 
@@ -523,6 +591,7 @@ Result<void> Recovery::settle() {
     }
     MR_TRY_VOID(seal_scanned());
     s_.synced_end = scanned_ ? std::min(s_.end, input_.recovery_point) : s_.end;
+    s_.recovery_point = s_.synced_end;
     return {};
 }
 
@@ -535,7 +604,8 @@ bool Recovery::kept_all_files() const {
 /// while it grows: with that, a log that had recorded all it held costs a start no write at all.
 Result<void> Recovery::seal_scanned() {
     constexpr std::size_t small_index = 8192;  // Entries: of some 32 MiB of log.
-    const bool nothing_new = report_.truncated_bytes == 0 && s_.end <= input_.recovery_point;
+    const bool nothing_new = report_.truncated_bytes == 0 && report_.replayed_bytes == 0 &&
+                             s_.end <= input_.recovery_point;
     for (std::size_t i = 0; i < s_.segments.size(); ++i) {
         const auto& segment = s_.segments[i];
         const std::size_t in_memory = segment->offset_index().in_memory();
@@ -582,7 +652,9 @@ Result<std::unique_ptr<PartitionLog>> PartitionLog::recover_folder(
     // shortage puts that off, as it does for a log that runs, and synced_end() stays behind.
     const auto synced = MR_PLANTED(recovery_trusts_the_cache) ? Result<void>{} : log->sync_now();
     if (synced) {
-        found.synced_end = found.end;
+        found.synced_end = found.recovery_point = found.end;
+        found.durable_size = found.segments.empty() ? 0 : found.active().size();
+        MR_TRY_VOID(found.settle_journaled(recovery.has_cut()));
     } else if (!runtime::is_shortage(synced.error())) {
         return synced.error();
     }

@@ -23,6 +23,7 @@ public:
     Result<void> run();
     /// Nothing was scanned or rebuilt: the files are as a clean stop left them.
     bool kept_all_files() const;
+    bool has_cut() const { return !report_.reason.empty(); }
 
 private:
     // What lies in the folder.
@@ -50,6 +51,9 @@ private:
     bool follows(Offset base) const;
     Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
     void note_epoch(const EntryHeader& header);
+    void take_journaled_epochs(std::uint32_t file);
+    /// Where a segment ends or is torn: what was journaled of it from there on. False: nothing.
+    Result<bool> extend(Segment& segment, std::uint64_t position);
     /// The same bytes once more, so that a sync has something to write.
     Result<void> write_again(Segment& segment, std::uint64_t from);
     Result<void> cut_damage(Segment& segment, std::uint64_t position, const Error& reason);
@@ -70,6 +74,7 @@ private:
     std::optional<std::size_t> resumed_;  // The segment of which only a part need be scanned.
     bool cache_may_lie_ = false;
     bool epochs_lost_ = false;
+    std::optional<std::pair<Offset, std::uint64_t>> extended_at_;
 };
 
 }  // namespace millrace::storage

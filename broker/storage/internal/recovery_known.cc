@@ -73,7 +73,8 @@ Result<bool> Recovery::resume(Segment& segment, std::size_t index) {
     report_.resumed_at = mark.end;
     MR_TRY(const auto file, segment.file());
     MR_TRY(const std::uint64_t size, file->size());
-    return size == segment.size();
+    return size == segment.size() &&
+           !(input_.journaled && input_.journaled->goes_on(segment.base(), size));
 }
 
 }  // namespace millrace::storage

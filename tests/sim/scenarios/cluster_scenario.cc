@@ -43,6 +43,7 @@ struct Run {
         longest_thought = std::chrono::milliseconds{random.between(20, 250)};
         filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
         reader_rack = random.one_in(2) ? fmt::format("r{}", random.below(brokers)) : "";
+        journal_bytes = random.one_in(8) ? 0 : std::uint64_t{32} << (10 + random.below(4));
         watch = std::make_unique<ClusterWatch>(
             ClusterWatch::Options{
                 .brokers = brokers, .topic = std::string(topic), .partitions = partitions},
@@ -60,6 +61,7 @@ struct Run {
     std::size_t window = 1;
     Duration longest_thought{};
     std::uint64_t filler_one_in = 1;
+    std::uint64_t journal_bytes = 0;
     std::string reader_rack;                ///< Empty: it reads from leaders.
     std::size_t next[most_producers] = {};  ///< Into plan.operations.
     std::uint64_t next_sender = 1;
@@ -232,7 +234,8 @@ void add_machines(Run& run) {
             .start([&run, i](runtime::Node& node) {
                 return std::make_unique<BrokerProgram>(
                     node, settings_of(i),
-                    [&run, i](const std::string& why) { end_and_restart(run, i, why); });
+                    [&run, i](const std::string& why) { end_and_restart(run, i, why); },
+                    run.journal_bytes);
             });
     }
     for (std::uint32_t i = 0; i < run.producers; ++i) {
@@ -325,6 +328,10 @@ public:
                 "elr_takes_any_replica",
                 "elr_outlives_its_use",
                 "recovery_trusts_the_cache",
+                "journal_not_replayed",
+                "journal_reused_before_its_logs",
+                "journaled_end_is_recorded",
+                "journal_cuts_not_noted",
                 "remembers_one_batch",
                 "a_refusal_answers_every_attempt",
                 "quorum_vote_not_synced",

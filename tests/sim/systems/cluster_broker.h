@@ -18,8 +18,10 @@ class BrokerProgram final : public runtime::sim::Program {
 public:
     /// `on_failed` hears once, on the control loop or inside the constructor, that the process
     /// would end by itself now.
+    /// Journals are made with the first sync, and small: their halves turn over often.
     BrokerProgram(runtime::Node& node, const std::string& settings,
-                  std::function<void(std::string)> on_failed);
+                  std::function<void(std::string)> on_failed,
+                  std::uint64_t journal_bytes = std::uint64_t{64} << 10);
     ~BrokerProgram() override;
 
     void stop(runtime::Task stopped) override;

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 #include <utility>
 
+#include "tests/sim/systems/device_disk.h"
+
 namespace millrace::simtest {
 
 namespace {
@@ -228,7 +230,10 @@ std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std:
         seen.said_synced = now.end;
         const std::string folder =
             fmt::format("{}/{}-{}", now.directory_path, now.topic, partition);
-        if (options_.synced && simulation_.node(index).sim_disk().has_unsynced(folder, ".log")) {
+        runtime::sim::SimDisk& disk = simulation_.node(index).sim_disk();
+        if (options_.synced && disk.has_unsynced(folder, ".log") &&
+            !comes_back(disk, now.directory_path, seen_directory(index),
+                        {now.topic, PartitionIndex{partition}})) {
             return fmt::format("synced: all below {} is said to be on the disk, and is not",
                                now.end);
         }

@@ -82,6 +82,7 @@ private:
     using Broken = std::optional<std::string>;
 
     BrokerProgram* program(std::size_t node) const;
+    Uuid seen_directory(std::size_t node) const { return nodes_[node].directory; }
     /// An emptied disk is nobody's fault until somebody can know of it: its broker's registration
     /// names another directory then.
     void note_emptied_disks();

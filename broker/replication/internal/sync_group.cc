@@ -1,0 +1,269 @@
+#include "replication/internal/sync_group.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::replication {
+
+namespace {
+
+/// Each costs the device several writes, which acknowledgements then wait for.
+constexpr std::size_t filed_at_once = 2;
+constexpr Duration look_again_after = 50ms;
+constexpr Duration make_again_after = 60s;
+
+}  // namespace
+
+struct SyncGroup::Write {
+    std::shared_ptr<storage::LogDirectory> directory;  // Before the journal, which refers to it.
+    std::shared_ptr<storage::Journal> journal;
+    std::vector<Item> items;
+    std::optional<Result<storage::Journal::Written>> outcome;
+};
+
+SyncGroup::SyncGroup(Doors doors, JournalRules rules,
+                     std::shared_ptr<storage::LogDirectory> directory)
+    : doors_(std::move(doors)), rules_(rules), directory_(std::move(directory)) {}
+
+bool SyncGroup::may_be_journaled(const storage::SyncJob& job) const {
+    return journal_ && job.journal_part() != nullptr &&
+           journal_->takes(job.journal_part()->size_in_journal());
+}
+
+void SyncGroup::sync(storage::SyncJob job, const TopicIdPartition& id, Done done) {
+    Item item{std::move(job), id, std::move(done)};
+    if (!may_be_journaled(item.job)) {
+        run_alone(std::move(item));
+        return;
+    }
+    waiting_.push_back(std::move(item));
+    write_soon();
+}
+
+void SyncGroup::run_alone(Item item) {
+    note_overlap();
+    ++under_way_;
+    auto shared = std::make_shared<std::pair<Item, Result<void>>>(std::move(item), Result<void>{});
+    doors_.pool->run(
+        0, *doors_.loop, [shared] { shared->second = shared->first.job.run(); },
+        [weak = weak_from_this(), shared] {
+            Item& item = shared->first;
+            auto self = weak.lock();
+            if (self) {
+                --self->under_way_;
+            }
+            item.done(item.job, shared->second, SyncedIn::files);
+            if (self) {
+                self->on_filed(item.id);
+            }
+        });
+}
+
+/// At the end of the turn, with whatever else it brings.
+void SyncGroup::write_soon() {
+    if (writing_ || waiting_.empty() || std::exchange(write_posted_, true)) {
+        return;
+    }
+    doors_.loop->post([weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->write_posted_ = false;
+            self->write();
+        }
+    });
+}
+
+void SyncGroup::write() {
+    if (writing_ || waiting_.empty()) {
+        return;
+    }
+    writing_ = true;
+    auto write = std::make_shared<Write>();
+    write->directory = directory_;
+    write->journal = journal_;
+    std::uint64_t bytes = 0;
+    std::size_t count = 0;
+    while (count < waiting_.size()) {
+        bytes += waiting_[count].job.journal_part()->size_in_journal();
+        if (count > 0 && bytes > journal_->write_max()) {
+            break;
+        }
+        ++count;
+    }
+    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::move(waiting_.begin(), end, std::back_inserter(write->items));
+    waiting_.erase(waiting_.begin(), end);
+    doors_.pool->run(
+        0, *doors_.loop,
+        [write] {
+            std::vector<const storage::SyncJob*> jobs;
+            for (const Item& item : write->items) {
+                jobs.push_back(&item.job);
+            }
+            write->outcome = write->journal->write(jobs);
+        },
+        [weak = weak_from_this(), write] {
+            if (auto self = weak.lock()) {
+                self->on_written(*write);
+            }
+        });
+}
+
+void SyncGroup::on_written(Write& write) {
+    writing_ = false;
+    const Result<storage::Journal::Written>& outcome = *write.outcome;
+    if (outcome) {
+        ShardCounts::add(doors_.counts->journal_writes,
+                         std::uint64_t{outcome->entries > 0 ? 1U : 0U});
+        ShardCounts::add(doors_.counts->journal_bytes, outcome->bytes);
+        ShardCounts::add(doors_.counts->journal_entries, std::uint64_t{outcome->entries});
+    }
+    write_soon();  // Before the answers: what they bring joins those that wait.
+    for (std::size_t i = 0; i < write.items.size(); ++i) {
+        Item& item = write.items[i];
+        if (outcome && !outcome->taken[i]) {
+            run_alone(std::move(item));
+            continue;
+        }
+        item.done(item.job, outcome ? Result<void>{} : Result<void>(outcome.error()),
+                  SyncedIn::journal);
+    }
+    file_some();
+}
+
+// --- Making one ----------------------------------------------------------------------------------
+
+void SyncGroup::note_overlap() {
+    if (journal_ || making_ || rules_.bytes == 0 || (under_way_ == 0 && rules_.after > 0)) {
+        return;
+    }
+    const Instant now = doors_.loop->clock().now();
+    if (now - overlaps_since_ > 1s) {
+        overlaps_since_ = now;
+        overlaps_ = 0;
+    }
+    if (++overlaps_ >= rules_.after && now >= make_again_ && !directory_->failed() &&
+        directory_->journals().is_settled()) {
+        overlaps_ = 0;
+        making_ = true;
+        auto journal = std::make_shared<storage::Journal>(*directory_, rules_.shard, rules_.bytes);
+        make(journal);
+    }
+}
+
+void SyncGroup::make(const std::shared_ptr<storage::Journal>& journal) {
+    auto made = std::make_shared<std::optional<Result<bool>>>();
+    const Instant begun = doors_.loop->read_clock();
+    doors_.pool->run(
+        0, *doors_.loop, [journal, made, directory = directory_] { *made = journal->make_more(); },
+        [weak = weak_from_this(), journal, made, begun] {
+            auto self = weak.lock();
+            if (!self) {
+                return;
+            }
+            if (!**made) {
+                // It is made to be quick, not needed to be safe.
+                MR_LOG(*self->doors_.log, warn, "replication.journal_not_made",
+                       field("directory", self->directory_->path()),
+                       field("reason", (**made).error().message()));
+                self->making_ = false;
+                self->make_again_ = self->doors_.loop->clock().now() + make_again_after;
+                return;
+            }
+            if (***made) {
+                self->making_ = false;
+                self->directory_->journals().add(journal);
+                self->journal_ = journal;
+                return;
+            }
+            // The device is everybody's: for each piece it rests three times as long.
+            const Duration took = self->doors_.loop->read_clock() - begun;
+            self->doors_.loop->after(3 * took, [weak, journal] {
+                if (auto again = weak.lock()) {
+                    again->make(journal);
+                }
+            });
+        });
+}
+
+// --- Room ----------------------------------------------------------------------------------------
+
+void SyncGroup::file_soon(const TopicIdPartition& id) {
+    to_file_.insert(id);
+    file_some();
+}
+
+void SyncGroup::on_filed(const TopicIdPartition& id) {
+    to_file_.erase(id);
+    filing_.erase(id);
+    if (journal_) {
+        file_some();
+    }
+}
+
+void SyncGroup::file_some() {
+    if (directory_->failed()) {
+        return;
+    }
+    const auto full = journal_ ? journal_->full(filed_at_once * 4) : std::nullopt;
+    if (full && !freeing_ && journal_->can_be_freed()) {
+        freeing_ = true;
+        doors_.pool->run(
+            0, *doors_.loop,
+            [journal = journal_, directory = directory_] {
+                (void)journal->free_half().has_value();  // A failure is the directory's.
+            },
+            [weak = weak_from_this()] {
+                if (auto self = weak.lock()) {
+                    self->freeing_ = false;
+                    self->look_again_soon();
+                }
+            });
+    }
+    const auto begin = [this](const TopicIdPartition& id) {
+        if (filing_.size() >= filed_at_once || !filing_.insert(id).second) {
+            return;
+        }
+        if (!doors_.file(id)) {
+            filing_.erase(id);
+        }
+    };
+    if (full) {
+        // Twice as fast as the other half fills: early enough, and no faster than that.
+        const double due = 2 * full->other_filled * static_cast<double>(full->logs);
+        const double done = static_cast<double>(full->logs - std::min(full->logs, full->left));
+        for (const storage::Journal::Log& log : full->unfiled) {
+            if (done < due) {
+                begin({log.topic_id, log.partition.partition});
+            }
+        }
+    }
+    for (const TopicIdPartition& id : std::vector(to_file_.begin(), to_file_.end())) {
+        if (filing_.size() >= filed_at_once) {
+            break;
+        }
+        begin(id);
+        if (!filing_.contains(id)) {
+            to_file_.erase(id);  // it is gone
+        }
+    }
+    if (!filing_.empty() || freeing_) {
+        look_again_soon();
+    }
+}
+
+/// Who was to be filed may have gone without a word.
+void SyncGroup::look_again_soon() {
+    if (std::exchange(looking_again_, true)) {
+        return;
+    }
+    doors_.loop->after(look_again_after, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) {
+            self->looking_again_ = false;
+            std::erase_if(self->filing_,
+                          [&](const TopicIdPartition& id) { return !self->doors_.file(id); });
+            self->file_some();
+        }
+    });
+}
+
+}  // namespace millrace::replication
