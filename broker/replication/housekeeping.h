@@ -100,10 +100,10 @@ struct ShardCounts {
     std::atomic<std::uint64_t> isr_refused{0};  ///< Proposals that the controller did not follow.
     std::atomic<std::uint64_t> syncs{0};
     std::atomic<std::int64_t> sync_nanoseconds{0};  ///< Of those, from asking to hearing.
+    std::atomic<std::size_t> waiting_fetches{0};  ///< Now.
     std::atomic<std::uint64_t> journal_writes{0};   ///< Each a sync of many logs.
     std::atomic<std::uint64_t> journal_entries{0};  ///< Of logs, in those.
     std::atomic<std::uint64_t> journal_bytes{0};
-    std::atomic<std::size_t> waiting_fetches{0};  ///< Now.
 
     /// The shard's loop alone writes: a load and a store will do.
     template <typename T>

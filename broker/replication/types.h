@@ -188,6 +188,9 @@ struct JournalRules {
     /// So many syncs within a second that found another one under way; 0: with the first.
     unsigned after = 100;
     std::size_t shard = 0;
+    /// With so many logs that wait for a sync of their files, and hold them open, others are synced
+    /// at once.
+    std::size_t unfiled_max = 1024;
 };
 
 }  // namespace millrace::replication

@@ -23,18 +23,12 @@ std::uint64_t half_of(std::uint64_t bytes) {
 }
 
 bool add_to(JournalRecord& record, const JournalPart& part) {
-    JournalEntry entry{.partition = part.partition,
-                       .topic_id = part.topic_id,
-                       .base = part.base,
-                       .position = part.position,
-                       .length = static_cast<std::uint32_t>(part.length)};
-    if (part.epochs) {
-        entry.epochs = JournalEntry::Epochs{part.epochs->first, part.epochs->second};
-    }
+    const JournalEntry entry{.partition = part.partition,
+                             .topic_id = part.topic_id,
+                             .base = part.base,
+                             .position = part.position,
+                             .length = static_cast<std::uint32_t>(part.length)};
     return record.add(entry, [&part](MutableBytes into) {
-        if (into.empty()) {
-            return true;
-        }
         const auto got = part.file->read_at(part.position, into);
         return got && *got == into.size();
     });
@@ -189,7 +183,8 @@ Result<Journal::Written> Journal::write(std::span<const SyncJob* const> jobs) {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
         const JournalPart& part = *jobs[i]->journal_part();
         if (!part.is_void->load()) {
-            written.taken[i] = add_to(record, part);
+            // Epochs alone need no entry: a recovery has them from the records.
+            written.taken[i] = part.length == 0 || add_to(record, part);
         }
         if (!written.taken[i]) {
             unname(half, part, before[i]);
@@ -217,6 +212,11 @@ Result<Journal::Written> Journal::write(std::span<const SyncJob* const> jobs) {
     const std::lock_guard lock(mutex_);
     halves_[half].used = at + bytes.size();
     return written;
+}
+
+std::size_t Journal::unfiled() const {
+    const std::lock_guard lock(mutex_);
+    return halves_[0].unfiled + halves_[1].unfiled;
 }
 
 std::optional<Journal::Full> Journal::full(std::size_t at_most) const {
@@ -332,7 +332,8 @@ bool Journals::is_settled() const {
 Result<void> Journals::settle(const TopicPartition& partition) {
     {
         const std::lock_guard lock(mutex_);
-        if (!replay_ || unsettled_.erase(partition) == 0 || !unsettled_.empty()) {
+        unsettled_.erase(partition);
+        if (!replay_ || !unsettled_.empty()) {
             return {};
         }
     }

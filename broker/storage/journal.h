@@ -68,6 +68,8 @@ public:
         TopicPartition partition;
         Uuid topic_id;
     };
+    /// Logs that keep a file open until it is synced; who is in both halves counts twice.
+    std::size_t unfiled() const;
     struct Full {
         std::vector<Log> unfiled;  ///< Logs whose files have to be synced before it is free.
         std::size_t left = 0;      ///< So many in all ...

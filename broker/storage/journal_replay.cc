@@ -6,7 +6,6 @@
 
 #include "storage/internal/journal_format.h"
 #include "storage/internal/log_names.h"
-#include "storage/internal/text_files.h"
 
 namespace millrace::storage {
 
@@ -55,9 +54,8 @@ Result<JournalReplay> JournalReplay::read(runtime::Disk& disk, const std::string
     std::sort(entries.begin(), entries.end(), [](const Found& a, const Found& b) {
         return std::tie(a.entry.sequence, a.entry.at) < std::tie(b.entry.sequence, b.entry.at);
     });
-    std::sort(cuts.begin(), cuts.end(), [](const JournalCut& a, const JournalCut& b) {
-        return a.sequence < b.sequence;
-    });
+    std::sort(cuts.begin(), cuts.end(),
+              [](const JournalCut& a, const JournalCut& b) { return a.sequence < b.sequence; });
     auto cut = cuts.begin();
     for (Found& one : entries) {
         for (; cut != cuts.end() && cut->sequence < one.entry.sequence; ++cut) {
@@ -82,12 +80,7 @@ void JournalReplay::take(JournalEntry entry, const runtime::FilePtr& journal) {
         log = std::make_shared<JournaledLog>();  // another topic of that name, a later one
         log->topic_id = entry.topic_id;
     }
-    if (entry.length > 0) {
-        log->pieces.push_back({journal, entry.at, entry.base, entry.position, entry.length});
-    }
-    if (entry.epochs) {
-        log->epochs = {entry.epochs->over, std::move(entry.epochs->text)};
-    }
+    log->pieces.push_back({journal, entry.at, entry.base, entry.position, entry.length});
 }
 
 void JournalReplay::apply(const JournalCut& cut) {
@@ -98,7 +91,6 @@ void JournalReplay::apply(const JournalCut& cut) {
     JournaledLog& log = *found->second;
     if (cut.everything) {
         log.pieces.clear();
-        log.epochs.reset();
         return;
     }
     std::erase_if(log.pieces, [&](const JournaledLog::Piece& piece) {
@@ -107,13 +99,6 @@ void JournalReplay::apply(const JournalCut& cut) {
     for (JournaledLog::Piece& piece : log.pieces) {
         if (piece.base == cut.base && piece.end() > cut.position) {
             piece.length = static_cast<std::uint32_t>(cut.position - piece.position);
-        }
-    }
-    if (log.epochs) {
-        if (const auto entries = parse_epoch_checkpoint(log.epochs->second)) {
-            LeaderEpochCache epochs(*entries);
-            epochs.truncate_from_end(cut.end);
-            log.epochs->second = print_epoch_checkpoint(epochs.entries());
         }
     }
 }

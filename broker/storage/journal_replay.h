@@ -34,8 +34,6 @@ struct JournaledLog {
     };
     Uuid topic_id;
     std::vector<Piece> pieces;
-    /// Leader epochs that take the place of a checkpoint with this checksum.
-    std::optional<std::pair<std::uint32_t, std::string>> epochs;
 
     /// Its segment at `base` went on behind `position`.
     bool goes_on(Offset base, std::uint64_t position) const;

@@ -42,8 +42,8 @@ LogDirectory::LogDirectory(runtime::Disk& disk, std::string path, Uuid id, Logge
       log_(std::move(log)),
       failure_mark_(join_path(path_, failure_mark_name)),
       files_(std::make_unique<FileCache>(disk, open_files_max)),
-      journals_(std::make_unique<Journals>(disk, path_, id, log_)),
-      manifest_(std::make_unique<Manifest>(disk, path_)) {}
+      manifest_(std::make_unique<Manifest>(disk, path_)),
+      journals_(std::make_unique<Journals>(disk, path_, id, log_)) {}
 
 LogDirectory::~LogDirectory() = default;
 

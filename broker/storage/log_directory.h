@@ -120,7 +120,6 @@ private:
     const Logger log_;
     const std::string failure_mark_;
     std::unique_ptr<FileCache> files_;
-    std::unique_ptr<Journals> journals_;
     std::unique_ptr<Manifest> manifest_;  // Guarded by points_mutex_ where it is written.
     std::atomic<bool> failed_{false};
     std::atomic<bool> cordoned_{false};
@@ -144,6 +143,7 @@ private:
     std::uint64_t points_begun_ = 0;
     std::map<TopicPartition, Ceiling> ceilings_;
     std::map<TopicPartition, Gone> gone_;
+    std::unique_ptr<Journals> journals_;
 };
 
 }  // namespace millrace::storage

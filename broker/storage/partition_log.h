@@ -81,7 +81,8 @@ private:
     std::vector<Piece> pieces_;
 };
 
-/// What a sync may write to a journal, in place of syncing files.
+/// What a sync may write to a journal, in place of syncing files. The epoch checkpoint waits for
+/// the next that does: what it lacks lies above the recovery point, where the records say it.
 struct JournalPart {
     TopicPartition partition;
     Uuid topic_id;
@@ -89,14 +90,12 @@ struct JournalPart {
     std::uint64_t position = 0;  ///< In its file ...
     std::uint64_t length = 0;    ///< ... is what no earlier sync has covered.
     runtime::FilePtr file;
-    /// The epoch checkpoint's new contents, and the checksum of those that are on the disk.
-    std::optional<std::pair<std::uint32_t, std::string>> epochs;
     /// The log was cut or has gone meanwhile.
     std::shared_ptr<const std::atomic<bool>> is_void;
 
     std::size_t size_in_journal() const {
         constexpr std::size_t head = 64;
-        return head + partition.topic.size() + length + (epochs ? epochs->second.size() : 0);
+        return head + partition.topic.size() + length;
     }
 };
 

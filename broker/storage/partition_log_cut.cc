@@ -46,7 +46,7 @@ Result<Cut> find_cut(Segment& segment, Offset target) {
 Result<void> cut_journaled(LogState& s, std::size_t index, const Cut& cut) {
     const bool is_filed =
         index + 1 < s.segments.size() && s.segments[index + 1]->base() <= s.recovery_point;
-    return s.cut_journaled(s.segments[index]->base(), is_filed ? 0 : cut.position, cut.end);
+    return s.cut_journaled(s.segments[index]->base(), is_filed ? 0 : cut.position);
 }
 
 Result<void> truncate(LogState& s, std::size_t keep, const Cut& cut, Timestamp now) {

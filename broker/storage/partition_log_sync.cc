@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/crc32c.h"
 #include "base/mutants.h"
 #include "storage/internal/log_state.h"
 #include "storage/internal/text_files.h"
@@ -27,7 +26,6 @@ Result<void> synced_or_lost(const Result<void>& synced) {
 /// nothing of it counts. The next job does the rest.
 void put_off(LogState& s, const std::vector<std::string>& directories) {
     s.epochs_dirty = true;
-    s.epochs_file.reset();
     s.unsynced_directories.insert(directories.begin(), directories.end());
 }
 
@@ -134,7 +132,7 @@ void PartitionLog::note_synced(const SyncJob& job, SyncedIn in, Offset reached) 
     }
     if (in == SyncedIn::journal) {
         s.active_unfiled = s.active_unfiled || (same_active && job.part_->length > 0);
-        s.epochs_unfiled = s.epochs_unfiled || job.part_->epochs.has_value();
+        s.epochs_unfiled = s.epochs_unfiled || !job.replaced_.empty();
         return;
     }
     s.recovery_point = std::max(s.recovery_point, reached);
@@ -142,9 +140,6 @@ void PartitionLog::note_synced(const SyncJob& job, SyncedIn in, Offset reached) 
         s.active_unfiled = false;
     }
     s.epochs_unfiled = false;
-    if (!job.replaced_.empty()) {
-        s.epochs_file = crc32c(as_bytes(job.replaced_.back().second));
-    }
     s.directory->journals().note_filed(s.partition);
 }
 

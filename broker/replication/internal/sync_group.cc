@@ -26,7 +26,7 @@ SyncGroup::SyncGroup(Doors doors, JournalRules rules,
     : doors_(std::move(doors)), rules_(rules), directory_(std::move(directory)) {}
 
 bool SyncGroup::may_be_journaled(const storage::SyncJob& job) const {
-    return journal_ && job.journal_part() != nullptr &&
+    return journal_ && job.journal_part() != nullptr && journal_->unfiled() < rules_.unfiled_max &&
            journal_->takes(job.journal_part()->size_in_journal());
 }
 

@@ -95,12 +95,6 @@ std::optional<std::vector<JournalEntry>> parse_entries(ByteView record, std::uin
         entry.base = Offset{get.get<std::int64_t>()};
         entry.position = get.get<std::uint64_t>();
         entry.length = get.get<std::uint32_t>();
-        if (get.get<std::uint8_t>() != 0) {
-            JournalEntry::Epochs epochs;
-            epochs.over = get.get<std::uint32_t>();
-            epochs.text = std::string(as_text(get.get_bytes(get.get<std::uint32_t>())));
-            entry.epochs = std::move(epochs);
-        }
         entry.sequence = sequence;
         entry.at = at + get.at();
         (void)get.get_bytes(entry.length);
@@ -211,9 +205,8 @@ std::optional<JournalHalf> parse_journal_half(ByteView block) {
 JournalRecord::JournalRecord() : bytes_(record_header) {}
 
 std::size_t JournalRecord::size_with(const JournalEntry& entry) const {
-    const std::size_t epochs = entry.epochs ? 8 + entry.epochs->text.size() : 0;
-    return whole_blocks(bytes_.size() + 2 + entry.partition.topic.size() + 4 + 16 + 8 + 8 + 4 + 1 +
-                        epochs + entry.length);
+    return whole_blocks(bytes_.size() + 2 + entry.partition.topic.size() + 4 + 16 + 8 + 8 + 4 +
+                        entry.length);
 }
 
 bool JournalRecord::add(const JournalEntry& entry, const std::function<bool(MutableBytes)>& fill) {
@@ -225,12 +218,6 @@ bool JournalRecord::add(const JournalEntry& entry, const std::function<bool(Muta
     put.put(entry.base.value);
     put.put(entry.position);
     put.put(entry.length);
-    put.put(static_cast<std::uint8_t>(entry.epochs.has_value()));
-    if (entry.epochs) {
-        put.put(entry.epochs->over);
-        put.put(static_cast<std::uint32_t>(entry.epochs->text.size()));
-        put.put(as_bytes(entry.epochs->text));
-    }
     bytes_.resize(bytes_.size() + entry.length);
     if (!fill(MutableBytes(bytes_).last(entry.length))) {
         bytes_.resize(before);
@@ -276,7 +263,6 @@ Buffer print_journal_cuts(const std::vector<JournalCut>& cuts) {
         put.put(static_cast<std::uint8_t>(cut.everything));
         put.put(cut.base.value);
         put.put(cut.position);
-        put.put(cut.end.value);
         put.put(cut.sequence);
     }
     store_big_endian(bytes.data() + 8, crc32c(ByteView(bytes).subspan(12)));
@@ -297,7 +283,6 @@ Result<std::vector<JournalCut>> parse_journal_cuts(ByteView bytes) {
         cut.everything = get.get<std::uint8_t>() != 0;
         cut.base = Offset{get.get<std::int64_t>()};
         cut.position = get.get<std::uint64_t>();
-        cut.end = Offset{get.get<std::int64_t>()};
         cut.sequence = get.get<std::uint64_t>();
         cuts.push_back(std::move(cut));
     }

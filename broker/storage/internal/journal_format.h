@@ -26,21 +26,13 @@ inline constexpr std::size_t journal_block = 4096;
 /// Of one record with all that it holds; a reader believes in none that is larger.
 inline constexpr std::size_t journal_record_max = std::size_t{2} << 20;
 
-/// What one log has got into a record: bytes of its segment, its leader epochs, or both.
+/// What one log has got into a record: bytes of its active segment.
 struct JournalEntry {
     TopicPartition partition;
     Uuid topic_id;
     Offset base;                 ///< Of the segment.
     std::uint64_t position = 0;  ///< In its .log file.
     std::uint32_t length = 0;
-    /// The contents of the epoch checkpoint, and the checksum of the file that they take the place
-    /// of: once that is another one, they are out of date.
-    struct Epochs {
-        std::uint32_t over = 0;
-        std::string text;
-        friend bool operator==(const Epochs&, const Epochs&) = default;
-    };
-    std::optional<Epochs> epochs;
 
     std::uint64_t sequence = 0;  ///< Of its record.
     std::uint64_t at = 0;        ///< Where in the journal its bytes lie.
@@ -81,7 +73,6 @@ struct JournalCut {
     bool everything = false;
     Offset base;                 ///< Of the segment that is cut.
     std::uint64_t position = 0;  ///< Where.
-    Offset end;                  ///< What the log's end is then.
     std::uint64_t sequence = 0;
     friend bool operator==(const JournalCut&, const JournalCut&) = default;
 };

@@ -301,12 +301,12 @@ Result<void> LogState::lower_recovery_point(Offset cut_at, Offset segment_base) 
     return directory->lower_recovery_point(partition, segment_base);
 }
 
-Result<void> LogState::cut_journaled(Offset segment_base, std::uint64_t position, Offset at) {
+Result<void> LogState::cut_journaled(Offset segment_base, std::uint64_t position) {
     if (part_is_void) {
         part_is_void->store(true);
     }
     return directory->journals().cut(
-        {.partition = partition, .base = segment_base, .position = position, .end = at});
+        {.partition = partition, .base = segment_base, .position = position});
 }
 
 Result<void> LogState::forget_journaled() {
@@ -330,7 +330,7 @@ std::optional<JournalPart> LogState::journal_part() {
     const bool files_too = !unsynced_files.empty() || !unsynced_directories.empty() ||
                            cut_unsynced || point_lowered || tail_written || segments.empty() ||
                            !folder_exists || identity_unwritten;
-    if (files_too || (epochs_dirty && !epochs_file) || active().size() < durable_size ||
+    if (files_too || active().size() < durable_size ||
         folder != join_path(directory->path(), log_folder_name(partition))) {
         return std::nullopt;
     }
@@ -342,12 +342,6 @@ std::optional<JournalPart> LogState::journal_part() {
                      .file = active_file};
     if (part.length > journal_entry_max) {
         return std::nullopt;
-    }
-    if (epochs_dirty) {
-        part.epochs = {*epochs_file, print_epoch_checkpoint(epochs.entries())};
-        if (part.epochs->second.size() > journal_entry_max) {
-            return std::nullopt;
-        }
     }
     part_is_void = std::make_shared<std::atomic<bool>>(false);
     part.is_void = part_is_void;
@@ -412,7 +406,6 @@ Result<void> LogState::retire_everything() {
     snapshots.clear();
     active_file.reset();
     active_unsynced = active_unfiled = epochs_unfiled = false;
-    epochs_file.reset();
     if (!folder_exists) {
         return {};
     }

@@ -62,8 +62,6 @@ public:
     bool active_unfiled = false;
     bool epochs_unfiled = false;
     std::uint64_t durable_size = 0;  // Of the active segment, in its file or in a journal.
-    /// Checksum of the epoch checkpoint on the disk, where that is known.
-    std::optional<std::uint32_t> epochs_file;
     /// Of the part that the sync under way may take to a journal: set once it must not any more.
     std::shared_ptr<std::atomic<bool>> part_is_void;
 
@@ -144,7 +142,7 @@ public:
     Result<void> replay_producers(Segment& segment, Offset from);
 
     /// Before anything from `position` of that segment on is cut: no replay may bring it back.
-    Result<void> cut_journaled(Offset segment_base, std::uint64_t position, Offset end);
+    Result<void> cut_journaled(Offset segment_base, std::uint64_t position);
     /// Before the log goes on without anything of what it held.
     Result<void> forget_journaled();
     /// After a recovery, with all of it in the files and synced. `was_cut`: some of what was

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "base/crc32c.h"
 #include "base/mutants.h"
 #include "storage/internal/text_files.h"
 
@@ -175,13 +174,6 @@ Result<void> Recovery::read_small_files() {
     if (names_.contains(std::string(epoch_checkpoint_name))) {
         const std::string path = s_.file_path(epoch_checkpoint_name);
         MR_TRY(const std::string text, s_.disk().read_whole(path, checkpoint_file_max));
-        if (input_.clean) {
-            s_.epochs_file = crc32c(as_bytes(text));
-        }
-        take_journaled_epochs(crc32c(as_bytes(text)));
-        if (s_.epochs_dirty) {
-            return {};
-        }
         if (const auto entries = parse_epoch_checkpoint(text)) {
             s_.epochs = LeaderEpochCache(*entries);
         } else {
@@ -194,18 +186,6 @@ Result<void> Recovery::read_small_files() {
         epochs_lost_ = !bases_.empty();
     }
     return {};
-}
-
-/// Where the checkpoint is still the one that they were to replace.
-void Recovery::take_journaled_epochs(std::uint32_t file) {
-    if (!input_.journaled || !input_.journaled->epochs || input_.journaled->epochs->first != file ||
-        MR_PLANTED(journal_not_replayed)) {
-        return;
-    }
-    if (const auto entries = parse_epoch_checkpoint(input_.journaled->epochs->second)) {
-        s_.epochs = LeaderEpochCache(*entries);
-        s_.epochs_dirty = true;
-    }
 }
 
 Result<void> Recovery::open_segments() {
@@ -654,7 +634,10 @@ Result<std::unique_ptr<PartitionLog>> PartitionLog::recover_folder(
     if (synced) {
         found.synced_end = found.recovery_point = found.end;
         found.durable_size = found.segments.empty() ? 0 : found.active().size();
-        MR_TRY_VOID(found.settle_journaled(recovery.has_cut()));
+        if (const auto settled = found.settle_journaled(recovery.has_cut());
+            !settled && !runtime::is_shortage(settled.error())) {
+            return found.directory->note(settled.error());
+        }
     } else if (!runtime::is_shortage(synced.error())) {
         return synced.error();
     }

@@ -51,7 +51,6 @@ private:
     bool follows(Offset base) const;
     Result<void> check_entry(const WholeEntry& entry, const Segment& segment) const;
     void note_epoch(const EntryHeader& header);
-    void take_journaled_epochs(std::uint32_t file);
     /// Where a segment ends or is torn: what was journaled of it from there on. False: nothing.
     Result<bool> extend(Segment& segment, std::uint64_t position);
     /// The same bytes once more, so that a sync has something to write.

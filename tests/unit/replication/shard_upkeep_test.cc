@@ -305,7 +305,7 @@ TEST_F(ShardUpkeep, quiesce_leaves_every_log_as_a_clean_start_wants_it) {
     std::vector<LogMark> marks;
     on_shard([&](ShardReplicas& shard) { marks = *shard.close_cleanly(); });
     ASSERT_EQ(marks.size(), 1U);
-    EXPECT_EQ(marks.front().synced_end, Offset{3});
+    EXPECT_EQ(marks.front().recovery_point, Offset{3});
     EXPECT_EQ(files(".snapshot"), snapshots + 1) << "what quiesce() left needs nothing more";
 }
 

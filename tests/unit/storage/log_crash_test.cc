@@ -5,6 +5,7 @@
 #include <map>
 
 #include "record/record_view.h"
+#include "storage/journal.h"
 #include "storage/log_store.h"
 #include "tests/unit/storage/support.h"
 
@@ -19,10 +20,12 @@ struct Life {
     std::uint64_t seed = 1;
     Death death = Death::power_cut;
     std::uint64_t dies_at = 0;  ///< Disk call; 0: never.
+    bool journaled = false;     ///< Most syncs go to a journal, a small one.
 };
 
-LogLimits small_limits() {
-    return {.segment_bytes = 1500_B,
+LogLimits small_limits(bool journaled = false) {
+    // A journal takes only what has begun no segment.
+    return {.segment_bytes = journaled ? 8000_B : 1500_B,
             .index_interval = 300_B,
             .tail_mark_step = 200_B,
             .preallocate = true};
@@ -37,13 +40,17 @@ public:
           random_(life.seed),
           directory_(std::make_shared<LogDirectory>(machine.node.disk(), "/data", Uuid{1, 2},
                                                     Logger{}, 3)),
-          log_(PartitionLog::create(directory_, partition, Uuid{3, 4}, small_limits())) {
+          log_(PartitionLog::create(directory_, partition, Uuid{3, 4},
+                                    small_limits(life.journaled))) {
         versions_.push_back({});
     }
 
     void run(int steps) {
         if (life_.dies_at > 0) {
             machine_.node.sim_disk().die_at_call(life_.dies_at);
+        }
+        if (life_.journaled) {
+            make_journal();
         }
         for (int i = 0; i < steps && !log_->failure(); ++i) {
             step();
@@ -52,6 +59,7 @@ public:
             synced();
         }
         log_.reset();
+        journal_.reset();
         directory_.reset();
     }
 
@@ -61,6 +69,8 @@ public:
     const std::vector<Contents>& versions() const { return versions_; }
 
     static inline const TopicPartition partition{"orders", PartitionIndex{0}};
+    static inline int syncs_journaled = 0;
+    static inline int halves_freed = 0;
 
 private:
     void step() {
@@ -80,6 +90,9 @@ private:
                 break;
             default:
                 append_some();
+                if (life_.journaled && random_.one_in(2)) {
+                    sync();
+                }
         }
     }
 
@@ -108,15 +121,43 @@ private:
         (void)log_->append(views, noon);
     }
 
+    void make_journal() {
+        auto journal = std::make_shared<Journal>(*directory_, 0, std::uint64_t{40} << 10);
+        auto made = journal->make_more();
+        while (made && !*made) {
+            made = journal->make_more();
+        }
+        if (made) {
+            directory_->journals().add(journal);
+            journal_ = std::move(journal);
+        }
+    }
+
     void sync() {
-        const auto job = log_->begin_sync();
+        const bool is_full = journal_ && journal_->full(1).has_value();
+        const auto job = log_->begin_sync(random_.one_in(is_full ? 2 : 8));
         if (!job) {
             return;
         }
-        const auto outcome = job->run();
-        log_->complete_sync(*job, outcome);
+        using SyncedIn = PartitionLog::SyncedIn;
+        Result<void> outcome;
+        SyncedIn in = SyncedIn::files;
+        const SyncJob* const one[] = {&*job};
+        if (journal_ && job->journal_part() != nullptr) {
+            const auto written = journal_->write(one);
+            outcome = written ? Result<void>{} : Result<void>(written.error());
+            in = written && !written->taken[0] ? SyncedIn::files : SyncedIn::journal;
+        }
+        if (in == SyncedIn::files) {
+            outcome = job->run();
+        }
+        log_->complete_sync(*job, outcome, in);
         if (outcome) {
             synced();
+            syncs_journaled += in == SyncedIn::journal ? 1 : 0;
+        }
+        if (journal_ && journal_->can_be_freed()) {
+            halves_freed += journal_->free_half() ? 1 : 0;
         }
     }
     void synced() {
@@ -130,7 +171,7 @@ private:
             sync();
         }
         const auto begun = directory_->begin_checkpoint();
-        const Offset point = log_->synced_end();
+        const Offset point = log_->recovery_point();
         if (auto facts = log_->take_facts()) {
             (void)directory_->write_manifest(begun, {*std::move(facts)});
         }
@@ -161,6 +202,7 @@ private:
     SimulatedMachine& machine_;
     SeededRandom random_;
     std::shared_ptr<LogDirectory> directory_;
+    std::shared_ptr<Journal> journal_;
     std::unique_ptr<PartitionLog> log_;
     std::vector<Contents> versions_;
     Offset synced_end_{0};
@@ -232,10 +274,12 @@ RecoveryInput input_of(LogDirectory& directory) {
     const auto found = points->find(Worker::partition);
     return {.recovery_point = found == points->end() ? Offset{0} : found->second,
             .known = known_of(directory),
+            .journaled = directory.journals().left_of(Worker::partition),
             .now = noon};
 }
 
 int lives_resumed = 0;
+int lives_replayed = 0;
 
 /// Lives, dies, recovers; then dies again at `again` within the recovery, and recovers for good.
 void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps, bool& died) {
@@ -249,13 +293,16 @@ void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps
         machine.node.sim_disk().die_at_call(1 + life.dies_at % 40);
         auto directory =
             std::make_shared<LogDirectory>(machine.node.disk(), "/data", Uuid{1, 2}, Logger{}, 3);
-        if (const auto points = directory->read_checkpoint(Checkpoint::recovery_point)) {
-            (void)PartitionLog::recover(directory, Worker::partition, small_limits(),
-                                        {.recovery_point = points->contains(Worker::partition)
-                                                               ? points->at(Worker::partition)
-                                                               : Offset{0},
-                                         .known = known_of(*directory),
-                                         .now = noon});
+        const auto points = directory->read_checkpoint(Checkpoint::recovery_point);
+        if (points && directory->journals().open(false)) {
+            (void)PartitionLog::recover(
+                directory, Worker::partition, small_limits(life.journaled),
+                {.recovery_point = points->contains(Worker::partition)
+                                       ? points->at(Worker::partition)
+                                       : Offset{0},
+                 .known = known_of(*directory),
+                 .journaled = directory->journals().left_of(Worker::partition),
+                 .now = noon});
         }
         directory.reset();
         die(life, machine);
@@ -263,7 +310,8 @@ void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps
     auto directory =
         std::make_shared<LogDirectory>(machine.node.disk(), "/data", Uuid{1, 2}, Logger{}, 3);
     RecoveryReport report;
-    auto log = PartitionLog::recover(directory, Worker::partition, small_limits(),
+    ASSERT_TRUE(directory->journals().open(false));
+    auto log = PartitionLog::recover(directory, Worker::partition, small_limits(life.journaled),
                                      input_of(*directory), &report);
     if (!log && log.error().code() == Code::not_found) {
         EXPECT_EQ(worker.synced_end(), Offset{0}) << "the whole log is gone";
@@ -271,6 +319,8 @@ void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps
     }
     ASSERT_TRUE(log) << log.error().to_string();
     lives_resumed += report.resumed_at ? 1 : 0;
+    lives_replayed += report.replayed_bytes > 0 ? 1 : 0;
+    EXPECT_TRUE(directory->journals().is_settled());
     EXPECT_GE((*log)->end(), worker.synced_end()) << report.reason;
     const Contents found = contents_of(**log);
     const bool known =
@@ -319,6 +369,26 @@ TEST_P(LogCrash, keeps_what_was_synced_when_names_are_lost_in_any_order) {
                 return;
             }
         }
+    }
+}
+
+TEST_P(LogCrash, keeps_what_a_journal_has_whichever_disk_call_is_the_last) {
+    for (std::uint64_t seed = 200; seed < 200 + seeds(); ++seed) {
+        const runtime::sim::Ambient unkind{
+            .writeback = 300, .torn_pages = true, .reordered_names = seed % 2 == 1};
+        bool died = true;
+        for (std::uint64_t call = 1; died; ++call) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", call " + std::to_string(call));
+            live_and_recover({seed, GetParam(), call, true}, unkind, 60, died);
+            if (HasFailure()) {
+                return;
+            }
+        }
+    }
+    EXPECT_GT(Worker::syncs_journaled, 0);
+    EXPECT_GT(Worker::halves_freed, 0);
+    if (GetParam() == Death::power_cut) {
+        EXPECT_GT(lives_replayed, 0) << "no recovery needed the journal";
     }
 }
 
