@@ -237,13 +237,11 @@ void SyncGroup::file_some() {
             }
         }
     }
-    for (const TopicIdPartition& id : std::vector(to_file_.begin(), to_file_.end())) {
-        if (filing_.size() >= filed_at_once) {
-            break;
-        }
-        begin(id);
-        if (!filing_.contains(id)) {
-            to_file_.erase(id);  // it is gone
+    for (auto next = to_file_.begin(); next != to_file_.end() && filing_.size() < filed_at_once;) {
+        const auto at = next++;
+        begin(*at);
+        if (!filing_.contains(*at)) {
+            to_file_.erase(at);  // it is gone
         }
     }
     if (!filing_.empty() || freeing_) {

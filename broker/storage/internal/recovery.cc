@@ -445,6 +445,20 @@ Result<bool> Recovery::extend(Segment& segment, std::uint64_t position) {
     return true;
 }
 
+/// Every piece was synced, and goes on where the file or another piece ended.
+bool Recovery::misses_journaled() const {
+    if (!input_.journaled || MR_PLANTED(journal_not_replayed)) {
+        return false;
+    }
+    for (std::size_t i = std::min(first_scanned_, s_.segments.size()); i < s_.segments.size();
+         ++i) {
+        if (input_.journaled->goes_on(s_.segments[i]->base(), s_.segments[i]->size())) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Result<void> Recovery::write_again(Segment& segment, std::uint64_t from) {
     MR_TRY(auto file, segment.file());
     Buffer bytes(std::size_t{1} << 20);
@@ -546,6 +560,12 @@ Result<void> Recovery::set_aside_from(std::size_t first, std::string_view why) {
 Result<void> Recovery::settle() {
     report_.end = s_.end;
     report_.lost_synced_data = s_.end < input_.recovery_point;
+    if (misses_journaled()) {
+        report_.lost_synced_data = true;
+        if (report_.reason.empty()) {
+            report_.reason = "what was journaled doesn't go on where the log ends";
+        }
+    }
     s_.start = s_.segments.empty() ? input_.log_start
                                    : std::max(input_.log_start, s_.segments.front()->base());
     s_.start = std::min(s_.start, std::max(s_.end, input_.log_start));

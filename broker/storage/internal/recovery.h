@@ -53,6 +53,7 @@ private:
     void note_epoch(const EntryHeader& header);
     /// Where a segment ends or is torn: what was journaled of it from there on. False: nothing.
     Result<bool> extend(Segment& segment, std::uint64_t position);
+    bool misses_journaled() const;
     /// The same bytes once more, so that a sync has something to write.
     Result<void> write_again(Segment& segment, std::uint64_t from);
     Result<void> cut_damage(Segment& segment, std::uint64_t position, const Error& reason);

@@ -24,7 +24,8 @@ public:
 
 class Machine final : public runtime::sim::Program {
 public:
-    explicit Machine(runtime::Node& node, std::unique_ptr<Peers> peers_in = nullptr)
+    explicit Machine(runtime::Node& node, std::unique_ptr<Peers> peers_in = nullptr,
+                     const JournalRules& journal = {})
         : peers_(peers_in ? std::move(peers_in) : std::make_unique<NoPeers>()) {
         storage::StoreOptions options;
         options.paths = {"/data"};
@@ -35,6 +36,7 @@ public:
         ShardReplicas::Options shard_options;
         shard_options.self = BrokerId{1};
         shard_options.throttles = throttles;
+        shard_options.journal = journal;
         shard = std::make_unique<ShardReplicas>(shard_options, node.data_shard(0), node.disk_pool(),
                                                 *store_, controller_, *peers_, node.log());
     }

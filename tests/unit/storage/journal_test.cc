@@ -384,6 +384,23 @@ TEST_F(JournalRecovery, what_contradicts_the_file_is_out_of_date) {
     EXPECT_EQ(report_.replayed_bytes, 0U);
 }
 
+TEST_F(JournalRecovery, what_goes_on_nowhere_was_lost_and_is_told) {
+    auto log = journaled_log();
+    add(*log, 1);
+    journal(*log);
+    cut_power(std::move(log));
+    {
+        const auto file = *disk().open(log_file(), runtime::OpenMode::read_write);
+        const std::uint64_t size = *file->size();
+        ASSERT_TRUE(file->truncate(size - 1));  // Rot, in what was synced in the file.
+        ASSERT_TRUE(file->sync());
+    }
+    const auto found = *recover_from(0);
+    EXPECT_EQ(found->end(), Offset{0});
+    EXPECT_TRUE(report_.lost_synced_data);
+    EXPECT_EQ(report_.replayed_bytes, 0U);
+}
+
 TEST_F(JournalRecovery, epochs_come_back_from_the_records) {
     auto log = journaled_log();
     ASSERT_TRUE(log->assign_epoch(LeaderEpoch{7}));

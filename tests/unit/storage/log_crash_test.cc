@@ -320,6 +320,7 @@ void live_and_recover(Life life, const runtime::sim::Ambient& ambient, int steps
     ASSERT_TRUE(log) << log.error().to_string();
     lives_resumed += report.resumed_at ? 1 : 0;
     lives_replayed += report.replayed_bytes > 0 ? 1 : 0;
+    EXPECT_FALSE(report.lost_synced_data) << report.reason;
     EXPECT_TRUE(directory->journals().is_settled());
     EXPECT_GE((*log)->end(), worker.synced_end()) << report.reason;
     const Contents found = contents_of(**log);
