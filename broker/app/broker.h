@@ -28,7 +28,6 @@ struct BrokerOptions {
     std::shared_ptr<metrics::Registry> registry;
     std::int32_t max_connections = 0;  ///< The machine's bound on max.connections; 0: none.
     std::size_t log_files = 4096;      ///< Segment files held open; the rest is opened when needed.
-    std::uint64_t journal_bytes = std::uint64_t{64} << 20;
     unsigned journal_after = 100;      ///< Syncs that meet, within a second, before it is made.
 };
 

@@ -431,7 +431,8 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
     shard_options.follower_fetch = follower_fetch(values);
     shard_options.throttles = throttles;
-    shard_options.journal.bytes = options.journal_bytes;
+    shard_options.journal.bytes =
+        static_cast<std::uint64_t>(values.get(option::millrace_journal_bytes));
     shard_options.journal.after = options.journal_after;
     shard_options.journal.unfiled_max =
         std::max<std::size_t>(16, options.log_files / 2 / node.data_shards());

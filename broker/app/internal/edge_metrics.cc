@@ -148,6 +148,7 @@ void publish_cluster(metrics::Registry& registry, const BrokerView& view,
 void publish_shard_counts(metrics::Registry& registry, const BrokerView& view) {
     double in = 0, moved_in = 0, moved_out = 0;
     double corrupt = 0, refused = 0, syncs = 0, sync_seconds = 0, waiting = 0;
+    double journal_writes = 0, journal_entries = 0, journal_bytes = 0;
     const auto read = [](const auto& counter) {
         return static_cast<double>(counter.load(std::memory_order_relaxed));
     };
@@ -159,6 +160,9 @@ void publish_shard_counts(metrics::Registry& registry, const BrokerView& view) {
         refused += read(counts->isr_refused);
         syncs += read(counts->syncs);
         sync_seconds += read(counts->sync_nanoseconds) / 1e9;
+        journal_writes += read(counts->journal_writes);
+        journal_entries += read(counts->journal_entries);
+        journal_bytes += read(counts->journal_bytes);
         waiting += read(counts->waiting_fetches);
     }
     set(registry, metric::replication_in_bytes, in);
@@ -168,6 +172,9 @@ void publish_shard_counts(metrics::Registry& registry, const BrokerView& view) {
     set(registry, metric::failed_isr_updates, refused);
     set(registry, metric::syncs, syncs);
     set(registry, metric::sync_seconds, sync_seconds);
+    set(registry, metric::journal_writes, journal_writes);
+    set(registry, metric::journal_entries, journal_entries);
+    set(registry, metric::journal_bytes, journal_bytes);
     set(registry, metric::waiting_fetches, waiting);
 }
 

@@ -43,6 +43,7 @@ struct Run {
         longest_thought = std::chrono::milliseconds{random.between(20, 250)};
         filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
         reader_rack = random.one_in(2) ? fmt::format("r{}", random.below(brokers)) : "";
+        recovery_points_ms = random.one_in(3) ? recovery_points_ms : random.between(100, 3000);
         journal_bytes = random.one_in(8) ? 0 : std::uint64_t{32} << (10 + random.below(4));
         watch = std::make_unique<ClusterWatch>(
             ClusterWatch::Options{
@@ -62,8 +63,9 @@ struct Run {
     Duration longest_thought{};
     std::uint64_t filler_one_in = 1;
     std::uint64_t journal_bytes = 0;
-    std::string reader_rack;                ///< Empty: it reads from leaders.
-    std::size_t next[most_producers] = {};  ///< Into plan.operations.
+    std::int64_t recovery_points_ms = 60'000;  ///< A round of them.
+    std::string reader_rack;                   ///< Empty: it reads from leaders.
+    std::size_t next[most_producers] = {};     ///< Into plan.operations.
     std::uint64_t next_sender = 1;
     std::unique_ptr<ClusterWatch> watch;
     sim::Simulation simulation;  // Last: programs refer to the rest until they are destroyed.
@@ -85,7 +87,7 @@ struct Run {
     }
 };
 
-std::string settings_of(std::uint32_t node) {
+std::string settings_of(const Run& run, std::uint32_t node) {
     std::string quorum;
     for (std::uint32_t i = 0; i < voters; ++i) {
         quorum += fmt::format("{}{}@n{}:9093", i == 0 ? "" : ",", i + 1, i);
@@ -100,9 +102,9 @@ std::string settings_of(std::uint32_t node) {
         "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n"
         // Clocks may be anywhere: neither the future nor the age of a record shall matter here.
         "log.message.timestamp.after.max.ms=9223372036854775807\nproducer.id.expiration.ms="
-        "2147483647\n",
+        "2147483647\nlog.flush.offset.checkpoint.interval.ms={5}\n",
         node + 1, node, quorum, votes ? "broker,controller" : "broker",
-        votes ? fmt::format(",CONTROLLER://n{}:9093", node) : "");
+        votes ? fmt::format(",CONTROLLER://n{}:9093", node) : "", run.recovery_points_ms);
 }
 
 class ProducerProgram final : public sim::Program {
@@ -233,7 +235,7 @@ void add_machines(Run& run) {
         run.simulation.add_node({.name = fmt::format("n{}", i), .data_shards = run.data_shards})
             .start([&run, i](runtime::Node& node) {
                 return std::make_unique<BrokerProgram>(
-                    node, settings_of(i),
+                    node, settings_of(run, i),
                     [&run, i](const std::string& why) { end_and_restart(run, i, why); },
                     run.journal_bytes);
             });

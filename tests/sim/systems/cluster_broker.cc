@@ -10,11 +10,11 @@ namespace millrace::simtest {
 BrokerProgram::BrokerProgram(runtime::Node& node, const std::string& settings,
                              std::function<void(std::string)> on_failed,
                              std::uint64_t journal_bytes) {
-    const config::Loaded loaded = config::load({.text = settings});
+    const config::Loaded loaded = config::load(
+        {.text = fmt::format("{}\nmillrace.journal.bytes={}\n", settings, journal_bytes)});
     MR_ASSERT(loaded.errors.empty());
     app::BrokerOptions options;
     options.journal_after = 0;
-    options.journal_bytes = journal_bytes;
     options.given = loaded.given;
     auto made = app::Broker::make(std::move(options), node,
                                   [on_failed](const Error& why) { on_failed(why.message()); });
