@@ -361,8 +361,10 @@ Result<bool> Recovery::scan(Segment& segment, bool resumed) {
     }
     EntryScan scan(file, segment.size(), size);
     std::optional<std::uint64_t> unproven;  // Where what was never called synced begins.
+    // What was journaled was acknowledged, and a sync of the file may have failed unheard since.
+    const bool to_be_written = cache_may_lie_ || input_.journaled;
     const auto prove = [&]() -> Result<void> {
-        return cache_may_lie_ && unproven && !MR_PLANTED(recovery_trusts_a_cache_that_lied)
+        return to_be_written && unproven && !MR_PLANTED(recovery_trusts_a_cache_that_lied)
                    ? write_again(segment, *unproven)
                    : Result<void>{};
     };

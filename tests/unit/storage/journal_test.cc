@@ -384,6 +384,21 @@ TEST_F(JournalRecovery, what_contradicts_the_file_is_out_of_date) {
     EXPECT_EQ(report_.replayed_bytes, 0U);
 }
 
+TEST_F(JournalRecovery, a_sync_of_the_file_that_failed_unheard_takes_nothing) {
+    auto log = journaled_log();
+    sim_disk().fail_next(runtime::sim::DiskCall::sync, 1);
+    EXPECT_FALSE(log->sync_now());
+    log.reset();
+    ASSERT_TRUE(disk().remove("/data/millrace-directory-failed"));
+    next_start();
+    EXPECT_EQ((*recover_from(10))->end(), Offset{15});
+    ASSERT_TRUE(directory_->journals().is_settled());
+    directory_.reset();
+    power_cycle();
+    next_start();
+    EXPECT_EQ((*recover_from(10))->end(), Offset{15}) << "the pages were clean, and lost";
+}
+
 TEST_F(JournalRecovery, what_goes_on_nowhere_was_lost_and_is_told) {
     auto log = journaled_log();
     add(*log, 1);
@@ -391,8 +406,8 @@ TEST_F(JournalRecovery, what_goes_on_nowhere_was_lost_and_is_told) {
     cut_power(std::move(log));
     {
         const auto file = *disk().open(log_file(), runtime::OpenMode::read_write);
-        const std::uint64_t size = *file->size();
-        ASSERT_TRUE(file->truncate(size - 1));  // Rot, in what was synced in the file.
+        const std::size_t ten = make_batch({.base = 0, .records = 10}).bytes.size();
+        ASSERT_TRUE(file->truncate(ten - 1));  // Damage to what was synced in the file.
         ASSERT_TRUE(file->sync());
     }
     const auto found = *recover_from(0);
