@@ -95,7 +95,7 @@ TEST_F(SyncGroups, a_quiet_logs_recovery_point_comes_with_the_next_rounds) {
     }
 }
 
-TEST_F(SyncGroups, a_clean_stop_leaves_no_journal) {
+TEST_F(SyncGroups, a_clean_stop_syncs_every_file) {
     append_to_all(20);
     ASSERT_TRUE(*node_.disk().exists("/data/millrace-journal-0"));
     bool quiet = false;
@@ -110,6 +110,8 @@ TEST_F(SyncGroups, a_clean_stop_leaves_no_journal) {
 
 TEST_F(SyncGroups, a_sync_that_fails_fails_them_all) {
     append_to_all(20);
+    simulation_.expect_error("storage.directory_failed");
+    simulation_.expect_error("replication.sync_failed");
     node_.sim_disk().fail_next(runtime::sim::DiskCall::sync, 1);
     const int before = acknowledged_;
     append_to_all(1);
