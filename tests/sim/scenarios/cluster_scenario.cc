@@ -44,6 +44,7 @@ struct Run {
         filler_one_in = random.one_in(2) ? 1 : 1 + random.below(20);
         reader_rack = random.one_in(2) ? fmt::format("r{}", random.below(brokers)) : "";
         recovery_points_ms = random.one_in(3) ? recovery_points_ms : random.between(100, 3000);
+        roll_ms = random.one_in(2) ? roll_ms : random.between(200, 5000);
         journal_bytes = random.one_in(8) ? 0 : std::uint64_t{32} << (10 + random.below(4));
         watch = std::make_unique<ClusterWatch>(
             ClusterWatch::Options{
@@ -64,8 +65,9 @@ struct Run {
     std::uint64_t filler_one_in = 1;
     std::uint64_t journal_bytes = 0;
     std::int64_t recovery_points_ms = 60'000;  ///< A round of them.
-    std::string reader_rack;                   ///< Empty: it reads from leaders.
-    std::size_t next[most_producers] = {};     ///< Into plan.operations.
+    std::int64_t roll_ms = 604'800'000;
+    std::string reader_rack;                ///< Empty: it reads from leaders.
+    std::size_t next[most_producers] = {};  ///< Into plan.operations.
     std::uint64_t next_sender = 1;
     std::unique_ptr<ClusterWatch> watch;
     sim::Simulation simulation;  // Last: programs refer to the rest until they are destroyed.
@@ -102,9 +104,10 @@ std::string settings_of(const Run& run, std::uint32_t node) {
         "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n"
         // Clocks may be anywhere: neither the future nor the age of a record shall matter here.
         "log.message.timestamp.after.max.ms=9223372036854775807\nproducer.id.expiration.ms="
-        "2147483647\nlog.flush.offset.checkpoint.interval.ms={5}\n",
+        "2147483647\nlog.flush.offset.checkpoint.interval.ms={5}\nlog.roll.ms={6}\n",
         node + 1, node, quorum, votes ? "broker,controller" : "broker",
-        votes ? fmt::format(",CONTROLLER://n{}:9093", node) : "", run.recovery_points_ms);
+        votes ? fmt::format(",CONTROLLER://n{}:9093", node) : "", run.recovery_points_ms,
+        run.roll_ms);
 }
 
 class ProducerProgram final : public sim::Program {
