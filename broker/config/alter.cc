@@ -49,11 +49,8 @@ const Option* option_for(Resource resource, std::string_view name) {
 
 std::string unknown_name(Resource resource, std::string_view name) {
     const std::string_view near = nearest_name(scope_of(resource), name);
-    const std::string what =
-        resource == Resource::topic   ? fmt::format("Unknown topic config name: {}", name)
-        : resource == Resource::group ? fmt::format("Unknown group config name: {}", name)
-                                      : fmt::format("{} is no known setting", name);
-    return near.empty() ? what : fmt::format("{}; did you mean {}?", what, near);
+    return near.empty() ? fmt::format("{} is no known setting", name)
+                        : fmt::format("{} is no known setting; did you mean {}?", name, near);
 }
 
 std::optional<Refusal> check_changeable(Resource resource, const Option& option,
@@ -63,11 +60,11 @@ std::optional<Refusal> check_changeable(Resource resource, const Option& option,
         return std::nullopt;
     }
     if (option.update == Update::read_only) {
-        return invalid_request(
-            of_link ? fmt::format("{} is kept by a mirror link", name)
-                    : fmt::format("Cannot update these configs dynamically: [{}]. They are set "
-                                  "where the broker is started",
-                                  name));
+        return invalid_request(of_link
+                                   ? fmt::format("{} is kept by a mirror link", name)
+                                   : fmt::format("{} can't be changed while the broker runs; set "
+                                                 "it where the broker is started",
+                                                 name));
     }
     const bool of_listener = name != option.name;
     if (resource == Resource::cluster_default &&
@@ -78,55 +75,12 @@ std::optional<Refusal> check_changeable(Resource resource, const Option& option,
     return std::nullopt;
 }
 
-std::string_view kafkas_name(Type type) {
-    switch (type) {
-        case Type::int16:
-            return "SHORT";
-        case Type::int32:
-            return "INT";
-        case Type::int64:
-            return "LONG";
-        case Type::decimal:
-            return "DOUBLE";
-        default:
-            return "";
-    }
-}
-
-/// What is wrong with a value, in the words by which Kafka's users and tools know it.
-std::string reason_against(const Option& option, const std::string& value, std::string what) {
-    const bool is_number = !kafkas_name(option.type).empty();
-    if (option.type == Type::boolean) {
-        return "Expected value to be either true or false";
-    }
-    if (option.rule.kind == Rule::Kind::one_of) {
-        return "String must be " + describe_rule(option.rule).replace(0, 6, "one of:");
-    }
-    if (!is_number) {
-        return what;
-    }
-    double number = 0;
-    const std::string_view text = trimmed(value);
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) {
-        return fmt::format("Not a number of type {}", kafkas_name(option.type));
-    }
-    if (option.rule.kind == Rule::Kind::range && number < option.rule.low) {
-        return fmt::format("Value must be at least {}", option.rule.low);
-    }
-    if (option.rule.kind == Rule::Kind::range && number > option.rule.high) {
-        return fmt::format("Value must be no more than {}", option.rule.high);
-    }
-    return what;
-}
-
 std::optional<Refusal> check_value(Resource resource, const Option& option, std::string_view name,
                                    const std::string& value) {
     const auto parsed = parse_value(option, value);
     const std::string shown = option.sensitive() ? "[hidden]" : value;
     if (const std::string* what = std::get_if<std::string>(&parsed)) {
-        return wrong_value(resource, fmt::format("Invalid value {} for configuration {}: {}", shown,
-                                                 name, reason_against(option, value, *what)));
+        return wrong_value(resource, fmt::format("{}={} {}", name, shown, *what));
     }
     const std::optional<std::string> text = to_text(std::get<Value>(parsed));
     if (option.support == Support::refused &&
@@ -292,14 +246,14 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
         return std::nullopt;
     }
     if (!asked.value) {
-        return invalid_request(fmt::format("Null value not supported for : {}", asked.name));
+        return invalid_request(fmt::format("{} is given without a value", asked.name));
     }
     std::string value = *asked.value;
     if (asked.op != AlterOp::set) {
         if (option->type != Type::list || resource == Resource::client_metrics) {
-            return invalid_config(fmt::format("Can't {} to key {} because its type is not LIST.",
-                                              asked.op == AlterOp::append ? "APPEND" : "SUBTRACT",
-                                              asked.name));
+            return invalid_config(
+                fmt::format("{} is no list that one could {}", asked.name,
+                            asked.op == AlterOp::append ? "add to" : "take from"));
         }
         value = with_list_change(*option, entries, asked);
     }
@@ -355,7 +309,7 @@ Altered alter(Resource resource, const Entries& current, const std::vector<Alter
     std::set<std::string_view> names;
     for (const Alteration& one : asked) {
         if (!names.insert(one.name).second) {
-            return invalid_request("Error due to duplicate config keys");
+            return invalid_request(fmt::format("{} is named twice", one.name));
         }
         if (auto refusal = apply_one(resource, one, entries)) {
             return *std::move(refusal);

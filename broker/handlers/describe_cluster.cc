@@ -33,8 +33,7 @@ bool is_refused(ClusterCall& call, std::int8_t served, std::string_view remedy) 
 
 void describe_controllers(const Doors& doors, ClusterCall call) {
     if (is_refused(call, controllers_endpoint,
-                   "The request was sent to an endpoint of type CONTROLLER, but we wanted an "
-                   "endpoint of type BROKER")) {
+                   "this listener knows controllers; ask a broker for brokers")) {
         return;
     }
     protocol::DescribeClusterResponse response;
@@ -57,8 +56,7 @@ void describe_controllers(const Doors& doors, ClusterCall call) {
 
 void describe_cluster(const Doors& doors, ClusterCall call) {
     if (is_refused(call, brokers_endpoint,
-                   "The request was sent to an endpoint of type BROKER, but we wanted an endpoint "
-                   "of type CONTROLLER")) {
+                   "this listener knows brokers; ask a controller for controllers")) {
         return;
     }
     protocol::DescribeClusterResponse response;

@@ -281,11 +281,13 @@ std::vector<Conflict> group_conflicts(const GroupValues& group, const BrokerValu
         const std::int64_t value = integer(group, bound.setting);
         if (!bound.least.empty() && value < integer(broker, bound.least)) {
             conflicts.push_back({std::string{bound.setting},
-                                 fmt::format("must be greater than or equal to {}", bound.least)});
+                                 fmt::format("is {}, less than the {} of the broker's {}", value,
+                                             integer(broker, bound.least), bound.least)});
         }
         if (!bound.most.empty() && value > integer(broker, bound.most)) {
             conflicts.push_back({std::string{bound.setting},
-                                 fmt::format("must be less than or equal to {}", bound.most)});
+                                 fmt::format("is {}, more than the {} of the broker's {}", value,
+                                             integer(broker, bound.most), bound.most)});
         }
     }
     return conflicts;

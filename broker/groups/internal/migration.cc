@@ -29,10 +29,7 @@ Result<ConsumerMember> upgraded(const ClassicMember& member, const ClassicGroup&
                                 const TopicsView& topics) {
     MR_TRY(const ClassicAssignment assignment, parse_assignment(view(member.assignment)));
     if (assignment.has_user_data) {
-        return Error::make(
-            Code::unsupported,
-            "an unsupported custom assignor is in use. Please refer to the documentation "
-            "or switch to a default assignor before re-attempting the upgrade");
+        return Error::make(Code::unsupported, "an unsupported custom assignor is in use");
     }
     MR_TRY(const Subscription subscription,
            parse_subscription(view(member.metadata(group.protocol().value_or("")))));

@@ -52,31 +52,24 @@ MaybeRefusal check_named_replicas(const Image& image, const std::vector<std::int
         return Refusal{KafkaError::invalid_replica_assignment, std::move(why)};
     };
     if (brokers.empty()) {
-        return refuse("The manual partition assignment includes an empty replica list.");
+        return refuse("the assignment names no replicas");
     }
     std::set<std::int32_t> seen;
     for (const std::int32_t broker : brokers) {
         const Broker* registered = image.cluster.broker(BrokerId{broker});
         if (registered == nullptr) {
-            return refuse(
-                fmt::format("The manual partition assignment includes broker {}, but no such "
-                            "broker is registered.",
-                            broker));
+            return refuse(fmt::format("broker {} is not registered", broker));
         }
         if (is_cordoned(image, *registered) && !holds(already, BrokerId{broker})) {
             return refuse(fmt::format("broker {} is cordoned: it takes no new replica", broker));
         }
         if (!seen.insert(broker).second) {
-            return refuse(fmt::format(
-                "The manual partition assignment includes the broker {} more than once.", broker));
+            return refuse(fmt::format("broker {} is named twice", broker));
         }
     }
     if (replication_factor && brokers.size() != *replication_factor) {
-        return refuse(
-            fmt::format("The manual partition assignment includes a partition with {} replica(s), "
-                        "but this is not consistent with previous partitions, which have {} "
-                        "replica(s).",
-                        brokers.size(), *replication_factor));
+        return refuse(fmt::format("{} replicas where the other partitions have {}", brokers.size(),
+                                  *replication_factor));
     }
     return std::nullopt;
 }

@@ -55,8 +55,7 @@ MaybeRefusal check_resource(const Context& context, const Image& image,
                 return refusal;
             }
             if (image.topics.find(std::string_view(resource.name)) == nullptr) {
-                return Refusal::make(KafkaError::unknown_topic_or_partition,
-                                     "The topic '{}' does not exist.", resource.name);
+                return Refusal::of(KafkaError::unknown_topic_or_partition);
             }
             return std::nullopt;
         case ConfigResourceType::broker:
@@ -165,7 +164,7 @@ MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
     std::set<std::string_view> names;
     for (const Asked& config : configs) {
         if (!names.insert(config.name).second) {
-            return Refusal::make(KafkaError::invalid_request, "Error due to duplicate config keys");
+            return Refusal::make(KafkaError::invalid_request, "{} is given twice", config.name);
         }
     }
     return std::nullopt;
@@ -225,8 +224,7 @@ MaybeRefusal alter_one(Draft& draft, const Context& context, const ConfigResourc
     config::Entries wanted;
     for (const auto& config : asked.configs) {
         if (!config.value) {
-            return Refusal::make(KafkaError::invalid_request, "Null value not supported for : {}",
-                                 config.name);
+            return Refusal::make(KafkaError::invalid_request, "{} has no value", config.name);
         }
         wanted.emplace(config.name, *config.value);
     }

@@ -19,8 +19,7 @@ MaybeRefusal elect(Draft& draft, const Context& context, const TopicIdPartition&
                    Election election) {
     const Partition* partition = draft.image().topics.partition(which);
     if (partition == nullptr) {
-        return Refusal::make(KafkaError::unknown_topic_or_partition, "No such partition as {}-{}",
-                             draft.image().topics.find(which.topic_id)->name, which.partition);
+        return Refusal::of(KafkaError::unknown_topic_or_partition);
     }
     if (election == Election::preferred ? partition->has_preferred_leader()
                                         : partition->leader != no_broker) {
@@ -87,8 +86,7 @@ Decision<protocol::ElectLeadersResponse> elect_leaders(
             note(decision, result, partition,
                  topic != nullptr ? elect(decision.draft, context,
                                           {topic->id, PartitionIndex{partition}}, election)
-                                  : Refusal::make(KafkaError::unknown_topic_or_partition,
-                                                  "No such topic as {}", asked.topic));
+                                  : Refusal::of(KafkaError::unknown_topic_or_partition));
         }
     }
     return decision;

@@ -21,36 +21,29 @@ constexpr std::int16_t kraft_version_level = 1;
 
 Refusal invalid(const Update& update, std::string why) {
     return Refusal{KafkaError::invalid_update_version,
-                   fmt::format("Invalid update version {} for feature {}. {}",
-                               update.max_version_level, update.feature, why)};
+                   fmt::format("{} {}: {}", update.feature, update.max_version_level, why)};
 }
 
-std::string cannot_run(std::string_view who, const VersionRange& range) {
-    return range.max == 0
-               ? fmt::format("{} does not support this feature.", who)
-               : fmt::format("{} only supports versions {}-{}", who, range.min, range.max);
-}
-
-MaybeRefusal check_support(BrokerId self, const Image& image, const Update& update) {
+MaybeRefusal check_support(const Image& image, const Update& update) {
     const FeatureInfo* info = find_feature(update.feature);
     const std::int16_t level = update.max_version_level;
     const VersionRange ours = info != nullptr ? VersionRange{info->min, info->max} : VersionRange{};
     if (!ours.contains(level)) {
-        return invalid(update, cannot_run(fmt::format("Local controller {}", self), ours));
+        return invalid(update, fmt::format("this controller can run {} to {}", ours.min, ours.max));
     }
     const std::string name(update.feature);
-    const auto range_of = [&](const std::map<std::string, VersionRange>& features) {
+    const auto can_run = [&](const std::map<std::string, VersionRange>& features) {
         const auto found = features.find(name);
-        return found != features.end() ? found->second : VersionRange{};
+        return (found != features.end() ? found->second : VersionRange{}).contains(level);
     };
     for (const auto& [id, broker] : image.cluster.brokers) {
-        if (const VersionRange range = range_of(broker->features); !range.contains(level)) {
-            return invalid(update, cannot_run(fmt::format("Broker {}", id), range));
+        if (!can_run(broker->features)) {
+            return invalid(update, fmt::format("broker {} can't run it", id));
         }
     }
     for (const auto& [id, controller] : image.cluster.controllers) {
-        if (const VersionRange range = range_of(controller->features); !range.contains(level)) {
-            return invalid(update, cannot_run(fmt::format("Controller {}", id), range));
+        if (!can_run(controller->features)) {
+            return invalid(update, fmt::format("controller {} can't run it", id));
         }
     }
     return std::nullopt;
@@ -59,11 +52,10 @@ MaybeRefusal check_support(BrokerId self, const Image& image, const Update& upda
 MaybeRefusal check_direction(const Update& update, std::int16_t current, Upgrade how) {
     if (update.max_version_level < current && how == Upgrade::up) {
         return invalid(update,
-                       "Can't downgrade the version of this feature without setting the upgrade "
-                       "type to either safe or unsafe downgrade.");
+                       fmt::format("it is at {}; a downgrade has to be asked for", current));
     }
     if (update.max_version_level > current && how != Upgrade::up) {
-        return invalid(update, "Can't downgrade to a newer version.");
+        return invalid(update, fmt::format("it is at {}: that would be no downgrade", current));
     }
     return std::nullopt;
 }
@@ -71,11 +63,7 @@ MaybeRefusal check_direction(const Update& update, std::int16_t current, Upgrade
 MaybeRefusal check_metadata_version(const Update& update, MetadataVersion current) {
     const MetadataVersion wanted{update.max_version_level};
     if (wanted < current && MetadataVersion::metadata_changed_between(wanted, current)) {
-        return Refusal::make(
-            KafkaError::invalid_update_version,
-            "Unsupported metadata.version downgrade from {} to {}. Refusing to perform the "
-            "requested downgrade because it might delete metadata information.",
-            current.level, update.max_version_level);
+        return invalid(update, "what was written since could not be read any more");
     }
     return std::nullopt;
 }
@@ -89,14 +77,14 @@ MaybeRefusal check_dependency(const Image& image, const Update& update) {
     return std::nullopt;
 }
 
-MaybeRefusal check(BrokerId self, const Image& image, const Update& update) {
+MaybeRefusal check(const Image& image, const Update& update) {
     const Upgrade how =
         update.allow_downgrade ? Upgrade::safe_down : static_cast<Upgrade>(update.upgrade_type);
     if (how < Upgrade::up || how > Upgrade::unsafe_down) {
         return invalid(update, fmt::format("unknown upgrade type {}", update.upgrade_type));
     }
     if (update.max_version_level < 0) {
-        return invalid(update, "A feature version cannot be less than 0.");
+        return invalid(update, "a level is not negative");
     }
     if (update.feature == feature::kraft_version) {
         return update.max_version_level == kraft_version_level
@@ -104,7 +92,7 @@ MaybeRefusal check(BrokerId self, const Image& image, const Update& update) {
                    : invalid(update,
                              fmt::format("the quorum runs {}, for good", kraft_version_level));
     }
-    if (MaybeRefusal refusal = check_support(self, image, update)) {
+    if (MaybeRefusal refusal = check_support(image, update)) {
         return refusal;
     }
     if (MaybeRefusal refusal = check_direction(update, image.feature_level(update.feature), how)) {
@@ -123,7 +111,7 @@ void add_level(Draft& draft, std::string_view name, std::int16_t level) {
 }
 
 MaybeRefusal apply(Draft& draft, const Context& context, const Update& update) {
-    if (MaybeRefusal refusal = check(context.options.node, draft.image(), update)) {
+    if (MaybeRefusal refusal = check(draft.image(), update)) {
         return refusal;
     }
     if (update.feature == feature::eligible_leader_replicas && update.max_version_level > 0) {
@@ -156,9 +144,6 @@ Decision<protocol::UpdateFeaturesResponse> update_features(
     for (const Update* update : updates) {
         refusal = apply(decision.draft, context, *update);
         if (refusal) {
-            refusal->message =
-                "The update failed for all features since the following feature had an error: " +
-                refusal->message;
             break;
         }
     }

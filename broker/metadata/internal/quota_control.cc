@@ -66,11 +66,10 @@ MaybeRefusal check_entity(const Entry& entry, QuotaEntity& entity) {
         return std::nullopt;
     }
     if (entity.size() > 1) {
-        return invalid(
-            "Invalid quota entity combination: an ip is not combined with a user or a client-id");
+        return invalid("an ip is not combined with a user or a client-id");
     }
     if (entity.front().second && !is_address(*entity.front().second)) {
-        return invalid(fmt::format("'{}' is not a valid IP", *entity.front().second));
+        return invalid(fmt::format("'{}' is no IP address", *entity.front().second));
     }
     return std::nullopt;
 }

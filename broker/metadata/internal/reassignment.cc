@@ -42,8 +42,8 @@ MaybeRefusal cancel(Draft& draft, const Context& context, const Topic& topic,
         topic_rules(draft.image(), context.options, topic.name).unclean_election;
     if (revert.replicas.empty() || (revert.is_unclean && !unclean_allowed)) {
         return Refusal::make(KafkaError::invalid_replica_assignment,
-                             "Unable to revert partition assignment for {}:{} because it would "
-                             "require an unclean leader election.",
+                             "none of the former replicas of {}-{} is in sync: going back would "
+                             "lose records",
                              topic.name, which.partition);
     }
     PartitionChange change(which, partition);
@@ -67,7 +67,7 @@ MaybeRefusal reassign(Draft& draft, const Context& context, const Topic& topic,
     }
     if (!may_change_factor && settled_replicas(partition) != target.size()) {
         return Refusal::make(KafkaError::invalid_replication_factor,
-                             "The replication factor is changed from {} to {}",
+                             "the partition has {} replicas, the target {}",
                              settled_replicas(partition), target.size());
     }
     const std::vector<BrokerId> wanted = broker_ids(target);
@@ -98,14 +98,14 @@ MaybeRefusal alter(Draft& draft, const Context& context, std::string_view topic_
                    const Target& target, bool may_change_factor) {
     const Topic* topic = draft.image().topics.find(topic_name);
     if (topic == nullptr) {
-        return Refusal::make(KafkaError::unknown_topic_or_partition,
-                             "Unable to find a topic named {}.", topic_name);
+        return Refusal::make(KafkaError::unknown_topic_or_partition, "there is no topic '{}'",
+                             topic_name);
     }
     const TopicIdPartition which{topic->id, PartitionIndex{target.partition_index}};
     const Partition* partition = topic->partition(which.partition);
     if (partition == nullptr) {
-        return Refusal::make(KafkaError::unknown_topic_or_partition,
-                             "Unable to find partition {}:{}.", topic_name, target.partition_index);
+        return Refusal::make(KafkaError::unknown_topic_or_partition, "there is no partition {}-{}",
+                             topic_name, target.partition_index);
     }
     return target.replicas ? reassign(draft, context, *topic, which, *partition, *target.replicas,
                                       may_change_factor)

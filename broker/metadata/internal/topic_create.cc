@@ -59,7 +59,8 @@ public:
             return std::nullopt;
         }
         return Refusal::make(KafkaError::invalid_topic_exception,
-                             "Topic '{}' collides with existing topic: {}", name, other);
+                             "topic '{}' collides with '{}': they differ only in '.' and '_'", name,
+                             other);
     }
     void add(std::string_view name) { folded_.emplace(ControllerIndex::folded(name), name); }
 
@@ -70,8 +71,8 @@ private:
 
 MaybeRefusal check_name(const Image& image, const NewNames& names, std::string_view name) {
     if (name == metadata_topic) {
-        return Refusal::make(KafkaError::invalid_request,
-                             "Creation of internal topic {} is prohibited.", metadata_topic);
+        return Refusal::make(KafkaError::invalid_request, "{} is not made by anybody's request",
+                             metadata_topic);
     }
     if (MaybeRefusal refusal = check_topic_name(name)) {
         return refusal;
@@ -82,19 +83,12 @@ MaybeRefusal check_name(const Image& image, const NewNames& names, std::string_v
     return names.check(name);
 }
 
-Refusal too_many_partitions() {
-    return Refusal::make(KafkaError::policy_violation,
-                         "Excessively large number of partitions per request.");
-}
-
 Assigned assigned_by_hand(const Image& image, const NewTopic& topic) {
     if (topic.replication_factor != -1 || topic.num_partitions != -1) {
-        return {
-            {},
-            Refusal::make(KafkaError::invalid_request,
-                          "A manual partition assignment was specified, but {} was not set to "
-                          "-1.",
-                          topic.replication_factor != -1 ? "replication factor" : "numPartitions")};
+        return {{},
+                Refusal::make(KafkaError::invalid_request,
+                              "with an assignment, the replication factor and the number of "
+                              "partitions are -1")};
     }
     std::map<std::int32_t, std::vector<BrokerId>> by_index;
     std::optional<std::size_t> replication_factor;
@@ -107,19 +101,16 @@ Assigned assigned_by_hand(const Image& image, const NewTopic& topic) {
                  .second) {
             return {{},
                     Refusal::make(KafkaError::invalid_replica_assignment,
-                                  "Found multiple manual partition assignments for partition {}",
-                                  assignment.partition_index)};
+                                  "partition {} is assigned twice", assignment.partition_index)};
         }
     }
     Assigned assigned;
     for (auto& [index, replicas] : by_index) {
         if (index != static_cast<std::int32_t>(assigned.partitions.size())) {
-            return {
-                {},
-                Refusal::make(KafkaError::invalid_replica_assignment,
-                              "partitions should be a consecutive 0-based integer sequence; {} is "
-                              "missing",
-                              assigned.partitions.size())};
+            return {{},
+                    Refusal::make(KafkaError::invalid_replica_assignment,
+                                  "partitions are numbered from 0 without a gap; {} is missing",
+                                  assigned.partitions.size())};
         }
         assigned.partitions.push_back(std::move(replicas));
     }
@@ -133,13 +124,12 @@ Assigned assign(const Context& context, const Image& image, const NewTopic& topi
     if (topic.replication_factor < -1 || topic.replication_factor == 0) {
         return {{},
                 Refusal::make(KafkaError::invalid_replication_factor,
-                              "Replication factor must be larger than 0, or -1 to use the default "
-                              "value.")};
+                              "a replication factor is above 0, or -1 for the default")};
     }
     if (topic.num_partitions < -1 || topic.num_partitions == 0) {
         return {{},
                 Refusal::make(KafkaError::invalid_partitions,
-                              "Number of partitions was set to an invalid non-positive value.")};
+                              "a topic has at least one partition, or -1 for the default")};
     }
     return place(
         context, image, nullptr,
@@ -197,8 +187,7 @@ MaybeRefusal plan_topic(const Context& context, const Image& image, const NewNam
     }
     for (const auto& config : topic.configs) {
         if (!config.value) {
-            return Refusal::make(KafkaError::invalid_config,
-                                 "Null value not supported for topic configs: {}", config.name);
+            return Refusal::make(KafkaError::invalid_config, "{} has no value", config.name);
         }
         creation.configs.insert_or_assign(std::string(config.name), std::string(*config.value));
     }
@@ -293,7 +282,7 @@ Decision<protocol::CreateTopicsResponse> create_topics(
     const std::set<std::string, std::less<>>& describable) {
     Decision<protocol::CreateTopicsResponse> decision(context);
     if (partitions_asked_for(context, request) > context.options.max_records_per_operation) {
-        refuse_all(decision, context, request, too_many_partitions());
+        refuse_all(decision, context, request, too_many_records(context.options));
         return decision;
     }
     NewNames names(context);
@@ -315,7 +304,7 @@ Decision<protocol::CreateTopicsResponse> create_topics(
         }
     }
     if (decision.draft.records().size() > context.options.max_records_per_operation) {
-        refuse_all(decision, context, request, too_many_partitions());
+        refuse_all(decision, context, request, too_many_records(context.options));
     }
     if (request.validate_only) {
         decision.draft = Draft(context.image);
@@ -333,29 +322,22 @@ MaybeRefusal grow_topic(Draft& draft, const Context& context, const Growth& grow
         return Refusal::of(KafkaError::unknown_topic_or_partition);
     }
     const auto have = static_cast<std::int32_t>(topic->partitions.size());
-    if (growth.count == have) {
-        return Refusal::make(KafkaError::invalid_partitions, "Topic already has {} partition(s).",
-                             have);
-    }
-    if (growth.count < have) {
-        return Refusal::make(
-            KafkaError::invalid_partitions,
-            "The topic {} currently has {} partition(s); {} would not be an increase.", growth.name,
-            have, growth.count);
+    if (growth.count <= have) {
+        return Refusal::make(KafkaError::invalid_partitions,
+                             "the topic has {} partitions; {} would not be more", have,
+                             growth.count);
     }
     const std::int32_t additional = growth.count - have;
     if (static_cast<std::size_t>(additional) > context.options.max_records_per_operation) {
-        return too_many_partitions();
+        return too_many_records(context.options);
     }
     const auto replication_factor = topic->partitions.begin()->value->replicas.size();
     Assigned assigned;
     if (growth.assignments) {
         if (growth.assignments->size() != static_cast<std::size_t>(additional)) {
-            return Refusal::make(
-                KafkaError::invalid_replica_assignment,
-                "Attempted to add {} additional partition(s), but only {} assignment(s) "
-                "were specified.",
-                additional, growth.assignments->size());
+            return Refusal::make(KafkaError::invalid_replica_assignment,
+                                 "{} partitions are added and {} assigned", additional,
+                                 growth.assignments->size());
         }
         for (const auto& assignment : *growth.assignments) {
             if (auto refusal = check_named_replicas(draft.image(), assignment.broker_ids,
@@ -408,7 +390,7 @@ Decision<protocol::CreatePartitionsResponse> create_partitions(
     if (decision.draft.records().size() > context.options.max_records_per_operation) {
         decision = Decision<protocol::CreatePartitionsResponse>(context);
         for (const Growth& growth : request.topics) {
-            answer(growth, too_many_partitions());
+            answer(growth, too_many_records(context.options));
         }
     }
     if (request.validate_only) {

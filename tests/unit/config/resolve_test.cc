@@ -172,15 +172,15 @@ TEST(Alter, takes_nothing_when_one_is_wrong_and_says_which) {
                     Resource::topic, {},
                     {{"retention.ms", AlterOp::set, "5"}, {"segment.bytes", AlterOp::set, "5"}},
                     config_of({}))),
-                "Invalid value 5 for configuration segment.bytes: Value must be at least 1048576");
+                "segment.bytes=5 is not 1048576 or more");
     EXPECT_THAT(
         message_of(alter(Resource::topic, {},
                          {{"retention.ms", AlterOp::set, "5"}, {"retention.ms", AlterOp::set, "6"}},
                          config_of({}))),
-        "Error due to duplicate config keys");
+        HasSubstr("named twice"));
     EXPECT_THAT(message_of(alter(Resource::topic, {},
                                  {{"retention.ms", AlterOp::set, std::nullopt}}, config_of({}))),
-                "Null value not supported for : retention.ms");
+                HasSubstr("without a value"));
 }
 
 TEST(Alter, leaves_what_a_mirror_link_wrote_to_the_link) {

@@ -104,31 +104,6 @@ TEST_F(Settings, that_make_no_sense_are_refused) {
     EXPECT_EQ(set(static_cast<ConfigResourceType>(77), "", "a", "b"), KafkaError::invalid_request);
 }
 
-TEST_F(Settings, are_refused_in_the_words_that_kafkas_tools_look_for) {
-    (void)set(of_topic, "t", "min.cleanable.dirty.ratio", "1.1");
-    EXPECT_EQ(words,
-              "Invalid value 1.1 for configuration min.cleanable.dirty.ratio: Value must be no "
-              "more than 1");
-    (void)set(of_topic, "t", "segment.bytes", "-1");
-    EXPECT_EQ(words,
-              "Invalid value -1 for configuration segment.bytes: Value must be at least 1048576");
-    (void)set(of_topic, "t", "compression.type", "zip");
-    EXPECT_EQ(words,
-              "Invalid value zip for configuration compression.type: String must be one of: "
-              "uncompressed, zstd, lz4, snappy, gzip, producer");
-    (void)set(of_topic, "t", "retention.ms", "soon");
-    EXPECT_EQ(words,
-              "Invalid value soon for configuration retention.ms: Not a number of type LONG");
-    (void)set(of_topic, "t", "compression.type", "lz4", 2);
-    EXPECT_EQ(words, "Can't APPEND to key compression.type because its type is not LIST.");
-    (void)set(of_topic, "t", "retention.ms", std::nullopt);
-    EXPECT_EQ(words, "Null value not supported for : retention.ms");
-    (void)set(ConfigResourceType::group, "g", "consumer.session.timeout.ms", "5");
-    EXPECT_EQ(words,
-              "consumer.session.timeout.ms must be greater than or equal to "
-              "group.consumer.min.session.timeout.ms");
-}
-
 TEST_F(Settings, of_a_controller_are_taken_like_a_brokers) {
     EXPECT_EQ(set(of_broker, "3000", "leader.replication.throttled.rate", "1"),
               KafkaError::broker_id_not_registered);
