@@ -1,5 +1,6 @@
 #include "metrics/internal/http_server.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
@@ -78,6 +79,8 @@ public:
     int descriptor() const { return socket_.get(); }
     SteadyTime deadline() const { return deadline_; }
     short wanted() const { return out_.empty() ? POLLIN : POLLOUT; }
+    /// It has not yet said what it wants.
+    bool is_silent() const { return out_.empty(); }
 
     /// False once it is done with.
     bool advance(const HttpLimits& limits,
@@ -179,7 +182,8 @@ private:
         while (true) {
             std::vector<pollfd> waits;
             waits.push_back({wake_.get(), POLLIN, 0});
-            const bool has_room = connections_.size() < limits_.connections;
+            const bool has_room =
+                connections_.size() < limits_.connections || longest_silent() != connections_.end();
             waits.push_back({has_room ? listener_.get() : -1, POLLIN, 0});
             for (const Connection& connection : connections_) {
                 waits.push_back({connection.descriptor(), connection.wanted(), 0});
@@ -215,10 +219,20 @@ private:
         }
     }
 
+    std::list<Connection>::const_iterator longest_silent() const {
+        return std::find_if(connections_.begin(), connections_.end(),
+                            [](const Connection& one) { return one.is_silent(); });
+    }
+
+    /// Who is silent gives way: whoever holds all places and asks nothing keeps nobody out.
     void accept() {
         Descriptor socket{
             ::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
         if (socket.get() >= 0) {
+            const auto silent = longest_silent();
+            if (connections_.size() >= limits_.connections && silent != connections_.end()) {
+                connections_.erase(silent);
+            }
             connections_.emplace_back(std::move(socket),
                                       std::chrono::steady_clock::now() + limits_.deadline);
         }
