@@ -53,9 +53,11 @@ void Newcomers::make_room(Instant now) {
     }
     std::erase_if(notes_, [&](const auto& one) { return now - one.second.at > remembered_for; });
     if (notes_.size() >= remembered_most) {
+        const auto age = [](const auto& note) { return std::pair(note.second.at, note.first); };
         const auto oldest = std::min_element(
+            // unordered: of those that are as old the least id goes
             notes_.begin(), notes_.end(),
-            [](const auto& a, const auto& b) { return a.second.at < b.second.at; });
+            [&](const auto& a, const auto& b) { return age(a) < age(b); });
         notes_.erase(oldest);
     }
 }

@@ -11,6 +11,16 @@ LINT = pathlib.Path(__file__).resolve().parent / "lint_seams"
 CASES = [
     ("x/a.cc", "auto t = std::chrono::steady_clock::now();", {"clock"}),
     ("x/a.cc", "auto t = std::time(nullptr);", {"clock"}),
+    ("x/a.cc", "auto t = std::chrono::utc_clock::now();", {"clock"}),
+    ("x/a.cc", "auto t = time(nullptr);", {"clock"}),
+    ("x/a.cc", "auto t = clock() / CLOCKS_PER_SEC;", {"clock"}),
+    ("x/a.cc", "auto t = node.clock() - begin; const Clock& clock() const { return c; }", set()),
+    ("x/a.cc", "sleep(1);", {"sleep"}),
+    ("x/a.cc", "auto f = std::promise<int>();", {"thread"}),
+    ("x/a.cc", "namespace fs = std::filesystem;", {"file"}),
+    ("x/a.cc", "int fd = open(path, O_RDONLY);", {"file"}),
+    ("x/a.cc", "fsync(fd);", {"file"}),
+    ("x/a.cc", "file->fsync(fd); rename(from, to);", set()),
     ("x/a.cc", "auto t = clock.wall(); last_time(3); // steady_clock", set()),
     ("x/a.cc", 'log("std::thread, system_clock, ::open(");', set()),
     ("x/a.cc", "std::this_thread::sleep_for(1s);", {"sleep"}),
@@ -40,6 +50,10 @@ CASES = [
      "std::unordered_map<int, int> all_;\nint f() {\n    // unordered: only the sum is used.\n"
      "    for (auto& [a, b] : all_) {}\n}", set()),
     ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nauto n = std::accumulate(all_.begin(), all_.end(), 0);", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_set<int> all_;\nstd::ranges::copy(all_, out);", {"unordered_loop"}),
+    ("x/a.h", "using All = std::unordered_map<int, int>;\nAll all_;\nvoid f() {\n    for (auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nbool f() { return all_.find(1) != all_.end(); }", set()),
     ("x/move_planner.h", "std::map<int, int> all_;\nint f() {\n    for (auto& [a, b] : all_) {}\n}", set()),
 ]
 

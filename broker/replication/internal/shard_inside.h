@@ -308,6 +308,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
 
     void when_quiet(UniqueFunction<void()> done) {
         const bool quiet =
+            // unordered: whether there is any
             std::none_of(partitions.begin(), partitions.end(), [](const auto& entry) {
                 return entry.second->has_log() && entry.second->log().sync_under_way();
             });
