@@ -49,6 +49,13 @@ std::int32_t milliseconds_of(Duration wait) {
     return static_cast<std::int32_t>(to_milliseconds(wait + 999us));
 }
 
+void log_too_large(const Doors& doors, const RequestMeta& meta, std::size_t bytes) {
+    MR_LOG(*doors.log, warn, "handlers.request_too_large", field("api_key", meta.api_key),
+           field("version", meta.version), field("client", meta.client_id),
+           field("peer", meta.client_host), field("would_hold_bytes", bytes),
+           field("reason", "memory is short"));
+}
+
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error) {
     MR_LOG(*doors.log, error, "handlers.answer_not_encodable", field("api_key", meta.api_key),
            field("version", meta.version), field("reason", error.message()));

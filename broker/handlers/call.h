@@ -59,6 +59,7 @@ net::Response about(const RequestMeta& meta, net::Response response);
 /// How long a client with a quota waits that has had more than request_percentage of a loop's time.
 Duration wait_for_time(const RequestMeta& meta);
 std::int32_t milliseconds_of(Duration wait);
+void log_too_large(const Doors& doors, const RequestMeta& meta, std::size_t bytes);
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error);
 
 template <typename RequestType, typename ResponseType>
@@ -77,6 +78,21 @@ public:
     std::int16_t version() const { return state_->meta.version; }
     runtime::Executor& home() const { return *state_->meta.home; }
     net::Frame& frame() { return state_->frame; }
+    /// False: its connection has gone, and nobody waits any more. On the connection's loop.
+    bool is_wanted() const { return state_->reply.is_wanted(); }
+    /// What the handler makes of the request takes so many bytes, until it is answered. False, and
+    /// logged: memory is too short; dropping the call ends the connection.
+    bool hold(std::size_t bytes) {
+        const auto more = static_cast<std::int64_t>(bytes) - state_->frame.held();
+        if (more > state_->frame.room()) {
+            log_too_large(*state_->doors, state_->meta, bytes);
+            return false;
+        }
+        hold_anyway(bytes);
+        return true;
+    }
+    /// What must be answered, however short memory is.
+    void hold_anyway(std::size_t bytes) { state_->frame.hold(static_cast<std::int64_t>(bytes)); }
     /// It comes from a broker: no quota of clients slows it down or counts it. Before the handler's
     /// first call returns.
     void exempt_from_quotas() {

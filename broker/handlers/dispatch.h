@@ -4,6 +4,7 @@
 // asked version and calls. One Dispatcher per listener kind, built at start and immutable after.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -74,15 +75,22 @@ template <typename Request, typename Response, Handler<Request, Response> handle
 void decode_and_handle(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t body_at,
                        net::Reply reply) {
     Call<Request, Response> call(doors, std::move(meta), std::move(frame), std::move(reply));
-    protocol::Reader reader(call.frame().bytes().subspan(body_at));
+    const ByteView body = call.frame().bytes().subspan(body_at);
+    const auto usual = protocol::Reader::budget_for(body.size());
+    const auto room = static_cast<std::size_t>(call.frame().room());
+    protocol::Reader reader(body, std::min(usual, room));
     call.mutable_request().decode(reader, call.version());
     // Bytes after the last field are left alone, as Kafka leaves them: librdkafka sends two behind
     // a Metadata request for all topics.
     if (!reader.ok()) {
         call.meta().meter->malformed(Malformed::body);
-        log_undecodable(doors, call.meta(), reader.error().message());
+        log_undecodable(
+            doors, call.meta(),
+            (reader.error().code() == Code::exhausted && room < usual ? "memory is short: " : "") +
+                reader.error().message());
         return;  // the reply is dropped, which closes the connection
     }
+    call.frame().hold(static_cast<std::int64_t>(reader.charged()));
     handler(doors, std::move(call));
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "handlers/fetch_session.h"
@@ -30,6 +31,8 @@ constexpr std::int16_t first_version_with_replica_state = 15;
 constexpr std::int16_t first_version_with_endpoints = 16;
 /// What one answer may hold for a follower, whatever it asks; clients have fetch.max.bytes.
 constexpr std::int32_t max_answer_bytes = 256 << 20;
+/// So often a fetch that waits looks whether somebody still waits for it.
+constexpr Duration longest_look = 5s;
 /// A tagged field of ours on FetchPartition: how far a follower has synced. Kafka ignores it.
 constexpr std::uint32_t synced_end_tag = 10'000;
 
@@ -77,6 +80,13 @@ FetchSessions::Request to_session_request(const FetchCall& call, const metadata:
     return to;
 }
 
+/// -1: a client asks.
+std::int32_t replica_of(const FetchCall& call) {
+    return call.version() >= first_version_with_replica_state
+               ? call.request().replica_state.replica_id
+               : call.request().replica_id;
+}
+
 struct Slot {
     FetchAsk ask;
     replication::FetchResult result;
@@ -94,12 +104,14 @@ struct ShardPart {
 
 class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
 public:
+    static constexpr std::size_t bytes_a_partition = sizeof(FetchAsk) + sizeof(Slot) +
+                                                     sizeof(replication::FetchPosition) +
+                                                     sizeof(FetchResponse::PartitionData);
+
     FetchOperation(const Doors& doors, FetchCall call, FetchPlan plan)
         : doors_(doors), call_(std::move(call)), session_(std::move(plan.session)) {
         const FetchRequest& request = call_.request();
-        const std::int32_t replica = call_.version() >= first_version_with_replica_state
-                                         ? request.replica_state.replica_id
-                                         : request.replica_id;
+        const std::int32_t replica = replica_of(call_);
         if (replica >= 0) {
             reader_.level = replication::ReadLevel::replica;
             reader_.replica = BrokerId{replica};
@@ -269,6 +281,9 @@ private:
     }
 
     void judge() {
+        if (!call_.is_wanted()) {
+            return;  // who asked has gone, and nothing is kept for him
+        }
         std::int64_t bytes = 0;
         // What is unknown here does not end the wait for the rest: a reader that still asks for a
         // deleted topic would otherwise spin.
@@ -282,11 +297,15 @@ private:
             urgent = urgent || slot.result.diverging || slot.result.preferred != no_broker ||
                      (slot.result.error != KafkaError::none && !slot.is_unknown);
         }
-        const Duration left = deadline_ - call_.home().clock().now();
+        const Instant now = call_.home().clock().now();
+        const Duration left = deadline_ - now;
+        // A long wait that holds what others need ends early, with less than was asked for.
+        urgent = urgent ||
+                 (now - call_.meta().received >= longest_look && call_.frame().is_in_the_way());
         if (urgent || bytes >= min_bytes_ || left <= Duration{0}) {
             answer();
         } else {
-            wait(std::min(left, again));
+            wait(std::min({left, again, longest_look}));
         }
     }
 
@@ -416,10 +435,10 @@ private:
     void tell_session(FetchResponse& response) {
         std::shared_ptr<FetchSession> session = session_;
         if (wants_session_) {
-            session =
-                doors_.fetch_sessions->at(call_.meta().shard)
-                    .create(reader_.level == replication::ReadLevel::replica,
-                            call_.version() >= first_fetch_with_ids, call_.home().clock().now());
+            session = doors_.fetch_sessions->at(call_.meta().shard)
+                          .create(reader_.level == replication::ReadLevel::replica,
+                                  call_.version() >= first_fetch_with_ids, slots_.size(),
+                                  call_.home().clock().now());
         }
         if (session == nullptr) {
             return;
@@ -532,13 +551,23 @@ private:
 }  // namespace
 
 void fetch(const Doors& doors, FetchCall call) {
-    FetchPlan plan =
-        doors.fetch_sessions->at(call.meta().shard)
-            .open(to_session_request(call, *doors.image->current()), call.home().clock().now());
+    const metadata::ImagePtr image = doors.image->current();
+    FetchPlan plan = doors.fetch_sessions->at(call.meta().shard)
+                         .open(to_session_request(call, *image), call.home().clock().now());
     if (plan.error != KafkaError::none) {
         FetchResponse response;
         response.error_code = code_of(plan.error);
         call.answer(response);
+        return;
+    }
+    // All that it asks for is in the plan by now. Not "= {}": that keeps the memory.
+    call.mutable_request().topics = decltype(FetchRequest::topics)();
+    call.mutable_request().forgotten_topics_data = decltype(FetchRequest::forgotten_topics_data)();
+    const std::size_t bytes = plan.asks.size() * FetchOperation::bytes_a_partition;
+    if (replica_of(call) >= 0 &&
+        std::cmp_less_equal(plan.asks.size(), image->topics.partition_count())) {
+        call.hold_anyway(bytes);  // a replica that is behind is worth more than what it takes
+    } else if (!call.hold(bytes)) {
         return;
     }
     std::make_shared<FetchOperation>(doors, std::move(call), std::move(plan))->start();

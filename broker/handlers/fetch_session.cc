@@ -56,6 +56,10 @@ FetchSession::Key FetchSession::key_of(std::string_view topic, const Uuid& topic
                               : Key{std::string_view{}, topic_id, partition};
 }
 
+bool FetchSession::knows(const FetchAsk& ask) const {
+    return by_key_.contains(key_of(ask.topic, ask.topic_id, ask.partition));
+}
+
 void FetchSession::ask(FetchAsk ask) {
     const auto found = by_key_.find(key_of(ask.topic, ask.topic_id, ask.partition));
     if (found != by_key_.end()) {
@@ -135,6 +139,12 @@ FetchPlan FetchSessions::open(Request request, Instant now) {
     if (session.by_id_ != request.by_id) {
         return refused(KafkaError::fetch_session_topic_id_error);
     }
+    const auto added = std::count_if(request.asks.begin(), request.asks.end(),
+                                     [&](const FetchAsk& ask) { return !session.knows(ask); });
+    if (added > 0 && !has_room(static_cast<std::size_t>(added))) {
+        sessions_.erase(found);
+        return refused(KafkaError::fetch_session_id_not_found);  // it asks in full from now on
+    }
     for (const FetchAsk& ask : request.asks) {
         session.ask(ask);
     }
@@ -155,8 +165,18 @@ FetchPlan FetchSessions::open(Request request, Instant now) {
     return plan;
 }
 
-std::shared_ptr<FetchSession> FetchSessions::create(bool is_follower, bool by_id, Instant now) {
-    if (sessions_.size() >= limits_.slots && !make_room(is_follower, now)) {
+bool FetchSessions::has_room(std::size_t more) const {
+    // unordered: a sum
+    for (const auto& [id, session] : sessions_) {
+        more += session->size();
+    }
+    return more <= limits_.partitions;
+}
+
+std::shared_ptr<FetchSession> FetchSessions::create(bool is_follower, bool by_id,
+                                                    std::size_t partitions, Instant now) {
+    if ((sessions_.size() >= limits_.slots && !make_room(is_follower, now)) ||
+        !has_room(partitions)) {
         return nullptr;
     }
     std::int32_t id = no_session;
@@ -173,13 +193,16 @@ std::shared_ptr<FetchSession> FetchSessions::create(bool is_follower, bool by_id
 bool FetchSessions::make_room(bool is_follower, Instant now) {
     auto oldest = sessions_.end();
     auto oldest_client = sessions_.end();
+    const auto used = [](const FetchSession& one) { return std::pair(one.used_, one.id_); };
+    const auto created = [](const FetchSession& one) { return std::pair(one.created_, one.id_); };
+    // unordered: of those that are as old the least id goes
     for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
         const FetchSession& one = *it->second;
-        if (oldest == sessions_.end() || one.used_ < oldest->second->used_) {
+        if (oldest == sessions_.end() || used(one) < used(*oldest->second)) {
             oldest = it;
         }
         if (!one.is_follower_ &&
-            (oldest_client == sessions_.end() || one.created_ < oldest_client->second->created_)) {
+            (oldest_client == sessions_.end() || created(one) < created(*oldest_client->second))) {
             oldest_client = it;
         }
     }

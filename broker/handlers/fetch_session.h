@@ -56,6 +56,7 @@ public:
     bool by_id() const { return by_id_; }
     std::size_t size() const { return partitions_.size(); }
 
+    bool knows(const FetchAsk& ask) const;
     /// Adds the partition, or takes over its new position.
     void ask(FetchAsk ask);
     void forget(const std::string& topic, const Uuid& topic_id, std::int32_t partition);
@@ -104,8 +105,9 @@ struct FetchPlan {
 class FetchSessions {
 public:
     struct Limits {
-        std::size_t slots = 1000;  ///< max.incremental.fetch.session.cache.slots
-        Duration eviction = 2min;  ///< A session that was used since gives way to none.
+        std::size_t slots = 1000;            ///< max.incremental.fetch.session.cache.slots
+        Duration eviction = 2min;            ///< A session that was used since gives way to none.
+        std::size_t partitions = 1'000'000;  ///< Of all sessions: each takes about a quarter KiB.
     };
     struct Request {
         std::int32_t session_id = 0;
@@ -119,12 +121,14 @@ public:
 
     FetchPlan open(Request request, Instant now);
     /// The session for a full request's answer; null when there is no room for it.
-    std::shared_ptr<FetchSession> create(bool is_follower, bool by_id, Instant now);
+    std::shared_ptr<FetchSession> create(bool is_follower, bool by_id, std::size_t partitions,
+                                         Instant now);
 
     std::size_t size() const { return sessions_.size(); }
 
 private:
     bool make_room(bool is_follower, Instant now);
+    bool has_room(std::size_t more) const;
 
     Limits limits_;
     Random& random_;

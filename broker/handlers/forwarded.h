@@ -52,6 +52,11 @@ void drop_marks(Request& request) {
 
 template <typename Request, typename Response, FailAll<Request, Response> fail_all>
 void forward(const Doors& doors, Call<Request, Response> call) {
+    // It goes as a copy and is decoded anew over there.
+    const auto decoded = static_cast<std::size_t>(call.frame().held());
+    if (!call.hold(2 * decoded + call.frame().bytes().size())) {
+        return;
+    }
     Buffer body;
     protocol::Writer writer(body);
     Request request = call.request();

@@ -158,6 +158,11 @@ struct Accepted {
     PartitionOutcome* outcome;
 };
 
+/// What a partition takes until it is answered; a few are not worth counting.
+constexpr std::size_t bytes_a_partition =
+    sizeof(PartitionOutcome) + sizeof(Accepted) + sizeof(ProduceResponse::PartitionProduceResponse);
+constexpr std::size_t many_partitions = 64;
+
 class Judge {
 public:
     Judge(const Doors& doors, const ProduceCall& call, Timestamp now)
@@ -295,6 +300,14 @@ void produce(const Doors& doors, ProduceCall call) {
     const Timestamp now = call.home().clock().wall();
     const Duration timeout = std::chrono::milliseconds{std::max(0, call.request().timeout_ms)};
 
+    std::size_t partitions = 0;
+    for (const auto& topic : call.request().topic_data) {
+        partitions += topic.partition_data.size();
+    }
+    if (partitions > many_partitions && !call.hold(static_cast<std::size_t>(call.frame().held()) +
+                                                   partitions * bytes_a_partition)) {
+        return;
+    }
     auto progress = std::make_shared<Produced>(Produced{&doors, std::move(call), acks, {}});
     const ProduceRequest& request = progress->call.request();
     progress->topics.resize(request.topic_data.size());

@@ -1,8 +1,24 @@
 #include "net/frame.h"
 
+#include <limits>
 #include <utility>
 
+#include "net/internal/shares.h"
+
 namespace millrace::net {
+
+std::int64_t Frame::room() const {
+    return charge_ ? share_of_held(*charge_.ledger()) : std::numeric_limits<std::int64_t>::max();
+}
+
+void Frame::hold(std::int64_t bytes) {
+    charge_.become(charge_.bytes() - held_ + bytes);
+    held_ = bytes;
+}
+
+bool Frame::is_in_the_way() const {
+    return charge_ && charge_.bytes() >= little && is_in_use(*charge_.ledger());
+}
 
 Reply& Reply::operator=(Reply&& other) noexcept {
     if (this != &other) {

@@ -18,7 +18,8 @@ namespace millrace::net {
 /// returns, unless keep() was called.
 class Frame {
 public:
-    explicit Frame(MutableBytes lent) : bytes_(lent) {}
+    explicit Frame(MutableBytes lent, Reservation charge = {})
+        : bytes_(lent), charge_(std::move(charge)) {}
     template <typename Owned>
     Frame(std::shared_ptr<Owned> owned, Reservation charge)
         : bytes_(*owned), owned_(std::move(owned)), charge_(std::move(charge)) {}
@@ -39,10 +40,20 @@ public:
         }
     }
 
+    /// How many bytes more its handler may hold on its behalf: a share of what the ledger has left.
+    std::int64_t room() const;
+    /// What its handler holds beyond bytes(), now and until told otherwise or the frame is gone.
+    /// The ledger takes it as said: ask room() first.
+    void hold(std::int64_t bytes);
+    std::int64_t held() const { return held_; }
+    /// It holds much while others are in need of memory: time to come to an end.
+    bool is_in_the_way() const;
+
 private:
     MutableBytes bytes_;
     std::shared_ptr<void> owned_;
     Reservation charge_;
+    std::int64_t held_ = 0;  ///< Of the charge, beyond bytes_.
 };
 
 struct FileRange {
@@ -84,6 +95,8 @@ public:
                              Response response) = 0;
         virtual void abandon(std::uint64_t connection, std::uint64_t sequence) = 0;
         virtual runtime::Executor& home() = 0;
+        /// On its home loop. What has gone takes no answer.
+        virtual bool is_open(std::uint64_t /*connection*/) const { return true; }
     };
 
     Reply() = default;
@@ -95,6 +108,8 @@ public:
 
     /// From any shard. At most once.
     void send(Response response);
+    /// Somebody is there to hear the answer. On the connection's loop.
+    bool is_wanted() const { return target_ != nullptr && target_->is_open(connection_); }
     explicit operator bool() const { return target_ != nullptr; }
 
 private:

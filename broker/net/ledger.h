@@ -58,6 +58,16 @@ public:
     }
     explicit operator bool() const { return ledger_ != nullptr; }
     std::int64_t bytes() const { return bytes_; }
+    const Ledger* ledger() const { return ledger_; }
+
+    /// What is there already can't be refused: others wait, as long as the ledger is over its
+    /// limit.
+    void become(std::int64_t bytes) {
+        if (ledger_ != nullptr) {
+            ledger_->release(bytes_ - bytes);
+            bytes_ = bytes;
+        }
+    }
 
 private:
     Ledger* ledger_ = nullptr;

@@ -24,9 +24,16 @@ public:
     static constexpr std::size_t max_tagged_fields = 10'000;
     static constexpr std::size_t max_string = 0x7fff;
 
-    explicit Reader(ByteView input) : Reader(input, 32 * input.size() + 64 * 1024) {}
+    /// What may be allocated for an input of that size.
+    static constexpr std::size_t budget_for(std::size_t size) { return 32 * size + 64 * 1024; }
+
+    explicit Reader(ByteView input) : Reader(input, budget_for(input.size())) {}
     Reader(ByteView input, std::size_t budget)
-        : begin_(input.data()), at_(begin_), end_(begin_ + input.size()), budget_(budget) {}
+        : begin_(input.data()),
+          at_(begin_),
+          end_(begin_ + input.size()),
+          given_(budget),
+          budget_(budget) {}
 
     bool ok() const { return fault_ == nullptr; }
     /// Only when not ok(): why, and at which byte.
@@ -72,6 +79,8 @@ public:
 
     void fail(const char* why, Code code = Code::corrupt);
     bool charge(std::size_t bytes);
+    /// What was allocated so far.
+    std::size_t charged() const { return given_ - budget_; }
 
 private:
     friend class TagReader;
@@ -93,7 +102,8 @@ private:
     const std::byte* begin_;
     const std::byte* at_;
     const std::byte* end_;
-    std::size_t budget_;
+    std::size_t given_;
+    std::size_t budget_;  ///< What is left of it.
     const char* fault_ = nullptr;
     Code fault_code_ = Code::corrupt;
     std::size_t fault_at_ = 0;

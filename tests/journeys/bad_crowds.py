@@ -9,7 +9,8 @@ import sys
 import time
 
 PORT, PID, LIMIT, MEMORY = (int(word) for word in sys.argv[1:])
-METADATA, API_VERSIONS = 3, 18
+FETCH, METADATA, API_VERSIONS = 1, 3, 18
+TOPIC = b"here"  # exists, and is empty
 HEADER = struct.pack(">i", 7) + b"\xff\xff"  # correlation, no client id
 
 
@@ -61,6 +62,54 @@ def expect_end(what, peers):
             sys.exit(f"FAILED: {what}: a connection is kept")
 
 
+def varint(number):
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def waiting_fetch(unknown=0, forgotten=0):
+    """A fetch that waits for 24 days; so many partitions of it nobody knows, so many it takes back."""
+
+    def topic(name, partitions):
+        rest = struct.pack(">iqiqi", -1, 0, -1, -1, 1 << 20) + b"\0"
+        each = b"".join(struct.pack(">i", number) + rest for number in range(partitions))
+        return varint(len(name) + 1) + name + varint(partitions + 1) + each + b"\0"
+
+    topics = b"\x03" + topic(TOPIC, 1) + topic(b"nowhere", unknown)
+    body = struct.pack(">iiiibii", -1, 2**31 - 1, 2**31 - 1, 2**31 - 1, 0, 0, -1) + topics
+    body += varint(forgotten + 1) + b"\x01\x01\x00" * forgotten + b"\x01\x00"
+    return frame(FETCH, 12, b"\0" + body)
+
+
+def crowd_of(count, request):
+    peers = []
+    for _ in range(count):
+        peers.append(dial())
+        peers[-1].settimeout(0.5)
+        try:
+            peers[-1].sendall(request)
+        except (TimeoutError, ConnectionError):
+            pass
+    return peers
+
+
+def answered(request, within):
+    """Somebody with a large request of his own is served, though not at once."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        try:
+            with dial() as peer:
+                peer.sendall(request)
+                exactly(peer, struct.unpack(">i", exactly(peer, 4))[0])
+                return
+        except (TimeoutError, ConnectionError):
+            pass
+    sys.exit(f"FAILED: a request of {len(request)} bytes was not served within {within} s")
+
+
 bystander = dial()
 calm("at first")
 
@@ -79,6 +128,24 @@ for peer in deaf:
 calm(f"{len(deaf)} peers that read nothing")
 for peer in deaf:
     peer.close()
+
+# Whose requests become many times their bytes once they are decoded, and wait: the crowd is held to what there is, those
+# who are let in end when others need it, and of those who left nothing stays.
+for what, waiting in (
+    ("partitions that nobody knows", waiting_fetch(unknown=8_000)),
+    ("partitions taken back", waiting_fetch(forgotten=90_000)),
+    ("small ones", waiting_fetch(unknown=200)),
+):
+    peers = crowd_of(150, waiting)
+    calm(f"{len(peers)} fetches that wait, {what}")
+    answered(request, 40)
+    for peer in peers:
+        peer.close()
+    for _ in range(2):
+        for peer in crowd_of(150, waiting):
+            peer.close()
+    calm(f"{2 * len(peers)} that went away, {what}")
+    answered(request, 40)
 
 # Who announces large requests and sends a part.
 half = [dial() for _ in range(300)]

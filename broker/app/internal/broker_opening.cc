@@ -292,7 +292,7 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         data.push_back(node.data_shard(i));
         data_loops.push_back(data.back().executor);
     }
-    fetch_sessions = fetch_sessions_of(values, data);
+    fetch_sessions = fetch_sessions_of(values, ledger->limit(), data);
     doors.fetch_max_bytes = values.get(option::fetch_max_bytes);
     doors.fetch_by_rack =
         values.get(option::replica_selector_class).ends_with(".RackAwareReplicaSelector");

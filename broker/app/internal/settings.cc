@@ -146,6 +146,7 @@ void set_throttles(replication::Throttles& throttles, const config::BrokerValues
 }
 
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
+                                                       std::int64_t request_bytes,
                                                        const std::vector<runtime::Shard>& shards) {
     const auto slots =
         static_cast<std::size_t>(values.get(option::max_incremental_fetch_session_cache_slots));
@@ -153,6 +154,7 @@ std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValue
     for (const runtime::Shard& shard : shards) {
         handlers::FetchSessions::Limits limits;
         limits.slots = (slots + shards.size() - 1) / shards.size();
+        limits.partitions = static_cast<std::size_t>(request_bytes) / 16 / 256 / shards.size();
         all.emplace_back(limits, *shard.random);
     }
     return all;

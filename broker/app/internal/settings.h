@@ -23,7 +23,9 @@ groups::GroupSettings group_settings(const config::BrokerValues& values);
 groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
                                        const config::Entries& entries);
 /// One for each loop that serves connections; their slots are shared out.
+/// Sessions hold a sixteenth of `request_bytes` at most.
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
+                                                       std::int64_t request_bytes,
                                                        const std::vector<runtime::Shard>& shards);
 quotas::Window quota_window(const config::BrokerValues& values);
 quotas::Window mutation_window(const config::BrokerValues& values);

@@ -162,8 +162,7 @@ Connection::Progress Connection::read_large(Instant now, std::size_t& budget) {
     LargeFrame done = std::move(*large_);
     large_.reset();
     frame_began_.reset();
-    Reservation slot_charge;  // the frame carries its own
-    dispatch(Frame(std::move(done.bytes), std::move(done.charge)), std::move(slot_charge));
+    dispatch(Frame(std::move(done.bytes), std::move(done.charge)));
     return closed_ ? Progress::closed : Progress::continues;
 }
 
@@ -193,14 +192,14 @@ Connection::Progress Connection::cut_frames(MutableBytes data, std::size_t& used
             resume_soon();
             return Progress::blocked;
         }
-        Reservation charge = Reservation::try_make(*owner_.shared().ledger, declared);
+        Reservation charge = reserve_whole(*owner_.shared().ledger, declared);
         if (!charge) {
             owner_.run_after(ledger_retry, info_.id, &Connection::on_readable);
             return Progress::blocked;
         }
         used += length_size + size;
         frame_began_.reset();
-        dispatch(Frame(rest.subspan(length_size, size)), std::move(charge));
+        dispatch(Frame(rest.subspan(length_size, size), std::move(charge)));
         if (closed_) {
             return Progress::closed;
         }
@@ -227,7 +226,7 @@ Connection::Progress Connection::begin_large(std::size_t frame_size, ByteView fi
 /// Its answers have to leave before more is taken from it.
 bool Connection::is_full() const {
     const ServerLimits& limits = owner_.shared().limits;
-    return slots_.size() >= static_cast<std::size_t>(limits.max_in_flight) ||
+    return answers_.size() >= static_cast<std::size_t>(limits.max_in_flight) ||
            out_bytes_ >= static_cast<std::uint64_t>(limits.max_response_bytes) ||
            (out_memory_ > 0 && out_memory_ >= share_of_unread(*owner_.shared().ledger));
 }
@@ -241,19 +240,19 @@ bool Connection::may_dispatch() {
     return true;
 }
 
-void Connection::dispatch(Frame frame, Reservation charge) {
+void Connection::dispatch(Frame frame) {
     if (!any_request_ && !stream_->peer_name().empty()) {
         info_.principal.name = stream_->peer_name();
     }
     any_request_ = true;
-    const std::uint64_t sequence = first_sequence_ + slots_.size();
-    slots_.push_back(Slot{std::nullopt, std::move(charge)});
+    const std::uint64_t sequence = first_sequence_ + answers_.size();
+    answers_.emplace_back();
     owner_.shared().dispatch->on_frame(info_, session_, std::move(frame),
                                        Reply(owner_.shared_from_this(), info_.id, sequence));
 }
 
 void Connection::deliver(std::uint64_t sequence, Response response) {
-    if (sequence < first_sequence_ || sequence - first_sequence_ >= slots_.size()) {
+    if (sequence < first_sequence_ || sequence - first_sequence_ >= answers_.size()) {
         return;  // answered twice would be a bug upstream; Reply is move-only, so it can't happen
     }
     owner_.shared().dispatch->on_answer(info_, response);
@@ -261,7 +260,7 @@ void Connection::deliver(std::uint64_t sequence, Response response) {
         mute(response.mute);
     }
     count_out(static_cast<std::int64_t>(response.bytes.size()));
-    slots_[sequence - first_sequence_].response = std::move(response);
+    answers_[sequence - first_sequence_] = std::move(response);
     if (sequence == first_sequence_) {
         owner_.flush_later(*this);
     }
@@ -277,7 +276,7 @@ void Connection::flush() {
         close(drained.error());
         return;
     }
-    if (*drained && (close_when_sent_ || (draining_ && slots_.empty()))) {
+    if (*drained && (close_when_sent_ || (draining_ && answers_.empty()))) {
         close(close_when_sent_ ? "closed after the last answer" : "draining", false);
         return;
     }
@@ -289,9 +288,9 @@ void Connection::flush() {
 }
 
 void Connection::queue_ready() {
-    while (!slots_.empty() && slots_.front().response && !close_when_sent_) {
-        Response response = std::move(*slots_.front().response);
-        slots_.pop_front();
+    while (!answers_.empty() && answers_.front() && !close_when_sent_) {
+        Response response = *std::move(answers_.front());
+        answers_.pop_front();
         ++first_sequence_;
         close_when_sent_ = response.close_after;
         if (!response.none && !queue_response(std::move(response))) {
@@ -454,7 +453,7 @@ void Connection::check_deadlines(Instant now) {
         close("a request was begun and not finished in time", true);
     } else if (output_stalled_ && now - *output_stalled_ > limits.response_deadline) {
         close("an answer was not taken in time", true);
-    } else if (!muted_until_ && slots_.empty() && out_.empty() &&
+    } else if (!muted_until_ && answers_.empty() && out_.empty() &&
                now - last_activity_ > limits.idle_deadline) {
         close("idle", false);
     } else if (is_short(*owner_.shared().ledger)) {

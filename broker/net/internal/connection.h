@@ -37,10 +37,6 @@ public:
     const ConnectionInfo& info() const { return info_; }
 
 private:
-    struct Slot {
-        std::optional<Response> response;
-        Reservation charge;
-    };
     using OutPart = std::variant<Buffer, FileRange>;
     /// A frame too large for the scratch, being filled.
     struct LargeFrame {
@@ -58,7 +54,7 @@ private:
     bool may_dispatch();
     void check_memory(Instant now);
     void count_out(std::int64_t change);
-    void dispatch(Frame frame, Reservation charge);
+    void dispatch(Frame frame);
     void queue_ready();
     bool queue_response(Response response);
     Result<bool> write_some();
@@ -75,8 +71,8 @@ private:
 
     Buffer pending_;  ///< Bytes received and not yet dispatched; empty when idle.
     std::optional<LargeFrame> large_;
-    std::deque<Slot> slots_;
-    std::uint64_t first_sequence_ = 0;  ///< Of slots_.front().
+    std::deque<std::optional<Response>> answers_;  ///< One for each open request, in its order.
+    std::uint64_t first_sequence_ = 0;             ///< Of answers_.front().
 
     std::deque<OutPart> out_;
     std::uint64_t out_bytes_ = 0;

@@ -140,7 +140,11 @@ void ShardConnections::on_closed(std::uint64_t id) {
     });
 }
 
-Connection* ShardConnections::find(std::uint64_t id) {
+bool ShardConnections::is_open(std::uint64_t id) const {
+    return find(id) != nullptr;
+}
+
+Connection* ShardConnections::find(std::uint64_t id) const {
     const auto at = connections_.find(id);
     return at == connections_.end() || at->second->closed() ? nullptr : at->second.get();
 }

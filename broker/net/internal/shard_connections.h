@@ -37,6 +37,7 @@ public:
     void deliver(std::uint64_t connection, std::uint64_t sequence, Response response) override;
     void abandon(std::uint64_t connection, std::uint64_t sequence) override;
     runtime::Executor& home() override { return *shard_.executor; }
+    bool is_open(std::uint64_t connection) const override;
 
     // For Connection.
     Shared& shared() { return *shared_; }
@@ -49,7 +50,7 @@ public:
     void on_closed(std::uint64_t connection);
 
 private:
-    Connection* find(std::uint64_t connection);
+    Connection* find(std::uint64_t connection) const;
     void arm_tick();
 
     std::shared_ptr<Shared> shared_;

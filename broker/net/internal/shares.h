@@ -1,8 +1,9 @@
 // net/internal/shares.h
 //
 // Who may hold how much of the ledger, so that no crowd can use it up for others: what is still to
-// come leaves as much again free, and a peer's unread answers get a share of what is left, which
-// shrinks as they grow.
+// come leaves as much again free, a request that is there finds room for what it may become, and
+// what is made of it and a peer's unread answers get a share of what is left, which shrinks as they
+// grow.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +24,15 @@ inline Reservation reserve_ahead(Ledger& ledger, std::int64_t bytes) {
                                                          : Reservation();
 }
 
+/// For a request that is there: what it may become once it is decoded (protocol/reader.h) has room
+/// too, as far as a sixteenth of all. So the larger ones wait before small ones must.
+inline Reservation reserve_whole(Ledger& ledger, std::int64_t bytes) {
+    const std::int64_t decoded = std::min(32 * bytes + (64 << 10), ledger.limit() / 16);
+    return ledger.used() == 0 || bytes + decoded <= left_of(ledger)
+               ? Reservation::try_make(ledger, bytes)
+               : Reservation();
+}
+
 /// For bytes that are there already, or (negative) have gone: they can't be refused, others wait.
 inline void hold_anyway(Ledger& ledger, std::int64_t bytes) {
     ledger.release(-bytes);
@@ -33,10 +43,22 @@ inline bool is_short(const Ledger& ledger) {
     return left_of(ledger) < ledger.limit() / 4;
 }
 
+/// Not worth a word, however short memory is.
+constexpr std::int64_t little = 64 << 10;
+
+/// Others may soon want what is held for no more than comfort.
+inline bool is_in_use(const Ledger& ledger) {
+    return left_of(ledger) < ledger.limit() / 4 * 3;
+}
+
 /// What one peer may leave unread before no further request of it is taken.
 inline std::int64_t share_of_unread(const Ledger& ledger) {
-    constexpr std::int64_t always = 64 << 10;
-    return std::max(always, left_of(ledger) / 16);
+    return std::max(little, left_of(ledger) / 16);
+}
+
+/// What may be made of one request and held until it is answered.
+inline std::int64_t share_of_held(const Ledger& ledger) {
+    return std::max(4 * little, left_of(ledger) / 8);
 }
 
 }  // namespace millrace::net

@@ -38,7 +38,7 @@ class FetchSessionsTest : public testing::Test {
 protected:
     /// What a full request for `asks` leaves behind.
     std::shared_ptr<FetchSession> begin(const std::vector<FetchAsk>& asks) {
-        auto session = sessions_.create(/*is_follower=*/false, /*by_id=*/false, now_);
+        auto session = sessions_.create(/*is_follower=*/false, /*by_id=*/false, asks.size(), now_);
         for (const FetchAsk& one : asks) {
             session->ask(one);
             session->tell(one, told(0));
@@ -156,9 +156,9 @@ TEST_F(FetchSessionsTest, only_a_session_long_unused_gives_way) {
     const auto first = begin({ask("a", 0)});
     now_ = now_ + 1min;
     begin({ask("b", 0)});
-    EXPECT_EQ(sessions_.create(false, false, now_), nullptr);
+    EXPECT_EQ(sessions_.create(false, false, 1, now_), nullptr);
     now_ = start + 2min + 1s;
-    EXPECT_NE(sessions_.create(false, false, now_), nullptr);
+    EXPECT_NE(sessions_.create(false, false, 1, now_), nullptr);
     EXPECT_EQ(next(first->id(), 1).error, KafkaError::fetch_session_id_not_found);
 }
 
@@ -168,8 +168,30 @@ TEST_F(FetchSessionsTest, a_follower_takes_the_place_of_a_client_that_had_its_ti
     now_ = now_ + 3min;
     next(first->id(), 1);
     next(second->id(), 1);
-    EXPECT_EQ(sessions_.create(/*is_follower=*/false, false, now_), nullptr);
-    EXPECT_NE(sessions_.create(/*is_follower=*/true, false, now_), nullptr);
+    EXPECT_EQ(sessions_.create(/*is_follower=*/false, false, 1, now_), nullptr);
+    EXPECT_NE(sessions_.create(/*is_follower=*/true, false, 1, now_), nullptr);
+}
+
+// Sessions are remembered for whoever asks: all of them together hold only so much.
+TEST_F(FetchSessionsTest, remember_no_more_partitions_than_there_is_room_for) {
+    FetchSessions small({.slots = 9, .eviction = 2min, .partitions = 3}, random_);
+    EXPECT_EQ(small.create(false, false, 4, now_), nullptr);
+    const auto session = small.create(false, false, 2, now_);
+    ASSERT_NE(session, nullptr);
+    session->ask(ask("a", 0));
+    session->ask(ask("a", 1));
+    EXPECT_EQ(small.create(false, false, 2, now_), nullptr);
+    const auto next = [&](std::int32_t epoch, std::vector<FetchAsk> asks) {
+        return small.open({.session_id = session->id(),
+                           .session_epoch = epoch,
+                           .by_id = false,
+                           .asks = std::move(asks),
+                           .forgotten = {}},
+                          now_);
+    };
+    EXPECT_EQ(next(1, {ask("a", 0, 5), ask("a", 1, 5), ask("a", 2)}).error, KafkaError::none);
+    EXPECT_EQ(next(2, {ask("a", 3)}).error, KafkaError::fetch_session_id_not_found);
+    EXPECT_NE(small.create(false, false, 3, now_), nullptr);
 }
 
 }  // namespace

@@ -15,15 +15,18 @@ struct Recorder final : Dispatch {
     void on_frame(const ConnectionInfo&, std::unique_ptr<Session>&, Frame frame,
                   Reply reply) override {
         seen.emplace_back(as_text(frame.bytes()));
-        frames.push_back(std::move(frame));
+        const auto wish = static_cast<std::int64_t>(frame.bytes().size()) * becomes_times;
+        frame.hold(std::min(wish, frame.room()));
         if (echo) {
-            const ByteView bytes = frames.back().bytes();
+            const ByteView bytes = frame.bytes();
             reply.send(Response{.bytes = Buffer(bytes.begin(), bytes.end())});
         } else {
+            frames.push_back(std::move(frame));
             replies.push_back(std::move(reply));
         }
     }
     bool echo = true;
+    std::int64_t becomes_times = 0;  ///< So many times its bytes are held beside them.
     std::vector<std::string> seen;
     std::vector<Frame> frames;
     std::vector<Reply> replies;
@@ -280,6 +283,63 @@ TEST_F(ServerTest, a_crowd_of_large_requests_that_do_not_come_leaves_room_for_ot
     EXPECT_EQ(other->from_broker, framed("well"));
     loop.advance(5s);
     EXPECT_TRUE(crowd[0]->closed && crowd[1]->closed && crowd[2]->closed);
+}
+
+// What a handler makes of a request counts as long as it has it.
+TEST_F(ServerTest, what_is_made_of_a_request_is_in_the_ledger_until_it_is_gone) {
+    start();
+    dispatch.echo = false;
+    dispatch.becomes_times = 27;
+    auto wire = connect();
+    receive(*wire, framed(std::string(1'000, 's')));
+    EXPECT_EQ(ledger->used(), 28'000);
+    receive(*wire, framed(std::string(1'000'000, 'l')));
+    EXPECT_EQ(ledger->used(), 28'028'000);
+    dispatch.frames[1].hold(5);
+    EXPECT_EQ(ledger->used(), 1'028'005);
+    dispatch.frames.clear();
+    EXPECT_EQ(ledger->used(), 0);
+}
+
+// Requests that wait and have become many times their bytes: a crowd of them, of any size, stays in
+// its bounds, and small requests of others go on.
+TEST_F(ServerTest, a_crowd_of_requests_that_become_more_leaves_room_for_others) {
+    for (const std::size_t size : {100U, 5'000U, 200'000U, 1'000'000U}) {
+        constexpr std::int64_t budget = 32 << 20;
+        start({}, budget);
+        dispatch.echo = false;
+        dispatch.becomes_times = 27;
+        std::vector<std::shared_ptr<Wire>> crowd;
+        for (std::size_t wanted = 0; wanted < 2 * budget; wanted += 28 * size * 20) {
+            crowd.push_back(connect());
+            for (int request = 0; request < 20; ++request) {
+                receive(*crowd.back(), framed(std::string(size, 'x')));
+            }
+        }
+        EXPECT_LE(ledger->used(), budget) << size;
+        EXPECT_GE(ledger->used(), budget / 2) << size;
+        dispatch.echo = true;
+        auto other = connect();
+        receive(*other, framed("well"));
+        EXPECT_EQ(other->from_broker, framed("well")) << size;
+        dispatch.frames.clear();
+        dispatch.replies.clear();
+        server.reset();
+        loop.run();
+        EXPECT_EQ(ledger->used(), 0) << size;
+    }
+}
+
+TEST_F(ServerTest, who_has_gone_wants_no_answer) {
+    start();
+    dispatch.echo = false;
+    auto wire = connect();
+    receive(*wire, framed("well?"));
+    EXPECT_TRUE(dispatch.replies[0].is_wanted());
+    wire->ended = true;
+    wire->events->on_readable();
+    loop.run();
+    EXPECT_FALSE(dispatch.replies[0].is_wanted());
 }
 
 TEST_F(ServerTest, a_frame_begun_and_not_finished_is_given_up) {
