@@ -17,5 +17,9 @@ if ! grep -q '^## Simulations' "$ledger" 2>/dev/null; then
   } >>"$ledger"
 fi
 prefix="| $(date -u +%F) | $(git -C "$(dirname "$0")" rev-parse --short HEAD) "
-grep '^| ' "$out" | sed "s#^#$prefix#" >>"$ledger" || true
+rows=$(grep '^| ' "$out" | sed "s#^#$prefix#" || true)
+if [ -n "$rows" ]; then  # on top of that table, wherever it stands
+  ROWS=$rows awk '{print} /^## /{here = /^## Simulations/} here && /^[|]---/ {print ENVIRON["ROWS"]}' "$ledger" >"$out"
+  cat "$out" >"$ledger"
+fi
 exit $status
