@@ -334,6 +334,7 @@ public:
                 "elr_outlives_its_use",
                 "recovery_trusts_the_cache",
                 "journal_not_replayed",
+                "journal_not_synced",
                 "journal_reused_before_its_logs",
                 "journaled_end_is_recorded",
                 "journal_cuts_not_noted",
