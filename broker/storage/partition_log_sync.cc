@@ -243,8 +243,9 @@ std::optional<LogFacts> PartitionLog::take_facts() {
 
 std::optional<WritebackJob> PartitionLog::take_writeback() {
     LogState& s = *state_;
-    constexpr std::uint64_t step = std::uint64_t{4} << 20;
-    if (!s.active_unsynced || s.active().size() < s.written_back + step) {
+    // What a journal has is synced here while others wait for the device: little may be left then.
+    const std::uint64_t step = s.active_unfiled ? std::uint64_t{512} << 10 : std::uint64_t{4} << 20;
+    if ((!s.active_unsynced && !s.active_unfiled) || s.active().size() < s.written_back + step) {
         return std::nullopt;
     }
     WritebackJob job{s.active_file, s.written_back, s.active().size() - s.written_back};
