@@ -77,8 +77,9 @@ void ClassicMembership::maybe_complete(Operation& operation, ClassicGroup& group
     }
 }
 
+/// Who was only given an id has no rebalance timeout yet, so nobody is waited for without members.
 void ClassicMembership::complete_or_wait(Operation& operation, ClassicGroup& group) {
-    if (group.all_joined()) {
+    if (group.all_joined() || group.members().empty()) {
         complete(operation, group);
     } else {
         state_.deadlines.set(

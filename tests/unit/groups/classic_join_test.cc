@@ -63,7 +63,7 @@ TEST_F(ClassicJoin, gives_the_leader_everybodys_metadata_and_the_others_nothing)
     const Joined& leader = a->leader == a->member ? *a : *b;
     const Joined& follower = a->leader == a->member ? *b : *a;
     EXPECT_THAT(leader.members, ::testing::UnorderedElementsAre(Pair(a->member, "meta a"),
-                                                              Pair(b->member, "meta b")));
+                                                                Pair(b->member, "meta b")));
     EXPECT_THAT(follower.members, SizeIs(0));
     EXPECT_EQ(follower.leader, leader.member);
     EXPECT_EQ(leader.protocol, "range");
@@ -80,8 +80,7 @@ TEST_F(ClassicJoin, takes_the_protocol_that_all_offer_and_most_prefer) {
 
 TEST_F(ClassicJoin, refuses_a_member_whose_protocols_nobody_shares) {
     stable_group(1);
-    EXPECT_EQ(join({.protocols = {{"other", ""}}})->error,
-              KafkaError::inconsistent_group_protocol);
+    EXPECT_EQ(join({.protocols = {{"other", ""}}})->error, KafkaError::inconsistent_group_protocol);
     EXPECT_EQ(join({.type = "connect"})->error, KafkaError::inconsistent_group_protocol);
     EXPECT_EQ(join({.group = "new", .protocols = {}})->error,
               KafkaError::inconsistent_group_protocol);
@@ -93,8 +92,9 @@ TEST_F(ClassicJoin, serves_groups_of_any_protocol_type) {
     loop.advance(6s);
     EXPECT_EQ(worker->error, KafkaError::none);
     EXPECT_EQ(sync(worker->member, 1, {{worker->member, "tasks"}})->assignment, "tasks");
-    EXPECT_EQ(describe(), "NONE Stable type=connect protocol=sessioned "
-                          "[client /127.0.0.1 url tasks]");
+    EXPECT_EQ(describe(),
+              "NONE Stable type=connect protocol=sessioned "
+              "[client /127.0.0.1 url tasks]");
 }
 
 TEST_F(ClassicJoin, shows_what_members_had_while_a_rebalance_goes_on) {
@@ -169,6 +169,14 @@ TEST_F(ClassicJoin, bounds_the_ids_that_it_hands_out) {
     EXPECT_EQ(join({})->error, KafkaError::member_id_required);
     EXPECT_EQ(join({})->error, KafkaError::member_id_required);
     EXPECT_EQ(join({})->error, KafkaError::group_max_size_reached);
+}
+
+// A walk beside Kafka: its offsets could not be deleted, as if somebody were subscribed yet.
+TEST_F(ClassicJoin, does_not_keep_a_group_for_who_was_only_given_an_id) {
+    const auto ids = stable_group(1);
+    EXPECT_EQ(join({})->error, KafkaError::member_id_required);
+    EXPECT_THAT(leave({{ids[0], std::nullopt}}).members, ElementsAre(KafkaError::none));
+    EXPECT_EQ(state(), "Empty");
 }
 
 TEST_F(ClassicJoin, starts_a_rebalance_for_a_newcomer) {
