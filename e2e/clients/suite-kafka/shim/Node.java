@@ -210,7 +210,7 @@ final class Node {
         Map<String, String> settings = new TreeMap<>();
         config.originals().forEach((key, value) -> {
             if (value != null) {
-                settings.put(key, value instanceof Password secret ? secret.value() : value.toString());
+                settings.put(key, textOf(value));
             }
         });
         settings.keySet().removeIf(key -> key.startsWith("unstable."));
@@ -279,6 +279,13 @@ final class Node {
         } catch (GeneralSecurityException | IOException e) {
             throw new IllegalStateException(location, e);
         }
+    }
+
+    private static String textOf(Object value) {
+        if (value instanceof List<?> list) {
+            return String.join(",", list.stream().map(Object::toString).toList());
+        }
+        return value instanceof Password secret ? secret.value() : value.toString();
     }
 
     /** settings.txt: a test, a tab, key=value; what a test needs of brokers whose defaults promise more than Kafka's. */
