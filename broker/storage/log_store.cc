@@ -174,6 +174,9 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
         if (listed && clean) {
             listed = directory->trust_page_cache();
         }
+        if (listed && !clean) {
+            listed = disk_.sync_directory(directory->path());  // folders that were new at a crash
+        }
         if (listed) {
             listed = directory->journals().open(clean);
         }

@@ -75,6 +75,9 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
                                    print_epoch_checkpoint(s.epochs.entries()));
         s.epochs_dirty = false;
     }
+    if (s.folder_exists && !s.names_are_durable()) {
+        s.unsynced_directories.insert(s.folder);  // also those that a recovery found
+    }
     job.directories_.assign(s.unsynced_directories.begin(), s.unsynced_directories.end());
     s.unsynced_directories.clear();
     job.target_ = s.end;

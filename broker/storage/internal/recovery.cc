@@ -592,6 +592,10 @@ Result<void> Recovery::settle() {
         MR_TRY_VOID(s_.rebuild_producers(input_.now));
     }
     MR_TRY_VOID(seal_scanned());
+    if (!input_.clean && !s_.segments.empty() && s_.active().base() >= input_.recovery_point &&
+        !MR_PLANTED(recovery_trusts_names)) {
+        ++s_.names_changed;  // No recorded sync came after it got its name.
+    }
     s_.synced_end = scanned_ ? std::min(s_.end, input_.recovery_point) : s_.end;
     s_.recovery_point = s_.synced_end;
     return {};

@@ -334,6 +334,7 @@ public:
                 "elr_takes_any_replica",
                 "elr_outlives_its_use",
                 "recovery_trusts_the_cache",
+                "recovery_trusts_names",
                 "journal_not_replayed",
                 "journal_not_synced",
                 "journal_reused_before_its_logs",

@@ -207,6 +207,80 @@ TEST_F(LogStoreTest, a_new_directory_outlives_a_power_cut_with_all_that_was_sync
     EXPECT_EQ(open()->found().size(), 1U);
 }
 
+TEST_F(LogStoreTest, a_start_makes_durable_what_a_kill_left_in_the_cache_names_too) {
+    for (const bool rolled : {false, true}) {
+        test::SimulatedMachine machine;
+        StoreOptions options{.paths = {"/srv/logs"}, .identity = {"cluster", BrokerId{1}}};
+        SeededRandom random(1);
+        const auto open = [&] {
+            return *LogStore::open(machine.node.disk(), options, random, noon, Logger{});
+        };
+        {
+            const auto store = open();
+            const auto log = *store->create(partition_, Uuid{3, 4}, {});
+            if (rolled) {
+                ASSERT_TRUE(append(*log, make_batch({})));
+                ASSERT_TRUE(log->sync_now());
+                ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
+                                                               log->directory()->begin_checkpoint(),
+                                                               {{partition_, log->synced_end()}}));
+                ASSERT_TRUE(log->roll(noon));
+            }
+            ASSERT_TRUE(append(*log, make_batch({.base = rolled ? 1 : 0})));
+        }
+        const auto recover = [&](LogStore& store) {
+            const FoundLog& found = store.found().front();
+            return *PartitionLog::recover(found.directory, partition_, {}, found.recovery);
+        };
+        Offset synced;
+        {
+            const auto store = open();
+            synced = recover(*store)->synced_end();
+            EXPECT_EQ(synced, Offset{rolled ? 2 : 1});
+        }
+        machine.node.cut_power();
+        machine.node.restore_power();
+        const auto store = open();
+        ASSERT_THAT(store->found(), SizeIs(1)) << "rolled " << rolled;
+        EXPECT_EQ(recover(*store)->end(), synced) << "rolled " << rolled;
+    }
+}
+
+TEST_F(LogStoreTest,
+       an_empty_segment_whose_name_a_kill_left_in_the_cache_costs_nothing_until_used) {
+    test::SimulatedMachine machine;
+    StoreOptions options{.paths = {"/srv/logs"}, .identity = {"cluster", BrokerId{1}}};
+    SeededRandom random(1);
+    const auto open = [&] {
+        return *LogStore::open(machine.node.disk(), options, random, noon, Logger{});
+    };
+    {
+        const auto store = open();
+        const auto log = *store->create(partition_, Uuid{3, 4}, {});
+        ASSERT_TRUE(append(*log, make_batch({})));
+        ASSERT_TRUE(log->sync_now());
+        ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
+                                                       log->directory()->begin_checkpoint(),
+                                                       {{partition_, log->synced_end()}}));
+        ASSERT_TRUE(log->roll(noon));
+    }
+    const auto recover = [&](LogStore& store) {
+        const FoundLog& found = store.found().front();
+        return *PartitionLog::recover(found.directory, partition_, {}, found.recovery);
+    };
+    {
+        const auto store = open();
+        const auto log = recover(*store);
+        EXPECT_FALSE(log->has_unsynced());
+        ASSERT_TRUE(append(*log, make_batch({.base = 1})));
+        ASSERT_TRUE(log->sync_now());
+    }
+    machine.node.cut_power();
+    machine.node.restore_power();
+    const auto store = open();
+    EXPECT_EQ(recover(*store)->end(), Offset{2});
+}
+
 TEST_F(LogStoreTest, what_is_set_aside_stays_on_disk_and_out_of_sight) {
     write_log(*must_open({"a"}), false);
     {
