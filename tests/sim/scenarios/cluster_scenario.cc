@@ -45,8 +45,7 @@ struct Run {
         reader_rack = random.one_in(2) ? fmt::format("r{}", random.below(brokers)) : "";
         recovery_points_ms = random.one_in(3) ? recovery_points_ms : random.between(100, 3000);
         roll_ms = random.one_in(2) ? roll_ms : random.between(200, 5000);
-        // Drawn, and put aside: journals are off until seed 248 is understood (tests/sim/README.md).
-        (void)(random.one_in(8) ? 0 : random.below(4));
+        journal_bytes = random.one_in(8) ? 0 : std::uint64_t{32} << (10 + random.below(4));
         watch = std::make_unique<ClusterWatch>(
             ClusterWatch::Options{
                 .brokers = brokers, .topic = std::string(topic), .partitions = partitions},

@@ -20,7 +20,8 @@ public:
     /// would end by itself now.
     /// Journals are made with the first sync, and small: their halves turn over often.
     BrokerProgram(runtime::Node& node, const std::string& settings,
-                  std::function<void(std::string)> on_failed, std::uint64_t journal_bytes = 0);
+                  std::function<void(std::string)> on_failed,
+                  std::uint64_t journal_bytes = std::uint64_t{64} << 10);
     ~BrokerProgram() override;
 
     void stop(runtime::Task stopped) override;
