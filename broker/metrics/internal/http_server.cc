@@ -6,9 +6,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <list>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <optional>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -22,6 +24,9 @@ namespace millrace::metrics {
 namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// So long nobody is accepted after there was no descriptor for him.
+constexpr std::chrono::milliseconds break_length{100};
 
 class Descriptor {
 public:
@@ -37,10 +42,15 @@ public:
         return *this;
     }
     int get() const { return value_; }
+    explicit operator bool() const { return value_ >= 0; }
 
 private:
     int value_;
 };
+
+Descriptor open_reserve() {
+    return Descriptor{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+}
 
 std::string_view status_text(int status) {
     switch (status) {
@@ -163,6 +173,7 @@ public:
                       std::function<HttpAnswer(std::string_view)> answer)
         : listener_(std::move(listener)),
           wake_(std::move(wake)),
+          reserve_(open_reserve()),
           port_(port),
           limits_(limits),
           answer_(std::move(answer)),
@@ -182,9 +193,7 @@ private:
         while (true) {
             std::vector<pollfd> waits;
             waits.push_back({wake_.get(), POLLIN, 0});
-            const bool has_room =
-                connections_.size() < limits_.connections || longest_silent() != connections_.end();
-            waits.push_back({has_room ? listener_.get() : -1, POLLIN, 0});
+            waits.push_back({accepts() ? listener_.get() : -1, POLLIN, 0});
             for (const Connection& connection : connections_) {
                 waits.push_back({connection.descriptor(), connection.wanted(), 0});
             }
@@ -193,18 +202,34 @@ private:
                 return;
             }
             serve(waits);
+            if (!reserve_) {
+                reserve_ = open_reserve();
+            }
+            if (break_ends_ && *break_ends_ <= std::chrono::steady_clock::now()) {
+                break_ends_.reset();
+            }
             if (waits[1].revents != 0) {
                 accept();
             }
         }
     }
 
+    bool accepts() const {
+        return !break_ends_ && (connections_.size() < limits_.connections ||
+                                longest_silent() != connections_.end());
+    }
+
     int milliseconds_to_wait() const {
-        if (connections_.empty()) {
+        std::optional<SteadyTime> until = break_ends_;
+        if (!connections_.empty()) {
+            // Accepted in order, with the same time for each: the first is the next to run out.
+            const SteadyTime first = connections_.front().deadline();
+            until = until ? std::min(*until, first) : first;
+        }
+        if (!until) {
             return -1;
         }
-        // Accepted in order, with the same time for each: the first is the next to run out.
-        const auto left = connections_.front().deadline() - std::chrono::steady_clock::now();
+        const auto left = *until - std::chrono::steady_clock::now();
         const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1;
         return ms < 0 ? 0 : static_cast<int>(ms);
     }
@@ -224,26 +249,53 @@ private:
                             [](const Connection& one) { return one.is_silent(); });
     }
 
-    /// Who is silent gives way: whoever holds all places and asks nothing keeps nobody out.
+    /// Who is silent gives way: whoever holds all places and asks nothing keeps nobody out. Nor
+    /// does whoever has taken all descriptors: this is where one looks when a broker is in need.
     void accept() {
-        Descriptor socket{
-            ::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
-        if (socket.get() >= 0) {
-            const auto silent = longest_silent();
-            if (connections_.size() >= limits_.connections && silent != connections_.end()) {
-                connections_.erase(silent);
+        Descriptor socket = accept_one();
+        if (!socket && is_exhausted(errno)) {
+            if (reserve_) {
+                reserve_ = Descriptor{};
+            } else {
+                end_longest_silent();
+            }
+            socket = accept_one();
+            if (!socket && is_exhausted(errno)) {
+                break_ends_ = std::chrono::steady_clock::now() + break_length;
+            }
+        }
+        if (socket) {
+            if (connections_.size() >= limits_.connections) {
+                end_longest_silent();
             }
             connections_.emplace_back(std::move(socket),
                                       std::chrono::steady_clock::now() + limits_.deadline);
         }
     }
 
+    Descriptor accept_one() const {
+        return Descriptor{
+            ::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+    }
+
+    static bool is_exhausted(int error) {
+        return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    }
+
+    void end_longest_silent() {
+        if (const auto silent = longest_silent(); silent != connections_.end()) {
+            connections_.erase(silent);
+        }
+    }
+
     Descriptor listener_;
     Descriptor wake_;
+    Descriptor reserve_;  ///< Given up for whoever asks when there is no other.
     std::uint16_t port_;
     HttpLimits limits_;
     std::function<HttpAnswer(std::string_view)> answer_;
     std::list<Connection> connections_;
+    std::optional<SteadyTime> break_ends_;
     std::thread thread_;
 };
 

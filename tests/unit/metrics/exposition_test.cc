@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,8 +18,11 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-int connected_to(std::uint16_t port) {
-    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+int new_socket() {
+    return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+void connect_to(std::uint16_t port, int descriptor) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -26,11 +30,16 @@ int connected_to(std::uint16_t port) {
     if (::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
         ADD_FAILURE() << "no connection to " << port;
     }
+}
+
+int connected_to(std::uint16_t port) {
+    const int descriptor = new_socket();
+    connect_to(port, descriptor);
     return descriptor;
 }
 
-std::string answer_to(std::uint16_t port, const std::string& request) {
-    const int descriptor = connected_to(port);
+/// Of a connection, which is closed.
+std::string answer_to(int descriptor, const std::string& request) {
     EXPECT_EQ(::write(descriptor, request.data(), request.size()),
               static_cast<ssize_t>(request.size()));
     std::string answer;
@@ -42,9 +51,36 @@ std::string answer_to(std::uint16_t port, const std::string& request) {
     return answer;
 }
 
-std::string get(std::uint16_t port, const std::string& path) {
-    return answer_to(port, "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+std::string answer_to(std::uint16_t port, const std::string& request) {
+    return answer_to(connected_to(port), request);
 }
+
+std::string request_for(const std::string& path) {
+    return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+}
+
+std::string get(std::uint16_t port, const std::string& path) {
+    return answer_to(port, request_for(path));
+}
+
+/// While it lives, this process gets no further descriptor.
+class NoDescriptors {
+public:
+    NoDescriptors() {
+        EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+        const int next = ::dup(0);  // the lowest that is free
+        ::close(next);
+        rlimit tight = before_;
+        tight.rlim_cur = static_cast<rlim_t>(next);
+        EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+    }
+    ~NoDescriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+private:
+    rlimit before_{};
+};
 
 class ExpositionTest : public testing::Test {
 protected:
@@ -143,6 +179,44 @@ TEST(HttpServer, lets_the_longest_silent_one_give_way) {
     for (const int one : silent) {
         ::close(one);
     }
+}
+
+// A broker that has run out of descriptors still says how it is.
+TEST_F(ExpositionTest, answers_when_no_descriptor_is_left) {
+    const int first = new_socket();
+    const int second = new_socket();
+    const NoDescriptors none;
+    for (const int descriptor : {first, second}) {
+        connect_to(port(), descriptor);
+        EXPECT_THAT(answer_to(descriptor, request_for("/healthz")), StartsWith("HTTP/1.1 200"));
+    }
+}
+
+// Who comes while the last one is in use waits for it, and is served once it is free.
+TEST(HttpServer, serves_again_once_there_is_a_descriptor) {
+    HttpLimits limits;
+    limits.deadline = std::chrono::hours{1};
+    // More than a connection's buffers take: it lasts until its client goes.
+    const std::string large(64 << 20, 'a');
+    auto server = HttpServer::start("127.0.0.1", 0, limits, [&large](std::string_view path) {
+        return HttpAnswer{.body = path == "/large" ? large : "small"};
+    });
+    ASSERT_TRUE(server.has_value());
+    const std::uint16_t port = (*server)->port();
+    const int first = new_socket();
+    const int second = new_socket();
+    const NoDescriptors none;
+    connect_to(port, first);
+    const std::string request = request_for("/large");
+    ASSERT_EQ(::write(first, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+    char byte = 0;
+    ASSERT_EQ(::read(first, &byte, 1), 1);  // it is being answered
+    connect_to(port, second);
+    const std::string small = request_for("/small");
+    ASSERT_EQ(::write(second, small.data(), small.size()), static_cast<ssize_t>(small.size()));
+    EXPECT_EQ(::recv(second, &byte, 1, MSG_DONTWAIT), -1);
+    ::close(first);
+    EXPECT_THAT(answer_to(second, ""), HasSubstr("small"));
 }
 
 TEST_F(ExpositionTest, says_when_the_port_is_taken) {
