@@ -55,20 +55,22 @@ namespace {
 
 using metadata::Context;
 using metadata::Decision;
+using protocol::RequestBody;
 
 /// Decodes, submits, encodes. `decide` is called with (context, request, version) on the
 /// controller's speculative image.
 template <typename Request, typename Answer, typename Decide>
-void run(metadata::Controller& controller, std::int16_t version, ByteView body,
+void run(metadata::Controller& controller, std::int16_t version, const RequestBody& body,
          ControllerApis::Done done, Decide decide) {
     struct Held {
         Buffer bytes;
         Request request;
     };
     auto held = std::make_shared<Held>();
-    held->bytes.assign(body.begin(), body.end());
-    protocol::Reader reader(held->bytes);
+    held->bytes.assign(body.bytes().begin(), body.bytes().end());
+    protocol::Reader reader(held->bytes, body.budget());
     held->request.decode(reader, version);
+    body.tell_made(held->bytes.size() + reader.charged());
     if (!reader.ok()) {
         done(reader.error());
         return;
@@ -92,13 +94,13 @@ using Manager = Decision<Answer> (*)(Context&, const Request&);
 
 struct Row {
     std::int16_t api_key;
-    void (*handle)(metadata::Controller&, std::int16_t, ByteView, ControllerApis::Done);
+    void (*handle)(metadata::Controller&, std::int16_t, const RequestBody&, ControllerApis::Done);
 };
 
 template <typename Request, typename Answer, Manager<Request, Answer> manager>
 constexpr Row row() {
     return {Request::api_key, [](metadata::Controller& controller, std::int16_t version,
-                                 ByteView body, ControllerApis::Done done) {
+                                 const RequestBody& body, ControllerApis::Done done) {
                 run<Request, Answer>(controller, version, body, std::move(done),
                                      [](Context& context, const Request& request, std::int16_t) {
                                          return manager(context, request);
@@ -110,7 +112,7 @@ Row create_topics_row() {
     using protocol::CreateTopicsRequest;
     using protocol::CreateTopicsResponse;
     return {CreateTopicsRequest::api_key, [](metadata::Controller& controller, std::int16_t version,
-                                             ByteView body, ControllerApis::Done done) {
+                                             const RequestBody& body, ControllerApis::Done done) {
                 run<CreateTopicsRequest, CreateTopicsResponse>(
                     controller, version, body, std::move(done),
                     [](Context& context, const CreateTopicsRequest& request, std::int16_t) {
@@ -129,7 +131,7 @@ Row delete_topics_row() {
     using protocol::DeleteTopicsResponse;
     static constexpr std::int16_t first_version_with_disabled = 3;
     return {DeleteTopicsRequest::api_key, [](metadata::Controller& controller, std::int16_t version,
-                                             ByteView body, ControllerApis::Done done) {
+                                             const RequestBody& body, ControllerApis::Done done) {
                 run<DeleteTopicsRequest, DeleteTopicsResponse>(
                     controller, version, body, std::move(done),
                     [](Context& context, const DeleteTopicsRequest& request, std::int16_t version) {
@@ -190,7 +192,8 @@ bool ControllerApis::serves(std::int16_t api_key) {
     return find(api_key) != nullptr;
 }
 
-void ControllerApis::handle(std::int16_t api_key, std::int16_t version, ByteView body, Done done) {
+void ControllerApis::handle(std::int16_t api_key, std::int16_t version, const RequestBody& body,
+                            Done done) {
     const Row* row = find(api_key);
     if (row == nullptr) {
         done(Error::make(Code::unsupported, "the controller does not serve API {}", api_key));

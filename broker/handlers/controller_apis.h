@@ -9,6 +9,7 @@
 #include "base/unique_function.h"
 #include "metadata/controller.h"
 #include "model/ids.h"
+#include "protocol/request_body.h"
 
 namespace millrace::handlers {
 
@@ -21,7 +22,8 @@ public:
     static bool serves(std::int16_t api_key);
     /// `body` is lent for the call. The answer is encoded in the same version. Code::not_leader:
     /// this node is not the active controller.
-    void handle(std::int16_t api_key, std::int16_t version, ByteView body, Done done);
+    void handle(std::int16_t api_key, std::int16_t version, const protocol::RequestBody& body,
+                Done done);
 
 private:
     metadata::Controller& controller_;

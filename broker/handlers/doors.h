@@ -19,6 +19,7 @@
 #include "metadata/publisher.h"
 #include "model/ids.h"
 #include "model/kafka_error.h"
+#include "protocol/request_body.h"
 #include "quotas/client_quotas.h"
 #include "replication/replicas.h"
 #include "runtime/node.h"
@@ -60,7 +61,8 @@ struct VoterAddress {
 class QuorumDoor {
 public:
     virtual ~QuorumDoor() = default;
-    virtual void handle(std::int16_t api_key, std::int16_t version, ByteView body,
+    virtual void handle(std::int16_t api_key, std::int16_t version,
+                        const protocol::RequestBody& body,
                         UniqueFunction<void(Result<Buffer>)> reply) = 0;
     /// On their listener of that name; a voter without one is left out.
     virtual std::vector<VoterAddress> voters(std::string_view listener) const = 0;

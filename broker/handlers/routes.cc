@@ -142,17 +142,28 @@ void fail_alter_client_quotas(const AlterClientQuotasRequest& request,
 // --- The controller's listener
 // ---------------------------------------------------------------------
 
-/// Bodies go to the controller or the quorum as they are.
+/// Bodies go to the controller or the quorum as they are; what is made of one there is held until
+/// it is answered, within the share of one request.
 void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t body_at,
                 net::Reply reply) {
     auto held = std::make_shared<std::tuple<RequestMeta, net::Frame, net::Reply>>(
         std::move(meta), std::move(frame), std::move(reply));
     doors.control->post([&doors, held, body_at] {
         const RequestMeta& about = std::get<0>(*held);
-        const ByteView body = std::get<1>(*held).bytes().subspan(body_at);
+        net::Frame& frame = std::get<1>(*held);
+        const ByteView bytes = frame.bytes().subspan(body_at);
+        const auto room = static_cast<std::size_t>(frame.room());
+        const bool is_short = room < Reader::budget_for(bytes.size());
+        std::size_t made = 0;
         doors.quorum->handle(
-            about.api_key, about.version, body, [&doors, held](Result<Buffer> answer) {
+            about.api_key, about.version, RequestBody(bytes, room, made),
+            [&doors, held, is_short](Result<Buffer> answer) {
                 const RequestMeta& asked = std::get<0>(*held);
+                if (!answer && is_short && answer.error().code() == Code::exhausted) {
+                    internal::log_undecodable(doors, asked,
+                                              "memory is short: " + answer.error().message());
+                    return;
+                }
                 if (!answer) {
                     MR_LOG(*doors.log, debug, "handlers.control_request_failed",
                            field("api_key", asked.api_key),
@@ -164,6 +175,7 @@ void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::siz
                 std::get<2>(*held).send(
                     handlers::about(asked, net::Response{.bytes = std::move(bytes)}));
             });
+        frame.hold(static_cast<std::int64_t>(made));
     });
 }
 

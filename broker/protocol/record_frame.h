@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "protocol/reader.h"
+#include "protocol/request_body.h"
 #include "protocol/writer.h"
 
 namespace millrace::protocol {
@@ -64,12 +65,13 @@ void read_coordinator_key(Reader& in, Key& key) {
 /// "TopicRecord" for 2; empty for a type we don't know.
 std::string_view metadata_record_name(std::int16_t api_key);
 
-/// The whole of `bytes` as one message, or why it isn't: what trails is an error too.
+/// The whole of a body as one message, or why it isn't: what trails is an error too.
 template <typename Message>
-Result<Message> decode_whole(ByteView bytes, std::int16_t version) {
-    Reader in(bytes);
+Result<Message> decode_whole(const RequestBody& body, std::int16_t version) {
+    Reader in(body.bytes(), body.budget());
     Message message;
     message.decode(in, version);
+    body.tell_made(in.charged());
     if (!in.ok()) {
         return in.error();
     }
@@ -77,6 +79,11 @@ Result<Message> decode_whole(ByteView bytes, std::int16_t version) {
         return Error::make(Code::corrupt, "{} bytes after the message", in.remaining());
     }
     return message;
+}
+
+template <typename Message>
+Result<Message> decode_whole(ByteView bytes, std::int16_t version) {
+    return decode_whole<Message>(RequestBody(bytes), version);
 }
 
 /// One message and nothing else, or the field that this version can't carry.

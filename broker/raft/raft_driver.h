@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "model/ids.h"
+#include "protocol/request_body.h"
 #include "raft/channel.h"
 #include "raft/quorum_config.h"
 #include "raft/replicated_log.h"
@@ -67,7 +68,8 @@ public:
                                     UniqueFunction<void(Result<void>)> committed) = 0;
 
     /// One request body of a raft API (is_raft_api) that the edge has authorised.
-    virtual void handle(std::int16_t api_key, std::int16_t version, ByteView body,
+    virtual void handle(std::int16_t api_key, std::int16_t version,
+                        const protocol::RequestBody& body,
                         UniqueFunction<void(Result<Buffer>)> reply) = 0;
     /// Fetch, Vote, BeginQuorumEpoch, EndQuorumEpoch, DescribeQuorum, FetchSnapshot, AddRaftVoter,
     /// RemoveRaftVoter, UpdateRaftVoter.

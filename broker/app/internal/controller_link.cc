@@ -37,7 +37,7 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
         known.store(leadership.leader.value, std::memory_order_relaxed);
         if (leadership.is_self && metadata.apis() != nullptr) {
             metadata.handle(
-                attempt->api_key, attempt->version, attempt->body,
+                attempt->api_key, attempt->version, ByteView(attempt->body),
                 [weak = weak_from_this(), attempt](Result<Buffer> body) {
                     if (auto self = weak.lock()) {
                         self->finish(attempt, body ? Result<Answer>(

@@ -54,7 +54,8 @@ std::vector<handlers::VoterAddress> MetadataNode::voters(std::string_view listen
     return addresses;
 }
 
-void MetadataNode::handle(std::int16_t api_key, std::int16_t version, ByteView body,
+void MetadataNode::handle(std::int16_t api_key, std::int16_t version,
+                          const protocol::RequestBody& body,
                           UniqueFunction<void(Result<Buffer>)> reply) {
     if (raft::RaftDriver::is_raft_api(api_key)) {
         driver_.handle(api_key, version, body, std::move(reply));

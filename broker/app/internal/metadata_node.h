@@ -45,7 +45,7 @@ public:
     const raft::Leadership& leadership() const { return leadership_; }
 
     // What arrives at the controller listener.
-    void handle(std::int16_t api_key, std::int16_t version, ByteView body,
+    void handle(std::int16_t api_key, std::int16_t version, const protocol::RequestBody& body,
                 UniqueFunction<void(Result<Buffer>)> reply) override;
     std::vector<handlers::VoterAddress> voters(std::string_view listener) const override;
     BrokerId leader() const override { return leadership_.leader; }

@@ -39,7 +39,7 @@ public:
     void start(StateListener& listener, UniqueFunction<void(Error)> on_halt) override;
     Result<Appended> append(QuorumEpoch epoch, Buffer batch,
                             UniqueFunction<void(Result<void>)> committed) override;
-    void handle(std::int16_t api_key, std::int16_t version, ByteView body,
+    void handle(std::int16_t api_key, std::int16_t version, const protocol::RequestBody& body,
                 UniqueFunction<void(Result<Buffer>)> reply) override;
     Result<std::unique_ptr<SnapshotWriter>> create_snapshot(
         Offset end, Timestamp last_contained_log_time) override;

@@ -24,7 +24,7 @@ bool RaftDriver::is_raft_api(std::int16_t api_key) {
 
 // ---- From peers ---------------------------------------------------------------------------------
 
-void Driver::handle(std::int16_t api_key, std::int16_t version, ByteView body,
+void Driver::handle(std::int16_t api_key, std::int16_t version, const protocol::RequestBody& body,
                     UniqueFunction<void(Result<Buffer>)> reply) {
     if (stopped_ || !core_) {
         reply(Error(Code::unavailable, "the quorum is not running"));

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "protocol/request_body.h"
 #include "raft/messages.h"
 
 namespace millrace::raft {
@@ -24,7 +25,8 @@ Result<Buffer> encode_request(const Request& request, std::int16_t version);
 /// `sent` tells which answer it must be.
 Result<Response> decode_response(const Request& sent, std::int16_t version, ByteView body);
 
-Result<Request> decode_request(std::int16_t api_key, std::int16_t version, ByteView body);
+Result<Request> decode_request(std::int16_t api_key, std::int16_t version,
+                               const protocol::RequestBody& body);
 /// Times of the core are turned into wall clock by `now` and `wall`, which mean the same moment.
 Result<Buffer> encode_response(std::int16_t api_key, std::int16_t version, const Response& response,
                                Instant now, Timestamp wall);

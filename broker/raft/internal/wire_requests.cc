@@ -293,7 +293,7 @@ Result<Request> from_wire(const protocol::DescribeQuorumRequest& wire) {
 }
 
 template <typename Wire>
-Result<Request> decode_as(std::int16_t version, ByteView body) {
+Result<Request> decode_as(std::int16_t version, const protocol::RequestBody& body) {
     MR_TRY(const auto wire, protocol::decode_whole<Wire>(body, version));
     return from_wire(wire);
 }
@@ -336,7 +336,8 @@ Result<Buffer> encode_request(const Request& request, std::int16_t version) {
         request);
 }
 
-Result<Request> decode_request(std::int16_t api_key, std::int16_t version, ByteView body) {
+Result<Request> decode_request(std::int16_t api_key, std::int16_t version,
+                               const protocol::RequestBody& body) {
     switch (static_cast<ApiKey>(api_key)) {
         case ApiKey::vote:
             return decode_as<protocol::VoteRequest>(version, body);

@@ -46,7 +46,7 @@ public:
         batches_.push_back({base, end_, std::move(batch)});
         return raft::Appended{base, end_};
     }
-    void handle(std::int16_t, std::int16_t, ByteView,
+    void handle(std::int16_t, std::int16_t, const protocol::RequestBody&,
                 UniqueFunction<void(Result<Buffer>)>) override {}
     Result<std::unique_ptr<raft::SnapshotWriter>> create_snapshot(Offset end, Timestamp) override;
     void resign(QuorumEpoch) override {}

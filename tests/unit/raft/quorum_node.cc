@@ -157,7 +157,7 @@ bool QuorumNode::append(Buffer batch) {
 
 void QuorumNode::ask(std::int16_t api_key, std::int16_t version, Buffer body,
                      std::function<void(Result<Buffer>)> answer) {
-    driver_->handle(api_key, version, body, std::move(answer));
+    driver_->handle(api_key, version, ByteView(body), std::move(answer));
 }
 
 Result<void> QuorumNode::on_commit(std::span<const CommittedBatch> batches) {

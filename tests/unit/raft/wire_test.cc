@@ -23,7 +23,7 @@ void round_trip(const Message& message, Check check) {
     for (std::int16_t version = versions.min; version <= versions.max; ++version) {
         const auto bytes = encode_request(request, version);
         ASSERT_TRUE(bytes.has_value()) << bytes.error().to_string();
-        const auto back = decode_request(versions.api_key, version, *bytes);
+        const auto back = decode_request(versions.api_key, version, ByteView(*bytes));
         ASSERT_TRUE(back.has_value()) << back.error().to_string();
         check(std::get<Message>(*back), version);
     }
@@ -189,8 +189,9 @@ TEST(RaftWire, carries_the_description_of_a_quorum) {
 }
 
 TEST(RaftWire, refuses_a_request_about_another_partition) {
-    const auto request = decode_request(static_cast<std::int16_t>(protocol::ApiKey::vote), 2,
-                                        Buffer{std::byte{0}, std::byte{0}});
+    const Buffer body{std::byte{0}, std::byte{0}};
+    const auto request =
+        decode_request(static_cast<std::int16_t>(protocol::ApiKey::vote), 2, ByteView(body));
     EXPECT_FALSE(request.has_value());
 }
 
