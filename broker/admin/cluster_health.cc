@@ -123,7 +123,9 @@ void count_partition(PartitionHealth& health, const metadata::Image& image,
                      const metadata::Topic& topic, PartitionIndex index,
                      const metadata::Partition& partition, int min_isr) {
     const bool offline = partition.leader == no_broker;
-    const bool under_min = static_cast<int>(partition.isr.size()) < min_isr;
+    // All of its replicas are enough, also where more are asked for.
+    const int needed = std::min(min_isr, static_cast<int>(partition.replicas.size()));
+    const bool under_min = static_cast<int>(partition.isr.size()) < needed;
     const bool under_replicated = partition.isr.size() < settled_replicas(partition);
     ++health.total;
     health.offline += offline ? 1 : 0;
@@ -136,7 +138,7 @@ void count_partition(PartitionHealth& health, const metadata::Image& image,
                             partition.leader,
                             copied(partition.isr),
                             copied(partition.replicas),
-                            min_isr});
+                            needed});
     }
 }
 

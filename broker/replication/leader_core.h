@@ -107,7 +107,10 @@ public:
 
     Offset high_watermark() const { return high_watermark_; }
     const std::set<BrokerId>& isr() const { return isr_; }
-    bool under_min_isr() const { return isr_.size() < static_cast<std::size_t>(min_isr_); }
+    /// All of its replicas in sync are enough, also for a min.insync.replicas above their number.
+    bool under_min_isr() const {
+        return isr_.size() < std::min(static_cast<std::size_t>(min_isr_), followers_.size() + 1);
+    }
     /// The high watermark has passed where this leader began: what it says is known to be current.
     bool is_current() const { return high_watermark_ >= epoch_start_; }
     bool proposal_pending() const { return !proposed_.empty(); }

@@ -87,8 +87,10 @@ void publish_replicas(metrics::Registry& registry, const BrokerView& view) {
             ++leaders;
             under_replicated +=
                 in_sync + partition.adding.size() < partition.replicas.size() ? 1 : 0;
-            under_min += in_sync < static_cast<std::size_t>(min_isr) ? 1 : 0;
-            at_min += in_sync == static_cast<std::size_t>(min_isr) ? 1 : 0;
+            const std::size_t needed =
+                std::min(static_cast<std::size_t>(min_isr), partition.replicas.size());
+            under_min += in_sync < needed ? 1 : 0;
+            at_min += in_sync == needed ? 1 : 0;
             moving += partition.is_reassigning() ? 1 : 0;
         }
     }

@@ -133,6 +133,20 @@ TEST(LeaderCore, below_min_isr_the_high_watermark_stands_still) {
                     AdvanceHighWatermark{Offset{20}}));
 }
 
+// As Apache Kafka has it: a partition with fewer replicas than min.insync.replicas takes records.
+TEST(LeaderCore, min_isr_above_the_number_of_replicas_asks_for_all_of_them) {
+    auto s = start({b1}, {b1});
+    s.min_isr = 3;
+    LeaderCore alone{s};
+    EXPECT_FALSE(alone.under_min_isr());
+    alone.step(Appended{Offset{20}});
+    EXPECT_TRUE(has(alone.step(Synced{Offset{20}}), AdvanceHighWatermark{Offset{20}}));
+
+    s = start({b1, b2}, {b1});
+    s.min_isr = 3;
+    EXPECT_TRUE(LeaderCore{s}.under_min_isr());
+}
+
 TEST(LeaderCore, a_silent_follower_leaves_after_lag_max_and_not_before) {
     LeaderCore core{start({b1, b2}, {b1, b2})};
     EXPECT_THAT(core.step(Tick{at(130s)}), IsEmpty());
