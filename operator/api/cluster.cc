@@ -24,36 +24,6 @@ std::vector<VolumeSpec> all_volumes(const StorageSpec& storage) {
     return volumes;
 }
 
-const std::vector<std::string>& owned_settings() {
-    static const std::vector<std::string> names = {
-        "advertised.listeners",
-        "broker.id",
-        "broker.rack",
-        "cluster.id",
-        "controller.listener.names",
-        "controller.quorum.bootstrap.servers",
-        "controller.quorum.voters",
-        "inter.broker.listener.name",
-        "listener.security.protocol.map",
-        "listeners",
-        "log.dir",
-        "log.dirs",
-        "metadata.log.dir",
-        "millrace.admin.listener",
-        "millrace.metrics.listener",
-        "node.id",
-        "process.roles",
-        "security.inter.broker.protocol",
-    };
-    return names;
-}
-
-bool names_no_owned_setting(const Json& self, const Json* /*old_self*/) {
-    const std::vector<std::string>& names = owned_settings();
-    return std::none_of(names.begin(), names.end(),
-                        [&](const std::string& name) { return self["config"].has(name); });
-}
-
 bool listener_ports_differ(const Json& self, const Json* /*old_self*/) {
     std::set<std::int64_t> ports;
     const Json::Array& listeners = self["listeners"].items();

@@ -263,9 +263,6 @@ struct ClusterSpec {
     friend bool operator==(const ClusterSpec&, const ClusterSpec&) = default;
 };
 
-/// Kafka settings that the operator writes itself: `config` may not name them.
-const std::vector<std::string>& owned_settings();
-
 inline constexpr std::string_view default_pool = "brokers";
 
 /// Dedicated controllers, as a pool of this name; none: brokers carry the quorum.
@@ -306,10 +303,10 @@ struct BrokerStatus {
     bool updated = false;
     BrokerState state = BrokerState::starting;
     std::optional<std::int32_t> recovery_percent;
-    std::string since{};      ///< When it came into that state.
-    bool balanced = false;    ///< It was given its share of replicas since it came.
+    std::string since{};                  ///< When it came into that state.
+    bool balanced = false;                ///< It was given its share of replicas since it came.
     std::vector<std::int32_t> volumes{};  ///< Ids of those that were given theirs.
-    std::string waiting_for;  ///< One line; empty when it waits for nothing.
+    std::string waiting_for;              ///< One line; empty when it waits for nothing.
     friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
 };
 

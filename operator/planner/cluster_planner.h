@@ -95,8 +95,8 @@ struct Action {
 
 /// What comes later in the lane builds on what comes before; else each action stands for itself.
 constexpr bool is_in_order(Lane lane) {
-    return lane == Lane::certificates || lane == Lane::roll || lane == Lane::scale ||
-           lane == Lane::quorum;
+    return lane == Lane::certificates || lane == Lane::configs || lane == Lane::roll ||
+           lane == Lane::scale || lane == Lane::quorum;
 }
 
 /// What a person should see with `kubectl describe` though nothing was done about it.

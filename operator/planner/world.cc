@@ -39,9 +39,18 @@ std::string why_no_image(const Json& status) {
     return fmt::format("image {} can't be pulled: {}", status["image"].text(), why);
 }
 
+constexpr int exit_code_of_kill = 128 + 9;
+
 std::string why_ended(const Json& terminated) {
-    const std::string said = last_line(terminated["message"].text());
     const std::string& reason = terminated["reason"].text();
+    if (reason == "OOMKilled") {
+        return "the broker is killed: it needs more memory than resources.limits has";
+    }
+    // Who is killed has no last words: the last line is about something else.
+    if (terminated["exitCode"].integer() == exit_code_of_kill) {
+        return fmt::format("the broker is killed (exit code {})", exit_code_of_kill);
+    }
+    const std::string said = last_line(terminated["message"].text());
     return fmt::format("the broker ends with exit code {}: {}", terminated["exitCode"].integer(),
                        said.empty() ? reason : said);
 }

@@ -162,18 +162,50 @@ std::string voter_list(const std::vector<Place>& voters) {
     return joined(parts);
 }
 
-std::string text_of(const api::Texts& settings) {
+constexpr std::string_view told_mark = "#: ";
+
+std::string text_of(const api::Texts& settings, const api::Texts& told) {
     std::string text = "# Written by the operator: change the Cluster, not this.\n";
     for (const auto& [key, value] : settings) {
         text += fmt::format("{}={}\n", key, escaped(value));
     }
+    if (!told.empty()) {
+        text += "# In the cluster's metadata, for all brokers:\n";
+    }
+    for (const auto& [key, value] : told) {
+        text += fmt::format("{}{}={}\n", told_mark, key, escaped(value));
+    }
     return text;
 }
 
+/// Of the lines that begin with `mark`.
+api::Texts settings_behind(std::string_view mark, const std::string& properties) {
+    api::Texts settings;
+    for (std::size_t at = 0; at < properties.size();) {
+        const std::size_t end = std::min(properties.find('\n', at), properties.size());
+        std::string line = properties.substr(at, end - at);
+        at = end + 1;
+        if (!line.starts_with(mark)) {
+            continue;
+        }
+        line.erase(0, mark.size());
+        const std::size_t equals = line.find('=');
+        if (equals != std::string::npos && !line.starts_with('#')) {
+            settings[line.substr(0, equals)] = unescaped(line.substr(equals + 1));
+        }
+    }
+    return settings;
+}
+
 Problem problem_of(const config::Problem& from) {
+    // What may be passed over is for us to say: a Cluster has no settings of other products.
+    std::string remedy = from.remedy;
+    if (remedy.find("millrace.config.ignore") != std::string::npos) {
+        remedy = "delete the line";
+    }
     std::string message = from.what;
-    if (!from.remedy.empty()) {
-        message += "; " + from.remedy;
+    if (!remedy.empty()) {
+        message += "; " + remedy;
     }
     return {fmt::format("spec.config[{}]", from.key), std::move(message)};
 }
@@ -210,6 +242,23 @@ api::Texts needing_restart(const api::Texts& config) {
     return rest;
 }
 
+api::Texts taken_while_running(const api::Texts& config) {
+    api::Texts taken;
+    for (const auto& [key, value] : config) {
+        if (is_dynamic(key)) {
+            taken.emplace(key, value);
+        }
+    }
+    return taken;
+}
+
+std::optional<std::string> value_instead_of_none(std::string_view key) {
+    if (key != "min.insync.replicas") {  // Has one value for the cluster since KIP-966.
+        return std::nullopt;
+    }
+    return config::find_option(config::Scope::broker, key)->fallback;
+}
+
 std::vector<Problem> check_config(const api::Texts& config) {
     std::vector<Problem> problems;
     if (config.empty()) {
@@ -232,7 +281,7 @@ std::vector<Problem> check_config(const api::Texts& config) {
 }
 
 std::string properties_text(const BrokerSettings& settings) {
-    api::Texts lines = settings.config;
+    api::Texts lines = needing_restart(settings.config);
     std::vector<std::string> directories;
     for (const std::int32_t volume : settings.volumes) {
         directories.push_back(volume_directory(volume) + "/log");
@@ -270,32 +319,19 @@ std::string properties_text(const BrokerSettings& settings) {
             add_tls(lines, listener_word(listener.name), listener.auth == api::ListenerAuth::tls);
         }
     }
-    return text_of(lines);
+    return text_of(lines, settings.told);
 }
 
 api::Texts settings_in(const std::string& properties) {
-    api::Texts settings;
-    for (std::size_t at = 0; at < properties.size();) {
-        const std::size_t end = std::min(properties.find('\n', at), properties.size());
-        const std::string line = properties.substr(at, end - at);
-        const std::size_t equals = line.find('=');
-        if (equals != std::string::npos && !line.starts_with('#')) {
-            settings[line.substr(0, equals)] = unescaped(line.substr(equals + 1));
-        }
-        at = end + 1;
-    }
-    return settings;
+    return settings_behind("", properties);
 }
 
-std::string with_running_settings(const std::string& properties, const api::Texts& wanted) {
-    api::Texts settings = settings_in(properties);
-    std::erase_if(settings, [](const auto& one) { return is_dynamic(one.first); });
-    for (const auto& [key, value] : wanted) {
-        if (is_dynamic(key)) {
-            settings[key] = value;
-        }
-    }
-    return text_of(settings);
+api::Texts told_in(const std::string& properties) {
+    return settings_behind(told_mark, properties);
+}
+
+std::string with_told(const std::string& properties, const api::Texts& told) {
+    return text_of(needing_restart(settings_in(properties)), told);
 }
 
 std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, Roles roles,

@@ -24,6 +24,9 @@ std::vector<Problem> check_config(const api::Texts& config);
 
 /// Takes effect in running brokers; anything else needs a restart.
 bool is_dynamic(std::string_view key);
+api::Texts taken_while_running(const api::Texts& config);
+/// What to set where such a setting is to be taken back and Kafka has no way to remove it.
+std::optional<std::string> value_instead_of_none(std::string_view key);
 /// What of it only a restart brings into effect.
 api::Texts needing_restart(const api::Texts& config);
 
@@ -49,6 +52,9 @@ struct BrokerSettings {
     std::vector<api::ListenerSpec> listeners;       ///< None on a dedicated controller.
     std::vector<std::int32_t> volumes;              ///< Ids.
     api::Texts config;
+    /// Settings that the cluster's metadata was told for all brokers. They only stand in the text,
+    /// for us: what a broker reads from its file it keeps until it is restarted.
+    api::Texts told;
     bool admin_tls = false;
     bool broker_tls = false;  ///< Among brokers and controllers, both ways.
     bool links_key = false;   ///< Its pod mounts the key for passwords of links.
@@ -57,12 +63,13 @@ struct BrokerSettings {
 /// server.properties
 std::string properties_text(const BrokerSettings& settings);
 
-/// The settings that a text of properties_text() holds.
+/// The settings that a text of properties_text() holds for its broker, and those that the cluster
+/// was told.
 api::Texts settings_in(const std::string& properties);
+api::Texts told_in(const std::string& properties);
 
-/// The same text with those settings that running brokers take as `wanted` has them: what a broker
-/// runs with that waits for its restart.
-std::string with_running_settings(const std::string& properties, const api::Texts& wanted);
+/// The same text, with others that the cluster was told: of a broker that waits for its restart.
+std::string with_told(const std::string& properties, const api::Texts& told);
 
 /// Arguments of the broker program in its pod, in terms of $(POD_IP) and $(RACK).
 /// `rack` is a text or "$(RACK)".

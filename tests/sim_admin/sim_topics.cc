@@ -10,6 +10,7 @@ namespace {
 
 // Kafka's codes, as ItemError carries them.
 constexpr int unknown_topic_or_partition = 3;
+constexpr int invalid_config = 40;
 constexpr int topic_already_exists = 36;
 constexpr int invalid_partitions = 37;
 constexpr int invalid_replication_factor = 38;
@@ -251,12 +252,17 @@ Result<v1::AlterConfigsResponse> SimCluster::AlterConfigs(const v1::AlterConfigs
         auto after = entries;
         for (const v1::ConfigAlteration& one : wanted.alterations()) {
             if (one.op() == v1::ConfigAlteration::OP_DELETE) {
+                if (!of_topic && one.key() == "min.insync.replicas") {
+                    fail(*altered.mutable_error(), invalid_config,
+                         "min.insync.replicas has one value for the cluster: it can't be removed");
+                    break;
+                }
                 after.erase(one.key());
             } else {
                 after[one.key()] = one.value();
             }
         }
-        altered.set_changed(after != before);
+        altered.set_changed(!altered.has_error() && after != before);
         if (!request.guard().dry_run() && altered.changed()) {
             note("AlterConfigs " + wanted.resource().name());
             entries = after;

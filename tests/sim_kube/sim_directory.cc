@@ -174,7 +174,11 @@ public:
     }
     Result<void> alter_defaults(const brokers::SettingsChange& change) override {
         MR_TRY(const auto outcomes, alter_topics({change}));
-        (void)outcomes;
+        for (const brokers::Outcome& one : outcomes) {
+            if (one.kafka_error != 0) {
+                return Error::make(Code::invalid, "AlterConfigs: {}", one.message);
+            }
+        }
         return {};
     }
     Result<std::vector<brokers::Outcome>> delete_topics(

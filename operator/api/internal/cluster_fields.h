@@ -121,13 +121,13 @@ void describe(Visitor& v, EnvironmentVariable& s) {
                 return self.has("value") != self.has("valueFrom");
             }});
     v.rule({.cel = "!self.name.startsWith('MILLRACE_') && !self.name.startsWith('LD_') && "
-                   "!(self.name in ['PATH', 'HOME'])",
-            .message = "MILLRACE_*, LD_*, PATH and HOME are the operator's own: settings belong "
-                       "into spec.config",
+                   "!(self.name in ['PATH', 'HOME', 'POD_IP', 'RACK'])",
+            .message = "MILLRACE_*, LD_*, PATH, HOME, POD_IP and RACK are the operator's own: "
+                       "settings belong into spec.config",
             .holds = [](const Json& self, const Json*) {
                 const std::string& name = self["name"].text();
                 return !name.starts_with("MILLRACE_") && !name.starts_with("LD_") &&
-                       name != "PATH" && name != "HOME";
+                       name != "PATH" && name != "HOME" && name != "POD_IP" && name != "RACK";
             }});
 }
 
@@ -494,7 +494,6 @@ void describe_brokers(Visitor& v, ClusterSpec& s) {
     v.field("rack", s.rack, {.doc = "How brokers are spread over racks."});
 }
 
-bool names_no_owned_setting(const Json& self, const Json* old_self);
 bool listener_ports_differ(const Json& self, const Json* old_self);
 
 template <typename Visitor>
@@ -524,10 +523,6 @@ void describe_cluster_rules(Visitor& v) {
                    "a.port == b.port))",
             .message = "two listeners have the same port: give each its own",
             .holds = listener_ports_differ});
-    v.rule({.cel = {},
-            .message = "config names a setting that the operator writes itself (addresses, ids, "
-                       "roles, quorum, directories): remove it",
-            .holds = names_no_owned_setting});
 }
 
 template <typename Visitor>

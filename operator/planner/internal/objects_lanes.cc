@@ -197,12 +197,16 @@ std::string fill_addresses(Draft& draft, const render::Member& member,
     return "";
 }
 
-/// Settings that running brokers take are changed in them, once the files that they started with
-/// say something else: the files follow only after that, so a crash in between loses nothing.
-/// False: they must first, and nobody answers.
-bool alter_running(Draft& draft) {
-    const api::Texts& wanted = draft.world.cluster.spec.config;
-    brokers::SettingsChange change;
+/// What the files of running brokers say that the cluster was told.
+struct Told {
+    api::Texts settings;
+    brokers::SettingsChange change;  ///< From there to what the spec wants.
+};
+
+/// Settings that running brokers take are changed in them, once files say that they were told
+/// something else: the files follow only after that, so a crash in between loses nothing.
+Told told_so_far(const Draft& draft, const api::Texts& wanted) {
+    Told told;
     for (const auto& [id, pod] : draft.pods) {
         for (const Json& volume : (*pod.object)["spec"]["volumes"].items()) {
             const ObjectPtr file =
@@ -210,37 +214,31 @@ bool alter_running(Draft& draft) {
             if (!file || broker_of(*file) != id) {
                 continue;
             }
-            const api::Texts had = render::settings_in((*file)["data"]["server.properties"].text());
+            const api::Texts had = render::told_in((*file)["data"]["server.properties"].text());
             for (const auto& [key, value] : wanted) {
                 const auto before = had.find(key);
-                if (render::is_dynamic(key) && (before == had.end() || before->second != value)) {
-                    change.set[key] = value;
+                if (before == had.end() || before->second != value) {
+                    told.change.set[key] = value;
                 }
             }
-            for (const auto& [key, value] : had) {
-                if (render::is_dynamic(key) && !wanted.contains(key)) {
-                    change.remove.push_back(key);
-                }
-            }
+            told.settings.insert(had.begin(), had.end());
         }
     }
-    if (change.set.empty() && change.remove.empty()) {
-        return true;
+    for (const auto& [key, value] : told.settings) {
+        if (wanted.contains(key)) {
+            continue;
+        }
+        if (auto instead = render::value_instead_of_none(key)) {
+            told.change.set[key] = *std::move(instead);
+        } else {
+            told.change.remove.push_back(key);
+        }
     }
-    std::sort(change.remove.begin(), change.remove.end());
-    change.remove.erase(std::unique(change.remove.begin(), change.remove.end()),
-                        change.remove.end());
-    if (!draft.world.brokers) {
-        return false;
-    }
-    draft.act(Lane::configs, AlterDefaults{std::move(change)}, "SettingsChanged",
-              "these settings need no restart");
-    return true;
+    return told;
 }
 
-/// A broker that waits for its restart keeps the settings it runs with, but for those that it took
-/// while running.
-void keep_running_file(Draft& draft, const render::Member& member) {
+/// A broker that waits for its restart keeps the settings it runs with.
+void keep_running_file(Draft& draft, const render::Member& member, const api::Texts& told) {
     const std::string& revision = draft.pods.at(member.id).revision;
     const ObjectPtr file =
         draft.find(draft.world.config_maps, render::config_name(draft.name(), member.id, revision));
@@ -248,10 +246,8 @@ void keep_running_file(Draft& draft, const render::Member& member) {
         return;
     }
     keep(draft, Lane::configs, kube::config_maps, draft.world.config_maps,
-         render::config_map(
-             draft.subject, member, revision,
-             render::with_running_settings((*file)["data"]["server.properties"].text(),
-                                           draft.world.cluster.spec.config)),
+         render::config_map(draft.subject, member, revision,
+                            render::with_told((*file)["data"]["server.properties"].text(), told)),
          fmt::format("settings that broker {} has taken", member.id));
 }
 
@@ -403,32 +399,45 @@ void plan_pods(Draft& draft) {
 }
 
 void plan_configs(Draft& draft) {
-    const bool files_may_change = alter_running(draft);
+    const api::Texts wanted = render::taken_while_running(draft.world.cluster.spec.config);
+    const Told told = told_so_far(draft, wanted);
+    const bool is_told = told.change.set.empty() && told.change.remove.empty();
+    const auto file_of = [&](int id, const std::string& revision) {
+        return draft.find(draft.world.config_maps, render::config_name(draft.name(), id, revision));
+    };
+    const auto write = [&](const render::Member& member, const api::Texts& texts) {
+        render::BrokerSettings settings = settings_of(draft, member);
+        settings.told = texts;
+        if (std::string wait = fill_addresses(draft, member, settings); !wait.empty()) {
+            draft.waits.emplace(member.id, std::move(wait));
+            return;
+        }
+        const std::string& revision = draft.revisions.at(member.id);
+        keep(draft, Lane::configs, kube::config_maps, draft.world.config_maps,
+             render::config_map(draft.subject, member, revision, render::properties_text(settings)),
+             fmt::format("settings of broker {}", member.id));
+    };
+    // A broker that has no file yet waits for no answer of others.
+    for (const auto& [id, member] : draft.running) {
+        if (!draft.is_outdated(id) && !file_of(id, draft.revisions.at(id))) {
+            write(member, told.settings);
+        }
+    }
+    if (!is_told && draft.world.brokers) {
+        draft.act(Lane::configs, AlterDefaults{told.change}, "SettingsChanged",
+                  "these settings need no restart");
+    }
+    const api::Texts& then = is_told || draft.world.brokers ? wanted : told.settings;
     for (const auto& [id, member] : draft.running) {
         if (draft.is_outdated(id)) {
-            if (files_may_change) {
-                keep_running_file(draft, member);
-            }
+            keep_running_file(draft, member, then);
             render::BrokerSettings next = settings_of(draft, member);
             if (std::string wait = fill_addresses(draft, member, next); !wait.empty()) {
                 draft.unwritten.emplace(id, std::move(wait));
             }
-            continue;
+        } else if (file_of(id, draft.revisions.at(id))) {
+            write(member, then);
         }
-        const std::string& revision = draft.revisions.at(id);
-        const ObjectPtr file =
-            draft.find(draft.world.config_maps, render::config_name(draft.name(), id, revision));
-        if (file && !files_may_change) {
-            continue;
-        }
-        render::BrokerSettings settings = settings_of(draft, member);
-        if (std::string wait = fill_addresses(draft, member, settings); !wait.empty()) {
-            draft.waits.emplace(id, std::move(wait));
-            continue;
-        }
-        keep(draft, Lane::configs, kube::config_maps, draft.world.config_maps,
-             render::config_map(draft.subject, member, revision, render::properties_text(settings)),
-             fmt::format("settings of broker {}", id));
     }
 }
 

@@ -188,6 +188,19 @@ std::string offline_text(const brokers::PartitionFacts& partitions) {
     return partitions.first_offline.empty() ? count : count + ": " + partitions.first_offline;
 }
 
+/// Why clients can't use all of it; empty: they can.
+std::string unusable_text(const brokers::PartitionFacts& partitions) {
+    if (partitions.offline > 0 || partitions.under_min_isr == 0) {
+        return offline_text(partitions);
+    }
+    return fmt::format(
+        "{} refuse{} records of acks=all: fewer replicas are in sync than min.insync.replicas asks "
+        "for",
+        partitions.under_min_isr == 1 ? "1 partition"
+                                      : std::to_string(partitions.under_min_isr) + " partitions",
+        partitions.under_min_isr == 1 ? "s" : "");
+}
+
 void set_health(Draft& draft, api::ClusterStatus& status, Conditions& conditions) {
     if (!draft.world.brokers) {
         conditions.unknown("Healthy", "NoAnswer", "no broker answers");
@@ -342,7 +355,7 @@ std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
             return *wait;
         }
     }
-    return draft.world.brokers ? offline_text(draft.world.brokers->partitions) : "";
+    return draft.world.brokers ? unusable_text(draft.world.brokers->partitions) : "";
 }
 
 std::string waiting_before(const Draft& draft, int id) {

@@ -166,7 +166,8 @@ TEST(ClusterLife, a_setting_of_the_operators_own_is_refused) {
         R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"node.id": "7"}})");
     world.settle();
     EXPECT_EQ(world.pod_names(), "");
-    EXPECT_THAT(world.cluster()["status"]["message"].text(), HasSubstr("operator"));
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                AllOf(HasSubstr("operator"), HasSubstr("node.id")));
     EXPECT_EQ(World::condition(world.cluster(), "SpecValid"), "False");
 }
 
@@ -424,6 +425,64 @@ TEST(ClusterLife, a_setting_that_running_brokers_take_restarts_nothing) {
     world.settle();
     EXPECT_EQ(world.pod_uids(), uids);
     EXPECT_GT(world.kube->brokers().journal().size(), calls) << "it is taken back";
+}
+
+std::map<std::string, std::string> told_brokers(World& world) {
+    millrace::admin::v1::DescribeConfigsRequest request;
+    request.add_resources()->set_type(millrace::admin::v1::CONFIG_RESOURCE_TYPE_BROKER);
+    const auto answer = world.kube->brokers().DescribeConfigs(request);
+    std::map<std::string, std::string> told;
+    for (const auto& entry : answer->resources(0).entries()) {
+        told[entry.key()] = entry.value();
+    }
+    return told;
+}
+
+// What a broker has read from its file it keeps until it is restarted: there was no way back.
+TEST(ClusterLife, a_setting_from_the_first_day_is_taken_back_without_a_restart) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.retention.ms": "60000"}})");
+    world.settle();
+    const auto uids = world.pod_uids();
+    EXPECT_EQ(told_brokers(world)["log.retention.ms"], "60000");
+    for (const Json& file : world.kube->all(kube::config_maps)) {
+        EXPECT_EQ(file["data"]["server.properties"].text().find("\nlog.retention.ms"),
+                  std::string::npos);
+    }
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_TRUE(told_brokers(world).empty());
+    EXPECT_EQ(world.pod_uids(), uids);
+}
+
+TEST(ClusterLife, a_setting_that_can_not_be_removed_gets_its_default_back) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"min.insync.replicas": "3"}})");
+    world.settle();
+    EXPECT_EQ(told_brokers(world)["min.insync.replicas"], "3");
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(told_brokers(world)["min.insync.replicas"], "1");
+}
+
+// Files say what brokers were told: they must not run ahead of a refusal.
+TEST(ClusterLife, a_setting_that_brokers_refuse_is_tried_until_they_take_it) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().fail_next("AlterConfigs", Code::invalid, "not today", 5);
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.retention.ms": "60000"}})");
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_FALSE(world.round()) << "it is not forgotten";
+        world.kube->step();
+    }
+    EXPECT_THAT(world.cluster()["status"]["message"].text(), HasSubstr("not today"));
+    world.settle();
+    EXPECT_EQ(told_brokers(world)["log.retention.ms"], "60000");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
 }
 
 TEST(ClusterLife, pools_have_racks_and_members_of_their_own) {

@@ -44,6 +44,21 @@ TEST(BrokerConfig, leaves_the_brokers_in_plaintext_otherwise) {
     EXPECT_FALSE(lines.contains("listener.name.replication.ssl.client.auth"));
 }
 
+TEST(BrokerConfig, what_the_operator_sets_is_refused_by_its_name) {
+    for (const std::string name :
+         {"advertised.listeners", "broker.id", "broker.rack", "cluster.id",
+          "controller.listener.names", "controller.quorum.bootstrap.servers",
+          "controller.quorum.voters", "inter.broker.listener.name",
+          "listener.security.protocol.map", "listeners", "log.dir", "log.dirs", "metadata.log.dir",
+          "millrace.admin.listener", "millrace.metrics.listener", "node.id", "process.roles",
+          "security.inter.broker.protocol"}) {
+        const auto problems = check_config({{name, "x"}});
+        ASSERT_EQ(problems.size(), 1U) << name;
+        EXPECT_EQ(problems.front().field, "spec.config[" + name + "]");
+        EXPECT_NE(problems.front().message.find("the operator sets it"), std::string::npos);
+    }
+}
+
 // The broker reads what is written here: with the listeners that its arguments add, it has no word
 // against it.
 TEST(BrokerConfig, is_what_a_broker_accepts) {
