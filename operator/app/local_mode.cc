@@ -102,6 +102,15 @@ Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesyste
     return applied;
 }
 
+std::string progress(const kube::Json& cluster) {
+    const kube::Json& status = cluster["status"];
+    const std::string& message = status["message"].text();
+    return fmt::format("Cluster {}: {}, {} brokers are ready{}{}\n",
+                       cluster["metadata"]["name"].text(), status["phase"].text_or("Creating"),
+                       status["summary"]["ready"].text_or("no"), message.empty() ? "" : "; ",
+                       message);
+}
+
 std::string greeting(const kube::Json& cluster, const std::vector<kube::Json>& applied,
                      const std::filesystem::path& kubeconfig) {
     const std::string& bootstrap = cluster["status"]["summary"]["bootstrap"].text();

@@ -24,7 +24,8 @@ Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesyste
                                                 const std::filesystem::path& kubeconfig,
                                                 Logger log);
 
-/// What to try once a cluster is ready; for a person.
+/// How far a cluster is, and what to try once it is ready; for a person.
+std::string progress(const kube::Json& cluster);
 std::string greeting(const kube::Json& cluster, const std::vector<kube::Json>& applied,
                      const std::filesystem::path& kubeconfig);
 

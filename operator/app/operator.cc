@@ -151,6 +151,20 @@ public:
         return informers_->cache(reconcile::clusters).all();
     }
 
+    bool is_up(const ObjectKey& cluster) const override {
+        const auto admin = directory_->find(cluster.to_string());
+        if (!admin || !admin->facts()) {
+            return false;
+        }
+        const std::vector<ObjectPtr> pods = informers_->cache(kube::pods).all();
+        return std::all_of(pods.begin(), pods.end(), [&](const ObjectPtr& pod) {
+            const kube::Json& metadata = (*pod)["metadata"];
+            return metadata["namespace"].text() != cluster.space ||
+                   metadata["labels"][render::label::cluster].text() != cluster.name ||
+                   planner::facts_of(pod, "").ready;
+        });
+    }
+
     reconcile::ClusterReconciler& cluster_reconciler() { return *cluster_reconciler_; }
     brokers::Directory& directory() { return *directory_; }
 

@@ -42,6 +42,9 @@ public:
     virtual std::size_t waiting() const = 0;  ///< Keys in the queue.
     /// Clusters as they are known.
     virtual std::vector<kube::ObjectPtr> clusters() const = 0;
+    /// All pods of this cluster are ready, and a broker was heard since we began: what its status
+    /// says is no memory of an earlier operator.
+    virtual bool is_up(const kube::ObjectKey& cluster) const = 0;
 };
 
 /// What would be done, as lines; nothing is written. Waits for the first list, and a moment for

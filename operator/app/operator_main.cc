@@ -1,5 +1,6 @@
 // millrace-operator: the process around one Operator.
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -27,6 +28,7 @@ namespace {
 constexpr int exit_bad_usage = 2;
 constexpr auto longest_silence = std::chrono::minutes(10);
 constexpr auto give_back_every = std::chrono::seconds(15);
+constexpr auto say_every = std::chrono::seconds(3);
 
 int complain(const Error& error) {
     fmt::print(stderr, "millrace-operator: {}\n", error.message());
@@ -153,13 +155,41 @@ private:
         if (!greets_ || !operator_.synced()) {
             return;
         }
+        std::string waits;
         for (const kube::ObjectPtr& cluster : operator_.clusters()) {
-            if (is_ready(*cluster)) {
+            if (!is_of_manifest(*cluster)) {
+                continue;
+            }
+            if (is_ready(*cluster) && operator_.is_up(kube::key_of(*cluster))) {
                 fmt::print("{}", greeting(*cluster, applied_, kubeconfig_));
                 std::fflush(stdout);
                 greets_ = false;
                 return;
             }
+            waits += progress(*cluster);
+        }
+        say_what_takes_long(waits);
+    }
+
+    /// Where the manifest has no cluster, any is greeted.
+    bool is_of_manifest(const kube::Json& cluster) const {
+        const auto is_cluster = [](const kube::Json& one) {
+            return one["kind"].text() == "Cluster";
+        };
+        return std::none_of(applied_.begin(), applied_.end(), is_cluster) ||
+               std::any_of(applied_.begin(), applied_.end(), [&](const kube::Json& one) {
+                   return is_cluster(one) && kube::key_of(one) == kube::key_of(cluster);
+               });
+    }
+
+    /// Nobody should wonder whether it hangs: a roll or a scale-in goes on where it was.
+    void say_what_takes_long(const std::string& waits) {
+        const auto now = std::chrono::steady_clock::now();
+        if (waits != said_ && now - said_at_ >= say_every) {
+            fmt::print("{}", waits);
+            std::fflush(stdout);
+            said_ = waits;
+            said_at_ = now;
         }
     }
 
@@ -168,6 +198,8 @@ private:
     const std::filesystem::path kubeconfig_;
     bool greets_;
     std::chrono::steady_clock::time_point gave_back_ = std::chrono::steady_clock::now();
+    std::string said_;
+    std::chrono::steady_clock::time_point said_at_ = std::chrono::steady_clock::now();
 };
 
 Shown what_to_show(Operator& one, Metrics& metrics) {

@@ -52,6 +52,23 @@ KUBE_EDITOR= EDITOR="sed -i 's/replicas: 3/replicas: 4/'" timeout 60 bash -c "$(
 until_true 40 has_brokers "$bootstrap" 4
 until_true 20 is_ready 4/4
 
+# However it ended: the greeting is no memory of what was, and of the cluster that was asked for.
+k apply -f - >/dev/null <<YAML
+apiVersion: millrace.dev/v1
+kind: Cluster
+metadata: {name: another}
+spec: {replicas: 1, storage: {size: 1Gi}}
+YAML
+k wait --for=condition=Ready cluster/another --timeout=30s >/dev/null
+kill -9 "$(pgrep -f "^$dir/bin/millrace-operator --local $dir/run ")"
+wait "${pids[run]}" 2>/dev/null || true
+unset "pids[run]"
+make_run
+expect "ready at the greeting" 4/4 "$(k get mrc main -o 'jsonpath={.status.summary.ready}')"
+expect "pods at the greeting" "True True True True" "$(k get pods -l millrace.dev/cluster=main \
+  -o 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}')"
+grep -q '^Ready: Cluster main with 4 brokers' "$dir/said" || fail "greeted with $(cat "$dir/said")"
+k delete mrc another --wait --timeout=60s >/dev/null
 ctrl_c
 make_run
 until_true 40 is_ready 4/4

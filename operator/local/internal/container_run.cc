@@ -28,12 +28,12 @@ ContainerRun::ContainerRun(const Json& pod, const Json& container, const Json& s
     restarts_ = status["restartCount"].integer();
     last_state_ = status["lastState"];
     if (status["state"].has("running") || status["state"].has("terminated")) {
-        // It ran under an earlier process of this program and ended with it.
+        // It ran under an earlier process of this program and ended with it: no fault of its own.
         ever_started_ = true;
         last_state_ = Json::object(
             {{"terminated",
-              Json::object({{"exitCode", 137},
-                            {"reason", "Error"},
+              Json::object({{"exitCode", 0},
+                            {"reason", "Completed"},
                             {"message", "local mode was stopped"},
                             {"startedAt", status["state"]["running"]["startedAt"]}})}});
     }
