@@ -25,6 +25,25 @@ bool has_finalizer(const api::Topic& topic) {
     return std::find(list.begin(), list.end(), topic_finalizer) != list.end();
 }
 
+/// Written by mirror links, of this cluster or of one that follows it: never drift. Least of all
+/// the fence: without it both sides of a switchover would take records.
+bool is_of_links(std::string_view key) {
+    return key == "millrace.fenced" || key == "millrace.fenced.by" ||
+           key.starts_with("millrace.mirror.");
+}
+
+/// The brokers made it with settings that they need (compaction): only what a Topic says is set.
+bool is_internal(std::string_view topic) {
+    return topic == "__consumer_offsets" || topic == "__transaction_state" ||
+           topic == "__share_group_state";
+}
+
+/// Its settings and partitions follow the source's until it is promoted.
+bool is_mirror(const brokers::TopicFacts& topic) {
+    const auto state = topic.configs.find("millrace.mirror.state");
+    return state != topic.configs.end() && state->second != "promoted";
+}
+
 /// What the topic's settings of its own should be.
 brokers::Settings wanted_settings(const api::Topic& topic, const api::Cluster& cluster) {
     brokers::Settings settings{topic.spec.config.begin(), topic.spec.config.end()};
@@ -104,8 +123,7 @@ private:
     void choose_owners() {
         const auto age = [](const api::Topic& topic) {
             return std::tuple(std::string_view(topic.metadata.creation_timestamp),
-                              topic.status.topic_id.empty(),
-                              std::string_view(topic.metadata.uid));
+                              topic.status.topic_id.empty(), std::string_view(topic.metadata.uid));
         };
         for (const api::Topic& topic : world_.topics) {
             const api::Topic*& owner = owners_[api::topic_name(topic)];
@@ -258,12 +276,18 @@ private:
         status.topic_id = found.id;
         status.partitions = found.partitions;
         status.replicas = found.replication_factor;
-        std::string pending = settings_difference(topic, found, status);
-        if (std::string other = partitions_difference(topic, found, status); !other.empty()) {
-            pending = std::move(other);
+        std::string pending;
+        if (!is_mirror(found)) {
+            pending = settings_difference(topic, found, status);
+            if (std::string other = partitions_difference(topic, found, status); !other.empty()) {
+                pending = std::move(other);
+            }
         }
         const bool failed = tell_failure(found.name, teller);
-        if (!failed) {
+        if (!failed && is_mirror(found)) {
+            teller.set("Synced", true, "Mirror",
+                       "settings and partitions are those of the source until it is promoted");
+        } else if (!failed) {
             teller.set("Synced", pending.empty(), pending.empty() ? "Synced" : "Changing", pending);
         }
         place(topic, found, teller);
@@ -288,7 +312,7 @@ private:
             }
         }
         for (const auto& [key, value] : found.configs) {
-            if (!wanted.contains(key)) {
+            if (!wanted.contains(key) && !is_of_links(key) && !is_internal(found.name)) {
                 change.remove.push_back(key);
                 status.config_drift.push_back({key, "", value});
             }

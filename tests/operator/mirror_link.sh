@@ -29,6 +29,19 @@ key() { k get secret "$1-links-key" -o 'jsonpath={.data.key}'; }
 [ "$(key east)" != "$(key west)" ] || fail "both clusters have one key"
 expect "keys that brokers have" "$( (key east; echo; key west; echo) | sort)" "$(for one in "$dir"/data/pods/*/volumes/links-key/key; do base64 -w0 "$one"; echo; done | sort -u)"
 expect "brokers that use it" 4 "$(grep -l '^millrace.links.key.file=.*/links-key/key$' "$dir"/data/pods/*/volumes/config/server.properties | wc -l)"
+# The topic is an object of its own, too: what links write into its settings is no drift to be set back.
+topic_is() {  # RETENTION
+  cat <<YAML | k apply -f - >/dev/null
+apiVersion: millrace.dev/v1
+kind: Topic
+metadata: {name: orders}
+spec: {clusterRef: {name: east}, partitions: 1, replicas: 1, config: {retention.ms: $1}}
+YAML
+  k wait --for=condition=Synced --timeout=30s topic/orders >/dev/null
+  until_true 20 topic_told
+}
+topic_told() { [ "$(k get topic orders -o 'jsonpath={.status.observedGeneration}')" = "$(k get topic orders -o 'jsonpath={.metadata.generation}')" ]; }
+topic_is 700000000
 write east first 300
 until_true 40 ready_link east-to-west Mirroring
 until_true 30 same
@@ -64,6 +77,7 @@ expect "records lost by the planned switchover" 0 "$(link .status.failoverReport
 expect "state" Promoted "$(link .status.state)"
 write west second 100
 each_once west first 300
+topic_is 800000000  # Its operator looks at all of its settings.
 if write east late 1; then fail "the fenced source took a record"; fi
 
 # The way back: east follows west, and takes over without a loss.

@@ -57,6 +57,55 @@ TEST_F(Topics, a_changed_setting_is_set_back) {
     EXPECT_EQ(described("orders").configs().count("cleanup.policy"), 0U);
 }
 
+// A planned switchover fences the source's topic: set back as drift, both sides took records.
+TEST_F(Topics, a_fence_is_no_drift) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
+                                    "config": {"retention.ms": "1000"}})");
+    world.settle();
+    set("orders", "millrace.fenced", "true");
+    set("orders", "millrace.fenced.by", "west");
+    set("orders", "retention.ms", "5");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().at("millrace.fenced"), "true");
+    EXPECT_EQ(described("orders").configs().at("millrace.fenced.by"), "west");
+    EXPECT_EQ(described("orders").configs().at("retention.ms"), "1000");
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True");
+}
+
+TEST_F(Topics, what_brokers_need_of_their_own_topics_stays) {
+    world.kube->brokers().add_topic("__consumer_offsets", 5, 3, 1);
+    set("__consumer_offsets", "cleanup.policy", "compact");
+    set("__consumer_offsets", "segment.bytes", "1000");
+    world.apply_topic("offsets", R"({"clusterRef": {"name": "main"}, "name": "__consumer_offsets",
+        "replicas": 3, "config": {"segment.bytes": "2000"}})");
+    world.settle();
+    EXPECT_EQ(described("__consumer_offsets").configs().at("cleanup.policy"), "compact");
+    EXPECT_EQ(described("__consumer_offsets").configs().at("segment.bytes"), "2000");
+    EXPECT_EQ(World::condition(world.topic("offsets"), "Ready"), "True");
+}
+
+TEST_F(Topics, a_mirror_is_the_links_affair_until_it_is_promoted) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 2, "replicas": 3,
+                                    "config": {"retention.ms": "1000"}})");
+    world.settle();
+    set("orders", "millrace.mirror.link", "some");
+    set("orders", "millrace.mirror.state", "mirroring");
+    set("orders", "retention.ms", "5");
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 4, "replicas": 3,
+                                    "config": {"retention.ms": "1000"}})");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().at("retention.ms"), "5");
+    EXPECT_EQ(described("orders").partitions_size(), 2);
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True");
+    EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "True");
+    set("orders", "millrace.mirror.state", "promoted");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().at("retention.ms"), "1000");
+    EXPECT_EQ(described("orders").configs().at("millrace.mirror.link"), "some");
+    EXPECT_EQ(described("orders").partitions_size(), 4);
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True");
+}
+
 TEST_F(Topics, grows_and_never_shrinks) {
     world.apply_topic("orders",
                       R"({"clusterRef": {"name": "main"}, "partitions": 2, "replicas": 3})");
