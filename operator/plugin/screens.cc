@@ -273,8 +273,11 @@ std::string mirror_screen(const api::MirrorLink& link) {
     text += line("behind",
                  fmt::format("{} and {} records; the target is {}", seconds(status.lag_seconds),
                              status.lag_records, link.spec.max_lag.to_string()));
-    text += line("failover", fmt::format("forced now, it would lose the last {}; planned, nothing",
+    if (status.state != "Promoted") {
+        text +=
+            line("failover", fmt::format("forced now, it would lose the last {}; planned, nothing",
                                          seconds(status.rpo_seconds)));
+    }
     if (!status.worst_topics.empty()) {
         std::vector<std::vector<std::string>> rows{{"TOPIC", "STATE", "BEHIND", "RECORDS", "WHY"}};
         for (const api::TopicLag& topic : status.worst_topics) {

@@ -39,6 +39,31 @@ std::string lag_text(double seconds) {
     return seconds < 10 ? fmt::format("{:.1f}s", seconds) : fmt::format("{:.0f}s", seconds);
 }
 
+/// What a person does about a halted topic; any change of the link tries again.
+std::string remedy_of(std::string_view reason) {
+    constexpr std::pair<std::string_view, const char*> remedies[] = {
+        {"NameConflict",
+         "a topic of that name is here that is no mirror of this link, or has more partitions than "
+         "the source's; delete it, exclude it, or say onExistingData: Truncate if it may give way"},
+        {"TopicRecreated",
+         "it is another topic at the source by now; delete it here, or say "
+         "policy.onSourceTopicRecreated: ArchiveAndRestart"},
+        {"ProvenanceLoop", "it came from this cluster; exclude it"},
+        {"Unauthorized", "grant READ, DESCRIBE and DESCRIBE_CONFIGS on it at the source"},
+        {"UnsupportedFormat", "it has batches from before Kafka 0.11; exclude it"},
+        {"DataGap",
+         "records are gone at the source; say policy.onGap: Continue to go on behind them"},
+        {"Divergence",
+         "what is here is not what the source has; delete it here and it is copied anew"},
+    };
+    for (const auto& [word, text] : remedies) {
+        if (word == reason) {
+            return fmt::format(" ({})", text);
+        }
+    }
+    return "";
+}
+
 std::string phase_word(LinkPhase phase) {
     constexpr std::array<std::string_view, 9> words{"Pending", "Connecting", "Validating",
                                                     "Active",  "Degraded",   "SourceUnavailable",
@@ -270,7 +295,8 @@ private:
         } else if (is_source_lost(facts)) {
             not_ready(facts.reason.empty() ? "SourceUnavailable" : facts.reason, facts.message);
         } else if (facts.phase != LinkPhase::active && facts.phase != LinkPhase::paused) {
-            not_ready(phase_word(facts.phase), "the source is being looked at");
+            not_ready(facts.reason.empty() ? phase_word(facts.phase) : facts.reason,
+                      facts.message.empty() ? "the source is being looked at" : facts.message);
         } else if (facts.lacks_room) {
             not_ready("NoRoom", facts.message);
         } else if (const auto waiting = reason_of_waiting(facts)) {
@@ -308,7 +334,8 @@ private:
     static std::optional<std::string> first_halted(const LinkFacts& facts) {
         for (const brokers::LinkTopicFacts& one : facts.worst) {
             if (one.state == "halted") {
-                return fmt::format("{} is halted: {}", one.topic, one.reason);
+                return fmt::format("{} is halted: {}{}", one.topic, one.reason,
+                                   remedy_of(one.reason));
             }
         }
         const std::int64_t halted = count_of(facts, "halted");

@@ -204,6 +204,19 @@ TEST_F(Links, brokers_that_do_not_answer_change_nothing_about_what_was_said) {
     EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("can't be asked"));
 }
 
+// Not after the half minute that a source is given to come back.
+TEST_F(Links, a_source_that_was_never_reached_is_told_with_its_reason_at_once) {
+    apply();
+    rounds(10);
+    v1::LinkState said;
+    said.set_phase(v1::LINK_PHASE_CONNECTING);
+    said.set_reason("Unauthorized");
+    said.set_message("east:9092 does not offer SASL mechanism PLAIN");
+    world.kube->brokers().say_of_link("east-to-west", said);
+    rounds(3);
+    EXPECT_EQ(link()["status"]["message"].text(), said.message());
+}
+
 TEST_F(Links, topics_without_room_are_told_until_there_is_some) {
     apply();
     rounds(10);
