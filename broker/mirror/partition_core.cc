@@ -146,7 +146,7 @@ PartitionEffects PartitionCore::on_epoch_end(LeaderEpoch asked, LeaderEpoch epoc
         // there is none, this is another topic under the same name.
         const auto previous = log.epochs->previous_epoch(asked);
         if (!previous) {
-            return {Halt{HaltReason::topic_recreated}};
+            return diverged_at(log.start, log);
         }
         return {AskEpochEnd{*previous}};
     }
@@ -171,11 +171,16 @@ PartitionEffects PartitionCore::on_seal(const LogFacts& log) const {
 }
 
 PartitionEffects PartitionCore::diverged_at(Offset end, const LogFacts& log) const {
-    if (end <= log.start) {
-        return {Halt{HaltReason::topic_recreated}};  // nothing in common: never mixed in one log
+    const bool nothing_in_common = end <= log.start;
+    if (nothing_in_common && !policy_.is_shared) {
+        return {Halt{HaltReason::topic_recreated}};  // never mixed in one log
     }
     if (policy_.on_divergence == Reaction::halt) {
         return {Halt{HaltReason::divergence}};
+    }
+    if (nothing_in_common) {
+        return {SetAside{log.start, log.end}, Report{Report::Kind::truncated, log.start, log.end},
+                CutAt{log.start}};
     }
     return {Verify{end}, SetAside{end, log.end}, Report{Report::Kind::truncated, end, log.end},
             CutAt{end}};

@@ -136,6 +136,8 @@ struct PartitionPolicy {
     Reaction on_gap = Reaction::go_on;
     Reaction on_divergence = Reaction::truncate;
     bool cut_open_transactions = false;  ///< At the seal; otherwise they are aborted.
+    /// Both sides are known to be one topic: where nothing is in common, all of ours gives way.
+    bool is_shared = false;
     friend bool operator==(const PartitionPolicy&, const PartitionPolicy&) = default;
 };
 

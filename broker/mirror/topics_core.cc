@@ -39,6 +39,7 @@ LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) 
     local.link = get(topic_setting::link);
     local.note = stage_of(get(topic_setting::state));
     local.chain = get(topic_setting::chain);
+    local.is_shared = get(topic_setting::shared) == "true";
     local.sealed = sealed_in(get(topic_setting::promotion));
     if (const auto id = Uuid::parse(get(topic_setting::source_topic))) {
         local.source_topic = *id;
@@ -359,6 +360,17 @@ std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_
     return topic == nullptr ? std::nullopt : std::optional(describe(image, *topic));
 }
 
+bool began_here(const std::map<std::string, std::string>& source_settings, std::string_view self,
+                const Uuid& local) {
+    const auto get = [&](std::string_view name) {
+        const auto found = source_settings.find(std::string(name));
+        return found == source_settings.end() ? std::string() : found->second;
+    };
+    const std::string chain = get(topic_setting::chain);
+    return chain.substr(0, chain.find(';')) == self && !local.is_zero() &&
+           get(topic_setting::source_topic) == local.to_string();
+}
+
 std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link) {
     std::vector<LocalTopic> found;
     for (const auto& entry : image.topics.by_name()) {
@@ -442,6 +454,8 @@ TopicPlan plan_topics(const TopicWorld& world) {
         } else if (may_adopt(world, *local, source) && spec.desired(mirror) == Desired::mirroring &&
                    local->partitions <= count) {
             plan.actions.push_back(AdoptTopic{mirror, name, source.id});
+        } else if (local->link.empty() && spec.desired(mirror) == Desired::promoted) {
+            continue;  // Made here since: it takes records, as the promotion wishes.
         } else if (local->link != world.link.id) {
             plan.refused[mirror] = HaltReason::name_conflict;
         }

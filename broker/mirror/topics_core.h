@@ -27,6 +27,7 @@ inline constexpr std::string_view link = "millrace.mirror.link";
 inline constexpr std::string_view state = "millrace.mirror.state";
 inline constexpr std::string_view chain = "millrace.mirror.source.cluster.id";
 inline constexpr std::string_view source_topic = "millrace.mirror.source.topic.id";
+inline constexpr std::string_view shared = "millrace.mirror.shared";
 inline constexpr std::string_view promotion = "millrace.mirror.promotion";
 inline constexpr std::string_view losses = "millrace.mirror.losses";
 inline constexpr std::string_view caught_up = "millrace.mirror.caught.up";
@@ -78,6 +79,7 @@ struct LocalTopic {
     std::string link;  ///< Empty: nobody's mirror.
     StageNote note;
     Uuid source_topic;
+    bool is_shared = false;  ///< It and its source are known to have been one topic.
     std::string chain;
     std::map<PartitionIndex, Sealed> sealed;
     config::Entries settings;  ///< All that is set for the topic itself.
@@ -89,6 +91,9 @@ std::set<std::string> known_aliases(const metadata::Image& image);
 bool carries_alias(std::string_view topic, const std::set<std::string>& aliases);
 
 std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_view name);
+/// Whether a source's topic, by its settings, began as the mirror of this one of cluster `self`.
+bool began_here(const std::map<std::string, std::string>& source_settings, std::string_view self,
+                const Uuid& local);
 /// Every topic that this link writes, or wrote until it was promoted.
 std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link);
 

@@ -13,27 +13,32 @@ start west "log.dirs=$dir/west" "listeners=PLAINTEXT://$at_west,CONTROLLER://127
 call() { timeout 30 "$admin_call" "127.0.0.1:$1" "${@:2}"; }
 # link ADMIN NAME SOURCE STATE PROMOTION TRUNCATE [MORE]
 link() {
-  call "$1" ApplyLink '{"link":{"name":"'"$2"'","source":{"bootstrap_servers":["'"$3"'"]},"topics":{"include":["orders"]},
+  call "$1" ApplyLink '{"link":{"name":"'"$2"'","source":{"bootstrap_servers":["'"$3"'"]},"topics":{"include":["orders","parcels"]},
     "state":"LINK_DESIRED_'"$4"'","promotion":"LINK_PROMOTION_'"$5"'","truncate_existing":'"$6${7:-}"'}}' >/dev/null
 }
 dump() { timeout 30 kcat -b "$1" -t "$2" -C -o beginning -e -q -f '%p %o %T %k %s\n'; }
+same_parcels() { dump "$at_east" parcels >"$dir/c" && dump "$at_west" parcels >"$dir/d" && [ -s "$dir/c" ] && cmp -s "$dir/c" "$dir/d"; }
 same() { dump "$at_east" orders >"$dir/a" && dump "$at_west" orders >"$dir/b" && [ -s "$dir/a" ] && cmp -s "$dir/a" "$dir/b"; }
-write() { seq -f "$2-%g" 1 "$3" | timeout 20 kcat -b "$1" -t orders -P -X acks=all -X message.timeout.ms=5000; }
+write() { seq -f "$2-%g" 1 "$3" | timeout 20 kcat -b "$1" -t "${4:-orders}" -P -X acks=all -X message.timeout.ms=5000; }
 state_has() { call "$1" GetLink '{"name":"'"$2"'"}' >"$dir/state" && grep -q "$3" "$dir/state"; }
 
 until_true 20 answers "$at_east"
 until_true 20 answers "$at_west"
 write "$at_east" first 300
+call "$east_admin" CreateTopics '{"topics":[{"name":"parcels","partitions":1,"replication_factor":1}]}' >/dev/null
 link "$west_admin" east-to-west "$at_east" MIRRORING PLANNED false
 until_true 30 same
+until_true 30 state_has "$west_admin" east-to-west '"parcels"'
 
 # The link is cut off; the old side takes records that the new one will never have.
 link "$west_admin" east-to-west "$at_east" PAUSED PLANNED false
 until_true 20 state_has "$west_admin" east-to-west '"state": *"MIRROR_TOPIC_STATE_PAUSED"'
 write "$at_east" lost 50
+write "$at_east" lost 20 parcels
 link "$west_admin" east-to-west "$at_east" PROMOTED FORCED false
 until_true 40 write "$at_west" second 1
 write "$at_west" second 99
+write "$at_west" second 7 parcels
 
 # The old side is never taken without being told to cut.
 link "$east_admin" west-to-east "$at_west" MIRRORING PLANNED false
@@ -43,6 +48,9 @@ expect "records of the old side, untouched" 350 "$(dump "$at_east" orders | wc -
 # Told so, it keeps the common part, reports the rest, and follows.
 link "$east_admin" west-to-east "$at_west" MIRRORING PLANNED true
 until_true 40 same
+until_true 20 same_parcels
+expect "records of the topic that was empty at the promotion" 7 "$(grep -c second "$dir/c")"
+expect "what was cut of it, kept aside" 20 "$(grep -ao 'lost-[0-9]*' "$dir"/east/parcels-0/*.diverged.quarantined | sort -u | wc -l)"
 expect "records that only the old side had" 0 "$(grep -c lost "$dir/a" || true)"
 until_true 20 state_has "$east_admin" west-to-east '"from": *"300"'
 grep -q '"to": *"350"' "$dir/state" || fail "what was cut is not reported as it was"

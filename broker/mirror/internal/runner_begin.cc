@@ -246,6 +246,12 @@ void Runner::begin(const AdoptTopic& action) {
         changes[std::string(topic_setting::chain)] = *chain;
         changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
         changes[std::string(topic_setting::promotion)] = std::nullopt;  // of a link of before
+        changes[std::string(topic_setting::shared)] = std::nullopt;
+        const auto local = local_topic(*self->shell_.image->current(), action.topic);
+        if (local && began_here(settings->at(action.source_topic), self->shell_.options.cluster_id,
+                                local->id)) {
+            changes[std::string(topic_setting::shared)] = "true";
+        }
         self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
     });
 }

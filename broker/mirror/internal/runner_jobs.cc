@@ -53,7 +53,7 @@ void Runner::add_jobs(std::vector<PullJob>& all, const LocalTopic& local,
     job.source_topic = *source_name;
     job.source_topic_id = local.source_topic;
     job.policy = {link_.spec.start_from, link_.spec.on_gap, link_.spec.on_divergence,
-                  link_.spec.truncate_open_transactions};
+                  link_.spec.truncate_open_transactions, local.is_shared};
     job.read_up_to = archive ? ReadUpTo::high_watermark : link_.spec.read_up_to;
     job.seal = seal;
     job.from_own = archive;

@@ -238,6 +238,10 @@ void Runner::set_stage(const std::string& topic, const StageNote& note) {
     } else {
         changes[std::string(topic_setting::promotion)] = std::nullopt;
     }
+    const auto local = local_topic(*shell_.image->current(), topic);
+    if (local && local->note.stage == Stage::promoted && note.stage == Stage::mirroring) {
+        changes[std::string(topic_setting::shared)] = "true";  // until it was promoted
+    }
     shell_.own->set_topic(topic, changes, noted(to_text(note), topic));
 }
 

@@ -384,8 +384,10 @@ Result<bool> LogState::folder_is_shared() const {
     }
     MR_TRY(const auto entries, disk().list(folder));
     return std::any_of(entries.begin(), entries.end(), [](const runtime::DirectoryEntry& entry) {
-        // The quorum keeps its vote and its snapshots in the folder of its log.
-        return entry.name == "quorum-state" || entry.name.ends_with(".checkpoint");
+        // The quorum keeps its vote and its snapshots in the folder of its log; what was set aside
+        // before a cut is there for a person.
+        return entry.name == "quorum-state" || entry.name.ends_with(".checkpoint") ||
+               entry.name.ends_with(suffix::quarantined);
     });
 }
 

@@ -227,6 +227,24 @@ TEST(MirrorPartition, nothing_in_common_is_never_cut_to_nothing) {
                 ElementsAre(effect(Halt{HaltReason::topic_recreated})));
 }
 
+// One of the two was promoted before anything of the partition had arrived, and both were written
+// then.
+TEST(MirrorPartition, nothing_in_common_of_one_topic_gives_way_and_is_kept_aside) {
+    const PartitionCore shared{PartitionPolicy{.is_shared = true}};
+    const auto all_of_it = ElementsAre(
+        effect(SetAside{Offset{0}, Offset{100}}),
+        effect(Report{Report::Kind::truncated, Offset{0}, Offset{100}}), effect(CutAt{Offset{0}}));
+    EXPECT_THAT(shared.on_epoch_end(LeaderEpoch{3}, no_leader_epoch, no_offset, some_log().facts()),
+                all_of_it);
+    EXPECT_THAT(shared.on_epoch_end(LeaderEpoch{5}, LeaderEpoch{3}, Offset{0}, some_log().facts()),
+                all_of_it);
+    const PartitionCore halting{
+        PartitionPolicy{.on_divergence = Reaction::halt, .is_shared = true}};
+    EXPECT_THAT(
+        halting.on_epoch_end(LeaderEpoch{3}, no_leader_epoch, no_offset, some_log().facts()),
+        ElementsAre(effect(Halt{HaltReason::divergence})));
+}
+
 TEST(MirrorPartition, equal_histories_go_on) {
     EXPECT_THAT(core.on_epoch_end(LeaderEpoch{5}, LeaderEpoch{5}, Offset{120}, some_log().facts()),
                 IsEmpty());

@@ -155,6 +155,25 @@ TEST_F(MirrorTopics, a_local_topic_of_that_name_is_never_taken) {
     EXPECT_EQ(plan().refused.at("orders"), HaltReason::name_conflict);
 }
 
+TEST_F(MirrorTopics, a_topic_made_here_since_the_promotion_stands_in_nobodys_way) {
+    at_source("orders", 3);
+    here("orders", 3, {});
+    link.spec.state = Desired::promoted;
+    EXPECT_THAT(plan().actions, IsEmpty());
+    EXPECT_FALSE(plan().refused.contains("orders"));
+}
+
+TEST(MirrorLineage, a_source_that_began_as_our_mirror_is_known_by_our_ids) {
+    const Uuid local{1, 2};
+    const std::map<std::string, std::string> settings = {
+        {"millrace.mirror.source.cluster.id", "us;others"},
+        {"millrace.mirror.source.topic.id", local.to_string()}};
+    EXPECT_TRUE(began_here(settings, "us", local));
+    EXPECT_FALSE(began_here(settings, "us", Uuid{1, 3})) << "made anew here";
+    EXPECT_FALSE(began_here(settings, "others", local)) << "it came through us";
+    EXPECT_FALSE(began_here({}, "us", local));
+}
+
 TEST_F(MirrorTopics, a_mirror_of_another_link_is_never_taken) {
     at_source("orders", 3);
     link_exists("link-2");

@@ -289,6 +289,21 @@ TEST_F(PartitionLogTest, a_batch_across_the_truncation_point_goes_as_a_whole) {
     EXPECT_EQ(log->end(), Offset{10});
 }
 
+TEST_F(PartitionLogTest, what_was_set_aside_outlives_a_cut_of_everything) {
+    const auto log = create();
+    fill(*log, 3);
+    const std::string kept = in_log("0-3.diverged.quarantined");
+    ASSERT_TRUE(disk().open(kept, runtime::OpenMode::create_empty));
+    ASSERT_TRUE(log->truncate_to(Offset{0}));
+    EXPECT_TRUE(*disk().exists(kept));
+    EXPECT_EQ(log->end(), Offset{0});
+    fill(*log, 2);
+    EXPECT_THAT(batches_in(*log, 0, 2), ElementsAre(0, 1));
+    ASSERT_TRUE(log->truncate_fully_and_start_at(Offset{100}));
+    EXPECT_TRUE(*disk().exists(kept));
+    EXPECT_EQ(log->start(), Offset{100});
+}
+
 TEST_F(PartitionLogTest, truncates_fully_and_starts_elsewhere) {
     const auto log = create();
     fill(*log, 3);
