@@ -49,6 +49,8 @@ Plan plan_cluster(const World& world) {
             plan_roll(draft);
         }
         plan_garbage(draft);
+    } else {
+        remember_scale(draft);
     }
     fill_status(draft);
     return std::move(draft.plan);

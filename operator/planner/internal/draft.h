@@ -86,6 +86,8 @@ void plan_pods(Draft& draft);
 void plan_configs(Draft& draft);
 void plan_roll(Draft& draft);
 void plan_scale(Draft& draft);
+/// What it has done and begun, where nothing may be done now: it must not be begun anew.
+void remember_scale(Draft& draft);
 void plan_quorum(Draft& draft);
 void plan_garbage(Draft& draft);
 void fill_status(Draft& draft);

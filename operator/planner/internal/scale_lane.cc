@@ -188,6 +188,10 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
         draft.plan.again = 30s;
     } else if (balance.mode == api::BalanceMode::manual && !is_approved) {
         status.state = api::RebalanceState::awaiting_approval;
+        if (balance.approve && !balance.approve->empty()) {
+            status.blocked_by =
+                fmt::format("balance.approve is of another plan: {}", *balance.approve);
+        }
     } else {
         status.state = api::RebalanceState::moving;
         draft.act(Lane::scale, StartPlan{plan.hash}, "RebalanceStarted",
@@ -609,6 +613,20 @@ void plan_staying(Draft& draft) {
 }
 
 }  // namespace
+
+void remember_scale(Draft& draft) {
+    draft.balanced = balanced_before(draft);
+    remember_volumes(draft);
+    const api::RebalanceStatus* ours = started_by_us(draft);
+    if (ours == nullptr) {
+        return;
+    }
+    if (draft.world.brokers) {
+        plan_under_way(draft, [](const std::string&) { return true; });  // Brokers go on with it.
+    } else {
+        draft.rebalance = *ours;
+    }
+}
 
 void plan_scale(Draft& draft) {
     draft.balanced = balanced_before(draft);

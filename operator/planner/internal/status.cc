@@ -264,8 +264,11 @@ void set_balance(const Draft& draft, Conditions& conditions) {
     if (!draft.balance_problem.empty()) {
         conditions.unknown("Balanced", "CantPlan", draft.balance_problem);
     } else if (draft.rebalance && draft.rebalance->state != api::RebalanceState::idle) {
+        const bool waits = draft.rebalance->state == api::RebalanceState::awaiting_approval &&
+                           !draft.rebalance->blocked_by.empty();
         conditions.set("Balanced", false, std::string(api::to_string(draft.rebalance->state)),
-                       draft.rebalance->trigger);
+                       draft.rebalance->trigger +
+                           (waits ? "; " + draft.rebalance->blocked_by : std::string()));
     } else {
         conditions.set("Balanced", true, "Settled", "");
     }

@@ -338,6 +338,54 @@ TEST(ClusterLife, a_paused_cluster_is_left_alone) {
     EXPECT_EQ(world.cluster()["status"]["phase"].text(), "Paused");
 }
 
+// Else all of them are new afterwards, and everything is moved about once more.
+TEST(ClusterLife, a_pause_or_a_wrong_edit_forgets_nothing_about_replicas) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.settle();
+    const auto all_balanced = [&] {
+        const Json cluster = world.cluster();
+        const Json::Array& brokers = cluster["status"]["brokers"].items();
+        return std::all_of(brokers.begin(), brokers.end(),
+                           [](const Json& one) { return one["balanced"].boolean(); });
+    };
+    ASSERT_TRUE(all_balanced()) << world.cluster()["status"].dump();
+    for (const char* meanwhile :
+         {R"({"replicas": 4, "storage": {"size": "1Gi"}, "paused": true})",
+          R"({"replicas": 4, "storage": {"size": "1Gi"}, "config": {"log.segment.bytez": "1"}})"}) {
+        world.apply_cluster(meanwhile);
+        world.settle();
+        EXPECT_TRUE(all_balanced()) << meanwhile << world.cluster()["status"].dump();
+    }
+}
+
+TEST(ClusterLife, a_plan_begun_before_a_pause_is_still_ours_after_it) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 60, 3, 2);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    const auto moving = [&] {
+        return world.cluster()["status"]["rebalance"]["state"].text() == "Moving";
+    };
+    for (int i = 0; i < 60 && !moving(); ++i) {
+        (void)world.round();
+        world.kube->step();
+    }
+    ASSERT_TRUE(moving());
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}, "paused": true})");
+    ASSERT_TRUE(world.round());
+    ASSERT_TRUE(moving()) << "brokers go on with it";
+    EXPECT_EQ(world.cluster()["status"]["rebalance"]["trigger"].text(), "broker 3 is new");
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    EXPECT_THAT(world.kube->brokers().journal(), Contains(HasSubstr("CancelPlan")));
+}
+
 TEST(ClusterLife, a_held_broker_keeps_what_it_runs) {
     World world;
     world.apply_cluster(three_brokers);
