@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Puts every rule case to a real API server: rule_cases.sh RULE_CASES. KUBECONFIG may name a server; else the control plane of
-# e2e/kube is started, if its programs are built, under a prefix of its own. Exit 77: there is none.
+# Puts every rule case to a real API server: rule_cases.sh RULE_CASES. MILLRACE_RULES_KUBECONFIG may name a server; else the control
+# plane of e2e/kube is started, if its programs are built, under a prefix of its own. Exit 77: there is none. KUBECONFIG doesn't count:
+# a person's cluster is no place for Clusters and definitions of a test.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -13,7 +14,9 @@ finish() {
 }
 trap finish EXIT
 built=${MILLRACE_KUBE:-$HOME/.cache/millrace-kube}/bin
-if [ -z "${KUBECONFIG:-}" ]; then
+if [ -n "${MILLRACE_RULES_KUBECONFIG:-}" ]; then
+  export KUBECONFIG=$MILLRACE_RULES_KUBECONFIG
+else
   [ -x "$built/kube-apiserver" ] || { echo "e2e/kube/build.sh was not run: no real API server here"; exit 77; }
   mkdir -p "$dir/kube/images"; ln -s "$built" "$dir/kube/bin"
   export MILLRACE_KUBE=$dir/kube MILLRACE_KUBE_PORT=${MILLRACE_RULES_PORT:-16444}
