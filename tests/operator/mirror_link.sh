@@ -100,6 +100,36 @@ until_true 30 same
 each_once west second 100
 each_once west third 100
 
+# A topic that is made anew at the source: every broker of the destination archives what it leads.
+parcels() {  # COUNT
+  cat <<YAML | k apply -f - >/dev/null
+apiVersion: millrace.dev/v1
+kind: Topic
+metadata: {name: parcels}
+spec: {clusterRef: {name: east}, partitions: 6, replicas: 1, deletionPolicy: Delete}
+YAML
+  k wait --for=condition=Ready --timeout=30s topic/parcels >/dev/null
+  seq 1 "$1" | sed 's,.*,&:parcel-&,' | timeout 30 kcat -b "$(at east)" -t parcels -P -K: -X acks=all
+}
+has() { [ "$(timeout 30 kcat -b "$(at west)" -t "$1" -C -o beginning -e -q 2>>"$dir/kcat" | wc -l)" = "$2" ]; }
+cat <<'YAML' | k apply -f - >/dev/null
+apiVersion: millrace.dev/v1
+kind: MirrorLink
+metadata: {name: parcels}
+spec:
+  clusterRef: {name: west}
+  source: {clusterRef: {name: east}}
+  topics: {include: [parcels]}
+  policy: {onSourceTopicRecreated: ArchiveAndRestart}
+YAML
+parcels 600
+until_true 40 has parcels 600
+k delete topic.millrace.dev parcels --timeout=30s >/dev/null
+parcels 60
+until_true 60 has parcels.archived.1 600
+until_true 40 has parcels 60
+k delete mirrorlink parcels --timeout=30s >/dev/null
+
 # Disaster: east is gone; one edit, and west takes writes with what it has.
 k delete cluster east --timeout=60s >/dev/null
 patch east-to-west '{"state":"Promoted","promotion":"Forced"}'

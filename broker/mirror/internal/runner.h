@@ -123,6 +123,8 @@ private:
     OwnCluster::Done noted(std::string what, std::string topic);
 
     void hand_out_jobs();
+    /// False: a topic that is being archived is led by a broker whose address isn't known here.
+    bool give_jobs();
     std::vector<PullJob> jobs(const metadata::Image& image) const;
     /// Of one topic; nothing where this broker has nothing to do for it.
     void add_jobs(std::vector<PullJob>& all, const LocalTopic& local,

@@ -120,10 +120,23 @@ void Runner::aim_at_archived(PullJob& job, const LocalTopic& archive,
 }
 
 void Runner::hand_out_jobs() {
+    if (!give_jobs()) {
+        // Whoever doesn't own the link has asked our own brokers nothing yet.
+        shell_.own_client->refresh([weak = weak_from_this()](const auto& info) {
+            if (auto self = weak.lock(); self && info) {
+                self->give_jobs();  // Who still isn't found is looked for at the next round.
+            }
+        });
+    }
+}
+
+bool Runner::give_jobs() {
     const metadata::ImagePtr image = shell_.image->current();
     const std::size_t shards = shell_.replicas->size();
     std::vector<Puller::Link> links(shards);
+    bool all_aimed = true;
     for (PullJob& job : jobs(*image)) {
+        all_aimed = all_aimed && !(job.from_own && job.source_leader == no_broker);
         const std::size_t shard = shell_.replicas->shard_of(job.id);
         links[shard].jobs.push_back(std::move(job));
     }
@@ -144,6 +157,7 @@ void Runner::hand_out_jobs() {
                 : default_connections;
         shell_.pull(i, link_.id, std::move(links[i]));
     }
+    return all_aimed;
 }
 
 }  // namespace millrace::mirror
