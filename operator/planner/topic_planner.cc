@@ -32,6 +32,12 @@ bool is_of_links(std::string_view key) {
            key.starts_with("millrace.mirror.");
 }
 
+/// Tools that move replicas write these for as long as they do, and take them back themselves.
+bool is_of_a_move(std::string_view key) {
+    return key == "leader.replication.throttled.replicas" ||
+           key == "follower.replication.throttled.replicas";
+}
+
 /// The brokers made it with settings that they need (compaction): only what a Topic says is set.
 bool is_internal(std::string_view topic) {
     return topic == "__consumer_offsets" || topic == "__transaction_state" ||
@@ -312,7 +318,8 @@ private:
             }
         }
         for (const auto& [key, value] : found.configs) {
-            if (!wanted.contains(key) && !is_of_links(key) && !is_internal(found.name)) {
+            if (!wanted.contains(key) && !is_of_links(key) && !is_of_a_move(key) &&
+                !is_internal(found.name)) {
                 change.remove.push_back(key);
                 status.config_drift.push_back({key, "", value});
             }

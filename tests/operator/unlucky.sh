@@ -31,7 +31,7 @@ patch '{"spec":{"config":{"auto.create.topics.enable":"false"}}}'
 until_true 30 begun "$before"
 patch '{"spec":{"replicas":5}}'
 patch '{"spec":{"replicas":3}}'
-k delete pod "$(k get pods --sort-by=.metadata.creationTimestamp -o 'jsonpath={.items[-1:].metadata.name}')" --force --grace-period=0 >/dev/null 2>&1
+k delete pod "$(k get pods --sort-by=.metadata.creationTimestamp -o 'jsonpath={.items[-1:].metadata.name}')" --force --grace-period=0 --ignore-not-found >/dev/null 2>&1
 seq -f 'second-%g' 100 | produce
 until_true 90 as_wanted
 expect "brokers that were there before" 0 "$(comm -12 <(echo "$before") <(pod_uids) | wc -l)"

@@ -72,6 +72,18 @@ TEST_F(Topics, a_fence_is_no_drift) {
     EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True");
 }
 
+TEST_F(Topics, what_a_tool_throttles_while_it_moves_replicas_is_no_drift) {
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3})");
+    world.settle();
+    set("orders", "leader.replication.throttled.replicas", "0:1");
+    set("orders", "follower.replication.throttled.replicas", "0:2");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().at("leader.replication.throttled.replicas"), "0:1");
+    EXPECT_EQ(described("orders").configs().at("follower.replication.throttled.replicas"), "0:2");
+    EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "True");
+}
+
 TEST_F(Topics, what_brokers_need_of_their_own_topics_stays) {
     world.kube->brokers().add_topic("__consumer_offsets", 5, 3, 1);
     set("__consumer_offsets", "cleanup.policy", "compact");
