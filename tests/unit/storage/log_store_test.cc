@@ -189,85 +189,82 @@ TEST_F(LogStoreTest, a_retired_log_is_not_found_again) {
     EXPECT_EQ(*store->retire(*log), "") << "it never had a file";
 }
 
-TEST_F(LogStoreTest, a_new_directory_outlives_a_power_cut_with_all_that_was_synced_in_it) {
-    test::SimulatedMachine machine;
-    StoreOptions options{.paths = {"/srv/broker/logs"}, .identity = {"cluster", BrokerId{1}}};
-    SeededRandom random(1);
-    const auto open = [&] {
-        return *LogStore::open(machine.node.disk(), options, random, noon, Logger{});
-    };
+/// A store on a machine whose power can be cut; every open() is the start of another process.
+class LogStoreLives : public testing::Test {
+protected:
+    std::unique_ptr<LogStore> open() {
+        const StoreOptions options{.paths = {"/srv/broker/logs"},
+                                   .identity = {"cluster", BrokerId{1}}};
+        return *LogStore::open(machine_.node.disk(), options, random_, noon, Logger{});
+    }
+    std::unique_ptr<PartitionLog> create(LogStore& store) {
+        return *store.create(partition_, Uuid{3, 4}, {});
+    }
+    std::unique_ptr<PartitionLog> recover(LogStore& store) {
+        const FoundLog& found = store.found().front();
+        return *PartitionLog::recover(found.directory, partition_, {}, found.recovery);
+    }
+    /// One batch, synced and recorded as such, and a new segment.
+    void write_and_roll(PartitionLog& log) {
+        ASSERT_TRUE(append(log, make_batch({})));
+        ASSERT_TRUE(log.sync_now());
+        LogDirectory& directory = *log.directory();
+        ASSERT_TRUE(directory.write_checkpoint(Checkpoint::recovery_point,
+                                               directory.begin_checkpoint(),
+                                               {{partition_, log.synced_end()}}));
+        ASSERT_TRUE(log.roll(noon));
+    }
+    void cut_power() {
+        machine_.node.cut_power();
+        machine_.node.restore_power();
+    }
+
+    const TopicPartition partition_{"orders", PartitionIndex{0}};
+    test::SimulatedMachine machine_;
+    SeededRandom random_{1};
+};
+
+TEST_F(LogStoreLives, a_new_directory_outlives_a_power_cut_with_all_that_was_synced_in_it) {
     {
         const auto store = open();
-        const auto log = *store->create(partition_, Uuid{3, 4}, {});
+        const auto log = create(*store);
         ASSERT_TRUE(append(*log, make_batch({})));
         ASSERT_TRUE(log->sync_now());
     }
-    machine.node.cut_power();
-    machine.node.restore_power();
+    cut_power();
     EXPECT_EQ(open()->found().size(), 1U);
 }
 
-TEST_F(LogStoreTest, a_start_makes_durable_what_a_kill_left_in_the_cache_names_too) {
-    for (const bool rolled : {false, true}) {
-        test::SimulatedMachine machine;
-        StoreOptions options{.paths = {"/srv/logs"}, .identity = {"cluster", BrokerId{1}}};
-        SeededRandom random(1);
-        const auto open = [&] {
-            return *LogStore::open(machine.node.disk(), options, random, noon, Logger{});
-        };
-        {
-            const auto store = open();
-            const auto log = *store->create(partition_, Uuid{3, 4}, {});
-            if (rolled) {
-                ASSERT_TRUE(append(*log, make_batch({})));
-                ASSERT_TRUE(log->sync_now());
-                ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
-                                                               log->directory()->begin_checkpoint(),
-                                                               {{partition_, log->synced_end()}}));
-                ASSERT_TRUE(log->roll(noon));
-            }
-            ASSERT_TRUE(append(*log, make_batch({.base = rolled ? 1 : 0})));
-        }
-        const auto recover = [&](LogStore& store) {
-            const FoundLog& found = store.found().front();
-            return *PartitionLog::recover(found.directory, partition_, {}, found.recovery);
-        };
-        Offset synced;
-        {
-            const auto store = open();
-            synced = recover(*store)->synced_end();
-            EXPECT_EQ(synced, Offset{rolled ? 2 : 1});
-        }
-        machine.node.cut_power();
-        machine.node.restore_power();
-        const auto store = open();
-        ASSERT_THAT(store->found(), SizeIs(1)) << "rolled " << rolled;
-        EXPECT_EQ(recover(*store)->end(), synced) << "rolled " << rolled;
-    }
-}
-
-TEST_F(LogStoreTest,
-       an_empty_segment_whose_name_a_kill_left_in_the_cache_costs_nothing_until_used) {
-    test::SimulatedMachine machine;
-    StoreOptions options{.paths = {"/srv/logs"}, .identity = {"cluster", BrokerId{1}}};
-    SeededRandom random(1);
-    const auto open = [&] {
-        return *LogStore::open(machine.node.disk(), options, random, noon, Logger{});
-    };
+TEST_F(LogStoreLives, a_start_makes_durable_what_a_kill_left_in_the_cache_a_new_logs_name_too) {
     {
         const auto store = open();
-        const auto log = *store->create(partition_, Uuid{3, 4}, {});
-        ASSERT_TRUE(append(*log, make_batch({})));
-        ASSERT_TRUE(log->sync_now());
-        ASSERT_TRUE(log->directory()->write_checkpoint(Checkpoint::recovery_point,
-                                                       log->directory()->begin_checkpoint(),
-                                                       {{partition_, log->synced_end()}}));
-        ASSERT_TRUE(log->roll(noon));
+        ASSERT_TRUE(append(*create(*store), make_batch({})));
     }
-    const auto recover = [&](LogStore& store) {
-        const FoundLog& found = store.found().front();
-        return *PartitionLog::recover(found.directory, partition_, {}, found.recovery);
-    };
+    EXPECT_EQ(recover(*open())->synced_end(), Offset{1});
+    cut_power();
+    const auto store = open();
+    ASSERT_THAT(store->found(), SizeIs(1));
+    EXPECT_EQ(recover(*store)->end(), Offset{1});
+}
+
+TEST_F(LogStoreLives, a_start_makes_durable_what_a_kill_left_in_the_cache_a_segments_name_too) {
+    {
+        const auto store = open();
+        const auto log = create(*store);
+        write_and_roll(*log);
+        ASSERT_TRUE(append(*log, make_batch({.base = 1})));
+    }
+    EXPECT_EQ(recover(*open())->synced_end(), Offset{2});
+    cut_power();
+    EXPECT_EQ(recover(*open())->end(), Offset{2});
+}
+
+TEST_F(LogStoreLives,
+       an_empty_segment_whose_name_a_kill_left_in_the_cache_costs_nothing_until_used) {
+    {
+        const auto store = open();
+        write_and_roll(*create(*store));
+    }
     {
         const auto store = open();
         const auto log = recover(*store);
@@ -275,10 +272,8 @@ TEST_F(LogStoreTest,
         ASSERT_TRUE(append(*log, make_batch({.base = 1})));
         ASSERT_TRUE(log->sync_now());
     }
-    machine.node.cut_power();
-    machine.node.restore_power();
-    const auto store = open();
-    EXPECT_EQ(recover(*store)->end(), Offset{2});
+    cut_power();
+    EXPECT_EQ(recover(*open())->end(), Offset{2});
 }
 
 TEST_F(LogStoreTest, what_is_set_aside_stays_on_disk_and_out_of_sight) {
