@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Holds every source of the programs against the second compiler, without building them.
 
-    tools/second_compiler.py BUILD_DIR
+    tools/second_compiler.py BUILD_DIR [PART...]
 
+PART: folders of the checkout instead of broker and operator, such as tests, which the nightly alone builds.
 BUILD_DIR is a configured tree of that compiler whose generated sources exist. The compiler parses, checks and
 instantiates (-fsyntax-only) but emits nothing. Sources with the same flags share a run, so that what they include is
 read once. Sharing decides nothing: names that two files keep to themselves may clash there, so the members of a run
@@ -78,7 +79,8 @@ def check(flags, paths):
 def main():
     build = os.path.abspath(sys.argv[1])
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    folders = tuple(os.path.join(top, part, "") for top in (root, build) for part in ("broker", "operator"))
+    parts = sys.argv[2:] or ("broker", "operator")
+    folders = tuple(os.path.join(top, part, "") for top in (root, build) for part in parts)
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         entries = [entry for entry in json.load(file)
                    if entry["file"].startswith(folders) and not entry["file"].endswith((".pb.cc", ".c"))]

@@ -215,7 +215,7 @@ TEST(Safety, no_cluster_yields_other_kinds_other_namespaces_or_other_pods) {
             spec["tls"] = Json::object({{"ca", i % 4 == 0 ? "Managed" : "Secret"}});
             spec["tls"]["secretName"] = "ours";
         }
-        for (unsigned times = 1 + random() % 3; times > 0; --times) {
+        for (auto times = 1 + random() % 3; times > 0; --times) {
             spoil(random, spec);
         }
         World world;
@@ -272,7 +272,7 @@ TEST(
         Json spec = *Json::parse(R"({"clusterRef": {"name": "main", "namespace": "default"},
             "name": "orders", "partitions": 3, "replicas": 3, "deletionPolicy": "Delete",
             "config": {"retention.ms": "1000"}})");
-        for (unsigned times = 1 + random() % 3; times > 0; --times) {
+        for (auto times = 1 + random() % 3; times > 0; --times) {
             spoil(random, spec);
         }
         World world;
