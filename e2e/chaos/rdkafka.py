@@ -41,6 +41,8 @@ _consume_start = _declare("consume_start", _i, _p, ctypes.c_int32, ctypes.c_int6
 _consume = _declare("consume", ctypes.POINTER(_Message), _p, ctypes.c_int32, _i)
 _message_destroy = _declare("message_destroy", None, ctypes.POINTER(_Message))
 _consume_stop = _declare("consume_stop", _i, _p, ctypes.c_int32)
+_query_watermarks = _declare("query_watermark_offsets", _i, _p, _s, ctypes.c_int32, ctypes.POINTER(ctypes.c_int64),
+                             ctypes.POINTER(ctypes.c_int64), _i)
 
 
 def _client(kind, settings, delivered=None):
@@ -123,15 +125,26 @@ class Producer(History):
         return left
 
 
+def _end_now(client, topic, partition):
+    """The high watermark; none while nobody says it."""
+    low, high = ctypes.c_int64(), ctypes.c_int64()
+    error = _query_watermarks(client, topic.encode(), partition, ctypes.byref(low), ctypes.byref(high), 2000)
+    return high.value if error == 0 else None
+
+
 def read_all(bootstrap, topic, partition, patience=60, **settings):
-    """[(offset, value)] from the beginning to the end as it is now."""
+    """[(offset, value)] from the beginning to the end as it is now, also where producers go on."""
     client = _client(_CONSUMER, {"bootstrap.servers": bootstrap, "enable.partition.eof": "true", "log_level": 2,
                                  "group.id": "reader", "check.crcs": "true", **settings})
     rkt = _topic_new(client, topic.encode(), None)
     _consume_start(rkt, partition, -2)
-    records, end = [], time.monotonic() + patience
+    records, end, high = [], time.monotonic() + patience, None
     try:
         while time.monotonic() < end:
+            if high is None:
+                high = _end_now(client, topic, partition)
+            elif records and records[-1][0] + 1 >= high:
+                return records
             message = _consume(rkt, partition, 500)
             if not message:
                 continue
