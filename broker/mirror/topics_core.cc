@@ -21,6 +21,17 @@ constexpr Word words[] = {{Stage::mirroring, "mirroring"}, {Stage::paused, "paus
 /// A source that lost more of its topics at once was not cleaned up but broken.
 constexpr std::size_t most_lost_of_ten = 2;
 
+/// Empty where it isn't set.
+std::string value_of(const std::map<std::string, std::string>& settings, std::string_view name) {
+    const auto found = settings.find(std::string(name));
+    return found == settings.end() ? std::string() : found->second;
+}
+
+/// The cluster that a chain's topic is copied from.
+std::string nearest_in(const std::string& chain) {
+    return chain.substr(0, chain.find(';'));
+}
+
 LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) {
     LocalTopic local;
     local.name = topic.name;
@@ -290,9 +301,8 @@ bool may_adopt(const TopicWorld& world, const LocalTopic& local, const client::T
     if (world.link.spec.truncate_existing) {
         return true;
     }
-    const std::string from = local.chain.substr(0, local.chain.find(';'));
     return !local.link.empty() && local.note.stage != Stage::promoted && !source.id.is_zero() &&
-           source.id == local.source_topic && from == world.link.cluster_id;
+           source.id == local.source_topic && nearest_in(local.chain) == world.link.cluster_id;
 }
 
 }  // namespace
@@ -362,13 +372,9 @@ std::optional<LocalTopic> local_topic(const metadata::Image& image, std::string_
 
 bool began_here(const std::map<std::string, std::string>& source_settings, std::string_view self,
                 const Uuid& local) {
-    const auto get = [&](std::string_view name) {
-        const auto found = source_settings.find(std::string(name));
-        return found == source_settings.end() ? std::string() : found->second;
-    };
-    const std::string chain = get(topic_setting::chain);
-    return chain.substr(0, chain.find(';')) == self && !local.is_zero() &&
-           get(topic_setting::source_topic) == local.to_string();
+    return nearest_in(value_of(source_settings, topic_setting::chain)) == self &&
+           !local.is_zero() &&
+           value_of(source_settings, topic_setting::source_topic) == local.to_string();
 }
 
 std::vector<LocalTopic> topics_of_link(const metadata::Image& image, const std::string& link) {
@@ -489,12 +495,8 @@ std::string_view to_string(Hold hold) {
 
 std::optional<std::string> chain_in(const std::map<std::string, std::string>& source_settings,
                                     const std::string& source_cluster, std::string_view self) {
-    const auto get = [&](std::string_view name) {
-        const auto found = source_settings.find(std::string(name));
-        return found == source_settings.end() ? std::string() : found->second;
-    };
-    return chain_through(source_cluster, get(topic_setting::chain),
-                         stage_of(get(topic_setting::state)).stage, self);
+    return chain_through(source_cluster, value_of(source_settings, topic_setting::chain),
+                         stage_of(value_of(source_settings, topic_setting::state)).stage, self);
 }
 
 Hold hold_of(const std::map<std::string, std::string>* source_settings, std::string_view self) {

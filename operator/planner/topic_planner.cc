@@ -282,15 +282,16 @@ private:
         status.topic_id = found.id;
         status.partitions = found.partitions;
         status.replicas = found.replication_factor;
+        const bool follows = is_mirror(found);
         std::string pending;
-        if (!is_mirror(found)) {
+        if (!follows) {
             pending = settings_difference(topic, found, status);
             if (std::string other = partitions_difference(topic, found, status); !other.empty()) {
                 pending = std::move(other);
             }
         }
         const bool failed = tell_failure(found.name, teller);
-        if (!failed && is_mirror(found)) {
+        if (!failed && follows) {
             teller.set("Synced", true, "Mirror",
                        "settings and partitions are those of the source until it is promoted");
         } else if (!failed) {

@@ -14,19 +14,12 @@
 #include "storage/log_store.h"
 #include "storage/partition_log.h"
 #include "tests/support/wait_for.h"
+#include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
 namespace {
 
 using millrace::testing::Latch;
-
-class NobodyElse final : public Peers, public IsrProposer {
-public:
-    std::optional<runtime::Address> address_of(BrokerId) const override { return std::nullopt; }
-    BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
-    net::StreamWrapper wrapper() const override { return {}; }
-    void propose(Proposal, UniqueFunction<void(KafkaError)>) override {}
-};
 
 Buffer one_batch() {
     record::BatchBuilder builder({});
@@ -37,7 +30,7 @@ Buffer one_batch() {
     return *builder.finish(compressor);
 }
 
-/// A shard's logs; everything but `refused` and `ends` belongs to its loop.
+/// A shard's logs; all of it but `done` belongs to its loop.
 struct Writers {
     static constexpr int logs = 6;
     static constexpr int rounds = 300;
@@ -49,13 +42,13 @@ struct Writers {
     };
 
     Writers(runtime::RealNode& node, std::size_t index, storage::LogStore& store,
-            NobodyElse& nobody, Latch& over)
+            IsrProposer& controller, const Peers& peers, Latch& over)
         : shard(node.data_shard(index)), first(static_cast<int>(index) * logs), done(over) {
         ShardReplicas::Options options;
         options.self = BrokerId{1};
         options.journal = {.bytes = std::uint64_t{128} << 10, .after = 1, .shard = index};
-        replicas = std::make_unique<ShardReplicas>(options, shard, node.disk_pool(), store, nobody,
-                                                   nobody, node.log());
+        replicas = std::make_unique<ShardReplicas>(options, shard, node.disk_pool(), store,
+                                                   controller, peers, node.log());
     }
 
     const Log& at(int i) const { return state[static_cast<std::size_t>(i)]; }
@@ -134,11 +127,12 @@ TEST(JournalStress, what_two_shards_were_promised_is_found_after_a_kill) {
     std::map<TopicPartition, std::pair<Uuid, Offset>> promised;
     {
         const auto store = open();
-        NobodyElse nobody;
+        NoController controller;
+        const NoPeers peers;
         Latch over(2 * Writers::logs);
         std::vector<std::unique_ptr<Writers>> shards;
         for (std::size_t i = 0; i < 2; ++i) {
-            shards.push_back(std::make_unique<Writers>(*node, i, *store, nobody, over));
+            shards.push_back(std::make_unique<Writers>(*node, i, *store, controller, peers, over));
             shards[i]->shard.executor->post([writers = shards[i].get()] { writers->start(); });
         }
         node->start();

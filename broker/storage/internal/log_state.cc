@@ -328,8 +328,8 @@ Result<void> LogState::settle_journaled(bool was_cut) {
 
 std::optional<JournalPart> LogState::journal_part() {
     const bool files_too = !unsynced_files.empty() || !unsynced_directories.empty() ||
-                           !names_are_durable() || cut_unsynced || point_lowered || tail_written || segments.empty() ||
-                           !folder_exists || identity_unwritten;
+                           !names_are_durable() || cut_unsynced || point_lowered || tail_written ||
+                           segments.empty() || !folder_exists || identity_unwritten;
     if (files_too || active().size() < durable_size ||
         folder != join_path(directory->path(), log_folder_name(partition))) {
         return std::nullopt;
