@@ -36,6 +36,8 @@ struct WorldNow {
         partition;
     /// Up, and allowed to get replicas.
     std::function<bool(BrokerId)> takes_replicas;
+    /// Takes none, but soon may again: moves to it wait. Unset: nobody is waited for.
+    std::function<bool(BrokerId)> is_awaited;
     /// Every partition that is being moved, by whoever: they fill the brokers' places.
     std::vector<PartitionNow> moving;
     /// Replicas of the other partitions that aren't in sync, though their brokers are up.

@@ -134,10 +134,14 @@ until_true 60 is PLAN_STATE_DONE progress state
 expect "replicas on the broker" $share "$(replicas_of 4)"
 call RollbackPlan '{}' >/dev/null
 until_true 10 begun_back
+# What goes back to the broker that was killed waits for it.
 leader=$(call Health | value controller_id)
 asked=$((leader % 3 + 1))
 kill_hard "b$leader"
 produce
+carried_on() { [ "$(cat "$dir"/b[123].log | grep -c plan.rollback_begun)" -ge 2 ]; }
+until_true 20 carried_on
+until_true 20 is 3 running
 node "$leader"
 until_true 90 is PLAN_STATE_ROLLED_BACK progress state
 until_true 30 is 4 running

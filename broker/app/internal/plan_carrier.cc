@@ -123,7 +123,13 @@ void PlanCarrier::look() {
                carries_back_ != (intent->state == PlanState::rolling_back)) {
         intent->state == PlanState::rolling_back ? begin_rollback(*intent) : begin(*intent);
     } else {
-        step(*intent, *now, world_of(now));
+        note_down(*now);
+        placement::WorldNow world = world_of(now);
+        if (carries_back_) {
+            // Nothing is planned anew here: what a broker misses that restarts would stay undone.
+            world.is_awaited = [this, now](BrokerId id) { return is_awaited(*now, id); };
+        }
+        step(*intent, world);
         note(*intent);
     }
 }
@@ -196,8 +202,7 @@ bool PlanCarrier::is_complete(const PlanIntent& intent) const {
            execution_->count(MoveState::done) == execution_->moves().size();
 }
 
-void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
-                       const placement::WorldNow& world) {
+void PlanCarrier::step(const PlanIntent& intent, const placement::WorldNow& world) {
     std::vector<const Move*> due;
     narrow_window(world.behind);
     if (intent.state == PlanState::paused) {
@@ -220,7 +225,7 @@ void PlanCarrier::step(const PlanIntent& intent, const metadata::Image& image,
         }
         return;
     }
-    give_up_lost(image);
+    give_up_lost();
     if (due.empty()) {
         return;
     }
@@ -355,24 +360,42 @@ void PlanCarrier::take_back(const Topics& topics, UniqueFunction<void(bool)> don
 }
 
 /// Moves to a broker that doesn't come back would never end.
-void PlanCarrier::give_up_lost(const metadata::Image& image) {
+void PlanCarrier::note_down(const metadata::Image& image) {
     const Instant now = control_.clock().now();
     std::map<BrokerId, Instant> down;
-    for (const std::size_t number : execution_->in_flight()) {
-        const Move& move = execution_->moves()[number];
+    for (std::size_t i = 0; i < execution_->moves().size(); ++i) {
+        const MoveState state = execution_->outcome(i).state;
+        if (state != MoveState::waiting && state != MoveState::in_flight) {
+            continue;
+        }
+        const Move& move = execution_->moves()[i];
         for (const BrokerId id : move.to) {
             const metadata::Broker* broker = image.cluster.broker(id);
-            if (is_arrival(move, id) && (broker == nullptr || broker->fenced)) {
+            if (is_arrival(move, id) && (broker == nullptr || !broker->is_active())) {
                 const auto before = down_since_.find(id);
                 down[id] = before != down_since_.end() ? before->second : now;
             }
         }
     }
     down_since_ = std::move(down);
-    const auto back = by_topic(execution_->give_up([&](BrokerId id) {
-        const auto since = down_since_.find(id);
-        return since != down_since_.end() && now - since->second > patience_with_brokers;
-    }));
+}
+
+bool PlanCarrier::is_down_for_long(BrokerId id) const {
+    const auto since = down_since_.find(id);
+    return since != down_since_.end() &&
+           control_.clock().now() - since->second > patience_with_brokers;
+}
+
+/// It is down, and may just be restarting.
+bool PlanCarrier::is_awaited(const metadata::Image& image, BrokerId id) const {
+    const metadata::Broker* broker = image.cluster.broker(id);
+    return broker != nullptr && !broker->is_active() && !metadata::is_cordoned(image, *broker) &&
+           !is_down_for_long(id);
+}
+
+void PlanCarrier::give_up_lost() {
+    const auto back =
+        by_topic(execution_->give_up([&](BrokerId id) { return is_down_for_long(id); }));
     if (!back.empty()) {
         take_back(back, [](bool) {});  // if it fails, the next plan counts them as others' moves
     }

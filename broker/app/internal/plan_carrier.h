@@ -52,8 +52,7 @@ private:
     void look();
     void begin(const PlanIntent& intent);
     void began(const PlanIntent& intent, const ComputedPlan& made);
-    void step(const PlanIntent& intent, const metadata::Image& image,
-              const placement::WorldNow& world);
+    void step(const PlanIntent& intent, const placement::WorldNow& world);
     void narrow_window(std::int64_t behind);
     bool is_complete(const PlanIntent& intent) const;
     void begin_rollback(const PlanIntent& intent);
@@ -65,7 +64,10 @@ private:
     void write_note(const PlanNote& note);
     void start(const std::vector<const Move*>& due);
     void take_back(const Topics& topics, UniqueFunction<void(bool)> done);
-    void give_up_lost(const metadata::Image& image);
+    void note_down(const metadata::Image& image);
+    bool is_down_for_long(BrokerId id) const;
+    bool is_awaited(const metadata::Image& image, BrokerId id) const;
+    void give_up_lost();
     void cancel(const PlanIntent& intent, const metadata::ImagePtr& now);
     void finish(PlanIntent intent, admin::PlanState state);
     void elect();
@@ -89,7 +91,7 @@ private:
     Instant due_at_;
     bool is_busy_ = false;
     int fruitless_ = 0;
-    std::map<BrokerId, Instant> down_since_;  ///< Those that moves in flight go to.
+    std::map<BrokerId, Instant> down_since_;  ///< Those that moves go to.
 
     // What was noted last, and what it rests on.
     PlanNote noted_;

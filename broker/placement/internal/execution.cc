@@ -112,14 +112,21 @@ std::vector<const Move*> Execution::next(const WorldNow& world) {
         const auto now = world.partition(move.topic, move.partition);
         const std::vector<BrokerId> in = without(move.to, move.from);
         const std::vector<BrokerId> out = without(move.from, move.to);
-        const auto gone = std::find_if(
+        const auto absent = std::find_if(
             in.begin(), in.end(), [&](BrokerId broker) { return !world.takes_replicas(broker); });
+        const auto gone = std::find_if(absent, in.end(), [&](BrokerId broker) {
+            return !world.takes_replicas(broker) && !(world.is_awaited && world.is_awaited(broker));
+        });
         if (!now) {
             end(number, MoveState::dropped, "the topic is deleted");
         } else if (!now->is_moving() && now->replicas == move.to) {
             end(number, MoveState::done, "");
         } else if (gone != in.end()) {
             end(number, MoveState::dropped, fmt::format("broker {} takes no replica", gone->value));
+        } else if (absent != in.end()) {
+            outcomes_[number] = {MoveState::waiting,
+                                 fmt::format("broker {} is down", absent->value), true};
+            still.push_back(number);
         } else if (now->is_moving()) {
             outcomes_[number] = {MoveState::waiting, "somebody else moves the partition", true};
             still.push_back(number);

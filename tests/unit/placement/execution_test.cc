@@ -213,6 +213,41 @@ TEST(Execution, drops_what_a_deleted_topic_or_a_lost_broker_leaves_without_sense
     }
 }
 
+TEST(Execution, waits_for_a_broker_that_is_awaited) {
+    const Snapshot snapshot = grown();
+    Cluster cluster(snapshot);
+    Execution execution(plan(snapshot, {}, {}).moves, 4);
+    cluster.set_standing(BrokerId{5}, Standing::lost);
+    const auto awaited = [&] {
+        WorldNow world = cluster.world();
+        world.is_awaited = [](BrokerId id) { return id == BrokerId{5}; };
+        return world;
+    };
+    const auto all_that_starts = [&] {
+        for (auto due = execution.next(awaited()); !due.empty(); due = execution.next(awaited())) {
+            for (const Move* move : due) {
+                cluster.begin(*move);
+                execution.started(*move);
+            }
+            for (const Key& key : cluster.moving()) {
+                cluster.finish(key);
+            }
+        }
+    };
+    all_that_starts();
+    EXPECT_GT(execution.count(MoveState::waiting), 0U);
+    EXPECT_EQ(execution.count(MoveState::dropped), 0U);
+    for (std::size_t i = 0; i < execution.moves().size(); ++i) {
+        if (execution.outcome(i).state == MoveState::waiting) {
+            EXPECT_EQ(execution.outcome(i).why, "broker 5 is down");
+            EXPECT_TRUE(execution.outcome(i).is_held_up);
+        }
+    }
+    cluster.set_standing(BrokerId{5}, Standing::active);
+    all_that_starts();
+    EXPECT_EQ(execution.count(MoveState::done), execution.moves().size());
+}
+
 TEST(Execution, leaves_a_partition_alone_that_somebody_else_moves_elsewhere) {
     const Snapshot snapshot = grown();
     Cluster cluster(snapshot);
