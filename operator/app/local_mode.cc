@@ -126,11 +126,11 @@ std::string greeting(const kube::Json& cluster, const std::vector<kube::Json>& a
         "\n"
         "  produce   echo hello | kcat -b {2} -t {3} -P\n"
         "  consume   kcat -b {2} -t {3} -C -o beginning -e\n"
-        "  scale     KUBECONFIG={4} kubectl edit cluster {0}\n"
+        "  scale     KUBECONFIG={4} kubectl scale cluster {0} --replicas={5}\n"
         "\n"
         "Ctrl-C stops everything; the data stays.\n",
         cluster["metadata"]["name"].text(), cluster["status"]["brokers"].size(), bootstrap, topic,
-        kubeconfig.string());
+        kubeconfig.string(), cluster["status"]["brokers"].size() + 1);
 }
 
 }  // namespace millrace::op
