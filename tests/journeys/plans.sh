@@ -83,7 +83,8 @@ kill_hard b4
 call PausePlan '{"hash":"'"$hash"'"}' >/dev/null
 asked=1
 until_true 10 is PLAN_STATE_PAUSED progress state
-refused "one at a time" ApplyPlan '{"hash":"'"${hash/0/1}"'"}'
+other=$(tr 0-9a-f 1-9a-f0 <<<"${hash%%/*}")/${hash#*/}
+refused "one at a time" ApplyPlan '{"hash":"'"$other"'"}'
 node 4
 until_true 40 is 4 running
 until_true 30 is 0 moving
