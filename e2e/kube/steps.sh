@@ -2,7 +2,7 @@
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
 all_steps=(install create leave records scale-out scale roll operator-killed operator-restart edits-in-roll killed-in-scale
-  disk-deleted image-and-back refusals topics pools second-release views missing-image broken-start missing-class
+  disk-deleted image-and-back refusals topics pools second-release namespace-goes views missing-image broken-start missing-class
   refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
@@ -446,7 +446,7 @@ step_delete() {
 
 step_adopt() {
   local replicas
-  replicas=$(k get pvc -l millrace.dev/cluster=main -o name | wc -l)
+  replicas=$(k get pvc -l 'millrace.dev/cluster=main,!millrace.dev/retired' -o name | wc -l)
   sed "s/100Gi/1Gi/; s/replicas: 3/replicas: $replicas/" "$top/deploy/examples/minimal.yaml" | k apply -f - >/dev/null
   wait_ready
   expect "the cluster's id" "$(cat "$dir/cluster-id")" "$(field .status.clusterId)"

@@ -169,6 +169,21 @@ step_second_release() {
   said="a release in another namespace beside the first, each with its clusters; it goes without a trace"
 }
 
+# A namespace is deleted with its operator and with what holds the operator's finalizers.
+step_namespace_goes() {
+  beside() { timeout 90 kubectl -n gone "$@"; }
+  kubectl create namespace gone >/dev/null
+  timeout 90 helm install other "$top/helm" -n gone >/dev/null
+  { side one node-1; side two node-2; } | beside apply -f - >/dev/null
+  printf 'apiVersion: millrace.dev/v1\nkind: Topic\nmetadata: {name: mirrored}\nspec: {clusterRef: {name: one}, partitions: 1, replicas: 1, deletionPolicy: Delete}\n' | beside apply -f - >/dev/null
+  mirror_link a-link two one '' | beside apply -f - >/dev/null
+  beside wait --for=condition=Ready topic/mirrored mirrorlink/a-link --timeout=80s >/dev/null
+  expect "finalizers" "millrace.dev/topic millrace.dev/mirror-link" "$(beside get topic/mirrored mirrorlink/a-link -o 'jsonpath={.items[*].metadata.finalizers[*]}')"
+  timeout 90 kubectl delete namespace gone --timeout=80s >/dev/null || fail "it stays: $(kubectl get namespace gone -o 'jsonpath={.status.conditions[*].message}')"
+  wait_ready
+  said="a namespace goes with its operator, clusters, and a topic and a link whose deletion the operator had to see to"
+}
+
 # What stock kubectl shows of it.
 step_views() {
   k explain cluster.spec.rolling | grep -F maxUnavailablePerRack >/dev/null || fail "kubectl explain"

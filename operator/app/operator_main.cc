@@ -23,6 +23,7 @@
 #include "operator/app/options.h"
 #include "operator/kube/client.h"
 #include "operator/kube/credentials.h"
+#include "operator/reconcile/farewell.h"
 #include "runtime/real/stderr_log.h"
 
 namespace millrace::op {
@@ -255,6 +256,26 @@ Shown what_to_show(Operator& one, Metrics& metrics) {
     return shown;
 }
 
+/// Asked to end, maybe since the namespace that the operator runs in goes.
+void leave_namespace(const kube::Credentials& credentials, const Logger& log) {
+    const std::string& space = credentials.space;
+    if (space.empty()) {
+        return;
+    }
+    // The operator's own connection ended with it.
+    kube::ClientOptions client;
+    client.log = log;
+    const auto api = kube::connect(credentials, client);
+    const auto left = api ? reconcile::leave_namespace(**api, space) : Result<int>(api.error());
+    if (!left) {  // Not an alarm: its rights may go before it does.
+        MR_LOG(log, info, "operator.farewell_failed", field("namespace", space),
+               field("reason", left.error().to_string()));
+    } else if (*left > 0) {
+        MR_LOG(log, info, "operator.left_namespace", field("namespace", space),
+               field("finalizers", *left));
+    }
+}
+
 int run(const CommandLine& line, const sigset_t& stops) {
     const Logger log(std::make_shared<runtime::DescriptorLogSink>(), level_of(line.log_level));
     std::unique_ptr<local::LocalCluster> local;
@@ -316,6 +337,9 @@ int run(const CommandLine& line, const sigset_t& stops) {
     const int status = Vigil(*one, applied, where.kubeconfig, !applied.empty()).keep(stops, lost);
     door.reset();
     one.reset();
+    if (!local && status == EXIT_SUCCESS) {
+        leave_namespace(*credentials, log);
+    }
     if (local) {
         local->stop(std::chrono::seconds(30));
     }

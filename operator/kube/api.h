@@ -38,6 +38,7 @@ inline constexpr Kind config_maps{"v1", "ConfigMap", "configmaps"};
 inline constexpr Kind secrets{"v1", "Secret", "secrets"};
 inline constexpr Kind events{"v1", "Event", "events"};
 inline constexpr Kind nodes{"v1", "Node", "nodes", false};
+inline constexpr Kind namespaces{"v1", "Namespace", "namespaces", false};
 inline constexpr Kind leases{"coordination.k8s.io/v1", "Lease", "leases"};
 inline constexpr Kind disruption_budgets{"policy/v1", "PodDisruptionBudget",
                                          "poddisruptionbudgets"};
