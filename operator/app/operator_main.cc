@@ -278,6 +278,7 @@ void leave_namespace(const kube::Credentials& credentials, const Logger& log) {
 
 int run(const CommandLine& line, const sigset_t& stops) {
     const Logger log(std::make_shared<runtime::DescriptorLogSink>(), level_of(line.log_level));
+    MR_LOG(log, info, "operator.starts", field("version", MILLRACE_VERSION));
     std::unique_ptr<local::LocalCluster> local;
     CommandLine where = line;
     if (!line.local.empty()) {
