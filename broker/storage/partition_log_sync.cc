@@ -246,8 +246,8 @@ std::optional<LogFacts> PartitionLog::take_facts() {
 
 std::optional<WritebackJob> PartitionLog::take_writeback() {
     LogState& s = *state_;
-    // What a journal has is synced here while others wait for the device: little may be left then.
-    const std::uint64_t step = s.active_unfiled ? std::uint64_t{512} << 10 : std::uint64_t{4} << 20;
+    // Others wait for the device meanwhile: little at a time, and little left for the sync.
+    const std::uint64_t step = std::uint64_t{512} << 10;
     if ((!s.active_unsynced && !s.active_unfiled) || s.active().size() < s.written_back + step) {
         return std::nullopt;
     }

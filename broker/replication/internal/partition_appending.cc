@@ -264,11 +264,13 @@ void Partition::flush() {
 }
 
 void Partition::start_sync() {
-    if (!log_ || shell_.closing ||
-        (settings_.durability == Durability::replicated && !background_sync_)) {
+    // What nobody counts yet is written back as it comes, and synced once it is all there: one sync
+    // after the other would have every acknowledgement wait for the device.
+    const bool in_background = settings_.durability == Durability::replicated || is_far_behind_;
+    if (!log_ || shell_.closing || (in_background && !background_sync_)) {
         return;
     }
-    auto job = log_->begin_sync(into_files_ || settings_.durability == Durability::replicated);
+    auto job = log_->begin_sync(into_files_ || in_background);
     if (!job) {
         return;
     }

@@ -87,9 +87,11 @@ Partition::Taken Partition::run(const std::vector<FollowerEffect>& effects, cons
                    field("partition", state_.id.partition), field("to", cut->end),
                    field("from", log_->end()));
             outcome = log_->truncate_to(cut->end);
+            on_synced();
             taken = Taken::changed;
         } else if (const auto* over = std::get_if<StartOverAt>(&effect)) {
             outcome = log_->truncate_fully_and_start_at(over->start);
+            on_synced();
             taken = Taken::changed;
         } else if (std::holds_alternative<AppendFetched>(effect)) {
             outcome = append_fetched(bytes);
@@ -156,7 +158,8 @@ void Partition::on_synced() {
     const bool over = !log_ || log_->failure().has_value();
     auto waiting = std::exchange(waiting_for_sync_, {});
     for (auto& [end, then] : waiting) {
-        if (over || log_->synced_end() >= end) {
+        // What was cut away meanwhile is no longer waited for.
+        if (over || log_->synced_end() >= std::min(end, log_->end())) {
             then();
         } else {
             waiting_for_sync_.emplace_back(end, std::move(then));

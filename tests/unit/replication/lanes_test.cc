@@ -12,6 +12,7 @@
 #include "protocol/writer.h"
 #include "record/batch_builder.h"
 #include "record/compression.h"
+#include "replication/housekeeping.h"
 #include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
@@ -26,6 +27,7 @@ using testing::UnorderedElementsAre;
 
 constexpr BrokerId follower{1};
 constexpr BrokerId leader{2};
+constexpr BrokerId another_leader{3};
 constexpr Uuid topic{5, 6};
 constexpr std::uint16_t port = 9091;
 
@@ -111,20 +113,21 @@ protected:
         simulation_.run_for(10ms);
     }
 
-    void follow(int partition, bool in_sync) {
+    void follow(int partition, bool in_sync, BrokerId leader = replication::leader) {
         PartitionState state;
         state.id = {topic, PartitionIndex{partition}};
         state.topic = "orders";
         state.replicas = {leader, follower};
         state.isr = in_sync ? state.replicas : std::vector{leader};
         state.leader = leader;
+        state.leader_epoch = LeaderEpoch{leader.value};
         state.partition_epoch = PartitionEpoch{++epochs_[partition]};
         bool done = false;
         follower_node_.data_shard(0).executor->post([&] {
             static_cast<Machine&>(*follower_node_.program()).shard->assign(state, {});
             done = true;
         });
-        ASSERT_TRUE(simulation_.run_until([&] { return done; }, 1s));
+        ASSERT_TRUE(simulation_.run_until([&] { return done; }, 60s));
         simulation_.run_for(50ms);  // Less than any wait of a fetch.
     }
     std::vector<Asked>& waiting() { return static_cast<Leader&>(*leader_node_.program()).waiting; }
@@ -136,7 +139,8 @@ protected:
         return found == waiting().rend() ? nullptr : &*found;
     }
     /// Answers the fetch that asks for it: `records` more, of a log that is committed up to there.
-    void answer(int partition, int records, Offset high_watermark) {
+    void answer(int partition, int records, Offset high_watermark,
+                std::optional<DivergingEpoch> diverging = std::nullopt) {
         Asked* found = asking(partition);
         ASSERT_NE(found, nullptr);
         Asked asked = std::move(*found);
@@ -151,6 +155,10 @@ protected:
             one.high_watermark = index == partition ? high_watermark.value : from.value;
             if (index == partition && records > 0) {
                 one.records = protocol::Records{batch};
+            }
+            if (index == partition && diverging) {
+                one.diverging_epoch.epoch = diverging->epoch.value;
+                one.diverging_epoch.end_offset = diverging->end.value;
             }
         }
         Buffer bytes;
@@ -167,6 +175,10 @@ protected:
                 reply->send(std::move(*framed));
             });
         simulation_.run_for(50ms);
+    }
+
+    std::uint64_t syncs() {
+        return static_cast<Machine&>(*follower_node_.program()).shard->counts().syncs.load();
     }
 
     runtime::sim::Simulation simulation_{{.seed = 7}};
@@ -256,12 +268,40 @@ TEST_F(Lanes, what_is_far_behind_is_fetched_on_before_it_is_synced_and_synced_on
     EXPECT_EQ(asking(0)->synced[0], Offset{30});
 }
 
+// Others wait for the same device.
+TEST_F(Lanes, what_is_far_behind_is_not_synced_again_and_again_on_a_slow_disk) {
+    follow(0, false);
+    follower_node_.sim_disk().set_slow(100ms);
+    for (int i = 0; i < 50; ++i) {
+        ASSERT_TRUE(simulation_.run_until([&] { return asking(0) != nullptr; }, 10s)) << i;
+        answer(0, 1, Offset{1000});
+    }
+    EXPECT_LE(syncs(), 2U) << "of names";
+    follower_node_.sim_disk().set_slow({});
+    ASSERT_TRUE(simulation_.run_until([&] { return asking(0) != nullptr; }, 10s));
+    answer(0, 950, Offset{1000});
+    EXPECT_EQ(asking(0)->synced[0], Offset{1000});
+}
+
 TEST_F(Lanes, what_is_in_sync_is_synced_before_it_is_asked_for_again) {
     follow(0, true);
     answer(0, 10, Offset{30});
     ASSERT_NE(asking(0), nullptr);
     EXPECT_EQ(asking(0)->from[0], Offset{10});
     EXPECT_EQ(asking(0)->synced[0], Offset{10});
+}
+
+// Else all that follows the old leader stands still until the new one has as much again.
+TEST_F(Lanes, who_waits_for_a_sync_goes_on_when_a_new_leader_has_it_cut_away) {
+    follow(0, true);
+    follow(1, true);
+    follower_node_.sim_disk().set_slow(10s);
+    answer(0, 10, Offset{0});
+    ASSERT_EQ(asking(1), nullptr) << "the fetch waits for the sync";
+    follow(0, true, another_leader);
+    ASSERT_TRUE(simulation_.run_until([&] { return asking(0) != nullptr; }, 60s));
+    answer(0, 0, Offset{0}, DivergingEpoch{LeaderEpoch{0}, Offset{4}});
+    EXPECT_TRUE(simulation_.run_until([&] { return asking(1) != nullptr; }, 60s));
 }
 
 }  // namespace
