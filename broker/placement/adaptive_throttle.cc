@@ -11,6 +11,7 @@ constexpr Duration calm_for = 10s;
 constexpr Duration grow_again_after = 5s;
 /// Time enough to see what fewer moves have done.
 constexpr Duration look_again = 2s;
+constexpr std::size_t usual_notes = 12;
 /// A throttle of more than this slows nothing down any more.
 constexpr std::int64_t as_good_as_none = 10'000'000'000;
 
@@ -34,6 +35,11 @@ void AdaptiveThrottle::set_most(std::int64_t bytes_per_second) {
     }
 }
 
+Duration AdaptiveThrottle::produce_p99_allowed() const {
+    const Duration before = limits_.produce_p99_before.value_or(Duration{});
+    return std::max(limits_.produce_p99, before + before / 2);
+}
+
 std::string_view AdaptiveThrottle::pressure(const ThrottleSigns& signs) const {
     if (signs.under_min_isr > 0) {
         return "partitions have too few replicas in sync";
@@ -41,9 +47,7 @@ std::string_view AdaptiveThrottle::pressure(const ThrottleSigns& signs) const {
     if (signs.healing > 0) {
         return "other replicas catch up";
     }
-    const Duration before = limits_.produce_p99_before.value_or(Duration{});
-    if (signs.produce_p99 &&
-        *signs.produce_p99 > std::max(limits_.produce_p99, before + before / 2)) {
+    if (signs.produce_p99 && *signs.produce_p99 > produce_p99_allowed()) {
         return "producers wait longer";
     }
     return signs.loop_delay > limits_.loop_delay ? "the broker is busy" : "";
@@ -89,11 +93,15 @@ void AdaptiveThrottle::step(const ThrottleSigns& signs) {
     }
     if (const std::string_view why = pressure(signs); !why.empty()) {
         pressed_last_ = signs.at;
-        shrink(signs.moved_bytes_per_second);
+        shrink(signs);
         reason_ = why;
         return;
     }
     is_pressed_ = false;
+    if (signs.produce_p99 && limits_.produce_p99_before) {
+        // Clients that fare better now fared badly before for another reason.
+        limits_.produce_p99_before = std::min(*limits_.produce_p99_before, *signs.produce_p99);
+    }
     if (!pressed_last_ || signs.at - *pressed_last_ >= grow_again_after) {
         grow(signs.moved_bytes_per_second);
     }
@@ -101,7 +109,8 @@ void AdaptiveThrottle::step(const ThrottleSigns& signs) {
 
 /// From what goes in fact: a rate that nothing fills could shrink for long without effect. Where
 /// nothing goes, moves aren't what presses.
-void AdaptiveThrottle::shrink(std::int64_t moved) {
+void AdaptiveThrottle::shrink(const ThrottleSigns& signs) {
+    const std::int64_t moved = signs.moved_bytes_per_second;
     if (moved == 0) {
         return;
     }
@@ -109,7 +118,8 @@ void AdaptiveThrottle::shrink(std::int64_t moved) {
     if (!std::exchange(is_pressed_, true)) {
         pressed_at_ = from;
     }
-    rate_ = std::max(least(), from / 10 * 7);
+    const bool much_too_long = signs.produce_p99.value_or(Duration{}) > 2 * produce_p99_allowed();
+    rate_ = std::max(least(), from / 10 * (much_too_long ? 3 : 7));
 }
 
 /// A rate that nothing fills says nothing of what the broker would bear, and stays.
@@ -120,8 +130,9 @@ void AdaptiveThrottle::grow(std::int64_t moved) {
     }
     std::int64_t grown = *rate_;
     if (moved >= *rate_ / 2) {
-        const std::int64_t leap = pressed_at_ ? std::min(*rate_ * 2, *pressed_at_ / 2) : *rate_ * 2;
-        grown = std::max(leap, *rate_ + *rate_ / 20 + 1);
+        const std::int64_t leap_to = pressed_at_ ? *pressed_at_ / 2 : limits_.double_up_to;
+        grown =
+            std::max(std::min(*rate_ * 2, leap_to), *rate_ + *rate_ / (pressed_at_ ? 20 : 10) + 1);
     }
     if (limits_.most > 0) {
         rate_ = std::min(grown, limits_.most);
@@ -131,6 +142,25 @@ void AdaptiveThrottle::grow(std::int64_t moved) {
     } else {
         rate_ = grown;
     }
+}
+
+void UsualProduceTime::note(std::optional<Duration> p99) {
+    if (!p99) {
+        return;
+    }
+    noted_.push_back(*p99);
+    if (noted_.size() > usual_notes) {
+        noted_.pop_front();
+    }
+}
+
+std::optional<Duration> UsualProduceTime::p99() const {
+    if (noted_.empty()) {
+        return std::nullopt;
+    }
+    std::vector<Duration> sorted(noted_.begin(), noted_.end());
+    std::sort(sorted.begin(), sorted.end());
+    return sorted[(sorted.size() - 1) / 4];
 }
 
 void MoveWindow::step(Instant at, std::int64_t behind) {

@@ -2,16 +2,18 @@
 //
 // How fast a broker lets a plan's copies go, and how many at once: as its clients don't feel it.
 // Pure: told every few seconds how the broker fares, it answers with a rate, a window and the
-// reason. It begins with little, since nobody knows yet what the broker bears, and doubles while
-// all is calm and the rate is what holds copies back. Under pressure the rate shrinks at once by a
-// third; calm again, it doubles up to half of what pressed, and feels its way from there. A copy
-// that gets less than is produced meanwhile never ends, so where the rate does not do for all,
-// fewer leave at once, and it never falls below what the first of those and all that arrive need:
-// whose turn it is, leaders decide.
+// reason. It begins with little, since nobody knows yet what the broker bears, and while all is
+// calm and the rate is what holds copies back it doubles up to a point, and feels its way from
+// there: the page cache hides for seconds that a disk has too much to do. Under pressure the rate
+// shrinks at once, and by more where clients wait much too long; calm again, it doubles up to half
+// of what pressed. A copy that gets less than is produced meanwhile never ends, so where the rate
+// does not do for all, fewer leave at once, and it never falls below what the first of those and
+// all that arrive need: whose turn it is, leaders decide.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -23,8 +25,9 @@ namespace millrace::placement {
 struct ThrottleLimits {
     std::int64_t most = 0;  ///< Bytes a second that were asked for; 0: as many as go.
     /// What each copy under way gets, and a tenth more than is produced to its partition.
-    std::int64_t least_each = 8 << 20;
-    std::int64_t begin_with = 32 << 20;
+    std::int64_t least_each = 2 << 20;
+    std::int64_t begin_with = 4 << 20;
+    std::int64_t double_up_to = 32 << 20;
     /// Produce requests may take this long, or half as long again as before the plan.
     Duration produce_p99 = 20ms;
     std::optional<Duration> produce_p99_before;
@@ -63,11 +66,12 @@ public:
     std::string_view reason() const { return reason_; }
 
 private:
+    Duration produce_p99_allowed() const;
     std::string_view pressure(const ThrottleSigns& signs) const;
     std::int64_t need_of(std::int64_t produced) const;
     void note_needs(const ThrottleSigns& signs);
     std::int64_t least() const;
-    void shrink(std::int64_t moved);
+    void shrink(const ThrottleSigns& signs);
     void grow(std::int64_t moved);
 
     ThrottleLimits limits_;
@@ -78,6 +82,18 @@ private:
     std::optional<Instant> pressed_last_;
     std::vector<std::int64_t> leaving_needs_;
     std::int64_t arriving_need_ = 0;  ///< Of all of them.
+};
+
+/// How producers usually fare, of the last minute: as in its better quarter. What a burst makes
+/// them wait is nothing that a plan may do to them for hours. Pure.
+class UsualProduceTime {
+public:
+    /// Of five seconds. None: nobody produced.
+    void note(std::optional<Duration> p99);
+    std::optional<Duration> p99() const;
+
+private:
+    std::deque<Duration> noted_;
 };
 
 /// How many moves a plan has under way on each broker: as many as it wants while nobody else

@@ -25,7 +25,7 @@ export PATH=$bin:$PATH
 step=start began=$SECONDS
 partitions=24 size=16384 rate=200
 data_mb=${DATA_MB:-$([ -n "$short" ] && echo 40 || echo 600)}
-calm=$([ -n "$short" ] && echo 3 || echo 15)
+calm=$([ -n "$short" ] && echo 8 || echo 15)
 fail() { echo "FAILED in step $step: $*" >&2; exit 1; }
 source "$here/steps.sh"
 

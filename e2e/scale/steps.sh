@@ -67,6 +67,7 @@ step_fill() {
     outs+=("$dir/load-fill-$have")
     have=$((have + $(awk -v s=$size 'END { printf "%d", NR * s / 1e6 }' "$dir/load-fill-$have")))
   done
+  sync  # what comes next is not to wait for what is here
   said="saturation $mbs MB/s with acks=all; $rate records of $size bytes a second from now on; $have MB are there"
 }
 

@@ -10,7 +10,6 @@ namespace millrace::app {
 namespace {
 
 constexpr Duration look_every = 2s;
-/// How clients fared before a plan is how they fared in the last one or two of these.
 constexpr Duration note_calm_every = 5s;
 /// Of fewer requests the slowest hundredth is no request at all.
 constexpr std::uint64_t requests_needed = 20;
@@ -44,7 +43,8 @@ void MoveThrottle::start() {
 
 void MoveThrottle::note_calm() {
     if (!adaptive_) {
-        produced_earlier_ = std::exchange(produced_lately_, produced());
+        const auto before = std::exchange(produced_lately_, produced());
+        usual_.note(p99(since(before, produced_lately_)));
     }
     control_.after(note_calm_every, [weak = weak_from_this()] {
         if (auto self = weak.lock()) {
@@ -69,8 +69,7 @@ void MoveThrottle::begin(std::int64_t most) {
     looked_at_ = control_.clock().now();
     moved_before_ = moved_bytes();
     produced_before_ = produced();
-    adaptive_.emplace(placement::ThrottleLimits{
-        .most = most, .produce_p99_before = p99(since(produced_earlier_, produced_before_))});
+    adaptive_.emplace(placement::ThrottleLimits{.most = most, .produce_p99_before = usual_.p99()});
     apply();
     timer_ = control_.after(look_every, [weak = weak_from_this()] {
         if (auto self = weak.lock()) {
@@ -86,7 +85,7 @@ void MoveThrottle::end() {
     adaptive_.reset();
     control_.cancel(timer_);
     copies_before_.clear();
-    produced_earlier_ = produced_lately_ = produced();
+    produced_lately_ = produced();
     apply();
     let_go({});
 }

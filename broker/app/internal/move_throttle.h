@@ -59,8 +59,8 @@ private:
     Instant looked_at_;
     std::uint64_t moved_before_ = 0;
     std::vector<std::uint64_t> produced_before_;
-    std::vector<std::uint64_t> produced_lately_;   ///< Without a plan, and a few seconds ago ...
-    std::vector<std::uint64_t> produced_earlier_;  ///< ... and a few seconds before that.
+    std::vector<std::uint64_t> produced_lately_;  ///< Without a plan, and a few seconds ago.
+    placement::UsualProduceTime usual_;
     Copies copies_before_;
     std::set<TopicIdPartition> going_;  ///< Those that leave and aren't held back.
 };
