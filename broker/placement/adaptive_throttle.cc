@@ -11,6 +11,10 @@ constexpr Duration calm_for = 10s;
 constexpr Duration grow_again_after = 5s;
 /// Time enough to see what fewer moves have done.
 constexpr Duration look_again = 2s;
+constexpr Duration no_fault_of_moves_after = 10s;
+/// Percent of the rate.
+constexpr int first_growth = 20;
+constexpr int growth_far_up = 10;
 constexpr std::size_t usual_notes = 12;
 /// A throttle of more than this slows nothing down any more.
 constexpr std::int64_t as_good_as_none = 10'000'000'000;
@@ -40,17 +44,23 @@ Duration AdaptiveThrottle::produce_p99_allowed() const {
     return std::max(limits_.produce_p99, before + before / 2);
 }
 
-std::string_view AdaptiveThrottle::pressure(const ThrottleSigns& signs) const {
+AdaptiveThrottle::Pressed AdaptiveThrottle::pressure(const ThrottleSigns& signs) const {
     if (signs.under_min_isr > 0) {
-        return "partitions have too few replicas in sync";
+        return {Pressure::great, "partitions have too few replicas in sync"};
     }
     if (signs.healing > 0) {
-        return "other replicas catch up";
+        return {Pressure::great, "other replicas catch up"};
     }
-    if (signs.produce_p99 && *signs.produce_p99 > produce_p99_allowed()) {
-        return "producers wait longer";
-    }
-    return signs.loop_delay > limits_.loop_delay ? "the broker is busy" : "";
+    const auto of = [](Duration seen, Duration allowed, std::string_view why) {
+        return seen > 2 * allowed ? Pressed{Pressure::great, why}
+               : seen > allowed   ? Pressed{Pressure::some, why}
+                                  : Pressed{};
+    };
+    const Pressed producers =
+        of(signs.produce_p99.value_or(Duration{}), produce_p99_allowed(), "producers wait longer");
+    return producers.pressure != Pressure::none
+               ? producers
+               : of(signs.loop_delay, limits_.loop_delay, "the broker is busy");
 }
 
 std::int64_t AdaptiveThrottle::need_of(std::int64_t produced) const {
@@ -91,35 +101,52 @@ void AdaptiveThrottle::step(const ThrottleSigns& signs) {
     if (rate_) {
         rate_ = std::max(*rate_, least());
     }
-    if (const std::string_view why = pressure(signs); !why.empty()) {
-        pressed_last_ = signs.at;
-        shrink(signs);
-        reason_ = why;
-        return;
+    const Pressed pressed = pressure(signs);
+    const bool lasts = std::exchange(was_pressed_, pressed.pressure != Pressure::none);
+    if (pressed.pressure == Pressure::great || (pressed.pressure == Pressure::some && lasts)) {
+        shrink(signs.moved_bytes_per_second, pressed.pressure);
+        reason_ = pressed.why;
     }
-    is_pressed_ = false;
-    if (signs.produce_p99 && limits_.produce_p99_before) {
-        // Clients that fare better now fared badly before for another reason.
-        limits_.produce_p99_before = std::min(*limits_.produce_p99_before, *signs.produce_p99);
+    learn(signs, pressed.pressure);
+    if (pressed.pressure != Pressure::none) {
+        pressed_last_ = signs.at;
+        return;
     }
     if (!pressed_last_ || signs.at - *pressed_last_ >= grow_again_after) {
         grow(signs.moved_bytes_per_second);
     }
 }
 
+/// What producers bear without moves may become another thing while they go: clients that fare
+/// better than before fared badly then for another reason, and so do those who wait long while next
+/// to nothing goes.
+void AdaptiveThrottle::learn(const ThrottleSigns& signs, Pressure pressure) {
+    std::optional<Duration>& before = limits_.produce_p99_before;
+    if (pressure == Pressure::none || !rate_ || *rate_ > least()) {
+        least_since_.reset();
+    } else {
+        least_since_ = least_since_.value_or(signs.at);
+    }
+    if (!signs.produce_p99) {
+        return;
+    }
+    if (least_since_ && signs.at - *least_since_ >= no_fault_of_moves_after) {
+        before = std::max(before.value_or(Duration{}), *signs.produce_p99);
+        least_since_.reset();
+    } else if (pressure == Pressure::none && before) {
+        before = std::min(*before, *signs.produce_p99);
+    }
+}
+
 /// From what goes in fact: a rate that nothing fills could shrink for long without effect. Where
 /// nothing goes, moves aren't what presses.
-void AdaptiveThrottle::shrink(const ThrottleSigns& signs) {
-    const std::int64_t moved = signs.moved_bytes_per_second;
+void AdaptiveThrottle::shrink(std::int64_t moved, Pressure pressure) {
     if (moved == 0) {
         return;
     }
     const std::int64_t from = rate_ ? std::min(*rate_, std::max(moved, least())) : moved;
-    if (!std::exchange(is_pressed_, true)) {
-        pressed_at_ = from;
-    }
-    const bool much_too_long = signs.produce_p99.value_or(Duration{}) > 2 * produce_p99_allowed();
-    rate_ = std::max(least(), from / 10 * (much_too_long ? 3 : 7));
+    rate_ = std::max(least(), from / 10 * (pressure == Pressure::great ? 5 : 7));
+    growth_ = first_growth;
 }
 
 /// A rate that nothing fills says nothing of what the broker would bear, and stays.
@@ -130,9 +157,9 @@ void AdaptiveThrottle::grow(std::int64_t moved) {
     }
     std::int64_t grown = *rate_;
     if (moved >= *rate_ / 2) {
-        const std::int64_t leap_to = pressed_at_ ? *pressed_at_ / 2 : limits_.double_up_to;
-        grown =
-            std::max(std::min(*rate_ * 2, leap_to), *rate_ + *rate_ / (pressed_at_ ? 20 : 10) + 1);
+        const std::int64_t leap = std::min(*rate_ / 100 * growth_, limits_.double_up_to - *rate_);
+        grown += std::max(leap, *rate_ / 100 * std::min(growth_, growth_far_up));
+        growth_ = std::min(2 * growth_, 100);
     }
     if (limits_.most > 0) {
         rate_ = std::min(grown, limits_.most);

@@ -2,13 +2,13 @@
 //
 // How fast a broker lets a plan's copies go, and how many at once: as its clients don't feel it.
 // Pure: told every few seconds how the broker fares, it answers with a rate, a window and the
-// reason. It begins with little, since nobody knows yet what the broker bears, and while all is
-// calm and the rate is what holds copies back it doubles up to a point, and feels its way from
-// there: the page cache hides for seconds that a disk has too much to do. Under pressure the rate
-// shrinks at once, and by more where clients wait much too long; calm again, it doubles up to half
-// of what pressed. A copy that gets less than is produced meanwhile never ends, so where the rate
-// does not do for all, fewer leave at once, and it never falls below what the first of those and
-// all that arrive need: whose turn it is, leaders decide.
+// reason. It begins with little, since nobody knows yet what the broker bears, and doubles while
+// all is calm and the rate is what holds copies back; far up it grows by a tenth, as the page cache
+// hides for seconds that a disk has too much to do. Under pressure the rate shrinks, at once where
+// it is great, else once it lasts; calm again, it feels its way, with steps that grow as long as
+// calm lasts. A copy that gets less than is produced meanwhile never ends, so where the rate does
+// not do for all, fewer leave at once, and it never falls below what the first of those and all
+// that arrive need: whose turn it is, leaders decide.
 #pragma once
 
 #include <algorithm>
@@ -25,11 +25,12 @@ namespace millrace::placement {
 struct ThrottleLimits {
     std::int64_t most = 0;  ///< Bytes a second that were asked for; 0: as many as go.
     /// What each copy under way gets, and a tenth more than is produced to its partition.
-    std::int64_t least_each = 2 << 20;
-    std::int64_t begin_with = 4 << 20;
+    std::int64_t least_each = 4 << 20;
+    std::int64_t begin_with = 8 << 20;
     std::int64_t double_up_to = 32 << 20;
-    /// Produce requests may take this long, or half as long again as before the plan.
-    Duration produce_p99 = 20ms;
+    /// Produce requests may take this long (a bound of their histogram: what lies between two is
+    /// guessed), or half as long again as before the plan.
+    Duration produce_p99 = 25ms;
     std::optional<Duration> produce_p99_before;
     Duration loop_delay = 50ms;  ///< Until a loop comes to what is posted to it.
 };
@@ -67,19 +68,26 @@ public:
 
 private:
     Duration produce_p99_allowed() const;
-    std::string_view pressure(const ThrottleSigns& signs) const;
+    enum class Pressure { none, some, great };
+    struct Pressed {
+        Pressure pressure = Pressure::none;
+        std::string_view why;
+    };
+    Pressed pressure(const ThrottleSigns& signs) const;
     std::int64_t need_of(std::int64_t produced) const;
     void note_needs(const ThrottleSigns& signs);
     std::int64_t least() const;
-    void shrink(const ThrottleSigns& signs);
+    void shrink(std::int64_t moved, Pressure pressure);
+    void learn(const ThrottleSigns& signs, Pressure pressure);
     void grow(std::int64_t moved);
 
     ThrottleLimits limits_;
     std::optional<std::int64_t> rate_;
-    bool is_pressed_ = false;
-    std::optional<std::int64_t> pressed_at_;  ///< What went when the last pressure began.
     std::string_view reason_;
+    bool was_pressed_ = false;  ///< At the last look.
     std::optional<Instant> pressed_last_;
+    std::optional<Instant> least_since_;  ///< Nothing could be shrunk any more.
+    int growth_ = 100;                    ///< Of the next calm look, in percent.
     std::vector<std::int64_t> leaving_needs_;
     std::int64_t arriving_need_ = 0;  ///< Of all of them.
 };
