@@ -329,6 +329,7 @@ void Partition::on_sync_failed(const Error& error) {
                     partition->start_sync();
                 }
             });
+        on_synced();
         return;
     }
     MR_LOG(*shell_.log, error, "replication.sync_failed", field("topic", state_.topic),

@@ -146,7 +146,7 @@ Result<void> Partition::append_fetched(ByteView bytes) {
 }
 
 void Partition::when_synced(UniqueFunction<void()> then) {
-    if (!log_ || log_->failure() || log_->synced_end() >= log_->end()) {
+    if (!log_ || log_->failure() || sync_is_short_ || log_->synced_end() >= log_->end()) {
         then();
         return;
     }
@@ -155,7 +155,8 @@ void Partition::when_synced(UniqueFunction<void()> then) {
 }
 
 void Partition::on_synced() {
-    const bool over = !log_ || log_->failure().has_value();
+    // Nobody waits until there is room: a leader hears again and again how far it is synced.
+    const bool over = !log_ || log_->failure().has_value() || sync_is_short_;
     auto waiting = std::exchange(waiting_for_sync_, {});
     for (auto& [end, then] : waiting) {
         // What was cut away meanwhile is no longer waited for.

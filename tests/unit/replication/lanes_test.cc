@@ -92,7 +92,7 @@ private:
 };
 
 Buffer batch_at(Offset base, int records) {
-    record::BatchBuilder builder({.base_offset = base});
+    record::BatchBuilder builder({.base_offset = base, .leader_epoch = LeaderEpoch{2}});
     for (int i = 0; i < records; ++i) {
         builder.append({.timestamp = 1, .value = as_bytes(std::string_view("value"))});
     }
@@ -300,8 +300,26 @@ TEST_F(Lanes, who_waits_for_a_sync_goes_on_when_a_new_leader_has_it_cut_away) {
     ASSERT_EQ(asking(1), nullptr) << "the fetch waits for the sync";
     follow(0, true, another_leader);
     ASSERT_TRUE(simulation_.run_until([&] { return asking(0) != nullptr; }, 60s));
-    answer(0, 0, Offset{0}, DivergingEpoch{LeaderEpoch{0}, Offset{4}});
+    answer(0, 0, Offset{0}, DivergingEpoch{LeaderEpoch{2}, Offset{4}});
     EXPECT_TRUE(simulation_.run_until([&] { return asking(1) != nullptr; }, 60s));
+}
+
+// It can't be told how far it is synced; what else follows this leader must not wait for that.
+TEST_F(Lanes, who_finds_no_room_for_a_sync_holds_up_nobody_else) {
+    follow(0, true);
+    follow(1, true);
+    follower_node_.sim_disk().fail_next(runtime::sim::DiskCall::rename, 10'000, Code::exhausted);
+    answer(0, 10, Offset{0});
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(simulation_.run_until([&] { return asking(1) != nullptr; }, 5s)) << i;
+        EXPECT_EQ(asking(1)->synced[0], Offset{0});
+        answer(0, 10, Offset{0});
+    }
+    follower_node_.sim_disk().end_all_faults();
+    simulation_.run_for(5s);
+    answer(0, 10, Offset{0});
+    ASSERT_NE(asking(0), nullptr);
+    EXPECT_EQ(asking(0)->synced[0], Offset{50});
 }
 
 }  // namespace
