@@ -359,7 +359,6 @@ void PlanCarrier::take_back(const Topics& topics, UniqueFunction<void(bool)> don
         });
 }
 
-/// Moves to a broker that doesn't come back would never end.
 void PlanCarrier::note_down(const metadata::Image& image) {
     const Instant now = control_.clock().now();
     std::map<BrokerId, Instant> down;
@@ -393,6 +392,7 @@ bool PlanCarrier::is_awaited(const metadata::Image& image, BrokerId id) const {
            !is_down_for_long(id);
 }
 
+/// Moves to a broker that doesn't come back would never end.
 void PlanCarrier::give_up_lost() {
     const auto back =
         by_topic(execution_->give_up([&](BrokerId id) { return is_down_for_long(id); }));
