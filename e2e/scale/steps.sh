@@ -77,7 +77,7 @@ step_out() {
   k scale cluster main --replicas=6 >/dev/null
   until_true 60 is "0 1 2 3 4 5" broker_ids
   until_true 60 ready; note_brokers
-  until_settled 300 "0 1 2 3 4 5"; until_=$(now)
+  until_settled 900 "0 1 2 3 4 5"; until_=$(now)
   printf '%s\n' "$from" "$edit" "$until_" >"$load_out.times"
   moves_are_few
   calm_down 2
@@ -92,7 +92,7 @@ step_out() {
 step_in() {
   begin_load "3 4 5"
   k patch cluster main --type=merge -p '{"spec":{"replicas":3}}' >/dev/null
-  until_settled 300 "0 1 2"
+  until_settled 900 "0 1 2"
   moves_are_few
   end_load
   for broker in 3 4 5; do expect "replicas on broker $broker" 0 "$(held_by $broker)"; done
@@ -111,15 +111,15 @@ step_back() {
   k scale cluster main --replicas=6 >/dev/null
   until_true 90 moving; note_brokers
   k scale cluster main --replicas=3 >/dev/null
-  until_settled 200 "0 1 2"
+  until_settled 600 "0 1 2"
   until_true 10 told RebalanceCancelled
   for broker in 3 4 5; do expect "replicas on broker $broker" 0 "$(held_by $broker)"; done
   note_brokers; k scale cluster main --replicas=6 >/dev/null
-  until_settled 300 "0 1 2 3 4 5"
+  until_settled 900 "0 1 2 3 4 5"
   k scale cluster main --replicas=3 >/dev/null
   until_true 90 moving
   k scale cluster main --replicas=6 >/dev/null
-  until_settled 300 "0 1 2 3 4 5"
+  until_settled 900 "0 1 2 3 4 5"
   until_true 10 told BrokersUncordoned
   expect "cordoned brokers" "" "$(field '.status.brokers[?(@.state=="Draining")].id')"
   end_load
@@ -129,14 +129,14 @@ step_back() {
 
 # From six: broker 1 by name; then two fewer: those go whose rack has most, so that no rack is emptied.
 step_named() {
-  [ "$(broker_ids)" = "0 1 2 3 4 5" ] || { k scale cluster main --replicas=6 >/dev/null; until_settled 300 "0 1 2 3 4 5"; }
+  [ "$(broker_ids)" = "0 1 2 3 4 5" ] || { k scale cluster main --replicas=6 >/dev/null; until_settled 900 "0 1 2 3 4 5"; }
   begin_load "1"
   k patch cluster main --type=merge -p '{"spec":{"replicas":5,"remove":[1]}}' >/dev/null
-  until_settled 300 "0 2 3 4 5"
+  until_settled 900 "0 2 3 4 5"
   k patch cluster main --type=json -p '[{"op":"remove","path":"/spec/remove"}]' >/dev/null
   k scale cluster main --replicas=3 >/dev/null
   stay() { [ "$(broker_ids | wc -w)" = 3 ] && settled "$(broker_ids)"; }
-  until_true 300 stay
+  until_true 900 stay
   expect "racks of those that stay" 3 "$(lines '{range .status.brokers[*]}{.rack}{"\n"}{end}' | sort -u | grep -c .)"
   end_load
   racks_apart >"$dir/doubled" || fail "racks doubled: $(head -n 3 "$dir/doubled")"
