@@ -27,7 +27,10 @@ Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
         s.epochs_dirty = true;
     }
     MR_TRY_VOID(s.drop_snapshots_from(end + 1));
-    return s.rebuild_producers(now);
+    const ProducerState before = s.producers;
+    MR_TRY_VOID(s.rebuild_producers(now));
+    s.producers.recall(before);
+    return {};
 }
 
 struct Cut {

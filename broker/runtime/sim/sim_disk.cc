@@ -144,8 +144,13 @@ bool SimDisk::has_unsynced(const std::string& directory, std::string_view suffix
     if (!folder) {
         return false;
     }
+    const auto counts = [suffix](const auto& entry) {
+        return std::string_view(entry.first).ends_with(suffix);
+    };
+    const bool has_others =
+        std::any_of((*folder)->device_names.begin(), (*folder)->device_names.end(), counts);
     for (const auto& [name, file] : (*folder)->cached_names) {
-        if (!std::string_view(name).ends_with(suffix)) {
+        if (!std::string_view(name).ends_with(suffix) || (file->cached.empty() && has_others)) {
             continue;
         }
         const auto same = (*folder)->device_names.find(name);

@@ -63,7 +63,7 @@ public:
     std::uint64_t wipes() const { return wipes_; }
     void swap_with(SimDisk& other);
     /// For checks: a file of that directory whose name ends so would not survive a power cut as it
-    /// is now.
+    /// is now. An empty one says nothing beside others.
     bool has_unsynced(const std::string& directory, std::string_view suffix) const;
     /// For checks: what a power cut leaves at least of a file, and of a directory's names; what the
     /// files hold as the system sees them.

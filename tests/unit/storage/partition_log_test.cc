@@ -282,6 +282,27 @@ TEST_F(PartitionLogTest, truncates_away_whole_segments) {
     EXPECT_FALSE(log->take_retired().empty());
 }
 
+// The segment's snapshot has a producer's last batch alone: an earlier one that comes again, since
+// nobody had answered it, is no gap in its sequences.
+TEST_F(PartitionLogTest, a_cut_at_the_front_of_a_segment_forgets_no_batch_of_a_producer) {
+    const auto log = create({.segment_bytes = 300_B});
+    const auto batch = [](int number) {
+        return make_batch({.base = number, .producer = ProducerId{7}, .sequence = number});
+    };
+    int count = 0;
+    while (log->segment_count() < 2 || count < 3) {
+        ASSERT_TRUE(append(*log, batch(count++)));
+    }
+    ASSERT_TRUE(log->truncate_to(Offset{count - 1}));
+    for (int i = 0; i < count - 1; ++i) {
+        const ProducerBatch again{.producer = ProducerId{7},
+                                  .epoch = ProducerEpoch{0},
+                                  .first_sequence = i,
+                                  .last_sequence = i};
+        EXPECT_EQ(log->producers().check(again).kind, ProducerVerdictKind::duplicate) << i;
+    }
+}
+
 TEST_F(PartitionLogTest, a_batch_across_the_truncation_point_goes_as_a_whole) {
     const auto log = create();
     fill(*log, 3, 10);
