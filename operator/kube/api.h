@@ -80,6 +80,8 @@ public:
     /// Everything that matches, read in pages.
     virtual Result<Listed> list(const Kind& kind, const Selection& selection) = 0;
     virtual Result<Json> create(const Kind& kind, const Json& object) = 0;
+    /// What `create` would answer; nothing is written.
+    virtual Result<Json> rehearse_create(const Kind& kind, const Json& object) = 0;
     /// Whole object; its resourceVersion must still be the stored one.
     virtual Result<Json> replace(const Kind& kind, const Json& object) = 0;
     /// Server-side apply as the operator's one field manager, taking over what others set.

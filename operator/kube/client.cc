@@ -128,6 +128,11 @@ public:
         return call("POST", collection_path(kind, key_of(object).space) + "?" + manager(),
                     "application/json", object.dump(), Repeat::no);
     }
+    Result<Json> rehearse_create(const Kind& kind, const Json& object) override {
+        return call("POST",
+                    collection_path(kind, key_of(object).space) + "?dryRun=All&" + manager(),
+                    "application/json", object.dump(), Repeat::yes);
+    }
     Result<Json> replace(const Kind& kind, const Json& object) override {
         return call("PUT", object_path(kind, key_of(object)) + "?" + manager(), "application/json",
                     object.dump(), Repeat::no);

@@ -22,11 +22,16 @@ namespace millrace::planner {
 using kube::Json;
 using kube::ObjectPtr;
 
-// ---- Questions: what only the brokers can answer, and only now --------------------------------
+// ---- Questions: what only others can answer, and only now -------------------------------------
 
 struct AskRestart {
     std::vector<int> brokers;
     friend auto operator<=>(const AskRestart&, const AskRestart&) = default;
+};
+/// Would Kubernetes take this pod in its predecessor's place? Of Kubernetes, not of the brokers.
+struct AskPod {
+    int broker = -1;
+    Json pod;
 };
 struct AskPlan {
     brokers::PlanWish wish;
@@ -34,7 +39,7 @@ struct AskPlan {
 struct AskProgress {};
 struct AskQuorum {};
 struct AskCertificates {};
-using Question = std::variant<AskRestart, AskPlan, AskProgress, AskQuorum, AskCertificates>;
+using Question = std::variant<AskRestart, AskPod, AskPlan, AskProgress, AskQuorum, AskCertificates>;
 
 /// A question that failed is answered with its error.
 template <typename T>
@@ -46,6 +51,7 @@ struct Answer {
 
 struct Answers {
     std::map<AskRestart, Answer<brokers::RestartVerdict>> restart;
+    std::map<int, std::string> pods;  ///< Why a broker's new pod would be refused; empty: taken.
     std::optional<Answer<brokers::PlanFacts>> plan;
     std::optional<Answer<brokers::PlanProgress>> progress;
     std::optional<Answer<brokers::QuorumFacts>> quorum;

@@ -235,6 +235,19 @@ Result<void> ClusterReconciler::apply(const kube::Kind& kind, const Json& object
     return counted(kind, "apply", dropped(std::move(result)));
 }
 
+/// That the old pod has the name and its share of a quota is what makes room for the new one, and
+/// who can't rehearse tells nothing about the pod.
+std::string ClusterReconciler::refusal_of(const planner::AskPod& ask) {
+    const auto rehearsed = parts_.api->rehearse_create(kube::pods, ask.pod);
+    if (rehearsed || !is_refusal(rehearsed.error().code())) {
+        return "";
+    }
+    const std::string& why = rehearsed.error().message();
+    const bool says_nothing = why.find("exceeded quota") != std::string::npos ||
+                              why.find("not support dry run") != std::string::npos;
+    return says_nothing ? "" : why;
+}
+
 void ClusterReconciler::answer(const planner::Question& question, World& world) {
     const auto admin = admin_of(world);
     const Error nobody(Code::unavailable, "no broker answers");
@@ -251,6 +264,7 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                 note("RestartCheck", answer);
                 world.answers.restart[ask] = std::move(answer);
             },
+            [&](const planner::AskPod& ask) { world.answers.pods[ask.broker] = refusal_of(ask); },
             [&](const planner::AskPlan& ask) {
                 world.answers.plan =
                     to_answer(admin ? admin->plan(ask.wish) : Result<brokers::PlanFacts>(nobody));

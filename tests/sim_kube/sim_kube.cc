@@ -507,12 +507,28 @@ Result<kube::Listed> SimKube::list(const Kind& kind, const kube::Selection& sele
     return listed;
 }
 
-Result<Json> SimKube::create(const Kind& kind, const Json& object) {
-    MR_TRY_VOID(enter("create"));
+Result<void> SimKube::judge(const Kind& kind, const Json& object) {
+    if (kind == kube::pods && !nonsense.empty() &&
+        object.dump().find(nonsense) != std::string::npos) {
+        return Error::make(Code::invalid, "invalid value: {}", nonsense);
+    }
     const ObjectKey key = kube::key_of(object);
     if (of(kind).contains(key)) {
         return Error(Code::exists, key.to_string());
     }
+    return {};
+}
+
+Result<Json> SimKube::rehearse_create(const Kind& kind, const Json& object) {
+    MR_TRY_VOID(enter("rehearse"));
+    MR_TRY_VOID(judge(kind, object));
+    return object;
+}
+
+Result<Json> SimKube::create(const Kind& kind, const Json& object) {
+    MR_TRY_VOID(enter("create"));
+    MR_TRY_VOID(judge(kind, object));
+    const ObjectKey key = kube::key_of(object);
     Json made = object;
     made["metadata"]["uid"] = fmt::format("uid-{}", next_uid_++);
     made["metadata"]["creationTimestamp"] = kube::time_text(now_);

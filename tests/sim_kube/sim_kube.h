@@ -46,6 +46,8 @@ public:
     std::map<std::string, std::string> broken_pods;
     /// Pods with this in an argument or in their settings end at once, saying so.
     std::string poison;
+    /// Pods with this in their JSON are no pods to the API server.
+    std::string nonsense;
     /// Claims of these classes are never bound, and their pods never scheduled.
     std::set<std::string> missing_classes;
 
@@ -57,8 +59,8 @@ public:
     int shift_nodes = 0;
     /// What the settings that this pod mounts say; empty: nothing.
     std::string setting_of(const Json& pod, const std::string& name) const;
-    /// Steps from a Secret that is written to the node that has taken it up, or to its pod's change;
-    /// negative: nodes can't be hurried.
+    /// Steps from a Secret that is written to the node that has taken it up, or to its pod's
+    /// change; negative: nodes can't be hurried.
     int take_up_after = 2;
 
     // ---- What goes wrong
@@ -99,6 +101,7 @@ public:
     Result<Json> get(const Kind& kind, const ObjectKey& key) override;
     Result<kube::Listed> list(const Kind& kind, const kube::Selection& selection) override;
     Result<Json> create(const Kind& kind, const Json& object) override;
+    Result<Json> rehearse_create(const Kind& kind, const Json& object) override;
     Result<Json> replace(const Kind& kind, const Json& object) override;
     Result<Json> apply(const Kind& kind, const Json& object) override;
     Result<Json> apply_status(const Kind& kind, const Json& object) override;
@@ -122,6 +125,7 @@ private:
     using Objects = std::map<ObjectKey, Json>;
 
     Result<void> enter(const std::string& verb);
+    Result<void> judge(const Kind& kind, const Json& object);
     void wrote(const std::string& verb, const Kind& kind, const ObjectKey& key);
     Json& store(const Kind& kind, Json object);
     Objects& of(const Kind& kind) { return objects_[std::string(kind.plural)]; }

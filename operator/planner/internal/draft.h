@@ -37,6 +37,7 @@ struct Draft {
     /// Who runs on a disk that goes with its pod, as somebody deleted the claim: what that means.
     std::map<int, std::string> doomed_disks;
     std::string roll_waits;
+    bool roll_refused = false;  ///< It waits for a person.
     std::string scale_waits;
     std::string quorum_waits;
     std::string volume_waits;

@@ -110,7 +110,25 @@ std::string not_now(Draft& draft) {
     return "";
 }
 
-/// Asks the brokers, and restarts it if they and the spec say so.
+/// What Kubernetes refuses to run costs nobody a broker: it is asked before the old pod goes.
+bool is_taken(Draft& draft, int id) {
+    const auto answer = draft.world.answers.pods.find(id);
+    if (answer == draft.world.answers.pods.end()) {
+        draft.plan.questions.emplace_back(
+            AskPod{id, render::pod(draft.subject, draft.membership.wanted.at(id))});
+        return false;
+    }
+    if (!answer->second.empty()) {
+        draft.roll_waits = fmt::format(
+            "broker {} keeps its old pod, the new one would be refused: {}", id, answer->second);
+        draft.roll_refused = true;
+        draft.plan.again = 5s;  // What refuses it may be no object of ours.
+        return false;
+    }
+    return true;
+}
+
+/// Asks the brokers and Kubernetes, and restarts it if they and the spec say so.
 void try_restart(Draft& draft, int id) {
     if (std::string wait = not_now(draft); !wait.empty()) {
         draft.roll_waits = std::move(wait);
@@ -136,7 +154,9 @@ void try_restart(Draft& draft, int id) {
         draft.plan.again = 5s;  // The health stream tells sooner, if it is about partitions.
         return;
     }
-    restart(draft, id, fmt::format("broker {} gets the revision that the spec wants", id));
+    if (is_taken(draft, id)) {
+        restart(draft, id, fmt::format("broker {} gets the revision that the spec wants", id));
+    }
 }
 
 /// Somebody runs well with what the spec wants now: only then others of a rack follow together.

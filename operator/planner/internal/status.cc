@@ -403,6 +403,10 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     if (!draft.world.refused.empty() && draft.world.refused.front() != before.message) {
         draft.plan.warnings.push_back({"Refused", draft.world.refused.front()});
     }
+    if (draft.roll_refused && status.message == draft.roll_waits &&
+        draft.roll_waits != before.message) {
+        draft.plan.warnings.push_back({"Refused", draft.roll_waits});
+    }
     if (!draft.volume_waits.empty() && status.message == draft.volume_waits &&
         draft.volume_waits != before.message) {
         draft.plan.warnings.push_back({"DiskKept", draft.volume_waits});

@@ -399,6 +399,47 @@ TEST(ClusterLife, a_held_broker_keeps_what_it_runs) {
     EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(), HasSubstr("hold"));
 }
 
+// What the API server would refuse is known before the old pod goes: nobody loses a broker by it.
+TEST(ClusterLife, a_pod_that_would_be_refused_costs_no_broker) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.kube->nonsense = "no-such-class";
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "template": {"priorityClass": "no-such-class"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids);
+    EXPECT_EQ(world.cluster()["status"]["message"].text(),
+              "broker 1 keeps its old pod, the new one would be refused: invalid value: "
+              "no-such-class");
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "False");
+
+    world.kube->nonsense.clear();  // Somebody made the class.
+    world.settle();
+    for (const auto& [name, uid] : world.pod_uids()) {
+        EXPECT_NE(uid, uids.at(name));
+    }
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
+}
+
+// Quotas count the old pod too, and an API server that can't rehearse says nothing about the pod.
+TEST(ClusterLife, a_rehearsal_that_fails_for_another_reason_holds_up_no_roll) {
+    for (const Code code : {Code::unavailable, Code::timed_out, Code::exists}) {
+        World world;
+        world.apply_cluster(three_brokers);
+        world.settle();
+        const auto uids = world.pod_uids();
+        world.kube->refuse("rehearse", code, 1000);
+        world.apply_cluster(
+            R"({"replicas": 3, "storage": {"size": "1Gi"}, "template": {"labels": {"a": "b"}}})");
+        world.settle();
+        for (const auto& [name, uid] : world.pod_uids()) {
+            EXPECT_NE(uid, uids.at(name));
+        }
+    }
+}
+
 // A claim that is deleted goes with the pod that runs with it: a restart would be what destroys it.
 TEST(ClusterLife, a_broker_whose_claim_was_deleted_is_told_of_and_not_restarted) {
     World world;
