@@ -96,6 +96,9 @@ std::string name_of(const Action& action) {
             [](const RenewAuthority& act) { return step_text(act.step); },
             [](const IssueCertificate& act) { return "issue certificate " + act.secret; },
             [](const Hurry& act) { return "annotate Pod " + act.pod.name; },
+            [](const Adopt& act) {
+                return fmt::format("adopt {} {}", act.kind.kind, act.key.name);
+            },
             [](const UpdateTrust& act) { return "apply trusted authorities " + act.secret; },
             [](const AlterDefaults& act) {
                 return fmt::format("alter {} settings of running brokers",

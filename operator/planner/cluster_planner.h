@@ -72,6 +72,13 @@ struct Hurry {
     kube::ObjectKey pod;
     std::string mark;  ///< Of what is to be taken up.
 };
+/// The Cluster's again, so that it goes with it: what a deletion with orphans had left.
+struct Adopt {
+    kube::Kind kind;
+    kube::ObjectKey key;
+    std::string uid;
+    Json owners;
+};
 struct AddVoter {
     brokers::QuorumNode node;
     std::string address;
@@ -81,7 +88,7 @@ struct RemoveVoter {
 };
 using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
                          AlterDefaults, IssueAuthority, IssueLinksKey, RenewAuthority,
-                         IssueCertificate, UpdateTrust, Hurry, AddVoter, RemoveVoter>;
+                         IssueCertificate, UpdateTrust, Hurry, Adopt, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;

@@ -501,6 +501,13 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
             [&](const planner::RenewAuthority& one) { return renew_authority(world, one); },
             [&](const planner::IssueCertificate& one) { return issue(world, one); },
             [&](const planner::Hurry& one) { return hurry(one); },
+            [&](const planner::Adopt& one) {
+                Json patch = Json(Json::Object{});
+                patch["metadata"]["uid"] = one.uid;  // Another of its name was made by us.
+                patch["metadata"]["ownerReferences"] = one.owners;
+                return counted(one.kind, "patch",
+                               noted(one.kind, parts_.api->merge(one.kind, one.key, patch)));
+            },
             [&](const planner::UpdateTrust& one) { return update_trust(world, one); },
             [&](const planner::AlterDefaults& one) {
                 return asked([&](brokers::Admin& to) { return to.alter_defaults(one.change); });

@@ -50,12 +50,20 @@ Json selector(const Subject& subject) {
     return Json::object({{text(label::cluster), subject.cluster.metadata.name}});
 }
 
+}  // namespace
+
+Json owners(const Subject& subject) {
+    return Json::array({owner_of("Cluster", subject.cluster.metadata)});
+}
+
+namespace {
+
 Json object(const Subject& subject, std::string_view api_version, std::string_view kind,
             const std::string& name, Json labels) {
     Json metadata = Json::object({{"name", name},
                                   {"namespace", subject.cluster.metadata.space},
                                   {"labels", std::move(labels)}});
-    metadata["ownerReferences"] = Json::array({owner_of("Cluster", subject.cluster.metadata)});
+    metadata["ownerReferences"] = owners(subject);
     return Json::object({{"apiVersion", text(api_version)},
                          {"kind", text(kind)},
                          {"metadata", std::move(metadata)}});

@@ -65,6 +65,8 @@ std::string host_of(const Subject& subject, std::int32_t broker, const std::stri
 Json claim(const Subject& subject, const Member& member, const api::VolumeSpec& volume,
            const std::string& cluster_id, const std::string& voters);
 Json pod(const Subject& subject, const Member& member);
+/// The Cluster, as `metadata.ownerReferences` of what goes with it.
+Json owners(const Subject& subject);
 /// What a pod of this member must be annotated with to be up to date.
 std::string revision_of(const Subject& subject, const Member& member);
 Json config_map(const Subject& subject, const Member& member, const std::string& revision,

@@ -162,6 +162,13 @@ bool SimKube::is_mounted(const ObjectKey& claim) const {
     return false;
 }
 
+void SimKube::disown(const Kind& kind) {
+    for (Json object : all(kind)) {
+        object["metadata"].erase("ownerReferences");
+        store(kind, std::move(object));
+    }
+}
+
 std::optional<Json> SimKube::find(const Kind& kind, const ObjectKey& key) const {
     const auto objects = objects_.find(std::string(kind.plural));
     if (objects == objects_.end()) {

@@ -38,6 +38,8 @@ public:
     void take_away(const Kind& kind, const ObjectKey& key);
     void annotate(const Kind& kind, const ObjectKey& key, const std::string& name,
                   const std::string& value);
+    /// All of this kind, as a deletion with orphans does.
+    void disown(const Kind& kind);
     std::optional<Json> find(const Kind& kind, const ObjectKey& key) const;
     std::vector<Json> all(const Kind& kind) const;
     /// Claims get bound, pods get nodes and addresses, containers start and stop, brokers tick.

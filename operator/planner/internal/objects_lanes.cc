@@ -377,7 +377,34 @@ void plan_volumes(Draft& draft) {
     }
 }
 
+/// `kubectl delete --cascade=orphan` takes the Cluster out of their owners; one of its name and
+/// disks takes them over. What is applied anew gets its owner by that. Only after a fresh look: the
+/// Cluster may be the one that is being deleted so, and theirs again they would go with it.
+void plan_owners(Draft& draft) {
+    if (!draft.world.brokers) {
+        return;  // A fresh look asks them.
+    }
+    const auto adopt = [&](const kube::Kind& kind, const Json& object) {
+        const Json& metadata = object["metadata"];
+        if (metadata["ownerReferences"].empty() && !metadata.has("deletionTimestamp")) {
+            draft.act(Lane::pods,
+                      Adopt{kind, kube::key_of(object), metadata["uid"].text(),
+                            render::owners(draft.subject)},
+                      "", "it has no owner and wouldn't go with the Cluster", true);
+        }
+    };
+    for (const auto& [id, pod] : draft.pods) {
+        adopt(kube::pods, *pod.object);
+    }
+    for (const ObjectPtr& secret : draft.world.secrets) {
+        if ((*secret)["metadata"]["name"].text() != render::links_key_name(draft.name())) {
+            adopt(kube::secrets, *secret);  // That key stays on purpose.
+        }
+    }
+}
+
 void plan_pods(Draft& draft) {
+    plan_owners(draft);
     for (const auto& [id, member] : draft.running) {
         const auto pod = draft.pods.find(id);
         if (const ObjectPtr file =

@@ -399,6 +399,33 @@ TEST(ClusterLife, a_held_broker_keeps_what_it_runs) {
     EXPECT_THAT(world.cluster()["status"]["rolling"]["waitingFor"].text(), HasSubstr("hold"));
 }
 
+// As kubectl delete --cascade=orphan leaves them: a Cluster of that name takes them over without a
+// restart, and they go with it.
+TEST(ClusterLife, what_was_left_without_an_owner_goes_with_its_next_cluster) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    for (const kube::Kind& kind :
+         {kube::pods, kube::secrets, kube::services, kube::config_maps, kube::disruption_budgets}) {
+        world.kube->disown(kind);
+    }
+    world.kube->take_away(clusters, {"default", "main"});
+    ASSERT_TRUE(world.round());
+    world.kube->step();
+    ASSERT_EQ(world.pod_uids(), uids);
+
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids);
+    world.kube->take_away(clusters, {"default", "main"});
+    world.kube->step();
+    EXPECT_EQ(world.pod_names(), "");
+    for (const Json& secret : world.kube->all(kube::secrets)) {
+        EXPECT_EQ(secret["metadata"]["name"].text(), "main-links-key");
+    }
+}
+
 // What the API server would refuse is known before the old pod goes: nobody loses a broker by it.
 TEST(ClusterLife, a_pod_that_would_be_refused_costs_no_broker) {
     World world;
