@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <optional>
 
 #include "operator/planner/internal/draft.h"
@@ -216,7 +216,10 @@ void plan_roll(Draft& draft) {
     if (turn.empty()) {
         draft.roll_waits = std::move(doomed);
         if (!held.empty()) {
-            draft.roll_waits = fmt::format("spec.rolling.hold keeps broker {}", held.front());
+            std::sort(held.begin(), held.end());
+            draft.roll_waits =
+                fmt::format("spec.rolling.hold keeps {} {}",
+                            held.size() == 1 ? "broker" : "brokers", fmt::join(held, ", "));
         }
         return;
     }

@@ -467,6 +467,17 @@ TEST(ClusterLife, a_rehearsal_that_fails_for_another_reason_holds_up_no_roll) {
     }
 }
 
+TEST(ClusterLife, all_that_are_held_are_told) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"hold": [2, 1]}, "config": {"auto.create.topics.enable": "false"}})");
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["rolling"]["waitingFor"].text(),
+              "spec.rolling.hold keeps brokers 1, 2");
+}
+
 // A claim that is deleted goes with the pod that runs with it: a restart would be what destroys it.
 TEST(ClusterLife, a_broker_whose_claim_was_deleted_is_told_of_and_not_restarted) {
     World world;
