@@ -149,8 +149,9 @@ bool SimDisk::has_unsynced(const std::string& directory, std::string_view suffix
     };
     const bool has_others =
         std::any_of((*folder)->device_names.begin(), (*folder)->device_names.end(), counts);
-    for (const auto& [name, file] : (*folder)->cached_names) {
-        if (!std::string_view(name).ends_with(suffix) || (file->cached.empty() && has_others)) {
+    for (const auto& entry : (*folder)->cached_names) {
+        const auto& [name, file] = entry;
+        if (!counts(entry) || (file->cached.empty() && has_others)) {
             continue;
         }
         const auto same = (*folder)->device_names.find(name);

@@ -12,6 +12,13 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
+/// Each pod is another than before.
+void expect_all_new(const World& world, const std::map<std::string, std::string>& before) {
+    for (const auto& [name, uid] : world.pod_uids()) {
+        EXPECT_NE(uid, before.at(name)) << name;
+    }
+}
+
 TEST(ClusterLife, ten_lines_become_a_ready_cluster) {
     World world;
     world.apply_cluster(three_brokers);
@@ -81,9 +88,7 @@ TEST(ClusterLife, a_changed_setting_restarts_every_broker_and_never_two_at_a_tim
     world.apply_cluster(
         R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "false"}})");
     world.settle();
-    for (const auto& [name, uid] : world.pod_uids()) {
-        EXPECT_NE(uid, before.at(name)) << name;
-    }
+    expect_all_new(world, before);
     EXPECT_EQ(world.kube->second_disruptions(), 0);
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
 }
@@ -444,9 +449,7 @@ TEST(ClusterLife, a_pod_that_would_be_refused_costs_no_broker) {
 
     world.kube->nonsense.clear();  // Somebody made the class.
     world.settle();
-    for (const auto& [name, uid] : world.pod_uids()) {
-        EXPECT_NE(uid, uids.at(name));
-    }
+    expect_all_new(world, uids);
     EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
 }
 
@@ -461,9 +464,7 @@ TEST(ClusterLife, a_rehearsal_that_fails_for_another_reason_holds_up_no_roll) {
         world.apply_cluster(
             R"({"replicas": 3, "storage": {"size": "1Gi"}, "template": {"labels": {"a": "b"}}})");
         world.settle();
-        for (const auto& [name, uid] : world.pod_uids()) {
-            EXPECT_NE(uid, uids.at(name));
-        }
+        expect_all_new(world, uids);
     }
 }
 
