@@ -5,10 +5,11 @@
 #pragma once
 
 #include <fmt/core.h>
-
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "base/formatted.h"
 
 namespace millrace {
 
@@ -37,6 +38,6 @@ struct fmt::formatter<millrace::Secret> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Secret&, Context& context) const {
-        return fmt::format_to(context.out(), "[hidden]");
+        return millrace::write_formatted(context, "[hidden]");
     }
 };

@@ -4,12 +4,14 @@
 // a compile error.
 #pragma once
 
-#include <fmt/core.h>
-
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <fmt/core.h>
 #include <functional>
+#include <string>
+
+#include "base/formatted.h"
 
 namespace millrace {
 
@@ -33,17 +35,16 @@ template <typename Tag, typename Rep>
 struct std::hash<millrace::Strong<Tag, Rep>> {
     std::size_t operator()(const millrace::Strong<Tag, Rep>& s) const noexcept {
         // Multiplicative mixing: ids are small and dense, buckets are not.
-        return static_cast<std::size_t>(static_cast<std::uint64_t>(s.value) * 0x9e3779b97f4a7c15ULL);
+        return static_cast<std::size_t>(static_cast<std::uint64_t>(s.value) *
+                                        0x9e3779b97f4a7c15ULL);
     }
 };
 
-// format_to and not a derived formatter: those need fmt/format.h, which is too heavy for a header
-// that everyone includes.
 template <typename Tag, typename Rep>
 struct fmt::formatter<millrace::Strong<Tag, Rep>> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Strong<Tag, Rep>& s, Context& context) const {
-        return fmt::format_to(context.out(), "{}", s.value);
+        return millrace::write_formatted(context, std::to_string(s.value));
     }
 };

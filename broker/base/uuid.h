@@ -3,16 +3,16 @@
 // A 128-bit id, printed as Kafka prints it: 22 characters of URL-safe base64 without padding.
 #pragma once
 
-#include <fmt/core.h>
-
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <fmt/core.h>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/formatted.h"
 #include "base/random.h"
 
 namespace millrace {
@@ -45,6 +45,6 @@ struct fmt::formatter<millrace::Uuid> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Uuid& id, Context& context) const {
-        return fmt::format_to(context.out(), "{}", id.to_string());
+        return millrace::write_formatted(context, id.to_string());
     }
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/formatted.h"
 #include "base/strong.h"
 #include "base/uuid.h"
 
@@ -26,9 +27,15 @@ inline constexpr LeaderEpoch no_leader_epoch{-1};
 inline constexpr ProducerId no_producer{-1};
 inline constexpr Offset no_offset{-1};
 
-constexpr Offset operator+(Offset offset, std::int64_t count) { return Offset{offset.value + count}; }
-constexpr Offset operator-(Offset offset, std::int64_t count) { return Offset{offset.value - count}; }
-constexpr std::int64_t operator-(Offset a, Offset b) { return a.value - b.value; }
+constexpr Offset operator+(Offset offset, std::int64_t count) {
+    return Offset{offset.value + count};
+}
+constexpr Offset operator-(Offset offset, std::int64_t count) {
+    return Offset{offset.value - count};
+}
+constexpr std::int64_t operator-(Offset a, Offset b) {
+    return a.value - b.value;
+}
 
 struct TopicPartition {
     std::string topic;
@@ -56,7 +63,8 @@ struct Principal {
 template <>
 struct std::hash<millrace::TopicPartition> {
     std::size_t operator()(const millrace::TopicPartition& tp) const noexcept {
-        return std::hash<std::string>{}(tp.topic) ^ std::hash<millrace::PartitionIndex>{}(tp.partition);
+        return std::hash<std::string>{}(tp.topic) ^
+               std::hash<millrace::PartitionIndex>{}(tp.partition);
     }
 };
 template <>
@@ -71,7 +79,7 @@ struct fmt::formatter<millrace::TopicPartition> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::TopicPartition& tp, Context& context) const {
-        return fmt::format_to(context.out(), "{}", tp.to_string());
+        return millrace::write_formatted(context, tp.to_string());
     }
 };
 template <>
@@ -79,6 +87,6 @@ struct fmt::formatter<millrace::Principal> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::Principal& principal, Context& context) const {
-        return fmt::format_to(context.out(), "{}", principal.to_string());
+        return millrace::write_formatted(context, principal.to_string());
     }
 };

@@ -4,10 +4,11 @@
 // whose answer is a protocol answer).
 #pragma once
 
-#include <fmt/core.h>
-
 #include <cstdint>
+#include <fmt/core.h>
 #include <string_view>
+
+#include "base/formatted.h"
 
 namespace millrace {
 
@@ -22,7 +23,9 @@ std::string_view to_string(KafkaError error);
 /// The sentence Kafka's own clients show for it.
 std::string_view message_of(KafkaError error);
 bool is_retriable(KafkaError error);
-inline std::int16_t code_of(KafkaError error) { return static_cast<std::int16_t>(error); }
+inline std::int16_t code_of(KafkaError error) {
+    return static_cast<std::int16_t>(error);
+}
 
 }  // namespace millrace
 
@@ -31,6 +34,6 @@ struct fmt::formatter<millrace::KafkaError> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <typename Context>
     auto format(const millrace::KafkaError& error, Context& context) const {
-        return fmt::format_to(context.out(), "{}", millrace::to_string(error));
+        return millrace::write_formatted(context, millrace::to_string(error));
     }
 };

@@ -1,7 +1,6 @@
 #include "protocol/debug_printer.h"
 
 #include <fmt/format.h>
-#include <iterator>
 
 namespace millrace::protocol {
 
@@ -41,7 +40,7 @@ void DebugPrinter::quoted(std::string_view text) {
             out_ += '\\';
             out_ += c;
         } else if (static_cast<unsigned char>(c) < 0x20) {
-            fmt::format_to(std::back_inserter(out_), "\\u{:04x}", static_cast<unsigned>(c));
+            out_ += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
         } else {
             out_ += c;
         }
@@ -53,10 +52,10 @@ void DebugPrinter::bytes(ByteView value) {
     const std::size_t shown = value.size() < max_bytes_ ? value.size() : max_bytes_;
     out_ += '"';
     for (const std::byte byte : value.first(shown)) {
-        fmt::format_to(std::back_inserter(out_), "{:02x}", static_cast<unsigned>(byte));
+        out_ += fmt::format("{:02x}", static_cast<unsigned>(byte));
     }
     if (shown < value.size()) {
-        fmt::format_to(std::back_inserter(out_), "... {} bytes", value.size());
+        out_ += fmt::format("... {} bytes", value.size());
     }
     out_ += '"';
 }
@@ -68,12 +67,12 @@ void DebugPrinter::field(std::string_view name, bool value) {
 
 void DebugPrinter::field(std::string_view name, std::int64_t value) {
     key(name);
-    fmt::format_to(std::back_inserter(out_), "{}", value);
+    out_ += std::to_string(value);
 }
 
 void DebugPrinter::field(std::string_view name, double value) {
     key(name);
-    fmt::format_to(std::back_inserter(out_), "{}", value);
+    out_ += fmt::format("{}", value);
 }
 
 void DebugPrinter::field(std::string_view name, std::string_view value) {
@@ -93,8 +92,7 @@ void DebugPrinter::field(std::string_view name, const Uuid& value) {
 
 void DebugPrinter::field(std::string_view name, const Records& value) {
     key(name);
-    fmt::format_to(std::back_inserter(out_), "\"{} bytes{}\"", value.size(),
-                   value.is_external() ? " in a file" : "");
+    out_ += fmt::format("\"{} bytes{}\"", value.size(), value.is_external() ? " in a file" : "");
 }
 
 void DebugPrinter::hidden(std::string_view name) {
@@ -112,7 +110,7 @@ void DebugPrinter::numbers(std::string_view name, const std::vector<T>& values) 
     begin_array(name);
     for (const T value : values) {
         separate();
-        fmt::format_to(std::back_inserter(out_), "{}", static_cast<std::int64_t>(value));
+        out_ += std::to_string(value);
     }
     end_array();
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <iterator>
 #include <tuple>
 
 namespace millrace::runtime::sim {
@@ -115,7 +114,7 @@ template <auto Member, typename T>
 void append_unless_calm(std::string& text, const Ambient& ambient, std::string_view name, T shown) {
     static const Ambient calm;
     if (ambient.*Member != calm.*Member) {
-        fmt::format_to(std::back_inserter(text), "{}{}={}", text.empty() ? "" : " ", name, shown);
+        text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, shown);
     }
 }
 
@@ -297,8 +296,7 @@ std::string FaultCounts::to_string() const {
     std::string text;
     for (std::size_t i = 0; i < fault_kinds; ++i) {
         if (counts_[i] > 0) {
-            fmt::format_to(std::back_inserter(text), "{}{}={}", text.empty() ? "" : " ", names[i],
-                           counts_[i]);
+            text += fmt::format("{}{}={}", text.empty() ? "" : " ", names[i], counts_[i]);
         }
     }
     return text;
