@@ -125,8 +125,8 @@ void api_versions_controller(const Doors& doors, ApiVersionsCall call) {
     answer<ListenerKind::controller>(doors, call);
 }
 
-void refuse_api_versions(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t,
-                         net::Reply reply) {
+void refuse_api_versions(const Doors& doors, RequestMeta&& meta, net::Frame&& frame, std::size_t,
+                         net::Reply&& reply) {
     ApiVersionsCall call(doors, std::move(meta), std::move(frame), std::move(reply));
     ApiVersionsResponse response;
     response.error_code = code_of(KafkaError::unsupported_version);

@@ -5,13 +5,9 @@
 #include "handlers/request_meter.h"
 
 namespace millrace::handlers {
+namespace {
 
-Buffer begin_response(const RequestMeta& meta) {
-    Buffer bytes(meta.flexible_response_header ? 5 : 4);
-    store_big_endian(bytes.data(), meta.correlation_id);
-    return bytes;
-}
-
+/// Turns what a Writer produced into a response for net.
 net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>& splices,
                               std::vector<net::FileRange> files) {
     net::Response response;
@@ -23,6 +19,7 @@ net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>&
     return response;
 }
 
+/// Counts an answer that tells an error. From any loop; costs nothing unless there is one.
 void count_error(const RequestMeta& meta, std::int16_t code) {
     if (code == 0 || meta.meter == nullptr) {
         return;
@@ -30,6 +27,21 @@ void count_error(const RequestMeta& meta, std::int16_t code) {
     run_on(*meta.home, [meter = meta.meter, api_key = meta.api_key, code] {
         meter->failed(api_key, static_cast<KafkaError>(code));
     });
+}
+
+void log_too_large(const Doors& doors, const RequestMeta& meta, std::size_t bytes) {
+    MR_LOG(*doors.log, warn, "handlers.request_too_large", field("api_key", meta.api_key),
+           field("version", meta.version), field("client", meta.client_id),
+           field("peer", meta.client_host), field("would_hold_bytes", bytes),
+           field("reason", "memory is short"));
+}
+
+}  // namespace
+
+Buffer begin_response(const RequestMeta& meta) {
+    Buffer bytes(meta.flexible_response_header ? 5 : 4);
+    store_big_endian(bytes.data(), meta.correlation_id);
+    return bytes;
 }
 
 net::Response about(const RequestMeta& meta, net::Response response) {
@@ -49,16 +61,54 @@ std::int32_t milliseconds_of(Duration wait) {
     return static_cast<std::int32_t>(to_milliseconds(wait + 999us));
 }
 
-void log_too_large(const Doors& doors, const RequestMeta& meta, std::size_t bytes) {
-    MR_LOG(*doors.log, warn, "handlers.request_too_large", field("api_key", meta.api_key),
-           field("version", meta.version), field("client", meta.client_id),
-           field("peer", meta.client_host), field("would_hold_bytes", bytes),
-           field("reason", "memory is short"));
-}
-
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error) {
     MR_LOG(*doors.log, error, "handlers.answer_not_encodable", field("api_key", meta.api_key),
            field("version", meta.version), field("reason", error.message()));
+}
+
+CallState::CallState(const Doors& doors_in, RequestMeta&& meta_in, net::Frame&& frame_in,
+                     net::Reply&& reply_in)
+    : doors(&doors_in),
+      meta(std::move(meta_in)),
+      frame(std::move(frame_in)),
+      reply(std::move(reply_in)) {}
+CallState::~CallState() = default;
+
+bool CallState::hold(std::size_t bytes) {
+    const auto more = static_cast<std::int64_t>(bytes) - frame.held();
+    if (more > frame.room()) {
+        log_too_large(*doors, meta, bytes);
+        return false;
+    }
+    frame.hold(static_cast<std::int64_t>(bytes));
+    return true;
+}
+
+void CallState::add_wait_for_time() {
+    if (meta.quota) {
+        wait = std::max(wait, wait_for_time(meta));
+    }
+}
+
+void CallState::send(net::Response response) {
+    add_wait_for_time();
+    deliver(std::move(response));
+}
+
+void CallState::send_written(const protocol::Writer& writer, Buffer&& bytes, std::int16_t error,
+                             std::vector<net::FileRange>&& files) {
+    count_error(meta, error);
+    if (!writer.ok()) {
+        // Ours to mend; the peer sees its connection end rather than a wrong answer.
+        log_unwritable(*doors, meta, writer.error());
+        return;
+    }
+    deliver(finish_response(std::move(bytes), writer.splices(), std::move(files)));
+}
+
+void CallState::deliver(net::Response&& response) {
+    response.mute = wait;
+    reply.send(about(meta, std::move(response)));
 }
 
 }  // namespace millrace::handlers

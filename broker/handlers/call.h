@@ -46,11 +46,6 @@ struct RequestMeta {
 
 /// Starts a response frame: correlation id and, if flexible, empty header tags.
 Buffer begin_response(const RequestMeta& meta);
-/// Turns what a Writer produced into a response for net.
-net::Response finish_response(Buffer bytes, const std::vector<protocol::Splice>& splices,
-                              std::vector<net::FileRange> files);
-/// Counts an answer that tells an error. From any loop; costs nothing unless there is one.
-void count_error(const RequestMeta& meta, std::int16_t code);
 /// The answer's own error code, else the first that it has for a part; 0 without one.
 template <typename Part>
 std::int16_t first_error(const Part& part);
@@ -59,8 +54,31 @@ net::Response about(const RequestMeta& meta, net::Response response);
 /// How long a client with a quota waits that has had more than request_percentage of a loop's time.
 Duration wait_for_time(const RequestMeta& meta);
 std::int32_t milliseconds_of(Duration wait);
-void log_too_large(const Doors& doors, const RequestMeta& meta, std::size_t bytes);
 void log_unwritable(const Doors& doors, const RequestMeta& meta, const Error& error);
+
+/// What a call is but for its messages: compiled once, and not once an API.
+struct CallState {
+    CallState(const Doors& doors_in, RequestMeta&& meta_in, net::Frame&& frame_in,
+              net::Reply&& reply_in);
+    ~CallState();
+    CallState(const CallState&) = delete;
+    CallState& operator=(const CallState&) = delete;
+
+    bool hold(std::size_t bytes);
+    void add_wait_for_time();
+    /// What has no throttle_time_ms to fill in.
+    void send(net::Response response);
+    /// What `writer` made of `bytes`, which begin_response() began; `error` is counted.
+    void send_written(const protocol::Writer& writer, Buffer&& bytes, std::int16_t error,
+                      std::vector<net::FileRange>&& files);
+    void deliver(net::Response&& response);
+
+    const Doors* doors;
+    RequestMeta meta;
+    net::Frame frame;
+    net::Reply reply;
+    Duration wait{};
+};
 
 template <typename RequestType, typename ResponseType>
 class Call {
@@ -68,29 +86,22 @@ public:
     using Request = RequestType;
     using Response = ResponseType;
 
-    Call(const Doors& doors, RequestMeta meta, net::Frame frame, net::Reply reply)
-        : state_(std::make_unique<State>(
-              State{&doors, std::move(meta), std::move(frame), std::move(reply), Request{}, {}})) {}
+    Call(const Doors& doors, RequestMeta&& meta, net::Frame&& frame, net::Reply&& reply)
+        : state_(std::make_unique<State>(doors, std::move(meta), std::move(frame),
+                                         std::move(reply))) {}
 
     const Request& request() const { return state_->request; }
     Request& mutable_request() { return state_->request; }
     const RequestMeta& meta() const { return state_->meta; }
     std::int16_t version() const { return state_->meta.version; }
     runtime::Executor& home() const { return *state_->meta.home; }
+    CallState& state() { return *state_; }
     net::Frame& frame() { return state_->frame; }
     /// False: its connection has gone, and nobody waits any more. On the connection's loop.
     bool is_wanted() const { return state_->reply.is_wanted(); }
     /// What the handler makes of the request takes so many bytes, until it is answered. False, and
     /// logged: memory is too short; dropping the call ends the connection.
-    bool hold(std::size_t bytes) {
-        const auto more = static_cast<std::int64_t>(bytes) - state_->frame.held();
-        if (more > state_->frame.room()) {
-            log_too_large(*state_->doors, state_->meta, bytes);
-            return false;
-        }
-        hold_anyway(bytes);
-        return true;
-    }
+    bool hold(std::size_t bytes) { return state_->hold(bytes); }
     /// What must be answered, however short memory is.
     void hold_anyway(std::size_t bytes) { state_->frame.hold(static_cast<std::int64_t>(bytes)); }
     /// It comes from a broker: no quota of clients slows it down or counts it. Before the handler's
@@ -103,7 +114,7 @@ public:
     void throttle(Duration wait) { state_->wait = std::max(state_->wait, wait); }
 
     void answer(const Response& response, std::vector<net::FileRange> files = {}) {
-        add_wait_for_time();
+        state_->add_wait_for_time();
         if (state_->wait > Duration{}) {
             if constexpr (requires { response.throttle_time_ms; }) {
                 Response throttled = response;
@@ -114,52 +125,27 @@ public:
         }
         encode_and_send(response, std::move(files));
     }
-    void answer_nothing() { send(net::Response{.none = true}); }
+    void answer_nothing() { state_->send(net::Response{.none = true}); }
     /// The peer asked for no answer but must learn of a failure: Kafka closes the connection.
-    void close() { send(net::Response{.none = true, .close_after = true}); }
+    void close() { state_->send(net::Response{.none = true, .close_after = true}); }
     /// An answer that is already encoded (forwarded from the controller), in this call's version.
     void answer_encoded(ByteView body) {
         Buffer bytes = begin_response(state_->meta);
         bytes.insert(bytes.end(), body.begin(), body.end());
-        send(net::Response{.bytes = std::move(bytes)});
+        state_->send(net::Response{.bytes = std::move(bytes)});
     }
 
 private:
-    void encode_and_send(const Response& response, std::vector<net::FileRange> files) {
+    void encode_and_send(const Response& response, std::vector<net::FileRange>&& files) {
         Buffer bytes = begin_response(state_->meta);
         protocol::Writer writer(bytes);
         response.encode(writer, state_->meta.version);
-        count_error(state_->meta, first_error(response));
-        if (!writer.ok()) {
-            // Ours to mend; the peer sees its connection end rather than a wrong answer.
-            log_unwritable(*state_->doors, state_->meta, writer.error());
-            return;
-        }
-        const std::vector<protocol::Splice> splices = writer.splices();
-        deliver(finish_response(std::move(bytes), splices, std::move(files)));
-    }
-    void add_wait_for_time() {
-        if (state_->meta.quota) {
-            throttle(wait_for_time(state_->meta));
-        }
-    }
-    /// What has no throttle_time_ms to fill in.
-    void send(net::Response response) {
-        add_wait_for_time();
-        deliver(std::move(response));
-    }
-    void deliver(net::Response response) {
-        response.mute = state_->wait;
-        state_->reply.send(about(state_->meta, std::move(response)));
+        state_->send_written(writer, std::move(bytes), first_error(response), std::move(files));
     }
 
-    struct State {
-        const Doors* doors;
-        RequestMeta meta;
-        net::Frame frame;
-        net::Reply reply;
+    struct State : CallState {
+        using CallState::CallState;
         Request request;
-        Duration wait{};
     };
     std::unique_ptr<State> state_;
 };

@@ -32,6 +32,26 @@ void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::str
            field("peer", meta.client_host), field("reason", why));
 }
 
+BodyReader::BodyReader(CallState& state_in, std::size_t body_at)
+    : state(state_in),
+      room(static_cast<std::size_t>(state.frame.room())),
+      usual(protocol::Reader::budget_for(state.frame.bytes().size() - body_at)),
+      reader(state.frame.bytes().subspan(body_at), std::min(usual, room)) {}
+
+bool BodyReader::is_done(const Doors& doors) {
+    // Bytes after the last field are left alone, as Kafka leaves them: librdkafka sends two behind
+    // a Metadata request for all topics.
+    if (!reader.ok()) {
+        state.meta.meter->malformed(Malformed::body);
+        const bool is_short = reader.error().code() == Code::exhausted && room < usual;
+        log_undecodable(doors, state.meta,
+                        (is_short ? "memory is short: " : "") + reader.error().message());
+        return false;
+    }
+    state.frame.hold(static_cast<std::int64_t>(reader.charged()));
+    return true;
+}
+
 }  // namespace internal
 
 bool is_between_brokers(std::int16_t api_key, std::int16_t version) {

@@ -4,7 +4,6 @@
 // asked version and calls. One Dispatcher per listener kind, built at start and immutable after.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -21,7 +20,8 @@ enum class ListenerKind { broker, controller };
 
 /// One API as this listener serves it.
 struct Route {
-    using Handle = void (*)(const Doors&, RequestMeta, net::Frame, std::size_t body_at, net::Reply);
+    using Handle = void (*)(const Doors&, RequestMeta&&, net::Frame&&, std::size_t body_at,
+                            net::Reply&&);
     std::int16_t api_key = -1;
     std::int16_t min_version = 0;
     std::int16_t max_version = -1;
@@ -71,32 +71,32 @@ namespace internal {
 
 void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::string& why);
 
+/// Reads a request's body within what memory has left for it.
+struct BodyReader {
+    BodyReader(CallState& state, std::size_t body_at);
+    /// False, and logged: the body is malformed, or memory is short.
+    bool is_done(const Doors& doors);
+
+    CallState& state;
+    std::size_t room;
+    std::size_t usual;
+    protocol::Reader reader;
+};
+
 template <typename Request, typename Response, Handler<Request, Response> handler>
-void decode_and_handle(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t body_at,
-                       net::Reply reply) {
+void decode_and_handle(const Doors& doors, RequestMeta&& meta, net::Frame&& frame,
+                       std::size_t body_at, net::Reply&& reply) {
     Call<Request, Response> call(doors, std::move(meta), std::move(frame), std::move(reply));
-    const ByteView body = call.frame().bytes().subspan(body_at);
-    const auto usual = protocol::Reader::budget_for(body.size());
-    const auto room = static_cast<std::size_t>(call.frame().room());
-    protocol::Reader reader(body, std::min(usual, room));
-    call.mutable_request().decode(reader, call.version());
-    // Bytes after the last field are left alone, as Kafka leaves them: librdkafka sends two behind
-    // a Metadata request for all topics.
-    if (!reader.ok()) {
-        call.meta().meter->malformed(Malformed::body);
-        log_undecodable(
-            doors, call.meta(),
-            (reader.error().code() == Code::exhausted && room < usual ? "memory is short: " : "") +
-                reader.error().message());
-        return;  // the reply is dropped, which closes the connection
-    }
-    call.frame().hold(static_cast<std::int64_t>(reader.charged()));
-    handler(doors, std::move(call));
+    BodyReader body(call.state(), body_at);
+    call.mutable_request().decode(body.reader, call.version());
+    if (body.is_done(doors)) {
+        handler(doors, std::move(call));
+    }  // else the reply is dropped, which closes the connection
 }
 
 template <typename Request, typename Response>
-void refuse_version(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t,
-                    net::Reply reply) {
+void refuse_version(const Doors& doors, RequestMeta&& meta, net::Frame&& frame, std::size_t,
+                    net::Reply&& reply) {
     Call<Request, Response> call(doors, std::move(meta), std::move(frame), std::move(reply));
     Response response;
     if constexpr (requires { response.error_code; }) {

@@ -116,7 +116,7 @@ void api_versions_broker(const Doors&,
                          Call<protocol::ApiVersionsRequest, protocol::ApiVersionsResponse>);
 void api_versions_controller(const Doors&,
                              Call<protocol::ApiVersionsRequest, protocol::ApiVersionsResponse>);
-void refuse_api_versions(const Doors&, RequestMeta, net::Frame, std::size_t, net::Reply);
+void refuse_api_versions(const Doors&, RequestMeta&&, net::Frame&&, std::size_t, net::Reply&&);
 
 namespace {
 
@@ -144,8 +144,8 @@ void fail_alter_client_quotas(const AlterClientQuotasRequest& request,
 
 /// Bodies go to the controller or the quorum as they are; what is made of one there is held until
 /// it is answered, within the share of one request.
-void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::size_t body_at,
-                net::Reply reply) {
+void to_control(const Doors& doors, RequestMeta&& meta, net::Frame&& frame, std::size_t body_at,
+                net::Reply&& reply) {
     auto held = std::make_shared<std::tuple<RequestMeta, net::Frame, net::Reply>>(
         std::move(meta), std::move(frame), std::move(reply));
     doors.control->post([&doors, held, body_at] {
@@ -180,7 +180,7 @@ void to_control(const Doors& doors, RequestMeta meta, net::Frame frame, std::siz
 }
 
 /// Controllers' answers have no place for it: the connection ends, and the log says why.
-void drop(const Doors& doors, RequestMeta meta, net::Frame, std::size_t, net::Reply) {
+void drop(const Doors& doors, RequestMeta&& meta, net::Frame&&, std::size_t, net::Reply&&) {
     internal::log_undecodable(doors, meta, "this version is not served");
 }
 
