@@ -145,7 +145,12 @@ private:
 /// steps sees its own.
 class Draft {
 public:
-    explicit Draft(const Image& base) : delta_(base) {}
+    explicit Draft(const Image& base);
+    Draft(const Draft&);
+    Draft(Draft&&) noexcept;
+    Draft& operator=(const Draft&);
+    Draft& operator=(Draft&&) noexcept;
+    ~Draft();
 
     /// `record` is a generated metadata record. One that doesn't fit the image is a bug of ours.
     template <typename Record>

@@ -28,6 +28,14 @@ struct Provenance {
 };
 
 struct Image {
+    // Not inline: they are long, and every source that decides has some.
+    Image();
+    Image(const Image&);
+    Image(Image&&) noexcept;
+    Image& operator=(const Image&);
+    Image& operator=(Image&&) noexcept;
+    ~Image();
+
     Provenance provenance;
     FeatureLevels features;
     Cluster cluster;

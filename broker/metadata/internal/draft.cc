@@ -3,6 +3,13 @@
 
 namespace millrace::metadata {
 
+Draft::Draft(const Image& base) : delta_(base) {}
+Draft::Draft(const Draft&) = default;
+Draft::Draft(Draft&&) noexcept = default;
+Draft& Draft::operator=(const Draft&) = default;
+Draft& Draft::operator=(Draft&&) noexcept = default;
+Draft::~Draft() = default;
+
 void Draft::apply_last() {
     const std::size_t last = records_.size() - 1;
     const Result<void> applied =

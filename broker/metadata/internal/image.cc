@@ -4,6 +4,13 @@
 
 namespace millrace::metadata {
 
+Image::Image() = default;
+Image::Image(const Image&) = default;
+Image::Image(Image&&) noexcept = default;
+Image& Image::operator=(const Image&) = default;
+Image& Image::operator=(Image&&) noexcept = default;
+Image::~Image() = default;
+
 const Endpoint* Broker::endpoint(std::string_view listener) const {
     for (const Endpoint& at : endpoints) {
         if (at.listener == listener) {
