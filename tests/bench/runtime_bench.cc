@@ -22,7 +22,7 @@
 namespace millrace::runtime {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 std::unique_ptr<RealNode> make_node(std::size_t shards) {
     RealNodeOptions options;

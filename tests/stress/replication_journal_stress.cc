@@ -19,7 +19,7 @@
 namespace millrace::replication {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 Buffer one_batch() {
     record::BatchBuilder builder({});

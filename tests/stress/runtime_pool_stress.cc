@@ -10,7 +10,7 @@
 namespace millrace::runtime {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 std::unique_ptr<RealNode> make_node() {
     RealNodeOptions options;

@@ -12,7 +12,7 @@
 namespace millrace::runtime {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 constexpr std::size_t loops = 3;
 

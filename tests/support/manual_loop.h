@@ -9,7 +9,7 @@
 
 #include "runtime/executor.h"
 
-namespace millrace::testing {
+namespace millrace::support {
 
 class ManualLoop final : public runtime::Executor {
 public:
@@ -84,4 +84,4 @@ private:
     std::map<std::uint64_t, Instant> times_;
 };
 
-}  // namespace millrace::testing
+}  // namespace millrace::support

@@ -15,7 +15,7 @@
 #include "record/batch_view.h"
 #include "runtime/executor.h"
 
-namespace millrace::testing {
+namespace millrace::support {
 
 /// What all brokers share: the bytes.
 struct MemoryPartition {
@@ -156,4 +156,4 @@ private:
     std::vector<runtime::Task> held_;
 };
 
-}  // namespace millrace::testing
+}  // namespace millrace::support

@@ -12,7 +12,7 @@
 #include "base/unique_function.h"
 #include "runtime/net.h"
 
-namespace millrace::testing {
+namespace millrace::support {
 
 /// Messages of at most 1 MiB over a stream, each behind its length in four bytes. Tells its owner
 /// once when the stream ended, however it ended; the owner may destroy it in either call.
@@ -125,4 +125,4 @@ inline void MessageStream::ended(std::string why) {
     on_end_(std::move(why));
 }
 
-}  // namespace millrace::testing
+}  // namespace millrace::support

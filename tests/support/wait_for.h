@@ -8,7 +8,7 @@
 #include <condition_variable>
 #include <mutex>
 
-namespace millrace::testing {
+namespace millrace::support {
 
 class Latch {
 public:
@@ -31,4 +31,4 @@ private:
     int count_;
 };
 
-}  // namespace millrace::testing
+}  // namespace millrace::support

@@ -118,7 +118,7 @@ void EchoClient::connect() {
             shard_.executor->after(reconnect_after, [this] { connect(); });
             return;
         }
-        stream_ = std::make_unique<testing::MessageStream>(
+        stream_ = std::make_unique<support::MessageStream>(
             *std::move(stream), [this](std::string message) { on_message(message); },
             [this](std::string) {
                 shard_.executor->after(reconnect_after, [this] { connect(); });

@@ -64,7 +64,7 @@ private:
     std::deque<std::string> open_;  ///< Sent, or to be sent again, and not answered.
     bool thinking_ = false;
     bool ended_ = false;  ///< There is no next message.
-    std::unique_ptr<testing::MessageStream> stream_;
+    std::unique_ptr<support::MessageStream> stream_;
 };
 
 }  // namespace millrace::simtest

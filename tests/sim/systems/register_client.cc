@@ -149,7 +149,7 @@ void RegisterClient::connect(std::size_t replica) {
                                 connect_later(replica);
                                 return;
                             }
-                            streams_[replica] = std::make_unique<testing::MessageStream>(
+                            streams_[replica] = std::make_unique<support::MessageStream>(
                                 *std::move(stream),
                                 [this, replica](std::string text) { on_message(replica, text); },
                                 [this, replica](std::string) { connect_later(replica); });

@@ -48,7 +48,7 @@ private:
     runtime::Shard shard_;
     const std::vector<runtime::Address> replicas_;
     const Bug bug_;
-    std::vector<std::unique_ptr<testing::MessageStream>> streams_;
+    std::vector<std::unique_ptr<support::MessageStream>> streams_;
     std::unique_ptr<Operation> operation_;  ///< Null: idle.
     std::uint64_t next_request_ = 1;
     std::uint64_t answers_ = 0;

@@ -23,7 +23,7 @@ RegisterReplica::RegisterReplica(runtime::Node& node, std::string directory, Bug
 
 void RegisterReplica::adopt(runtime::StreamPtr stream) {
     const std::uint64_t number = next_connection_++;
-    connections_[number] = std::make_unique<testing::MessageStream>(
+    connections_[number] = std::make_unique<support::MessageStream>(
         shard_.net->adopt(std::move(stream)),
         [this, number](std::string text) { on_message(number, text); },
         [this, number](std::string) { connections_.erase(number); });

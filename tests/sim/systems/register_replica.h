@@ -38,7 +38,7 @@ private:
     RegisterStore store_;
     bool failed_ = false;
     std::unique_ptr<runtime::Listener> listener_;
-    std::map<std::uint64_t, std::unique_ptr<testing::MessageStream>> connections_;
+    std::map<std::uint64_t, std::unique_ptr<support::MessageStream>> connections_;
     std::uint64_t next_connection_ = 1;
 };
 

@@ -18,7 +18,7 @@
 namespace millrace::simtest {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 std::unique_ptr<runtime::RealNode> make_node(std::size_t shards) {
     runtime::RealNodeOptions options;

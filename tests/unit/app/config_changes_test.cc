@@ -12,11 +12,11 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Optional;
 
-constexpr BrokerId self{3};
+constexpr BrokerId this_broker{3};
 
 std::optional<std::vector<std::string>> changed(const metadata::Image& before,
                                                 const metadata::Image& after) {
-    return only_topics_changed(metadata::Delta::between(before, after), after, self);
+    return only_topics_changed(metadata::Delta::between(before, after), after, this_broker);
 }
 
 TEST(ConfigChanges, of_topics_alone_name_the_topics) {

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/instant.h"
+
 namespace millrace::app {
 namespace {
 
-Instant at(Duration since) {
-    return Instant{since.count()};
-}
+using support::at;
 
 TEST(LagClock, a_reader_at_the_end_is_not_behind) {
     LagClock clock;

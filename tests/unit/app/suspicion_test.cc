@@ -3,15 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/instant.h"
+
 namespace millrace::app {
 namespace {
 
 using Probe = Suspicion::Probe;
 using Step = Suspicion::Step;
-
-Instant at(Duration since) {
-    return Instant{since.count()};
-}
+using support::at;
 
 // A hint alone never fences anybody.
 TEST(Suspicion, a_hint_starts_a_probe_and_an_answer_ends_it) {

@@ -15,10 +15,10 @@
 namespace millrace::coordinator {
 namespace {
 
+using support::ManualLoop;
+using support::MemoryLog;
+using support::MemoryTopic;
 using ::testing::ElementsAre;
-using testing::ManualLoop;
-using testing::MemoryLog;
-using testing::MemoryTopic;
 using ::testing::Pair;
 
 Buffer bytes(std::string_view text) {

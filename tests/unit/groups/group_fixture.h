@@ -112,9 +112,9 @@ struct Beat {  ///< ConsumerGroupHeartbeat.
 };
 
 struct GroupTest : ::testing::Test {
-    testing::ManualLoop loop;
-    testing::MemoryTopic log_topic;
-    testing::MemoryLog log{loop, log_topic};
+    support::ManualLoop loop;
+    support::MemoryTopic log_topic;
+    support::MemoryLog log{loop, log_topic};
     SeededRandom random{7};
     GroupSettings settings;
     std::shared_ptr<TestTopics> topics = std::make_shared<TestTopics>();

@@ -98,7 +98,6 @@ void Client::take(Partition partition) {
     }
 }
 
-
 void Client::commit(const std::string& member, std::int32_t epoch) {
     if (owned_.empty()) {
         return;
@@ -124,7 +123,8 @@ void Client::commit(const std::string& member, std::int32_t epoch) {
             --world_.open_requests;
             if (response.topics.at(0).partitions.at(0).error_code == 0) {
                 ++world_.commits;
-                std::int64_t& acknowledged = world_.acknowledged.try_emplace(partition, -1).first->second;
+                std::int64_t& acknowledged =
+                    world_.acknowledged.try_emplace(partition, -1).first->second;
                 EXPECT_GE(next, acknowledged) << "somebody who lost the partition committed";
                 acknowledged = std::max(acknowledged, next);
             }
@@ -217,8 +217,7 @@ private:
 
     void on_answer(const ConsumerGroupHeartbeatResponse& response) {
         world_.note("{} beat {} epoch {}", name_,
-                    to_string(static_cast<KafkaError>(response.error_code)),
-                    response.member_epoch);
+                    to_string(static_cast<KafkaError>(response.error_code)), response.member_epoch);
         missed_answer_ = response.error_code != 0;
         switch (static_cast<KafkaError>(response.error_code)) {
             case KafkaError::none:
@@ -315,17 +314,17 @@ private:
     Reply<Response> expecting(F then) {
         busy_ = true;
         ++world_.open_requests;
-        return [this, then, incarnation = incarnation_,
-                sent = world_.loop.now()](Response& response) {
-            --world_.open_requests;
-            if (incarnation == incarnation_) {
-                busy_ = false;
-                if (response.error_code == 0) {
-                    last_heard_ = sent;
+        return
+            [this, then, incarnation = incarnation_, sent = world_.loop.now()](Response& response) {
+                --world_.open_requests;
+                if (incarnation == incarnation_) {
+                    busy_ = false;
+                    if (response.error_code == 0) {
+                        last_heard_ = sent;
+                    }
+                    then(response, static_cast<KafkaError>(response.error_code));
                 }
-                then(response, static_cast<KafkaError>(response.error_code));
-            }
-        };
+            };
     }
 
     void join() {
@@ -410,7 +409,7 @@ private:
             [this](const protocol::HeartbeatResponse&, KafkaError error) {
                 world_.note("{} heartbeat {}", name_, to_string(error));
                 if (error == KafkaError::none) {
-                    } else {
+                } else {
                     on_error(error);
                 }
             });
@@ -480,20 +479,19 @@ void World::take_over() {
         coordinator->resigned(p0, LeaderEpoch{epoch_ + 1});
         coordinator.reset();
     }
-    testing::MemoryPartition& partition = topic[p0];
+    support::MemoryPartition& partition = topic[p0];
     const std::int64_t uncommitted = partition.end() - partition.high_watermark;
     if (uncommitted > 0) {
-        partition.truncate(partition.high_watermark +
-                           static_cast<std::int64_t>(
-                               random.below(static_cast<std::uint64_t>(uncommitted) + 1)));
+        partition.truncate(
+            partition.high_watermark +
+            static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(uncommitted) + 1)));
     }
     if (random.one_in(3)) {
         compact();
     }
     partition.leader_epoch = LeaderEpoch{++epoch_};
-    coordinator = std::make_unique<GroupCoordinator>(loop, log, random, settings,
-                                                     trace ? Logger{std::make_shared<Printer>()}
-                                                           : Logger{});
+    coordinator = std::make_unique<GroupCoordinator>(
+        loop, log, random, settings, trace ? Logger{std::make_shared<Printer>()} : Logger{});
     coordinator->set_partition_count(1);
     coordinator->topics_changed(topics, {});
     coordinator->elected(p0, LeaderEpoch{epoch_});
@@ -502,7 +500,7 @@ void World::take_over() {
 /// What the cleaner does: below the high watermark only the last record of a key stays, and old
 /// tombstones may go.
 void World::compact() {
-    testing::MemoryPartition& partition = topic[p0];
+    support::MemoryPartition& partition = topic[p0];
     const bool drop_tombstones = random.one_in(2);
     std::map<std::string, Offset> last;
     const auto each = [&](auto visit) {
@@ -517,7 +515,7 @@ void World::compact() {
     each([&](auto&, auto&, const record::RecordView& record, Offset offset) {
         last[std::string{as_text(*record.key)}] = offset;
     });
-    std::vector<testing::MemoryPartition::Entry> cleaned;
+    std::vector<support::MemoryPartition::Entry> cleaned;
     for (auto& entry : partition.entries) {
         if (entry.end > partition.high_watermark) {
             cleaned.push_back(std::move(entry));

@@ -6,7 +6,8 @@
 //
 // What is checked, from the members' side alone:
 //   - no two members that the group still counts on hold a partition at the same time (76)
-//   - a committed offset that was acknowledged is never read back lower, nor overwritten by a member
+//   - a committed offset that was acknowledged is never read back lower, nor overwritten by a
+//   member
 //     that has lost the partition (75)
 //   - every request is answered exactly once
 //   - once faults end, every partition has exactly one owner again
@@ -14,7 +15,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-
 #include <map>
 #include <memory>
 #include <set>
@@ -61,7 +61,7 @@ protected:
     std::set<Partition> owned_;
     std::map<Partition, std::int64_t> position_;
     std::map<Partition, std::uint64_t> claims_;  ///< How often it was given a partition.
-    Instant last_heard_;  ///< When the last request that succeeded was sent.
+    Instant last_heard_;                         ///< When the last request that succeeded was sent.
 };
 
 class World {
@@ -73,9 +73,9 @@ public:
     /// Ends all faults and waits for the groups to settle.
     void settle();
 
-    testing::ManualLoop loop;
-    testing::MemoryTopic topic;
-    testing::MemoryLog log{loop, topic};
+    support::ManualLoop loop;
+    support::MemoryTopic topic;
+    support::MemoryLog log{loop, topic};
     SeededRandom random;
     GroupSettings settings;
     std::shared_ptr<TestTopics> topics = std::make_shared<TestTopics>();
@@ -92,8 +92,7 @@ public:
     template <typename... Args>
     void note(fmt::format_string<Args...> format, Args&&... args) const {
         if (trace) {
-            fmt::print(stderr, "{:8.3f} {}\n",
-                       static_cast<double>(loop.now().nanoseconds) / 1e9,
+            fmt::print(stderr, "{:8.3f} {}\n", static_cast<double>(loop.now().nanoseconds) / 1e9,
                        fmt::format(format, std::forward<Args>(args)...));
         }
     }

@@ -17,7 +17,7 @@
 namespace millrace::handlers {
 namespace {
 
-using testing::ManualLoop;
+using support::ManualLoop;
 
 /// Decodes, and answers when the test says so.
 class WaitingQuorum final : public QuorumDoor {

@@ -99,7 +99,7 @@ struct Peer final : net::Reply::Target {
     void abandon(std::uint64_t, std::uint64_t) override { ++ended; }
     runtime::Executor& home() override { return loop; }
 
-    testing::ManualLoop loop;
+    support::ManualLoop loop;
     int answered = 0;
     int ended = 0;
 };

@@ -25,7 +25,7 @@
 namespace millrace::metadata::testing {
 namespace {
 
-using millrace::testing::ManualLoop;
+using millrace::support::ManualLoop;
 
 using ::testing::ElementsAre;
 

@@ -65,7 +65,7 @@ struct MirrorAlterations : ::testing::Test {
         };
     }
 
-    testing::ManualLoop loop;
+    support::ManualLoop loop;
     HeldController controller;
     OwnCluster own{controller, loop};
     std::vector<std::string> done;

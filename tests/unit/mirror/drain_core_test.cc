@@ -10,14 +10,14 @@ namespace {
 using testing::HasSubstr;
 
 constexpr Duration standstill = 10s;
-constexpr Uuid orders{1, 2};
+constexpr Uuid orders_id{1, 2};
 
 Instant at(Duration time) {
     return Instant{1'000'000'000} + time;
 }
 
 TopicEnds ends(std::vector<LogEnd> partitions, bool is_closed = false) {
-    return {orders, std::move(partitions), is_closed};
+    return {orders_id, std::move(partitions), is_closed};
 }
 LogEnd end(std::int64_t offset, std::int32_t epoch = 3) {
     return {Offset{offset}, LeaderEpoch{epoch}};
@@ -28,7 +28,7 @@ protected:
     bool look(const TopicEnds& theirs, const TopicEnds& ours, Duration when = 0s) {
         return core.on_ends(theirs, ours, at(when), standstill);
     }
-    DrainCore core{orders};
+    DrainCore core{orders_id};
 };
 
 TEST_F(Drain, is_over_at_the_first_look_once_the_source_is_closed) {
@@ -38,14 +38,14 @@ TEST_F(Drain, is_over_at_the_first_look_once_the_source_is_closed) {
 
 TEST_F(Drain, counts_nothing_before_the_fence_was_answered) {
     EXPECT_FALSE(look(ends({end(10)}, true), ends({end(10)})));
-    EXPECT_THAT(core.waits_for("orders", standstill), HasSubstr("asked to take no more writes"));
+    EXPECT_THAT(core.waits_for("orders_id", standstill), HasSubstr("asked to take no more writes"));
 }
 
 TEST_F(Drain, waits_for_what_is_missing_and_says_how_much) {
     core.on_fence(true, "");
     EXPECT_FALSE(look(ends({end(10), end(7)}, true), ends({end(8), end(7)})));
-    EXPECT_EQ(core.waits_for("orders", standstill),
-              "orders: the source is fenced; 2 records are still to come");
+    EXPECT_EQ(core.waits_for("orders_id", standstill),
+              "orders_id: the source is fenced; 2 records are still to come");
     EXPECT_TRUE(look(ends({end(10), end(7)}, true), ends({end(10), end(7)})));
 }
 
@@ -69,7 +69,7 @@ TEST_F(Drain, of_a_source_that_cannot_be_fenced_needs_all_of_the_standstill) {
     EXPECT_FALSE(look(ends({end(11)}), ends({end(11)}), 9s)) << "it moved";
     EXPECT_FALSE(look(ends({end(11)}), ends({end(11)}), 18s));
     EXPECT_THAT(
-        core.waits_for("orders", standstill),
+        core.waits_for("orders_id", standstill),
         HasSubstr("can't be fenced (INVALID_CONFIG), so its end must stand still for 10 s"));
     EXPECT_TRUE(look(ends({end(11)}), ends({end(11)}), 19s));
 }

@@ -12,6 +12,12 @@
 
 namespace millrace::placement::testing {
 
+inline Desired in_mode(Mode mode) {
+    Desired desired;
+    desired.mode = mode;
+    return desired;
+}
+
 /// `racks` 0: without racks. Broker ids from 1.
 inline Snapshot brokers(int count, int racks, int first = 1) {
     Snapshot snapshot;

@@ -164,7 +164,8 @@ TEST(InitialPlacement, a_fenced_broker_never_leads_and_comes_last_in_its_rack) {
     candidates[2].fenced = true;  // its rack has no other
     for (const auto& replicas : place(candidates, 60, 3)) {
         EXPECT_FALSE(of(candidates, replicas.front()).fenced);
-        EXPECT_THAT(replicas, testing::UnorderedElementsAre(BrokerId{1}, BrokerId{2}, BrokerId{3}));
+        EXPECT_THAT(replicas,
+                    ::testing::UnorderedElementsAre(BrokerId{1}, BrokerId{2}, BrokerId{3}));
         EXPECT_EQ(replicas.back(), BrokerId{2});
     }
 }

@@ -13,12 +13,6 @@ constexpr int seeds = 300;
 constexpr Mode modes[] = {Mode::repair, Mode::drain, Mode::scale_out, Mode::full,
                           Mode::leaders_only};
 
-Desired in_mode(Mode mode) {
-    Desired desired;
-    desired.mode = mode;
-    return desired;
-}
-
 const Unmet* unmet(const Plan& plan, const std::string& constraint) {
     for (const Unmet& one : plan.unmet) {
         if (one.constraint == constraint) {

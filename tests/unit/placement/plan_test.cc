@@ -16,12 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-Desired in_mode(Mode mode) {
-    Desired desired;
-    desired.mode = mode;
-    return desired;
-}
-
 TEST(Plan, of_an_even_cluster_is_empty) {
     Snapshot snapshot = brokers(6, 3);
     fill_evenly(snapshot, 4, 30, 3);

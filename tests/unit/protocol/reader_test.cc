@@ -8,17 +8,10 @@
 #include "protocol/messages/response_header.h"
 #include "protocol/writer.h"
 #include "tests/support/allocation_counter.h"
+#include "tests/unit/protocol/bytes_of.h"
 
 namespace millrace::protocol {
 namespace {
-
-Buffer bytes_of(std::initializer_list<int> values) {
-    Buffer bytes;
-    for (const int value : values) {
-        bytes.push_back(static_cast<std::byte>(value));
-    }
-    return bytes;
-}
 
 void append_varint(Buffer& to, std::uint64_t value) {
     std::byte scratch[max_varint64_size];

@@ -5,17 +5,10 @@
 #include "protocol/messages/consumer_protocol_assignment.h"
 #include "protocol/messages/offset_commit_key.h"
 #include "protocol/messages/topic_record.h"
+#include "tests/unit/protocol/bytes_of.h"
 
 namespace millrace::protocol {
 namespace {
-
-Buffer bytes_of(std::initializer_list<int> values) {
-    Buffer bytes;
-    for (const int value : values) {
-        bytes.push_back(static_cast<std::byte>(value));
-    }
-    return bytes;
-}
 
 // Frame version, type and version stand in front of a metadata record's body, one byte each.
 TEST(RecordFrame, writes_a_metadata_record_as_kafka_does) {

@@ -23,7 +23,7 @@ Vector vector_named(const std::string& name) {
     return {};
 }
 
-constexpr std::int64_t now = 1'700'000'000'000;
+constexpr std::int64_t now_ms = 1'700'000'000'000;
 
 // Byte for byte, since nothing about an uncompressed batch is left to taste.
 TEST(BatchBuilder, lays_a_batch_out_as_kafkas_builder_does) {
@@ -33,11 +33,12 @@ TEST(BatchBuilder, lays_a_batch_out_as_kafkas_builder_does) {
                           .producer_epoch = ProducerEpoch{3},
                           .base_sequence = std::numeric_limits<std::int32_t>::max() - 1,
                           .is_transactional = true}};
-    builder.append({.timestamp = now + 5, .key = as_bytes("key-1"), .value = as_bytes("value-1")});
-    builder.append({.timestamp = now,
+    builder.append(
+        {.timestamp = now_ms + 5, .key = as_bytes("key-1"), .value = as_bytes("value-1")});
+    builder.append({.timestamp = now_ms,
                     .key = as_bytes("key-2"),
                     .value = as_bytes("value-2 value-2 value-2 value-2")});
-    builder.append({.timestamp = now + 90'000, .key = as_bytes(""), .value = as_bytes("")});
+    builder.append({.timestamp = now_ms + 90'000, .key = as_bytes(""), .value = as_bytes("")});
     EXPECT_EQ(to_base64(builder.finish()),
               to_base64(vector_named("none/CreateTime/plain/transactional").bytes));
 }
@@ -45,14 +46,16 @@ TEST(BatchBuilder, lays_a_batch_out_as_kafkas_builder_does) {
 TEST(BatchBuilder, lays_headers_out_as_kafkas_builder_does) {
     BatchBuilder builder{{.base_offset = Offset{1'000'000'007},
                           .leader_epoch = LeaderEpoch{42},
-                          .append_time = now}};
+                          .append_time = now_ms}};
     const std::array<std::byte, 2> two{std::byte{0}, std::byte{0xff}};
     const std::array<HeaderView, 4> headers{
         HeaderView{"trace", as_bytes("abc")}, HeaderView{"", as_bytes("")},
         HeaderView{"null", std::nullopt}, HeaderView{"s\u00e9mi", ByteView{two}}};
-    builder.append(
-        {.timestamp = now - 1, .key = as_bytes("k"), .value = as_bytes("v"), .headers = headers});
-    builder.append({.timestamp = now, .key = as_bytes("k"), .value = as_bytes("v")});
+    builder.append({.timestamp = now_ms - 1,
+                    .key = as_bytes("k"),
+                    .value = as_bytes("v"),
+                    .headers = headers});
+    builder.append({.timestamp = now_ms, .key = as_bytes("k"), .value = as_bytes("v")});
     EXPECT_EQ(to_base64(builder.finish()),
               to_base64(vector_named("none/LogAppendTime/headers/anonymous").bytes));
 }
@@ -60,10 +63,10 @@ TEST(BatchBuilder, lays_headers_out_as_kafkas_builder_does) {
 TEST(BatchBuilder, keeps_offsets_and_delete_horizon_through_compaction) {
     BatchBuilder builder{{.base_offset = Offset{50},
                           .leader_epoch = LeaderEpoch{5},
-                          .delete_horizon = now + 86'400'000}};
-    builder.append_at(Offset{50}, {.timestamp = now, .key = as_bytes("gone")});
-    builder.append_at(Offset{57},
-                      {.timestamp = now + 1, .key = as_bytes("kept"), .value = as_bytes("value")});
+                          .delete_horizon = now_ms + 86'400'000}};
+    builder.append_at(Offset{50}, {.timestamp = now_ms, .key = as_bytes("gone")});
+    builder.append_at(
+        Offset{57}, {.timestamp = now_ms + 1, .key = as_bytes("kept"), .value = as_bytes("value")});
     builder.keep_last_offset(Offset{60});
     EXPECT_EQ(to_base64(builder.finish()), to_base64(vector_named("compacted/holes-none").bytes));
 }
@@ -77,7 +80,7 @@ TEST(BatchBuilder, a_batch_emptied_by_compaction_keeps_its_end_and_its_producer)
                           .base_sequence = 8,
                           .is_transactional = true}};
     builder.keep_last_offset(Offset{119});
-    builder.keep_max_timestamp(now);
+    builder.keep_max_timestamp(now_ms);
     Compressor compressor;
     EXPECT_EQ(to_base64(*builder.finish(compressor)),
               to_base64(vector_named("compacted/empty").bytes));
@@ -151,7 +154,8 @@ TEST(BatchBuilder, timestamps_at_both_ends_of_time_survive) {
 
 TEST(Control, ends_a_transaction_as_kafkas_coordinator_does) {
     for (const ControlType type : {ControlType::abort, ControlType::commit}) {
-        Buffer bytes = end_transaction_batch(ProducerId{4711}, ProducerEpoch{3}, {type, 12}, now);
+        Buffer bytes =
+            end_transaction_batch(ProducerId{4711}, ProducerEpoch{3}, {type, 12}, now_ms);
         patch_base_offset(bytes, Offset{77});
         patch_leader_epoch(bytes, LeaderEpoch{5});
         const std::string name = type == ControlType::abort ? "marker/ABORT" : "marker/COMMIT";
@@ -189,7 +193,7 @@ TEST(Control, builds_a_control_batch_of_the_quorum_as_kafka_does) {
     const Vector vector = vector_named("quorum/snapshot-footer");
     const std::array<std::byte, 3> value{};
     const Buffer bytes = control_batch({.base_offset = Offset{3}, .leader_epoch = LeaderEpoch{6}},
-                                       ControlType::snapshot_footer, value, now);
+                                       ControlType::snapshot_footer, value, now_ms);
     EXPECT_EQ(to_base64(bytes), to_base64(vector.bytes));
 }
 

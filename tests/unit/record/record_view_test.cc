@@ -98,7 +98,7 @@ TEST(RecordView, a_number_that_never_ends_is_malformed) {
     EXPECT_EQ(parse(Buffer(20, std::byte{0xff})), RecordParse::malformed);
 }
 
-Buffer batch_of(int records, Compression codec, std::size_t value_size) {
+Buffer compressed(int records, Compression codec, std::size_t value_size) {
     BatchBuilder builder{{.compression = {.codec = codec}}};
     const std::string value(value_size, 'v');
     for (int i = 0; i < records; ++i) {
@@ -121,12 +121,12 @@ Result<void> read_all(const Buffer& bytes, DecompressLimits limits = {}) {
     return reader.status();
 }
 
-constexpr Compression codecs[] = {Compression::none, Compression::gzip, Compression::snappy,
-                                  Compression::lz4, Compression::zstd};
+constexpr Compression all_codecs[] = {Compression::none, Compression::gzip, Compression::snappy,
+                                      Compression::lz4, Compression::zstd};
 
 TEST(RecordReader, reads_as_many_records_as_the_header_says) {
-    for (const Compression codec : codecs) {
-        const Buffer batch = batch_of(10, codec, 100);
+    for (const Compression codec : all_codecs) {
+        const Buffer batch = compressed(10, codec, 100);
         EXPECT_TRUE(read_all(batch).has_value()) << to_string(codec);
         EXPECT_EQ(read_all(with_count(batch, 9)).error().code(), Code::corrupt);
         EXPECT_EQ(read_all(with_count(batch, 11)).error().code(), Code::corrupt);
@@ -136,8 +136,8 @@ TEST(RecordReader, reads_as_many_records_as_the_header_says) {
 }
 
 TEST(RecordReader, records_across_windows_come_out_whole) {
-    for (const Compression codec : codecs) {
-        const Buffer bytes = batch_of(40, codec, 50'000);
+    for (const Compression codec : all_codecs) {
+        const Buffer bytes = compressed(40, codec, 50'000);
         Decompressor decompressor;
         RecordReader reader{*BatchView::parse(bytes), decompressor};
         const std::string expected(50'000, 'v');
@@ -154,7 +154,7 @@ TEST(RecordReader, records_across_windows_come_out_whole) {
 // 100 MB of zeroes: the walk ends at the limit, with no more than a window held.
 TEST(RecordReader, a_bomb_ends_at_the_output_limit) {
     for (const Compression codec : {Compression::gzip, Compression::lz4, Compression::zstd}) {
-        const Buffer bomb = batch_of(100, codec, 1'000'000);
+        const Buffer bomb = compressed(100, codec, 1'000'000);
         EXPECT_EQ(read_all(bomb, {.output = 10'000'000}).error().code(), Code::exhausted);
         EXPECT_TRUE(read_all(bomb, {.output = 200'000'000, .window = 4 << 20}).has_value());
     }
@@ -162,13 +162,13 @@ TEST(RecordReader, a_bomb_ends_at_the_output_limit) {
 
 TEST(RecordReader, a_record_larger_than_the_window_is_refused) {
     for (const Compression codec : {Compression::gzip, Compression::lz4, Compression::zstd}) {
-        EXPECT_EQ(read_all(batch_of(1, codec, 5 << 20), {.window = 1 << 20}).error().code(),
+        EXPECT_EQ(read_all(compressed(1, codec, 5 << 20), {.window = 1 << 20}).error().code(),
                   Code::exhausted);
     }
 }
 
 TEST(RecordReader, an_unknown_codec_is_unsupported) {
-    Buffer batch = batch_of(1, Compression::none, 1);
+    Buffer batch = compressed(1, Compression::none, 1);
     batch[BatchHeader::attributes + 1] |= std::byte{7};
     EXPECT_EQ(read_all(batch).error().code(), Code::unsupported);
 }

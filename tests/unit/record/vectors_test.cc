@@ -13,7 +13,7 @@
 namespace millrace::record {
 namespace {
 
-constexpr Timestamp now{1'700'000'000'000};
+constexpr Timestamp arrival{1'700'000'000'000};
 
 TEST(Vectors, batches_written_by_kafka_mean_to_us_what_they_mean_to_kafka) {
     const auto vectors = read_vectors("batches.txt");
@@ -150,7 +150,7 @@ TEST(Vectors, produced_batches_are_judged_as_kafkas_validator_judges_them) {
     ASSERT_GT(cases.size(), 200u);
     int on_purpose = 0;
     for (const Case& c : cases) {
-        const Verdict verdict = validate_produce(c.sent, c.rules, now, decompressor);
+        const Verdict verdict = validate_produce(c.sent, c.rules, arrival, decompressor);
         if (kafka_error_of(verdict.refusal) != c.outcome && differs_on_purpose(c, verdict)) {
             ++on_purpose;
             continue;
@@ -169,7 +169,7 @@ TEST(Vectors, accepted_batches_are_stored_as_kafka_stores_them) {
     Decompressor decompressor;
     int compared = 0;
     for (const Case& c : read_cases()) {
-        const Verdict verdict = validate_produce(c.sent, c.rules, now, decompressor);
+        const Verdict verdict = validate_produce(c.sent, c.rules, arrival, decompressor);
         if (!verdict.accepted()) {
             continue;
         }

@@ -4,18 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/instant.h"
+
 namespace millrace::replication {
 namespace {
 
+using support::at;
 using testing::IsEmpty;
 
 constexpr BrokerId b1{1};
 constexpr BrokerId b2{2};
 constexpr BrokerId b3{3};
-
-Instant at(Duration since) {
-    return Instant{} + since;
-}
 
 template <typename Effect>
 bool has(const std::vector<LeaderEffect>& effects, const Effect& wanted) {

@@ -3,15 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/instant.h"
+
 namespace millrace::replication {
 namespace {
 
+using support::at;
+
 constexpr ProducerId p{7};
 constexpr ProducerEpoch e0{0};
-
-Instant at(Duration since) {
-    return Instant{} + since;
-}
 
 TEST(Newcomers, a_first_batch_from_the_beginning_is_taken_at_once) {
     Newcomers newcomers;

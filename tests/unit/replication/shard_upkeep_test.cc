@@ -11,18 +11,12 @@
 #include "replication/shard_replicas.h"
 #include "runtime/sim/simulation.h"
 #include "storage/log_store.h"
+#include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
 namespace {
 
 using storage::Checkpoint;
-
-class NoPeers final : public Peers {
-public:
-    std::optional<runtime::Address> address_of(BrokerId) const override { return std::nullopt; }
-    BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
-    net::StreamWrapper wrapper() const override { return {}; }
-};
 
 /// Answers nothing by itself.
 class SilentController final : public IsrProposer {
@@ -34,9 +28,9 @@ public:
 };
 
 /// One broker's storage and its only shard.
-class Machine final : public runtime::sim::Program {
+class KeptMachine final : public runtime::sim::Program {
 public:
-    Machine(runtime::Node& node_in, const std::vector<std::string>& paths) : node(node_in) {
+    KeptMachine(runtime::Node& node_in, const std::vector<std::string>& paths) : node(node_in) {
         storage::StoreOptions options;
         options.paths = paths;
         options.identity = {"cluster", BrokerId{1}};
@@ -79,9 +73,9 @@ protected:
 
     void start() {
         node_.start(
-            [this](runtime::Node& node) { return std::make_unique<Machine>(node, paths_); });
+            [this](runtime::Node& node) { return std::make_unique<KeptMachine>(node, paths_); });
     }
-    Machine& machine() { return static_cast<Machine&>(*node_.program()); }
+    KeptMachine& machine() { return static_cast<KeptMachine&>(*node_.program()); }
 
     /// Runs `task` with the shard on its loop, and waits for it.
     template <typename F>
@@ -279,7 +273,7 @@ TEST_F(ShardUpkeep, the_cleaner_keeps_the_last_record_of_each_key) {
         append(i % 2 == 0 ? "even" : "odd");
     }
     const std::uint64_t before = view().size_bytes;
-    on_control([](Machine& m) {
+    on_control([](KeptMachine& m) {
         m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 5s});
         m.cleaner->set({.rounds_at_once = 1, .key_bytes = 1 << 20, .pause = 1s});
     });
@@ -374,14 +368,14 @@ TEST_F(ShardUpkeep, a_stop_waits_for_the_round_under_way) {
     for (int i = 0; i < 20; ++i) {
         append("key");
     }
-    on_control([](Machine& m) {
+    on_control([](KeptMachine& m) {
         m.checkpoints->set({.recovery_points = 1s, .log_starts = 1s, .high_watermarks = 1s});
         // So slow that the round is still at it.
         m.cleaner->set({.key_bytes = 1 << 20, .bytes_per_second = 1000, .pause = 1s});
     });
     simulation_.run_for(6s);
     bool stopped = false;
-    on_control([&](Machine& m) { m.cleaner->stop([&] { stopped = true; }); });
+    on_control([&](KeptMachine& m) { m.cleaner->stop([&] { stopped = true; }); });
     EXPECT_TRUE(simulation_.run_until([&] { return stopped; }, 120s));
     const auto rounds = machine().cleaner->counts().rounds;
     EXPECT_EQ(rounds, 1U);
@@ -391,7 +385,7 @@ TEST_F(ShardUpkeep, a_stop_waits_for_the_round_under_way) {
 
 TEST_F(ShardUpkeep, checkpoints_follow_the_log_and_bound_the_next_recovery) {
     assign(small_segments());
-    on_control([](Machine& m) {
+    on_control([](KeptMachine& m) {
         m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 1s});
     });
     for (int i = 0; i < 5; ++i) {
@@ -463,7 +457,7 @@ TEST_F(ShardUpkeep, records_are_deleted_once_every_replica_has_let_them_go) {
 // The lines of a topic's old checkpoints must not be taken for those of its successor.
 TEST_F(ShardUpkeep, a_topic_with_a_used_name_begins_without_a_past) {
     assign(small_segments());
-    on_control([](Machine& m) {
+    on_control([](KeptMachine& m) {
         m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 5s});
     });
     for (int i = 0; i < 5; ++i) {

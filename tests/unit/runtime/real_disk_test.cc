@@ -15,7 +15,7 @@
 namespace millrace::runtime {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 class RealDisk : public ::testing::Test {
 protected:

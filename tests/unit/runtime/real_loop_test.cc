@@ -11,7 +11,7 @@
 namespace millrace::runtime {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 std::unique_ptr<RealNode> make_node(std::size_t shards = 1) {
     RealNodeOptions options;

@@ -15,7 +15,7 @@
 namespace millrace::runtime {
 namespace {
 
-using millrace::testing::Latch;
+using millrace::support::Latch;
 
 /// Collects what arrives; echoes it if asked to.
 struct Peer final : StreamEvents {

@@ -12,7 +12,7 @@
 namespace millrace::runtime::sim {
 namespace {
 
-using millrace::testing::MessageStream;
+using millrace::support::MessageStream;
 
 /// Answers every message with the same.
 class EchoServer final : public Program {
