@@ -1,5 +1,6 @@
 #include "operator/api/cluster.h"
 
+#include <re2/re2.h>
 #include <set>
 
 #include "operator/api/internal/cluster_fields.h"
@@ -22,6 +23,114 @@ std::vector<VolumeSpec> all_volumes(const StorageSpec& storage) {
         }
     }
     return volumes;
+}
+
+// ---- Rules: the CEL and the predicate that says the same ---------------------------------------
+
+namespace {
+
+constexpr std::string_view name_with_id = R"(^(\w|\{id\})((-*|\.)(\w|\{id\}))*\.?$)";
+constexpr std::string_view long_label = "[^.]{64}";
+/// No name ends like this: what does is meant to be an IPv4 address.
+constexpr std::string_view number_at_end = R"((^|\.)\d+\.?$)";
+constexpr std::string_view ipv4 = R"(^((25[0-5]|(2[0-4]|1?\d)?\d)(\.|$)){4}$)";
+constexpr std::string_view ipv6 = R"(^\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+\]$)";
+constexpr std::string_view odd_component = R"((^|/)\.\.?(/|$)|//)";
+constexpr std::string_view path_of_the_image =
+    "^/((usr|usr/bin|usr/lib|lib|lib64|bin|sbin|etc|var|var/lib|dev|proc|sys)/?)?$";
+constexpr std::string_view class_name = R"(^([a-z0-9]+((-+|\.)[a-z0-9]+)*)?$)";
+
+bool matches(const Json& value, std::string_view pattern) {
+    return RE2::PartialMatch(value.text(), RE2(std::string(pattern), RE2::Quiet));
+}
+
+std::string matches_cel(std::string_view what, std::string_view pattern) {
+    return fmt::format("{}.matches(r'{}')", what, pattern);
+}
+
+}  // namespace
+
+std::string host_cel() {
+    const std::string host = "self.host";
+    return fmt::format("{} || (self.host != '0.0.0.0' && {} && !{} && (!{} || {}))",
+                       matches_cel(host, ipv6), matches_cel(host, name_with_id),
+                       matches_cel(host, long_label), matches_cel(host, number_at_end),
+                       matches_cel(host, ipv4));
+}
+
+bool is_host(const Json& self, const Json* /*old_self*/) {
+    const Json& host = self["host"];
+    return matches(host, ipv6) ||
+           (host.text() != "0.0.0.0" && matches(host, name_with_id) && !matches(host, long_label) &&
+            (!matches(host, number_at_end) || matches(host, ipv4)));
+}
+
+std::string plain_path_cel() {
+    return "!" + matches_cel("self.mountPath", odd_component);
+}
+
+bool has_plain_path(const Json& self, const Json* /*old_self*/) {
+    return !matches(self["mountPath"], odd_component);
+}
+
+std::string own_path_cel() {
+    return "!" + matches_cel("self.mountPath", path_of_the_image);
+}
+
+bool hides_nothing_of_ours(const Json& self, const Json* /*old_self*/) {
+    return !matches(self["mountPath"], path_of_the_image);
+}
+
+std::string class_cel() {
+    return "!has(self.class) || " + matches_cel("self.class", class_name);
+}
+
+bool names_a_class(const Json& self, const Json* /*old_self*/) {
+    return !self.has("class") || matches(self["class"], class_name);
+}
+
+/// CEL's own duration() knows no days: the numbers before each unit are summed up.
+std::string renewal_cel() {
+    std::string sum;
+    for (const auto& [unit, length] : std::initializer_list<std::pair<char, int>>{
+             {'d', 86'400'000}, {'h', 3'600'000}, {'m', 60'000}, {'s', 1000}, {'x', 1}}) {
+        sum +=
+            fmt::format("{0}t.findAll('[0-9]+{1}').map(n, int(n.replace('{1}', ''))).sum() * {2}",
+                        sum.empty() ? "" : " + ", unit, length);
+    }
+    // A millisecond more than renewBefore is still not more than validity.
+    return fmt::format(
+        "[self.renewBefore + '1ms', self.validity].map(s, s.replace('ms', 'x')).map(t, "
+        "{}).isSorted()",
+        sum);
+}
+
+bool renews_in_time(const Json& self, const Json* /*old_self*/) {
+    return Span::parse(self["renewBefore"].text()).value_or(Span{}) <
+           Span::parse(self["validity"].text()).value_or(Span{});
+}
+
+bool has_a_broker(const Json& self, const Json* /*old_self*/) {
+    const Json::Array& pools = self["pools"].items();
+    return pools.empty() || std::any_of(pools.begin(), pools.end(), [](const Json& pool) {
+               return pool["replicas"].integer() > 0;
+           });
+}
+
+/// Services on nodes have a port a broker: one host is enough there.
+bool advertised_addresses_differ(const Json& self, const Json* /*old_self*/) {
+    std::int64_t brokers = self["pools"].empty() ? self["replicas"].integer() : 0;
+    for (const Json& pool : self["pools"].items()) {
+        brokers += pool["replicas"].integer();
+    }
+    const Json::Array& listeners = self["listeners"].items();
+    return brokers <= 1 ||
+           std::all_of(listeners.begin(), listeners.end(), [](const Json& listener) {
+               const Json& advertised = listener["advertised"];
+               return advertised.is_null() ||
+                      advertised["host"].text().find("{id}") != std::string::npos ||
+                      (listener["type"].text() == "NodePort" && !advertised.has("port"));
+           });
 }
 
 bool listener_ports_differ(const Json& self, const Json* /*old_self*/) {

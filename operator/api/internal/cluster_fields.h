@@ -15,6 +15,21 @@ inline constexpr std::int64_t most_brokers = 1000;
 inline constexpr std::int64_t most_brokers_of_a_pool = most_brokers;
 inline constexpr std::int64_t most_id = 1'000'000;
 
+// Judged in cluster.cc, beside the CEL that says the same.
+bool is_host(const Json& self, const Json* old_self);
+bool hides_nothing_of_ours(const Json& self, const Json* old_self);
+bool has_plain_path(const Json& self, const Json* old_self);
+bool names_a_class(const Json& self, const Json* old_self);
+bool listener_ports_differ(const Json& self, const Json* old_self);
+bool advertised_addresses_differ(const Json& self, const Json* old_self);
+bool has_a_broker(const Json& self, const Json* old_self);
+bool renews_in_time(const Json& self, const Json* old_self);
+std::string host_cel();
+std::string plain_path_cel();
+std::string own_path_cel();
+std::string class_cel();
+std::string renewal_cel();
+
 // ---- Storage ---------------------------------------------------------------------------------
 
 template <typename Visitor>
@@ -24,6 +39,21 @@ void describe(Visitor& v, StorageRetention& s) {
     v.field("whenDeleted", s.when_deleted,
             {.doc = "What happens to all disks when the Cluster is deleted. Retain keeps the data; "
                     "a Cluster of the same name finds it again."});
+}
+
+/// Of a StorageSpec and of each of its volumes.
+template <typename Visitor>
+void describe_disk_rules(Visitor& v) {
+    v.rule({.cel = "!has(self.size) || "
+                   "quantity(string(self.size)).compareTo(quantity('1Mi')) >= 0",
+            .message = "size is less than 1Mi: write it with a unit, for example 100Gi",
+            .holds = [](const Json& self, const Json*) {
+                return !self.has("size") || quantity_of(self["size"]) >= *Quantity::parse("1Mi");
+            }});
+    v.rule({.cel = class_cel(),
+            .message = "class is no name that a StorageClass can have: kubectl get storageclass "
+                       "shows them",
+            .holds = names_a_class});
 }
 
 template <typename Visitor>
@@ -45,6 +75,7 @@ void describe(Visitor& v, VolumeSpec& s) {
             .holds = [](const Json& self, const Json* old_self) {
                 return quantity_of(self["size"]) >= quantity_of((*old_self)["size"]);
             }});
+    describe_disk_rules(v);
 }
 
 template <typename Visitor>
@@ -83,6 +114,7 @@ void describe(Visitor& v, StorageSpec& s) {
             .holds = [](const Json& self, const Json* old_self) {
                 return same(self, *old_self, "ephemeral");
             }});
+    describe_disk_rules(v);
 }
 
 // ---- Pods ------------------------------------------------------------------------------------
@@ -176,6 +208,14 @@ void describe(Visitor& v, ExtraVolume& s) {
                 const std::string& path = self["mountPath"].text();
                 return !path.starts_with("/etc/millrace") && !path.starts_with("/var/lib/millrace");
             }});
+    v.rule({.cel = plain_path_cel(),
+            .message = "mountPath has a component that is empty, . or ..: write where it leads to, "
+                       "for example /etc/other",
+            .holds = has_plain_path});
+    v.rule({.cel = own_path_cel(),
+            .message = "a volume at this mountPath would hide the broker's own files: mount it in "
+                       "a directory of its own, for example /etc/other",
+            .holds = hides_nothing_of_ours});
 }
 
 inline bool names_an_owned_label(const Json& labels) {
@@ -286,6 +326,10 @@ void describe(Visitor& v, AdvertisedAddress& s) {
             {.doc = "Port that clients are told; absent: the service's.",
              .minimum = 1,
              .maximum = 65535});
+    v.rule({.cel = host_cel(),
+            .message = "host is no name or address that a client could connect to: write for "
+                       "example broker-{id}.example.com, 192.0.2.10 or [2001:db8::10]",
+            .holds = is_host});
 }
 
 template <typename Visitor>
@@ -352,6 +396,11 @@ void describe(Visitor& v, TlsSpec& s) {
             .holds = [](const Json& self, const Json*) {
                 return self["ca"].text() != "Secret" || self.has("secretName");
             }});
+    v.rule({.cel = renewal_cel(),
+            .message = "renewBefore (30d unless given) has to be shorter than validity, or "
+                       "certificates would be renewed all the time: write for example validity: "
+                       "90d and renewBefore: 30d",
+            .holds = renews_in_time});
 }
 
 // ---- Care ------------------------------------------------------------------------------------
@@ -371,6 +420,12 @@ void describe(Visitor& v, RollingWindow& s) {
              .example = "\"02:00\""});
     v.field("length", s.length,
             {.doc = "How long it stays open.", .required = true, .example = "3h"});
+    v.rule({.cel = "self.length.matches('[1-9]')",
+            .message = "a window of length 0 never opens: write for example length: 3h",
+            .holds = [](const Json& self, const Json*) {
+                const auto length = Span::parse(self["length"].text());
+                return length && length->length.count() > 0;
+            }});
 }
 
 template <typename Visitor>
@@ -494,8 +549,6 @@ void describe_brokers(Visitor& v, ClusterSpec& s) {
     v.field("rack", s.rack, {.doc = "How brokers are spread over racks."});
 }
 
-bool listener_ports_differ(const Json& self, const Json* old_self);
-
 template <typename Visitor>
 void describe_cluster_rules(Visitor& v) {
     v.rule({.cel = "!(has(self.pools) && size(self.pools) > 0) || (!has(self.replicas) && "
@@ -523,6 +576,22 @@ void describe_cluster_rules(Visitor& v) {
                    "a.port == b.port))",
             .message = "two listeners have the same port: give each its own",
             .holds = listener_ports_differ});
+    v.rule({.cel = "!has(self.pools) || size(self.pools) == 0 || self.pools.exists(p, p.replicas > "
+                   "0)",
+            .message = "the pools have no broker among them: give one of them replicas: 1 or more; "
+                       "to stop all brokers, delete the Cluster, its disks stay unless "
+                       "storage.retention says otherwise",
+            .holds = has_a_broker});
+    v.rule({.cel =
+                "!has(self.listeners) || (has(self.pools) && size(self.pools) > 0 ? "
+                "self.pools.map(p, p.replicas).sum() : (has(self.replicas) ? self.replicas : 0)) "
+                "<= 1 || self.listeners.all(l, !has(l.advertised) || "
+                "l.advertised.host.contains('{id}') || (l.type == 'NodePort' && "
+                "!has(l.advertised.port)))",
+            .message = "advertised gives all brokers one address, and clients have to reach each "
+                       "of them: write {id} into advertised.host, it becomes the broker's id, for "
+                       "example broker-{id}.example.com",
+            .holds = advertised_addresses_differ});
 }
 
 template <typename Visitor>

@@ -307,8 +307,9 @@ std::string outside_address(const Draft& draft, int id, const api::ListenerSpec&
     }
     if (listener.advertised) {
         host = listener.advertised->host;
-        if (const std::size_t at = host.find("{id}"); at != std::string::npos) {
-            host.replace(at, 4, std::to_string(id));
+        constexpr std::string_view place = "{id}";
+        for (std::size_t at = 0; (at = host.find(place, at)) != std::string::npos;) {
+            host.replace(at, place.size(), std::to_string(id));
         }
         port = listener.advertised->port.value_or(static_cast<std::int32_t>(port));
     }
