@@ -223,21 +223,60 @@ void set_health(Draft& draft, api::ClusterStatus& status, Conditions& conditions
                    offline_text(partitions));
 }
 
+struct NoRack {
+    std::string why;
+    bool passes = false;  ///< It will be known by itself.
+};
+
+NoRack why_no_rack(const Draft& draft, const render::Member& member) {
+    const api::RackSpec& rack = draft.world.cluster.spec.rack;
+    if (rack.source == api::RackSource::pool) {
+        return {
+            fmt::format("broker {} has no rack: spec.rack.source is Pool and pool {} has none; "
+                        "write spec.pools[].rack",
+                        member.id, member.pool.name)};
+    }
+    const auto pod = draft.pods.find(member.id);
+    if (pod == draft.pods.end() || pod->second.node.empty()) {
+        return {fmt::format("broker {} has no {} yet: that tells its rack", member.id,
+                            pod == draft.pods.end() ? "pod" : "node"),
+                true};
+    }
+    if (draft.world.nodes.empty()) {
+        return {
+            fmt::format("broker {} has no rack: its pod has no label {} (before Kubernetes "
+                        "1.35, install the operator with rbac.readNodes=true)",
+                        member.id, rack.topology_key)};
+    }
+    if (!draft.world.nodes.contains(pod->second.node)) {
+        return {fmt::format("broker {} is on node {}, which isn't known yet", member.id,
+                            pod->second.node),
+                true};
+    }
+    return {fmt::format("broker {} has no rack: its node {} has no label {}", member.id,
+                        pod->second.node, rack.topology_key)};
+}
+
 void set_racks(const Draft& draft, Conditions& conditions) {
     if (draft.world.cluster.spec.rack.spread == api::RackSpread::off) {
         conditions.set("RackPlacement", true, "Off", "spec.rack.spread is Off");
         return;
     }
+    NoRack passing;
     for (const auto& [id, member] : draft.membership.wanted) {
-        if (draft.rack_of(id).empty()) {
-            conditions.set("RackPlacement", false, "RackUnknown",
-                           fmt::format("broker {} has no rack: its node has no label {}", id,
-                                       draft.world.cluster.spec.rack.topology_key));
+        NoRack none = draft.rack_of(id).empty() ? why_no_rack(draft, member) : NoRack{};
+        if (!none.why.empty() && !none.passes) {
+            conditions.set("RackPlacement", false, "RackUnknown", std::move(none.why));
             return;
         }
+        passing = passing.why.empty() ? std::move(none) : std::move(passing);
     }
     const int violations =
         draft.world.brokers ? draft.world.brokers->partitions.rack_violations : 0;
+    if (violations == 0 && !passing.why.empty()) {
+        conditions.unknown("RackPlacement", "RackNotYetKnown", std::move(passing.why));
+        return;
+    }
     conditions.set("RackPlacement", violations == 0, violations == 0 ? "Spread" : "Violations",
                    violations == 0
                        ? ""

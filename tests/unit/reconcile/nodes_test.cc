@@ -93,6 +93,53 @@ TEST_F(Nodes, unread_leave_racks_unknown_and_the_condition_says_why) {
     EXPECT_EQ(World::condition(world.cluster(), "RackPlacement"), "False");
 }
 
+std::string why_racks(const World& world) {
+    const Json object = world.cluster();
+    for (const Json& one : object["status"]["conditions"].items()) {
+        if (one["type"].text() == "RackPlacement") {
+            return fmt::format("{} {}: {}", one["status"].text(), one["reason"].text(),
+                               one["message"].text());
+        }
+    }
+    return "";
+}
+
+TEST_F(Nodes, the_racks_condition_tells_a_missing_pod_a_missing_node_and_a_missing_label_apart) {
+    world.apply_cluster(R"({"replicas": 1, "storage": {"size": "1Gi", "class": "nowhere"}})");
+    world.kube->missing_classes = {"nowhere"};
+    ASSERT_TRUE(world.round());
+    EXPECT_EQ(why_racks(world),
+              "Unknown RackNotYetKnown: broker 0 has no pod yet: that tells its rack");
+    world.settle();
+    EXPECT_EQ(why_racks(world),
+              "Unknown RackNotYetKnown: broker 0 has no node yet: that tells its rack");
+    world.kube->missing_classes.clear();
+    world.kube->take_away(kube::nodes, {"", "node-a"});
+    world.settle();
+    EXPECT_EQ(why_racks(world),
+              "Unknown RackNotYetKnown: broker 0 is on node node-a, which isn't known yet");
+    put_node("a", "", "10.0.0.1");
+    world.settle();
+    EXPECT_EQ(why_racks(world),
+              "False RackUnknown: broker 0 has no rack: its node node-a has no label "
+              "topology.kubernetes.io/zone");
+}
+
+TEST_F(Nodes, the_racks_condition_says_whether_the_operator_or_the_pool_lacks_them) {
+    world.reads_nodes = false;
+    world.new_operator();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_THAT(why_racks(world),
+                HasSubstr("its pod has no label topology.kubernetes.io/zone (before Kubernetes "
+                          "1.35, install the operator with rbac.readNodes=true)"));
+    world.apply_cluster(R"({"rack": {"source": "Pool"},
+        "pools": [{"name": "brokers", "replicas": 3, "storage": {"size": "1Gi"}}]})");
+    world.settle();
+    EXPECT_THAT(why_racks(world), HasSubstr("spec.rack.source is Pool and pool brokers has none; "
+                                            "write spec.pools[].rack"));
+}
+
 TEST_F(Nodes, a_listener_on_them_is_advertised_by_each_brokers_own) {
     world.apply_cluster(outside);
     world.settle();
