@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <list>
 #include <netinet/in.h>
+#include <optional>
 #include <poll.h>
 #include <set>
 #include <sys/eventfd.h>
@@ -24,6 +26,10 @@ namespace {
 constexpr std::size_t most_connections = 512;
 constexpr std::size_t most_buffered = 64 * 1024;
 constexpr int retry_ms = 1000;
+/// Of accepting, when there is no descriptor: who waits makes poll() return at once again.
+constexpr int break_ms = 100;
+
+using SteadyClock = std::chrono::steady_clock;
 
 sockaddr_in to_address(const std::string& address, int port) {
     sockaddr_in result{};
@@ -163,6 +169,10 @@ private:
 
     int open(const ProxyPort& port) {
         const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (socket < 0) {
+            give_up(port, errno);
+            return -1;
+        }
         const int yes = 1;
         ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
         const sockaddr_in self = to_address(port.address, port.port);
@@ -198,7 +208,7 @@ private:
     bool wait_and_move() {
         std::vector<pollfd> polled = {{wake_, POLLIN, 0}};
         for (const Listening& listening : listening_) {
-            polled.push_back({listening.socket, POLLIN, 0});
+            polled.push_back({break_ends_ ? -1 : listening.socket, POLLIN, 0});
         }
         for (const Connection& connection : connections_) {
             const auto events = [](bool read, bool write) {
@@ -211,9 +221,12 @@ private:
                               events(connection.down.wants_read(), connection.up.wants_write()),
                               0});
         }
-        const int woken = ::poll(polled.data(), polled.size(), unserved_.empty() ? -1 : retry_ms);
+        const int woken = ::poll(polled.data(), polled.size(), milliseconds_to_wait());
+        if (break_ends_ && *break_ends_ <= SteadyClock::now()) {
+            break_ends_.reset();
+        }
         if (woken <= 0) {
-            return woken == 0;
+            return woken == 0 && !unserved_.empty();
         }
         std::size_t at = 1 + listening_.size();
         for (Connection& connection : connections_) {
@@ -237,6 +250,10 @@ private:
         return ::read(wake_, &drained, sizeof(drained)) > 0;
     }
 
+    int milliseconds_to_wait() const {
+        return break_ends_ ? break_ms : unserved_.empty() ? -1 : retry_ms;
+    }
+
     static void move(Connection& connection, short client, short server) {
         constexpr short readable = POLLIN | POLLHUP | POLLERR;
         bool fine = true;
@@ -253,8 +270,18 @@ private:
         const int client =
             ::accept4(listening.socket, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (client < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                if (!std::exchange(is_exhausted_, true)) {
+                    MR_LOG(log_, warn, "local.service_accepts_nobody",
+                           field("address", listening.port.address),
+                           field("port", listening.port.port),
+                           field("reason", std::strerror(errno)));
+                }
+                break_ends_ = SteadyClock::now() + std::chrono::milliseconds(break_ms);
+            }
             return;
         }
+        is_exhausted_ = false;
         const auto& backends = listening.port.backends;
         if (backends.empty() || connections_.size() >= most_connections) {
             ::close(client);
@@ -289,6 +316,8 @@ private:
     std::atomic<bool> stopping_ = false;
 
     // Only the thread's own.
+    std::optional<SteadyClock::time_point> break_ends_;
+    bool is_exhausted_ = false;  ///< And was told so.
     std::list<Listening> listening_;
     std::set<std::pair<std::string, int>>
         unserved_;  ///< Told already; tried again from time to time.

@@ -8,7 +8,9 @@
 #include <map>
 #include <mutex>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -45,6 +47,76 @@ public:
 
 private:
     const int socket_;
+};
+
+/// While it lives, this process gets no further descriptor.
+class NoDescriptors {
+public:
+    NoDescriptors() {
+        EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+        const int next = ::dup(0);  // The lowest that is free.
+        ::close(next);
+        rlimit tight = before_;
+        tight.rlim_cur = static_cast<rlim_t>(next);
+        EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+    }
+    ~NoDescriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+private:
+    rlimit before_{};
+};
+
+/// Somebody who connects.
+class Caller {
+public:
+    Caller() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+    ~Caller() { ::close(socket_); }
+    Caller(const Caller&) = delete;
+    Caller& operator=(const Caller&) = delete;
+
+    bool connects(const std::string& address, int port) const {
+        sockaddr_in other{};
+        other.sin_family = AF_INET;
+        other.sin_port = htons(static_cast<std::uint16_t>(port));
+        ::inet_pton(AF_INET, address.c_str(), &other.sin_addr);
+        return ::connect(socket_, reinterpret_cast<const sockaddr*>(&other), sizeof(other)) == 0;
+    }
+    bool is_hung_up() const {
+        const timeval patience{30, 0};
+        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        char byte = 0;
+        return ::recv(socket_, &byte, 1, 0) == 0;
+    }
+
+private:
+    const int socket_;
+};
+
+/// Counts the events of one name.
+class Told final : public LogSink {
+public:
+    explicit Told(std::string event) : event_(std::move(event)) {}
+    void write(Level, std::string_view event, std::initializer_list<Field>) override {
+        const std::lock_guard lock(mutex_);
+        times_ += event == event_ ? 1 : 0;
+        changed_.notify_all();
+    }
+    bool waits_for_one() {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return times_ > 0; });
+    }
+    int times() {
+        const std::lock_guard lock(mutex_);
+        return times_;
+    }
+
+private:
+    const std::string event_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int times_ = 0;
 };
 
 /// Directories, and servers of local clusters in them.
@@ -181,6 +253,26 @@ TEST_F(LocalServers, a_service_moves_when_its_address_was_taken_while_nobody_ser
                                            [&] { return news->count > 0; }));
     }
     EXPECT_NE(address_of_service(*server), announced);
+    proxy->stop();
+}
+
+// poll() says at once again that somebody waits: without a break the thread takes a whole core.
+TEST_F(LocalServers, a_service_takes_a_break_when_descriptors_run_out_and_goes_on_after_it) {
+    const auto server = start(root / "x");
+    const std::string address = create_service(*server);
+    const auto told = std::make_shared<Told>("local.service_accepts_nobody");
+    const auto proxy = ServiceProxy::start(*server, Logger{told});
+    while (!Caller().connects(address, 21750)) {
+        std::this_thread::yield();  // It doesn't listen yet.
+    }
+    const Caller caller;
+    {
+        const NoDescriptors none;
+        EXPECT_TRUE(caller.connects(address, 21750));
+        EXPECT_TRUE(told->waits_for_one());
+    }
+    EXPECT_TRUE(caller.is_hung_up());  // The service has no pods.
+    EXPECT_EQ(told->times(), 1);
     proxy->stop();
 }
 
