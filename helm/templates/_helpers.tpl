@@ -30,7 +30,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create, patch, list]
 {{- end }}
 {{- /* A definition that kubectl or another release has brought is left to it: helm would refuse the whole release. */}}
 {{- define "millrace.bringsKind" -}}

@@ -53,8 +53,9 @@ struct ObjectKey {
 ObjectKey key_of(const Json& object);
 
 struct Selection {
-    std::string space;   ///< Empty: every namespace.
-    std::string labels;  ///< "app.kubernetes.io/managed-by=millrace-operator"
+    std::string space;     ///< Empty: every namespace.
+    std::string labels;    ///< "app.kubernetes.io/managed-by=millrace-operator"
+    std::string fields{};  ///< "involvedObject.uid=..."
 };
 
 struct Listed {

@@ -110,6 +110,7 @@ public:
         do {
             std::string query = fmt::format("limit={}", options_.page);
             add_query(query, "labelSelector", selection.labels);
+            add_query(query, "fieldSelector", selection.fields);
             add_query(query, "continue", next);
             MR_TRY(Json page, call("GET", collection_path(kind, selection.space) + "?" + query, "",
                                    "", Repeat::yes));
@@ -290,6 +291,7 @@ Result<void> Client::watch(const Kind& kind, const Selection& selection, const s
                          fmt::format("?watch=true&allowWatchBookmarks=true&timeoutSeconds={}",
                                      options_.watch_length.count());
     add_query(target, "labelSelector", selection.labels);
+    add_query(target, "fieldSelector", selection.fields);
     add_query(target, "resourceVersion", version);
     // Linked to stop(), and cancelled on the way out: an abandoned stream must not go on.
     pplx::cancellation_token stopped = stopping_.get_token();

@@ -1,8 +1,10 @@
 #include "operator/planner/world.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
 
+#include "operator/kube/time_text.h"
 #include "operator/render/names.h"
 
 namespace millrace::planner {
@@ -40,11 +42,28 @@ std::string why_no_image(const Json& status) {
 }
 
 constexpr int exit_code_of_kill = 128 + 9;
+constexpr std::string_view lacks_memory =
+    "the broker is killed: it needs more memory than resources.limits has";
+
+/// As container runtimes say it of what doesn't live long enough to be started.
+bool is_about_memory(const std::string& text) {
+    return text.find("OOM-killed") != std::string::npos ||
+           text.find("memory limit too low") != std::string::npos;
+}
+
+/// What a person can do about it, where the reason alone doesn't say.
+std::string with_remedy(std::string why) {
+    const bool is_missing =
+        why.ends_with("not found") && (why.find("configmap \"") != std::string::npos ||
+                                       why.find("secret \"") != std::string::npos);
+    return is_missing ? why + "; create it, or name another one in spec.template" : why;
+}
 
 std::string why_ended(const Json& terminated) {
     const std::string& reason = terminated["reason"].text();
-    if (reason == "OOMKilled") {
-        return "the broker is killed: it needs more memory than resources.limits has";
+    const bool never_ran = reason == "StartError" || reason == "ContainerCannotRun";
+    if (reason == "OOMKilled" || (never_ran && is_about_memory(terminated["message"].text()))) {
+        return std::string(lacks_memory);
     }
     // Who is killed has no last words: the last line is about something else.
     if (terminated["exitCode"].integer() == exit_code_of_kill) {
@@ -73,7 +92,10 @@ std::string why_waiting(const Json& status) {
     if (reason == "ContainerCreating" && message.empty()) {
         return "";
     }
-    return message.empty() ? reason : fmt::format("{}: {}", reason, message);
+    if (is_about_memory(message)) {
+        return std::string(lacks_memory);
+    }
+    return message.empty() ? reason : with_remedy(fmt::format("{}: {}", reason, message));
 }
 
 constexpr int starts_of_a_loop = 2;
@@ -99,6 +121,91 @@ std::string trouble_of(const Json& pod) {
         }
     }
     return "";
+}
+
+/// Neither runs one nor did: its node prepares it.
+bool has_no_container(const Json& pod) {
+    const Json::Array& statuses = pod["status"]["containerStatuses"].items();
+    return std::all_of(statuses.begin(), statuses.end(), [](const Json& status) {
+        const std::string& reason = status["state"]["waiting"]["reason"].text();
+        return reason == "ContainerCreating" || reason == "PodInitializing";
+    });
+}
+
+/// Each try has ids of its own, and what ticks tells nothing.
+std::string without_ids(const std::string& text) {
+    constexpr std::size_t shortest_id = 12;
+    const auto is_hex = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
+    };
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = static_cast<std::size_t>(
+            std::find_if_not(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), is_hex) -
+            text.begin());
+        if (end == at) {
+            out += text[at++] == '\n' ? ' ' : text[at - 1];
+            continue;
+        }
+        const std::string run = text.substr(at, end - at);
+        const bool has_digit = run.find_first_of("0123456789") != std::string::npos;
+        out += run.size() >= shortest_id && has_digit ? "..." : run;
+        at = end;
+    }
+    return out;
+}
+
+/// "requested: limits.memory=2Gi,pods=1, used: ..." of an API server's refusal.
+std::map<std::string, api::Quantity> amounts_behind(std::string_view word,
+                                                    const std::string& refusal) {
+    std::map<std::string, api::Quantity> amounts;
+    std::size_t at = refusal.find(word);
+    if (at == std::string::npos) {
+        return amounts;
+    }
+    at += word.size();
+    const std::string list = refusal.substr(at, refusal.find(", ", at) - at);
+    for (std::size_t begin = 0; begin < list.size();) {
+        const std::size_t end = std::min(list.find(',', begin), list.size());
+        const std::string one = list.substr(begin, end - begin);
+        const std::size_t equals = one.find('=');
+        const auto amount = equals == std::string::npos
+                                ? std::nullopt
+                                : api::Quantity::parse(one.substr(equals + 1));
+        if (amount) {
+            amounts[one.substr(0, equals)] = *amount;
+        }
+        begin = end + 1;
+    }
+    return amounts;
+}
+
+/// Of a pod in what a quota counts, in thousandths; none: nobody knows.
+std::optional<std::int64_t> share_of(const Json& pod, std::string_view resource) {
+    const std::string& phase = pod["status"]["phase"].text();
+    if (phase == "Failed" || phase == "Succeeded") {
+        return 0;  // Quotas don't count it any more.
+    }
+    if (resource == "pods" || resource == "count/pods") {
+        return 1000;
+    }
+    const bool is_limit = resource.starts_with("limits.");
+    const std::size_t dot = resource.find('.');
+    const bool is_request = resource.starts_with("requests.");
+    const std::string name(is_limit || is_request ? resource.substr(dot + 1) : resource);
+    std::int64_t share = 0;
+    for (const Json& container : pod["spec"]["containers"].items()) {
+        const Json& found = container["resources"][is_limit ? "limits" : "requests"][name];
+        if (found.is_null()) {
+            continue;
+        }
+        const auto amount = api::Quantity::parse(found.is_string() ? found.text() : found.dump());
+        if (!amount) {
+            return std::nullopt;
+        }
+        share += amount->milli_value();
+    }
+    return share;
 }
 
 }  // namespace
@@ -128,10 +235,66 @@ PodFacts facts_of(const ObjectPtr& pod, const std::string& topology_key) {
     const std::string& phase = object["status"]["phase"].text();
     facts.ended = phase == "Failed" || phase == "Succeeded";
     facts.ready = !facts.going && is_true(object, "Ready");
+    facts.created =
+        kube::parse_time(object["metadata"]["creationTimestamp"].text()).value_or(Timestamp{});
     if (!facts.ready) {
         facts.trouble = trouble_of(object);
+        facts.is_being_made = !facts.going && !facts.ended && !facts.node.empty() &&
+                              facts.trouble.empty() && has_no_container(object);
     }
     return facts;
+}
+
+std::string why_not_made(const std::vector<Json>& events, Timestamp now,
+                         const std::vector<std::string>& ours) {
+    constexpr Duration told_again = 3min;  // A kubelet tries again every two minutes at least.
+    std::string why;
+    for (const Json& event : events) {
+        const std::string& message = event["message"].text();
+        const std::string& last =
+            event["series"]["lastObservedTime"].text_or(event["lastTimestamp"].text_or(
+                event["eventTime"].text_or(event["metadata"]["creationTimestamp"].text())));
+        const auto at = kube::parse_time(last.substr(0, last.find('.')) +
+                                         (last.find('.') == std::string::npos ? "" : "Z"));
+        const bool is_ours = std::any_of(ours.begin(), ours.end(), [&](const std::string& name) {
+            return message.find(name) != std::string::npos;
+        });
+        // The scheduler's were about the time before the pod had a node.
+        if (event["type"].text() != "Warning" || event["reason"].text() == "FailedScheduling" ||
+            is_ours || !at || now - *at > told_again) {
+            continue;
+        }
+        std::string one =
+            is_about_memory(message)
+                ? std::string(lacks_memory)
+                : with_remedy(fmt::format("{}: {}", event["reason"].text(), without_ids(message)));
+        // Several take turns: the same one is told each time.
+        if (why.empty() || one < why) {
+            why = std::move(one);
+        }
+    }
+    return why;
+}
+
+std::string quota_refusal(const std::string& refusal, const Json& old_pod) {
+    const auto requested = amounts_behind("requested: ", refusal);
+    const auto used = amounts_behind("used: ", refusal);
+    for (const auto& [resource, limit] : amounts_behind("limited: ", refusal)) {
+        const auto wants = requested.find(resource);
+        const auto has = used.find(resource);
+        const auto share = share_of(old_pod, resource);
+        if (wants == requested.end() || has == used.end() || !share) {
+            continue;
+        }
+        const std::int64_t left = limit.milli_value() - (has->second.milli_value() - *share);
+        if (wants->second.milli_value() > left) {
+            return fmt::format(
+                "{}; even without the old pod's share that is too much: raise the quota, or ask "
+                "for less {} in spec.resources",
+                refusal, resource);
+        }
+    }
+    return "";
 }
 
 }  // namespace millrace::planner

@@ -33,13 +33,19 @@ struct AskPod {
     int broker = -1;
     Json pod;
 };
+/// Why does its node not make the container of this pod? Only events tell.
+struct AskPodEvents {
+    int broker = -1;
+    std::string uid;
+};
 struct AskPlan {
     brokers::PlanWish wish;
 };
 struct AskProgress {};
 struct AskQuorum {};
 struct AskCertificates {};
-using Question = std::variant<AskRestart, AskPod, AskPlan, AskProgress, AskQuorum, AskCertificates>;
+using Question = std::variant<AskRestart, AskPod, AskPodEvents, AskPlan, AskProgress, AskQuorum,
+                              AskCertificates>;
 
 /// A question that failed is answered with its error.
 template <typename T>
@@ -52,6 +58,7 @@ struct Answer {
 struct Answers {
     std::map<AskRestart, Answer<brokers::RestartVerdict>> restart;
     std::map<int, std::string> pods;  ///< Why a broker's new pod would be refused; empty: taken.
+    std::map<int, std::vector<Json>> pod_events;  ///< About the pod of a broker.
     std::optional<Answer<brokers::PlanFacts>> plan;
     std::optional<Answer<brokers::PlanProgress>> progress;
     std::optional<Answer<brokers::QuorumFacts>> quorum;
@@ -95,11 +102,23 @@ struct PodFacts {
     std::string zone;
     std::string revision;
     bool ready = false;
-    bool going = false;   ///< Being deleted.
-    bool ended = false;   ///< Failed or succeeded: it will not run again.
+    bool going = false;  ///< Being deleted.
+    bool ended = false;  ///< Failed or succeeded: it will not run again.
+    /// It has a node that has not made its container yet. What is wrong is told by events alone.
+    bool is_being_made = false;
+    Timestamp created;
     std::string trouble;  ///< Why it doesn't start, for a person; empty: nothing known.
 };
 PodFacts facts_of(const ObjectPtr& pod, const std::string& topology_key);
+
+/// Why a node doesn't make a pod's container, by the warnings about that pod that are not too old;
+/// what one of `ours` is named in waits for us, and is passed over. Empty: nothing known.
+std::string why_not_made(const std::vector<Json>& events, Timestamp now,
+                         const std::vector<std::string>& ours);
+
+/// What "exceeded quota" means for a pod that takes the place of another, whose share of the quota
+/// comes free: why it wouldn't fit even so. Empty: it fits, or nobody knows.
+std::string quota_refusal(const std::string& refusal, const Json& old_pod);
 
 /// The id in our label; none for what isn't a broker's.
 std::optional<int> broker_of(const Json& object);

@@ -237,15 +237,19 @@ Result<void> ClusterReconciler::apply(const kube::Kind& kind, const Json& object
 
 /// That the old pod has the name and its share of a quota is what makes room for the new one, and
 /// who can't rehearse tells nothing about the pod.
-std::string ClusterReconciler::refusal_of(const planner::AskPod& ask) {
+std::string ClusterReconciler::refusal_of(const planner::AskPod& ask, const World& world) {
     const auto rehearsed = parts_.api->rehearse_create(kube::pods, ask.pod);
     if (rehearsed || !is_refusal(rehearsed.error().code())) {
         return "";
     }
     const std::string& why = rehearsed.error().message();
-    const bool says_nothing = why.find("exceeded quota") != std::string::npos ||
-                              why.find("not support dry run") != std::string::npos;
-    return says_nothing ? "" : why;
+    if (why.find("exceeded quota") != std::string::npos) {
+        const auto old_pod = std::find_if(
+            world.pods.begin(), world.pods.end(),
+            [&](const ObjectPtr& pod) { return planner::broker_of(*pod) == ask.broker; });
+        return planner::quota_refusal(why, old_pod == world.pods.end() ? Json{} : **old_pod);
+    }
+    return why.find("not support dry run") != std::string::npos ? "" : why;
 }
 
 void ClusterReconciler::answer(const planner::Question& question, World& world) {
@@ -264,7 +268,16 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                 note("RestartCheck", answer);
                 world.answers.restart[ask] = std::move(answer);
             },
-            [&](const planner::AskPod& ask) { world.answers.pods[ask.broker] = refusal_of(ask); },
+            [&](const planner::AskPod& ask) {
+                world.answers.pods[ask.broker] = refusal_of(ask, world);
+            },
+            [&](const planner::AskPodEvents& ask) {
+                // A role of an earlier release may not list them: then nothing is known.
+                const auto listed = parts_.api->list(
+                    kube::events,
+                    {world.cluster.metadata.space, "", "involvedObject.uid=" + ask.uid});
+                world.answers.pod_events[ask.broker] = listed ? listed->items : std::vector<Json>{};
+            },
             [&](const planner::AskPlan& ask) {
                 world.answers.plan =
                     to_answer(admin ? admin->plan(ask.wish) : Result<brokers::PlanFacts>(nobody));

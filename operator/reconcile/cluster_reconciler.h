@@ -35,7 +35,7 @@ private:
                                                  Look look);
     planner::Plan plan_with_answers(planner::World& world);
     void answer(const planner::Question& question, planner::World& world);
-    std::string refusal_of(const planner::AskPod& ask);
+    std::string refusal_of(const planner::AskPod& ask, const planner::World& world);
     /// What was refused for good is noted in the world.
     Result<void> act(planner::World& world, const std::vector<planner::Action>& actions);
     Result<void> act(const planner::World& world, const planner::Action& action);

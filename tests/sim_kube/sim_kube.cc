@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fmt/core.h>
 
+#include "operator/api/values.h"
 #include "operator/kube/base64.h"
 #include "operator/kube/time_text.h"
 #include "operator/render/names.h"
@@ -60,6 +61,11 @@ bool selected(const Json& object, const std::string& labels) {
 void set_ready(Json& pod, bool ready) {
     Json condition = Json::object({{"type", "Ready"}, {"status", ready ? "True" : "False"}});
     pod["status"]["conditions"] = Json::array({std::move(condition)});
+}
+
+std::int64_t memory_limit_of(const Json& pod) {
+    const Json& limits = pod["spec"]["containers"][0]["resources"]["limits"];
+    return api::Quantity::parse(limits["memory"].text()).value_or(api::Quantity{}).value();
 }
 
 SimKube::NodeFiles files_of(const Json& secret) {
@@ -240,6 +246,26 @@ bool SimKube::mounts_exist(const Json& pod) {
     return true;
 }
 
+void SimKube::tell_missing_mounts(const Json& pod) {
+    const std::string& space = pod["metadata"]["namespace"].text();
+    for (const Json& volume : pod["spec"]["volumes"].items()) {
+        const std::string& config = volume["configMap"]["name"].text();
+        if (config.empty() || of(kube::config_maps).contains({space, config})) {
+            continue;
+        }
+        const std::string& name = volume["name"].text();
+        Json event = Json::object({{"type", "Warning"}, {"reason", "FailedMount"}});
+        event["metadata"] = Json::object(
+            {{"name", pod["metadata"]["name"].text() + "." + name}, {"namespace", space}});
+        event["involvedObject"]["uid"] = pod["metadata"]["uid"];
+        event["message"] =
+            fmt::format("MountVolume.SetUp failed for volume \"{}\" : configmap \"{}\" not found",
+                        name, config);
+        event["lastTimestamp"] = kube::time_text(now_);
+        of(kube::events)[kube::key_of(event)] = std::move(event);
+    }
+}
+
 bool SimKube::is_poisoned(const Json& pod) {
     if (poison.empty()) {
         return false;
@@ -418,6 +444,8 @@ void SimKube::run_pod(Json& pod) {
                 broker.id() == id && broker.state() == millrace::admin::v1::BROKER_STATE_RUNNING;
         }
         set_ready(pod, ready);
+    } else {
+        tell_missing_mounts(pod);
     }
     if (!(pod == before)) {
         pod["metadata"]["resourceVersion"] = std::to_string(++version_);
@@ -506,7 +534,10 @@ Result<kube::Listed> SimKube::list(const Kind& kind, const kube::Selection& sele
     kube::Listed listed;
     listed.version = std::to_string(version_);
     for (const auto& [key, object] : of(kind)) {
-        if ((selection.space.empty() || selection.space == key.space) &&
+        const bool has_fields =
+            selection.fields.empty() ||
+            selection.fields == "involvedObject.uid=" + object["involvedObject"]["uid"].text();
+        if ((selection.space.empty() || selection.space == key.space) && has_fields &&
             selected(object, selection.labels)) {
             listed.items.push_back(object);
         }
@@ -518,6 +549,22 @@ Result<void> SimKube::judge(const Kind& kind, const Json& object) {
     if (kind == kube::pods && !nonsense.empty() &&
         object.dump().find(nonsense) != std::string::npos) {
         return Error::make(Code::invalid, "invalid value: {}", nonsense);
+    }
+    if (kind == kube::pods && !memory_quota.empty()) {
+        std::int64_t used = 0;
+        for (const auto& [name, pod] : of(kube::pods)) {
+            used += memory_limit_of(pod);
+        }
+        const std::int64_t requested = memory_limit_of(object);
+        if (used + requested > api::Quantity::parse(memory_quota)->value()) {
+            return Error::make(Code::permission,
+                               "pods \"{}\" is forbidden: exceeded quota: memory, requested: "
+                               "limits.memory={}, used: limits.memory={}, limited: "
+                               "limits.memory={}",
+                               object["metadata"]["name"].text(),
+                               api::Quantity::of_bytes(requested).text(),
+                               api::Quantity::of_bytes(used).text(), memory_quota);
+        }
     }
     const ObjectKey key = kube::key_of(object);
     if (of(kind).contains(key)) {

@@ -50,6 +50,8 @@ public:
     std::string poison;
     /// Pods with this in their JSON are no pods to the API server.
     std::string nonsense;
+    /// What a ResourceQuota leaves all pods together of limits.memory; empty: there is none.
+    std::string memory_quota;
     /// Claims of these classes are never bound, and their pods never scheduled.
     std::set<std::string> missing_classes;
 
@@ -141,6 +143,7 @@ private:
     bool is_mounted(const ObjectKey& claim) const;
     void collect_garbage();
     bool mounts_exist(const Json& pod);
+    void tell_missing_mounts(const Json& pod);
     bool is_poisoned(const Json& pod);
     bool waits_for_a_disk(const Json& pod);
 

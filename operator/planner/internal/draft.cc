@@ -157,6 +157,13 @@ Draft::Draft(const World& the_world)
     choose_members();
     for (const ObjectPtr& pod : world.pods) {
         PodFacts facts = facts_of(pod, world.cluster.spec.rack.topology_key);
+        const auto events = world.answers.pod_events.find(facts.id);
+        if (facts.is_being_made && events != world.answers.pod_events.end()) {
+            facts.trouble = why_not_made(
+                events->second, world.now,
+                {render::config_name(name(), facts.id, ""),
+                 render::certificate_name(name(), facts.id), render::links_key_name(name())});
+        }
         if (facts.id >= 0) {
             pods[facts.id] = std::move(facts);
         }

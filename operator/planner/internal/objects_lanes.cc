@@ -404,6 +404,16 @@ void plan_owners(Draft& draft) {
     }
 }
 
+/// Nothing tells us of events about pods: they are looked at as long as there is a reason to.
+void ask_what_hinders(Draft& draft, const PodFacts& pod) {
+    constexpr Duration usual = 3s;
+    draft.look_again_in(usual);
+    if (draft.world.now - pod.created >= usual &&
+        !draft.world.answers.pod_events.contains(pod.id)) {
+        draft.plan.questions.emplace_back(AskPodEvents{pod.id, pod.uid});
+    }
+}
+
 void plan_pods(Draft& draft) {
     plan_owners(draft);
     for (const auto& [id, member] : draft.running) {
@@ -422,6 +432,8 @@ void plan_pods(Draft& draft) {
                       fmt::format("the pod of broker {} has ended and is made anew", id));
         } else if (pod->second.going) {
             draft.waits[id] = "its old pod is ending";
+        } else if (pod->second.is_being_made) {
+            ask_what_hinders(draft, pod->second);
         }
     }
 }

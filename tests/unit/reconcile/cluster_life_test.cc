@@ -453,6 +453,57 @@ TEST(ClusterLife, a_pod_that_would_be_refused_costs_no_broker) {
     EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
 }
 
+// A rehearsal counts the old pod too, whose share comes free.
+TEST(ClusterLife,
+     a_quota_that_has_no_room_for_the_new_pod_costs_no_broker_and_a_full_one_holds_up_no_roll) {
+    World world;
+    world.kube->memory_quota = "6Gi";
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "resources": {"limits": {"memory": "2Gi"}}})");
+    world.settle();
+    const auto uids = world.pod_uids();
+    ASSERT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "resources": {"limits": {"memory": "2049Mi"}}})");
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids);
+    EXPECT_EQ(
+        world.cluster()["status"]["message"].text(),
+        "broker 1 keeps its old pod, the new one would be refused: pods \"main-1\" is forbidden: "
+        "exceeded quota: memory, requested: limits.memory=2049Mi, used: limits.memory=6Gi, "
+        "limited: limits.memory=6Gi; even without the old pod's share that is too much: raise the "
+        "quota, or ask for less limits.memory in spec.resources");
+
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "template": {"labels": {"a": "b"}}, "resources": {"limits": {"memory": "2Gi"}}})");
+    world.settle();
+    expect_all_new(world, uids);
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
+}
+
+TEST(ClusterLife, a_volume_that_cant_be_mounted_is_told_with_its_reason) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "template": {"volumes": [
+            {"name": "words", "mountPath": "/etc/words", "configMap": {"name": "nobodys"}}]}})");
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["message"].text(),
+              "broker 1: FailedMount: MountVolume.SetUp failed for volume \"extra-words\" : "
+              "configmap \"nobodys\" not found; create it, or name another one in spec.template");
+    EXPECT_EQ(world.pod_uids().at("main-0"), uids.at("main-0"));
+
+    Json map = Json(Json::Object{});
+    map["metadata"]["name"] = "nobodys";
+    map["metadata"]["namespace"] = "default";
+    world.kube->put(kube::config_maps, std::move(map));
+    world.settle();
+    expect_all_new(world, uids);
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
+}
+
 // Quotas count the old pod too, and an API server that can't rehearse says nothing about the pod.
 TEST(ClusterLife, a_rehearsal_that_fails_for_another_reason_holds_up_no_roll) {
     for (const Code code : {Code::unavailable, Code::timed_out, Code::exists}) {
