@@ -146,8 +146,7 @@ private:
         }
         if (!stream) {
             back_off();
-            fail(Error::make(Code::unavailable, "{}: {}", options_.address.to_string(),
-                             stream.error().message()));
+            fail(Error(Code::unavailable, stream.error().message()));  // It names the address.
             return;
         }
         stream_ = *std::move(stream);

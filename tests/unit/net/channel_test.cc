@@ -58,6 +58,18 @@ struct ChannelTest : testing::Test {
     std::optional<Code> failed;
 };
 
+TEST_F(ChannelTest, who_cant_be_reached_is_named_once) {
+    open(false);
+    Buffer request(8);
+    channel->call(std::move(request), patience,
+                  [this](Result<ResponseFrame> frame) { answer = frame.error().message(); });
+    loop.advance({});
+    ASSERT_FALSE(net.dials.empty());
+    net.dials.front()(Error(Code::unavailable, "127.0.0.1:9092: connect: Connection refused"));
+    loop.run();
+    EXPECT_EQ(answer, "127.0.0.1:9092: connect: Connection refused");
+}
+
 TEST_F(ChannelTest, a_large_answer_arrives_as_it_was_sent_however_it_is_cut) {
     open(false);
     ask();
