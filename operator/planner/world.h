@@ -81,6 +81,7 @@ struct World {
     std::vector<ObjectPtr> config_maps;
     std::vector<ObjectPtr> budgets;
     std::vector<ObjectPtr> secrets;
+    bool has_links = false;   ///< A MirrorLink names it as its destination.
     ObjectPtr own_authority;  ///< The Secret that `spec.tls.secretName` names; null: there is none.
     std::map<std::string, NodeFacts> nodes;                ///< Where nodes may be read.
     std::shared_ptr<const brokers::ClusterFacts> brokers;  ///< Null: none answers.

@@ -136,6 +136,10 @@ Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Lo
     if (render::has_certificates(subject)) {
         MR_TRY(world.own_authority, own_authority(world));
     }
+    const auto links = parts_.cache(mirror_links).all(key.space);
+    world.has_links = std::any_of(links.begin(), links.end(), [&](const ObjectPtr& link) {
+        return (*link)["spec"]["clusterRef"]["name"].text() == key.name;
+    });
     MR_TRY(world.budgets, objects(kube::disruption_budgets, key, Look::cached));
     if (parts_.reads_nodes) {
         world.nodes =

@@ -331,7 +331,7 @@ void plan_links_key(Draft& draft) {
                    return volume["secret"]["secretName"].text() == name;
                });
     });
-    if (is_used) {
+    if (is_used && draft.world.has_links) {
         draft.plan.warnings.push_back(
             {"LinksKeyLost",
              fmt::format(

@@ -121,6 +121,33 @@ TEST_F(LinksKey, goes_with_the_cluster_where_its_disks_do) {
         "ownerReferences"));
 }
 
+TEST_F(LinksKey, that_is_lost_is_told_where_there_are_links_and_made_anew_in_silence_elsewhere) {
+    const auto told = [&] {
+        world.kube->take_away(kube::secrets, {"default", "main-links-key"});
+        world.kube->bring_caches_up_to_date();
+        const auto plan = world.cluster_reconciler->plan({"default", "main"});
+        std::string all;
+        for (const planner::Warning& warning : (*plan)->warnings) {
+            all += warning.reason;
+        }
+        return all;
+    };
+    world.apply_cluster(spec);
+    world.settle();
+    EXPECT_EQ(told(), "");
+    world.settle();
+    EXPECT_NE(key(), "");
+    for (const char* destination : {"other", "main"}) {
+        Json link = Json(Json::Object{});
+        link["metadata"]["name"] = fmt::format("to-{}", destination);
+        link["metadata"]["namespace"] = "default";
+        link["spec"]["clusterRef"]["name"] = destination;
+        world.kube->put(mirror_links, std::move(link));
+        EXPECT_EQ(told(), std::string(destination) == "main" ? "LinksKeyLost" : "");
+        world.settle();
+    }
+}
+
 TEST_F(LinksKey, of_a_persons_own_goes_first) {
     world.apply_cluster(
         R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"millrace.links.key.file": "/x"}})");
