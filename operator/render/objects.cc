@@ -330,6 +330,10 @@ std::int64_t template_of(const Subject& subject) {
     return chosen >= 1 && chosen <= newest_template ? chosen : newest_template;
 }
 
+std::string restart_of(const Subject& subject) {
+    return subject.cluster.spec.rolling.restart.value_or(subject.cluster.status.restarted);
+}
+
 bool has_links_key(const Subject& subject) {
     return template_of(subject) >= template_with_links_key;
 }
@@ -412,7 +416,7 @@ std::string revision_of(const Subject& subject, const Member& member) {
     std::string all = pod_spec(subject, member, shape, "").dump();
     all += json_of(shape.labels).dump() + json_of(shape.annotations).dump();
     all += json_of(needing_restart(subject.cluster.spec.config)).dump();
-    all += subject.cluster.spec.rolling.restart.value_or("");
+    all += restart_of(subject);
     all += security_of(subject, member);
     return content_hash(all);
 }

@@ -48,6 +48,9 @@ struct Subject {
 
 /// What the spec says, else what the cluster has been running, else the newest.
 std::int64_t template_of(const Subject& subject);
+/// What of `rolling.restart` its pods have seen or are to see. A spec that says nothing, or nothing
+/// any more, asks for no restart.
+std::string restart_of(const Subject& subject);
 /// The operator makes a key for links and brokers mount it.
 bool has_links_key(const Subject& subject);
 

@@ -532,7 +532,7 @@ void fill_status(Draft& draft) {
                    !ready || draft.rebalance.has_value() || !draft.quorum_waits.empty(),
                    status.phase, ready ? draft.quorum_waits : status.message);
     if (counts.updated == counts.wanted) {
-        status.restarted = world.cluster.spec.rolling.restart.value_or("");
+        status.restarted = render::restart_of(draft.subject);
     }
     api::fill_summary(status);
     add_warnings(draft, status);

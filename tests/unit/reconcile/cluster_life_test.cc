@@ -646,6 +646,30 @@ TEST(ClusterLife, a_setting_that_can_not_be_removed_gets_its_default_back) {
     EXPECT_EQ(told_brokers(world)["min.insync.replicas"], "1");
 }
 
+TEST(ClusterLife,
+     a_restart_that_was_asked_for_is_not_carried_out_again_when_its_word_is_taken_back) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto first = world.pod_uids();
+    const char* const asked =
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "monday"}})";
+    world.apply_cluster(asked);
+    world.settle();
+    expect_all_new(world, first);
+    const auto second = world.pod_uids();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), second);
+    world.apply_cluster(asked);
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), second);
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "tuesday"}})");
+    world.settle();
+    expect_all_new(world, second);
+}
+
 // Files say what brokers were told: they must not run ahead of a refusal.
 TEST(ClusterLife, a_setting_that_brokers_refuse_is_tried_until_they_take_it) {
     World world;
