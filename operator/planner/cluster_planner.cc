@@ -99,6 +99,9 @@ std::string name_of(const Action& action) {
             [](const Adopt& act) {
                 return fmt::format("adopt {} {}", act.kind.kind, act.key.name);
             },
+            [](const NoteTold& act) {
+                return "note settings on PersistentVolumeClaim " + act.claim.name;
+            },
             [](const UpdateTrust& act) { return "apply trusted authorities " + act.secret; },
             [](const AlterDefaults& act) {
                 return fmt::format("alter {} settings of running brokers",

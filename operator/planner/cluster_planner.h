@@ -79,6 +79,13 @@ struct Adopt {
     std::string uid;
     Json owners;
 };
+/// Onto the disk that the metadata is on: a Cluster that is made anew takes back what an earlier
+/// one had told and it doesn't say itself.
+struct NoteTold {
+    kube::ObjectKey claim;
+    std::string uid;
+    std::string names;
+};
 struct AddVoter {
     brokers::QuorumNode node;
     std::string address;
@@ -86,9 +93,10 @@ struct AddVoter {
 struct RemoveVoter {
     brokers::QuorumNode node;
 };
-using Act = std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan,
-                         AlterDefaults, IssueAuthority, IssueLinksKey, RenewAuthority,
-                         IssueCertificate, UpdateTrust, Hurry, Adopt, AddVoter, RemoveVoter>;
+using Act =
+    std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan, AlterDefaults,
+                 IssueAuthority, IssueLinksKey, RenewAuthority, IssueCertificate, UpdateTrust,
+                 Hurry, Adopt, NoteTold, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;

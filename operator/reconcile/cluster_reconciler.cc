@@ -525,6 +525,14 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
                 return counted(one.kind, "patch",
                                noted(one.kind, parts_.api->merge(one.kind, one.key, patch)));
             },
+            [&](const planner::NoteTold& one) {
+                Json patch = Json(Json::Object{});
+                patch["metadata"]["uid"] = one.uid;
+                patch["metadata"]["annotations"][render::annotation::told] = one.names;
+                return counted(
+                    kube::claims, "patch",
+                    noted(kube::claims, parts_.api->merge(kube::claims, one.claim, patch)));
+            },
             [&](const planner::UpdateTrust& one) { return update_trust(world, one); },
             [&](const planner::AlterDefaults& one) {
                 return asked([&](brokers::Admin& to) { return to.alter_defaults(one.change); });

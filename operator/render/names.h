@@ -25,6 +25,8 @@ namespace annotation {
 inline constexpr std::string_view revision = "millrace.dev/revision";  ///< Of a pod: what it runs.
 inline constexpr std::string_view cluster_id = "millrace.dev/cluster-id";  ///< Of a disk.
 inline constexpr std::string_view voters = "millrace.dev/voters";          ///< Of a disk: "0,1,2"
+/// Of a voter's disk: names of the settings that the cluster on it was told, "a,b".
+inline constexpr std::string_view told = "millrace.dev/told";
 inline constexpr std::string_view storage_class =
     "millrace.dev/storage-class";  ///< Of a disk: the one that was asked for.
 inline constexpr std::string_view not_after = "millrace.dev/not-after";  ///< Of a Secret: ms.

@@ -203,6 +203,44 @@ struct Told {
     brokers::SettingsChange change;  ///< From there to what the spec wants.
 };
 
+/// Settings that a disk says its cluster was told, as far as they may be taken back.
+std::vector<std::string> noted_on(const Json& claim) {
+    std::vector<std::string> names;
+    if (claim["metadata"]["labels"].has(render::label::retired)) {
+        return names;  // Nobody notes anything on it any more.
+    }
+    const std::string& text = claim["metadata"]["annotations"][render::annotation::told].text();
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find(',', at), text.size());
+        if (std::string name = text.substr(at, end - at); render::is_dynamic(name)) {
+            names.push_back(std::move(name));
+        }
+        at = end + 1;
+    }
+    return names;
+}
+
+/// After files and brokers, and where one of them was noted already, so that it is taken back.
+void note_on_disks(Draft& draft, const api::Texts& told) {
+    std::string names;
+    for (const auto& [name, value] : told) {
+        names += (names.empty() ? "" : ",") + name;
+    }
+    const std::vector<int>& voters = draft.membership.voters;
+    for (const ObjectPtr& claim : draft.world.claims) {
+        const Json& metadata = (*claim)["metadata"];
+        const std::string& noted = metadata["annotations"][render::annotation::told].text();
+        const int id = broker_of(*claim).value_or(-1);
+        const bool has_metadata = std::find(voters.begin(), voters.end(), id) != voters.end();
+        if (noted == names || (noted.empty() && !has_metadata) ||
+            metadata.has("deletionTimestamp") || metadata["labels"].has(render::label::retired)) {
+            continue;
+        }
+        draft.act(Lane::configs, NoteTold{kube::key_of(*claim), metadata["uid"].text(), names}, "",
+                  "the cluster on it was told other settings");
+    }
+}
+
 /// Settings that running brokers take are changed in them, once files say that they were told
 /// something else: the files follow only after that, so a crash in between loses nothing.
 Told told_so_far(const Draft& draft, const api::Texts& wanted) {
@@ -222,6 +260,11 @@ Told told_so_far(const Draft& draft, const api::Texts& wanted) {
                 }
             }
             told.settings.insert(had.begin(), had.end());
+        }
+    }
+    for (const ObjectPtr& claim : draft.world.claims) {
+        for (const std::string& name : noted_on(*claim)) {
+            told.settings.try_emplace(name, "");  // An earlier Cluster's, with a value of its own.
         }
     }
     for (const auto& [key, value] : told.settings) {
@@ -479,6 +522,7 @@ void plan_configs(Draft& draft) {
             write(member, then);
         }
     }
+    note_on_disks(draft, then);
 }
 
 void plan_garbage(Draft& draft) {

@@ -646,6 +646,38 @@ TEST(ClusterLife, a_setting_that_can_not_be_removed_gets_its_default_back) {
     EXPECT_EQ(told_brokers(world)["min.insync.replicas"], "1");
 }
 
+// The metadata outlives the Cluster with its disks, and the files that say what was told don't.
+TEST(ClusterLife, made_anew_takes_back_what_an_earlier_one_told_and_leaves_what_a_person_set) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.retention.ms": "60000", "log.segment.bytes": "1073741824"}})");
+    world.settle();
+    millrace::admin::v1::AlterConfigsRequest request;
+    auto* const resource = request.add_resources();
+    resource->mutable_resource()->set_type(millrace::admin::v1::CONFIG_RESOURCE_TYPE_BROKER);
+    auto* const alteration = resource->add_alterations();
+    alteration->set_op(millrace::admin::v1::ConfigAlteration::OP_SET);
+    alteration->set_key("log.flush.interval.ms");
+    alteration->set_value("7");
+    ASSERT_TRUE(world.kube->brokers().AlterConfigs(request));
+    ASSERT_EQ(told_brokers(world)["log.retention.ms"], "60000");
+    world.kube->take_away(clusters, {"default", "main"});
+    world.kube->step();
+    world.settle();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"log.segment.bytes": "536870912"}})");
+    world.settle();
+    const std::map<std::string, std::string> left = {{"log.flush.interval.ms", "7"},
+                                                     {"log.segment.bytes", "536870912"}};
+    EXPECT_EQ(told_brokers(world), left) << world.journal_tail();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(told_brokers(world).size(), 1U);
+    for (const Json& claim : world.kube->all(kube::claims)) {
+        EXPECT_EQ(claim["metadata"]["annotations"]["millrace.dev/told"].text(), "");
+    }
+}
+
 TEST(ClusterLife,
      a_restart_that_was_asked_for_is_not_carried_out_again_when_its_word_is_taken_back) {
     World world;
