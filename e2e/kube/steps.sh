@@ -2,7 +2,7 @@
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
 all_steps=(install create leave records scale-out scale roll operator-killed operator-restart edits-in-roll killed-in-scale
-  disk-deleted image-and-back refusals topics pools second-release namespace-goes views missing-image broken-start missing-class
+  disk-deleted image-and-back refusals topics pools second-release namespace-goes views missing-image broken-start quota missing-class
   refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
@@ -203,7 +203,7 @@ step_missing_image() {
 }
 
 step_broken_start() {
-  local before from=$SECONDS
+  local before from=$SECONDS mounted little
   before=$(broker_uids)
   k patch mrc main --type=merge -p '{"spec":{"template":{"env":[{"name":"WORD","valueFrom":{"secretKeyRef":{"name":"nobodys","key":"word"}}}]}}}' >/dev/null
   until_true 15 message_says 'CreateContainerConfigError: secret .nobodys. not found'
@@ -211,15 +211,53 @@ step_broken_start() {
   expect "brokers touched" 1 "$(touched "$before")"
   k patch mrc main --type=merge -p '{"spec":{"template":null}}' >/dev/null
   until_true 30 settled
-  # So little memory that it can't even start.
-  before=$(broker_uids)
-  k patch mrc main --type=merge -p '{"spec":{"resources":{"limits":{"memory":"8Mi"}}}}' >/dev/null
-  until_true 20 message_says '(exit code|OOM|oom|memory|StartError|RunContainerError)'
+  # A volume that its node waits for.
+  before=$(broker_uids) mounted=$SECONDS
+  k patch mrc main --type=merge -p '{"spec":{"template":{"volumes":[{"name":"words","mountPath":"/etc/words","configMap":{"name":"nobodys"}}]}}}' >/dev/null
+  until_true 20 message_says 'configmap .nobodys. not found; create it'
+  mounted=$((SECONDS - mounted))
   expect "brokers touched" 1 "$(touched "$before")"
-  k patch mrc main --type=merge -p '{"spec":{"resources":null}}' >/dev/null
+  k patch mrc main --type=merge -p '{"spec":{"template":null}}' >/dev/null
   until_true 40 settled
-  expect_records "after both corrections"
-  said="a Secret that isn't there (told after $from s), too little memory: one broker each, and the corrections hold at once"
+  # So little memory that it doesn't start, or that not even its container does.
+  for little in 8Mi 1Mi; do
+    before=$(broker_uids)
+    k patch mrc main --type=merge -p '{"spec":{"resources":{"limits":{"memory":"'$little'"}}}}' >/dev/null
+    until_true 30 message_says 'needs more memory than resources.limits has|memory: .* too few'
+    expect "brokers touched" 1 "$(touched "$before")"
+    k patch mrc main --type=merge -p '{"spec":{"resources":null}}' >/dev/null
+    until_true 40 settled
+  done
+  expect_records "after all corrections"
+  said="a Secret that isn't there (told after $from s), a ConfigMap ($mounted s), too little memory: one broker each, and the corrections hold at once"
+}
+
+# The old pod's share comes free when it goes: a full quota holds up no roll, and one that is too small costs no broker.
+step_quota() {
+  local before
+  k patch mrc main --type=merge -p '{"spec":{"resources":{"requests":{"memory":"64Mi"}}}}' >/dev/null
+  until_true 120 at_rest
+  before=$(broker_uids)
+  k apply -f - >/dev/null <<'YAML'
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: full}
+spec: {hard: {requests.memory: "1Mi"}}
+YAML
+  has_use() { [ -n "$(k get quota full -o 'jsonpath={.status.used.requests\.memory}')" ]; }
+  until_true 20 has_use
+  k patch quota full --type=merge -p '{"spec":{"hard":{"requests.memory":"'"$(k get quota full -o 'jsonpath={.status.used.requests\.memory}')"'"}}}' >/dev/null
+  k patch mrc main --type=merge -p '{"spec":{"resources":{"requests":{"memory":"65Mi"}}}}' >/dev/null
+  until_true 20 message_says 'exceeded quota: full, .*even without the old pod.s share'
+  expect "brokers touched by more than the quota" 0 "$(touched "$before")"
+  k patch mrc main --type=merge -p '{"spec":{"resources":{"requests":{"memory":"64Mi"}},"template":{"labels":{"turn":"two"}}}}' >/dev/null
+  until_true 120 at_rest
+  expect "brokers touched within a full quota" "$(wc -l <<<"$before")" "$(touched "$before")"
+  k delete quota full >/dev/null
+  k patch mrc main --type=merge -p '{"spec":{"resources":null,"template":null}}' >/dev/null
+  until_true 120 at_rest
+  expect_records "after all of it"
+  said="what a quota has no room for costs no broker and is told; a full one holds up no roll"
 }
 
 step_missing_class() {

@@ -20,7 +20,12 @@ bool is_true(const Json& object, std::string_view condition) {
     return false;
 }
 
-std::string last_line(const std::string& text) {
+/// What it said at its end. Its supervisor may have had a word after it.
+std::string last_line(const std::string& all) {
+    const std::size_t own = all.rfind("\nmillrace-broker: ");
+    const std::string text = own != std::string::npos ? all.substr(0, all.find('\n', own + 1))
+                             : all.starts_with("millrace-broker: ") ? all.substr(0, all.find('\n'))
+                                                                    : all;
     const std::size_t end = text.find_last_not_of("\n\r ");
     if (end == std::string::npos) {
         return "";
@@ -237,10 +242,10 @@ PodFacts facts_of(const ObjectPtr& pod, const std::string& topology_key) {
     facts.ready = !facts.going && is_true(object, "Ready");
     facts.created =
         kube::parse_time(object["metadata"]["creationTimestamp"].text()).value_or(Timestamp{});
-    if (!facts.ready) {
+    if (!facts.ready && !facts.going) {  // How one ends that was deleted is nobody's trouble.
         facts.trouble = trouble_of(object);
-        facts.is_being_made = !facts.going && !facts.ended && !facts.node.empty() &&
-                              facts.trouble.empty() && has_no_container(object);
+        facts.is_being_made = !facts.ended && !facts.node.empty() && facts.trouble.empty() &&
+                              has_no_container(object);
     }
     return facts;
 }

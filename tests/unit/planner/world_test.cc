@@ -1,6 +1,7 @@
 // What Kubernetes' objects say about one broker, in words for a person.
 #include "operator/planner/world.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "operator/kube/time_text.h"
@@ -51,6 +52,24 @@ TEST(PodTrouble, what_the_broker_said_itself_is_not_taken_for_the_runtimes_words
     EXPECT_EQ(trouble(R"json({"containerStatuses": [{"state": {"terminated": {"reason": "Error",
         "exitCode": 2, "message": "topic OOM-killed is no name\n"}}}]})json"),
               "the broker ends with exit code 2: topic OOM-killed is no name");
+}
+
+TEST(PodTrouble, the_brokers_own_last_words_go_before_its_supervisors) {
+    for (const char* const message :
+         {R"(info supervisor.watches\nmillrace-broker: memory: too few\n)",
+          R"(millrace-broker: memory: too few\ninfo supervisor.watches\n)",
+          R"(info a\nmillrace-broker: memory: too few\ninfo supervisor.watches\n)"}) {
+        EXPECT_EQ(trouble(fmt::format(R"json({{"containerStatuses": [{{"state": {{"terminated":
+            {{"reason": "Error", "exitCode": 2, "message": "{}"}}}}}}]}})json",
+                                      message)),
+                  "the broker ends with exit code 2: millrace-broker: memory: too few");
+    }
+}
+
+TEST(PodTrouble, how_a_pod_ends_that_was_deleted_is_none) {
+    const Json pod = *Json::parse(R"json({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"containerStatuses": [{"state": {"terminated": {"exitCode": 137}}}]}})json");
+    EXPECT_EQ(facts_of(std::make_shared<const Json>(pod), "").trouble, "");
 }
 
 TEST(PodTrouble, a_secret_of_a_variable_that_is_missing_is_told_with_what_to_do) {
