@@ -398,12 +398,17 @@ Json claim(const Subject& subject, const Member& member, const api::VolumeSpec& 
 
 namespace {
 
-/// Which listeners speak TLS; empty where none does, as it was before any could.
-std::string security_of(const Subject& subject, const Member& member) {
+/// What the settings alone say of listeners, and only a start reads: which speak TLS and what
+/// clients are told instead of their addresses. Empty where there is none of it.
+std::string listening_of(const Subject& subject, const Member& member) {
     std::string text = subject.cluster.spec.tls ? " tls" : "";
     for (const api::ListenerSpec& listener : subject.cluster.spec.listeners) {
         if (member.broker && listener.tls) {
             text += fmt::format(" {}:{}", listener.name, api::to_string(listener.auth));
+        }
+        if (member.broker && listener.advertised) {
+            text += fmt::format(" {}@{}:{}", listener.name, listener.advertised->host,
+                                listener.advertised->port.value_or(0));
         }
     }
     return text;
@@ -417,7 +422,7 @@ std::string revision_of(const Subject& subject, const Member& member) {
     all += json_of(shape.labels).dump() + json_of(shape.annotations).dump();
     all += json_of(needing_restart(subject.cluster.spec.config)).dump();
     all += restart_of(subject);
-    all += security_of(subject, member);
+    all += listening_of(subject, member);
     return content_hash(all);
 }
 

@@ -159,6 +159,27 @@ TEST_F(Nodes, a_listener_on_them_is_advertised_by_each_brokers_own) {
     }
 }
 
+// Brokers read what they are to tell clients when they start.
+TEST_F(Nodes, an_advertised_address_that_is_edited_is_told_by_every_broker) {
+    const auto told = [](const std::string& advertised) {
+        return R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [{"name": "out",
+            "port": 9094, "type": "ClusterIP", "advertised": )" +
+               advertised + "}]}";
+    };
+    world.apply_cluster(told(R"({"host": "b-{id}.one.example"})"));
+    world.settle();
+    for (const char* advertised :
+         {R"({"host": "b-{id}.two.example"})", R"({"host": "b-{id}.two.example", "port": 443})"}) {
+        const auto before = world.pod_uids();
+        world.apply_cluster(told(advertised));
+        world.settle();
+        for (const auto& [name, uid] : world.pod_uids()) {
+            EXPECT_NE(uid, before.at(name)) << name << " " << advertised;
+        }
+    }
+    EXPECT_THAT(setting(2, "advertised.listeners"), HasSubstr("OUT://b-2.two.example:443"));
+}
+
 TEST_F(Nodes, an_external_address_goes_before_an_internal_one) {
     Json node = *world.kube->find(kube::nodes, {"", "node-a"});
     node["status"]["addresses"].push_back(
