@@ -36,6 +36,13 @@ void log_too_large(const Doors& doors, const RequestMeta& meta, std::size_t byte
            field("reason", "memory is short"));
 }
 
+void log_answer_too_large(const Doors& doors, const RequestMeta& meta, std::size_t room) {
+    MR_LOG(*doors.log, warn, "handlers.answer_too_large", field("api_key", meta.api_key),
+           field("version", meta.version), field("client", meta.client_id),
+           field("peer", meta.client_host), field("room_bytes", room),
+           field("reason", "memory is short: ask for less at once"));
+}
+
 }  // namespace
 
 Buffer begin_response(const RequestMeta& meta) {
@@ -90,6 +97,10 @@ void CallState::add_wait_for_time() {
     }
 }
 
+std::size_t CallState::room_to_answer() const {
+    return static_cast<std::size_t>(frame.room_to_answer());
+}
+
 void CallState::send(net::Response response) {
     add_wait_for_time();
     deliver(std::move(response));
@@ -98,6 +109,10 @@ void CallState::send(net::Response response) {
 void CallState::send_written(const protocol::Writer& writer, Buffer&& bytes, std::int16_t error,
                              std::vector<net::FileRange>&& files) {
     count_error(meta, error);
+    if (!writer.ok() && writer.error().code() == Code::exhausted) {
+        log_answer_too_large(*doors, meta, room_to_answer());
+        return;
+    }
     if (!writer.ok()) {
         // Ours to mend; the peer sees its connection end rather than a wrong answer.
         log_unwritable(*doors, meta, writer.error());

@@ -66,6 +66,7 @@ struct CallState {
 
     bool hold(std::size_t bytes);
     void add_wait_for_time();
+    std::size_t room_to_answer() const;
     /// What has no throttle_time_ms to fill in.
     void send(net::Response response);
     /// What `writer` made of `bytes`, which begin_response() began; `error` is counted.
@@ -128,6 +129,16 @@ public:
     void answer_nothing() { state_->send(net::Response{.none = true}); }
     /// The peer asked for no answer but must learn of a failure: Kafka closes the connection.
     void close() { state_->send(net::Response{.none = true, .close_after = true}); }
+    /// For a handler that writes its answer bit by bit, behind begin_response() and within
+    /// room_to_answer(): what goes into throttle_time_ms, and the end.
+    std::int32_t throttle_time_ms() {
+        state_->add_wait_for_time();
+        return milliseconds_of(state_->wait);
+    }
+    std::size_t room_to_answer() const { return state_->room_to_answer(); }
+    void answer_written(const protocol::Writer& writer, Buffer&& bytes, std::int16_t error) {
+        state_->send_written(writer, std::move(bytes), error, {});
+    }
     /// An answer that is already encoded (forwarded from the controller), in this call's version.
     void answer_encoded(ByteView body) {
         Buffer bytes = begin_response(state_->meta);
@@ -138,7 +149,7 @@ public:
 private:
     void encode_and_send(const Response& response, std::vector<net::FileRange>&& files) {
         Buffer bytes = begin_response(state_->meta);
-        protocol::Writer writer(bytes);
+        protocol::Writer writer(bytes, state_->room_to_answer());
         response.encode(writer, state_->meta.version);
         state_->send_written(writer, std::move(bytes), first_error(response), std::move(files));
     }

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "handlers/handlers.h"
+#include "handlers/repeats.h"
 #include "handlers/topic_names.h"
 #include "protocol/messages/describe_configs_request.h"
 #include "protocol/messages/describe_configs_response.h"
@@ -18,6 +20,7 @@ namespace {
 using metadata::ConfigResourceType;
 using protocol::DescribeConfigsRequest;
 using protocol::DescribeConfigsResponse;
+using DescribeConfigsCall = Call<DescribeConfigsRequest, DescribeConfigsResponse>;
 
 constexpr std::int16_t first_version_with_documentation = 3;
 
@@ -160,26 +163,64 @@ void add_setting(DescribeConfigsResponse::DescribeConfigsResult& to,
     }
 }
 
-}  // namespace
+constexpr std::size_t settings_of_a_turn = 1'000;
 
-void describe_configs(const Doors& doors,
-                      Call<DescribeConfigsRequest, DescribeConfigsResponse> call) {
-    const metadata::ImagePtr image = doors.image->current();
-    const auto book = doors.topics->current();
-    const DescribeConfigsRequest& request = call.request();
-    std::deque<Found> kept;  // the answer's texts
-    DescribeConfigsResponse response;
-    // One resource of an unknown kind spoils the request.
-    const bool is_readable =
-        std::all_of(request.resources.begin(), request.resources.end(),
-                    [](const auto& asked) { return is_known(asked.resource_type); });
-    for (const auto& asked : request.resources) {
-        const Found& found = kept.emplace_back(
-            !is_readable ? refuse(KafkaError::invalid_request, "unknown kind of resource")
-                         : describe(doors, *image, *book,
-                                    static_cast<ConfigResourceType>(asked.resource_type),
-                                    asked.resource_name));
-        auto& to = response.results.emplace_back();
+/// Makes and writes one resource after the other: all at once would take ten times the memory of
+/// the answer. Others get their turn in between.
+class Answering : public std::enable_shared_from_this<Answering> {
+public:
+    Answering(const Doors& doors, DescribeConfigsCall call)
+        : doors_(doors),
+          call_(std::move(call)),
+          image_(doors.image->current()),
+          book_(doors.topics->current()),
+          // One resource of an unknown kind spoils the request.
+          is_readable_(
+              std::all_of(call_.request().resources.begin(), call_.request().resources.end(),
+                          [](const auto& asked) { return is_known(asked.resource_type); })),
+          bytes_(begin_response(call_.meta())),
+          writer_(bytes_, call_.room_to_answer()) {
+        writer_.int32(call_.throttle_time_ms());
+        writer_.array_size(static_cast<std::int64_t>(call_.request().resources.size()),
+                           is_flexible());
+    }
+
+    void go_on() {
+        {
+            const protocol::Writer::Burst burst(writer_);
+            std::size_t settings = 0;
+            while (next_ < call_.request().resources.size() && settings < settings_of_a_turn &&
+                   writer_.ok()) {
+                settings += 1 + write(call_.request().resources[next_++]);
+            }
+        }
+        if (next_ < call_.request().resources.size() && writer_.ok()) {
+            call_.home().post([self = shared_from_this()] {
+                if (self->call_.is_wanted()) {
+                    self->go_on();
+                }
+            });
+            return;
+        }
+        if (is_flexible()) {
+            writer_.unknown_tags({});
+        }
+        call_.answer_written(writer_, std::move(bytes_), first_error_);
+    }
+
+private:
+    bool is_flexible() const {
+        return call_.version() >= DescribeConfigsResponse::first_flexible_version;
+    }
+
+    /// How many settings the resource has.
+    std::size_t write(const DescribeConfigsRequest::DescribeConfigsResource& asked) {
+        const Found found = !is_readable_
+                                ? refuse(KafkaError::invalid_request, "unknown kind of resource")
+                                : describe(doors_, *image_, *book_,
+                                           static_cast<ConfigResourceType>(asked.resource_type),
+                                           asked.resource_name);
+        DescribeConfigsResponse::DescribeConfigsResult to;
         to.resource_type = asked.resource_type;
         to.resource_name = asked.resource_name;
         to.error_code = code_of(found.error);
@@ -189,11 +230,34 @@ void describe_configs(const Doors& doors,
         }
         for (const config::Described& setting : found.settings) {
             if (wanted(asked, setting.name)) {
-                add_setting(to, setting, request, call.version());
+                add_setting(to, setting, call_.request(), call_.version());
             }
         }
+        if (first_error_ == 0) {
+            first_error_ = to.error_code;
+        }
+        to.encode(writer_, call_.version());
+        return found.settings.size();
     }
-    call.answer(response);
+
+    const Doors& doors_;
+    DescribeConfigsCall call_;
+    metadata::ImagePtr image_;
+    std::shared_ptr<const TopicBook> book_;
+    bool is_readable_;
+    Buffer bytes_;
+    protocol::Writer writer_;
+    std::size_t next_ = 0;
+    std::int16_t first_error_ = 0;
+};
+
+}  // namespace
+
+void describe_configs(const Doors& doors, DescribeConfigsCall call) {
+    keep_distinct(call.mutable_request().resources, [](const auto& asked) {
+        return std::pair(asked.resource_type, asked.resource_name);
+    });
+    std::make_shared<Answering>(doors, std::move(call))->go_on();
 }
 
 }  // namespace millrace::handlers

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "handlers/repeats.h"
 #include "protocol/messages/describe_log_dirs_request.h"
 #include "protocol/messages/describe_log_dirs_response.h"
 
@@ -26,18 +27,27 @@ struct DescribedDirs {
     std::vector<View> views;
 };
 
-bool is_asked(const DescribeLogDirsRequest& request, const View& view) {
-    if (!request.topics) {
-        return true;
-    }
-    for (const auto& topic : *request.topics) {
-        if (topic.topic == view.topic) {
-            return std::find(topic.partitions.begin(), topic.partitions.end(),
-                             view.id.partition.value) != topic.partitions.end();
+/// What was asked for: all, or some partitions.
+class Asked {
+public:
+    explicit Asked(const DescribeLogDirsRequest& request) : is_all_(!request.topics) {
+        if (request.topics) {
+            some_ = all_named(
+                *request.topics, [](const auto& topic) { return topic.topic; },
+                [](const auto& topic) -> auto& { return topic.partitions; });
         }
     }
-    return false;
-}
+    bool has(const View& view) const {
+        return is_all_ ||
+               std::binary_search(some_.begin(), some_.end(),
+                                  Named<std::string_view>{.topic = view.topic,
+                                                          .partition = view.id.partition.value});
+    }
+
+private:
+    bool is_all_;
+    std::vector<Named<std::string_view>> some_;
+};
 
 /// Copies on their way into a directory.
 void add_coming(DescribeLogDirsResponse::DescribeLogDirsResult& to,
@@ -60,8 +70,9 @@ void add_coming(DescribeLogDirsResponse::DescribeLogDirsResult& to,
 void answer(const Doors& doors, DescribedDirs& progress) {
     Held by_directory;
     Held coming;
+    const Asked asked(progress.call.request());
     for (const View& view : progress.views) {
-        if (!view.directory_path.empty() && is_asked(progress.call.request(), view)) {
+        if (!view.directory_path.empty() && asked.has(view)) {
             by_directory[view.directory_path][view.topic].push_back(&view);
             if (view.future) {
                 coming[view.future->directory_path][view.topic].push_back(&view);

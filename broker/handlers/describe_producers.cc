@@ -5,6 +5,7 @@
 
 #include "handlers/gather.h"
 #include "handlers/handlers.h"
+#include "handlers/repeats.h"
 #include "handlers/topic_names.h"
 #include "protocol/messages/describe_producers_request.h"
 #include "protocol/messages/describe_producers_response.h"
@@ -42,6 +43,9 @@ PartitionAnswer describe(const storage::ProducerState& state) {
 void describe_producers(const Doors& doors,
                         Call<DescribeProducersRequest, DescribeProducersResponse> call) {
     auto progress = std::make_shared<DescribedProducers>(DescribedProducers{std::move(call), {}});
+    keep_distinct_partitions(
+        progress->call.mutable_request().topics, [](const auto& topic) { return topic.name; },
+        [](auto& topic) -> auto& { return topic.partition_indexes; });
     const DescribeProducersRequest& request = progress->call.request();
     const metadata::ImagePtr image = doors.image->current();
     runtime::Executor& home = progress->call.home();

@@ -32,20 +32,28 @@ void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::str
            field("peer", meta.client_host), field("reason", why));
 }
 
+std::string why_undecodable(const Error& error, std::size_t room, std::size_t usual) {
+    const std::size_t least = std::min(room, most_decoded);
+    if (error.code() != Code::exhausted || usual <= least) {
+        return error.message();
+    }
+    return fmt::format("{}: {}",
+                       room < most_decoded ? "memory is short" : "it names too much at once",
+                       error.message());
+}
+
 BodyReader::BodyReader(CallState& state_in, std::size_t body_at)
     : state(state_in),
       room(static_cast<std::size_t>(state.frame.room())),
       usual(protocol::Reader::budget_for(state.frame.bytes().size() - body_at)),
-      reader(state.frame.bytes().subspan(body_at), std::min(usual, room)) {}
+      reader(state.frame.bytes().subspan(body_at), std::min({usual, room, most_decoded})) {}
 
 bool BodyReader::is_done(const Doors& doors) {
     // Bytes after the last field are left alone, as Kafka leaves them: librdkafka sends two behind
     // a Metadata request for all topics.
     if (!reader.ok()) {
         state.meta.meter->malformed(Malformed::body);
-        const bool is_short = reader.error().code() == Code::exhausted && room < usual;
-        log_undecodable(doors, state.meta,
-                        (is_short ? "memory is short: " : "") + reader.error().message());
+        log_undecodable(doors, state.meta, why_undecodable(reader.error(), room, usual));
         return false;
     }
     state.frame.hold(static_cast<std::int64_t>(reader.charged()));

@@ -69,7 +69,14 @@ using Handler = void (*)(const Doors&, Call<Request, Response>);
 
 namespace internal {
 
+/// What is made of a request's bytes at most, however much memory there is: reading them is one
+/// turn of a loop, on which others wait. Enough for a hundred thousand partitions, and records are
+/// views.
+constexpr std::size_t most_decoded = 64 << 20;
+
 void log_undecodable(const Doors& doors, const RequestMeta& meta, const std::string& why);
+/// `room`: what memory had for it; `usual`: what a request of its length may take.
+std::string why_undecodable(const Error& error, std::size_t room, std::size_t usual);
 
 /// Reads a request's body within what memory has left for it.
 struct BodyReader {

@@ -27,8 +27,16 @@ void add_operations(const Request& request, Response& response) {
     }
 }
 
+/// What is said again in a question with a long answer is dropped.
+template <typename Request>
+void drop_repeats(Request&) {}
+void drop_repeats(protocol::OffsetFetchRequest& request);
+void drop_repeats(protocol::DescribeGroupsRequest& request);
+void drop_repeats(protocol::ConsumerGroupDescribeRequest& request);
+
 template <typename Request, typename Response, GroupDoor<Request, Response> door>
 void group_call(const Doors& doors, Call<Request, Response> call) {
+    drop_repeats(call.mutable_request());
     auto shared = std::make_shared<Call<Request, Response>>(std::move(call));
     doors.control->post([&doors, shared] {
         groups::Caller caller;

@@ -1,9 +1,9 @@
 // ListOffsets: the first, the last, or the first at or after a time, of each partition.
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "handlers/gather.h"
@@ -164,15 +164,17 @@ void list_offsets(const Doors& doors, ListOffsetsCall call) {
         response.topics[t].name = asked.name;
         response.topics[t].partitions.resize(asked.partitions.size());
         const metadata::Topic* topic = image->topics.find(asked.name);
-        std::multiset<std::int32_t> all;
+        std::vector<std::int32_t> all;
         for (const auto& from : asked.partitions) {
-            all.insert(from.partition_index);
+            all.push_back(from.partition_index);
         }
+        std::sort(all.begin(), all.end());
         for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
             const auto& from = asked.partitions[p];
             auto& to = response.topics[t].partitions[p];
             to.partition_index = from.partition_index;
-            if (all.count(from.partition_index) > 1) {
+            const auto same = std::equal_range(all.begin(), all.end(), from.partition_index);
+            if (same.second - same.first > 1) {
                 // Which of them is meant can't be known.
                 to.error_code = code_of(KafkaError::invalid_request);
             } else if (progress->call.version() < first_version_of(from.timestamp) ||

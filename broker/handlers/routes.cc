@@ -1,5 +1,7 @@
 // The routing tables: which API goes to which handler, on which kind of listener.
 
+#include <algorithm>
+
 #include "handlers/controller_apis.h"
 #include "handlers/dispatch.h"
 #include "handlers/forwarded.h"
@@ -153,15 +155,17 @@ void to_control(const Doors& doors, RequestMeta&& meta, net::Frame&& frame, std:
         net::Frame& frame = std::get<1>(*held);
         const ByteView bytes = frame.bytes().subspan(body_at);
         const auto room = static_cast<std::size_t>(frame.room());
-        const bool is_short = room < Reader::budget_for(bytes.size());
+        const std::size_t usual = Reader::budget_for(bytes.size());
         std::size_t made = 0;
         doors.quorum->handle(
-            about.api_key, about.version, RequestBody(bytes, room, made),
-            [&doors, held, is_short](Result<Buffer> answer) {
+            about.api_key, about.version,
+            RequestBody(bytes, std::min(room, internal::most_decoded), made),
+            [&doors, held, room, usual](Result<Buffer> answer) {
                 const RequestMeta& asked = std::get<0>(*held);
-                if (!answer && is_short && answer.error().code() == Code::exhausted) {
-                    internal::log_undecodable(doors, asked,
-                                              "memory is short: " + answer.error().message());
+                if (!answer && answer.error().code() == Code::exhausted &&
+                    usual > std::min(room, internal::most_decoded)) {
+                    internal::log_undecodable(
+                        doors, asked, internal::why_undecodable(answer.error(), room, usual));
                     return;
                 }
                 if (!answer) {

@@ -11,6 +11,10 @@ std::int64_t Frame::room() const {
     return charge_ ? share_of_held(*charge_.ledger()) : std::numeric_limits<std::int64_t>::max();
 }
 
+std::int64_t Frame::room_to_answer() const {
+    return charge_ ? share_of_answer(*charge_.ledger()) : std::numeric_limits<std::int64_t>::max();
+}
+
 void Frame::hold(std::int64_t bytes) {
     charge_.become(charge_.bytes() - held_ + bytes);
     held_ = bytes;

@@ -42,6 +42,9 @@ public:
 
     /// How many bytes more its handler may hold on its behalf: a share of what the ledger has left.
     std::int64_t room() const;
+    /// How long its answer may get. Never little: what is asked must be answered in hard times,
+    /// too.
+    std::int64_t room_to_answer() const;
     /// What its handler holds beyond bytes(), now and until told otherwise or the frame is gone.
     /// The ledger takes it as said: ask room() first.
     void hold(std::int64_t bytes);

@@ -50,13 +50,17 @@ void Writer::raw(ByteView value) {
 
 std::byte* Writer::grow(std::size_t size) {
     const std::size_t at = position();
+    const std::size_t used = at - start_;
+    if (size > most_ || used > most_ - size) {
+        fail(Code::exhausted, fmt::format("longer than {} bytes", most_));
+    }
     if (!bursting_) {
         out_.resize(at + size);
         return out_.data() + at;
     }
     // By what this message took so far, not by what the buffer holds: it may be long and reused.
     constexpr std::size_t least = 512;
-    out_.resize(at + size + std::max(least, at - start_));
+    out_.resize(at + size + std::max(least, ok() ? std::min(used, most_ - used - size) : 0));
     at_ = out_.data() + at + size;
     end_ = out_.data() + out_.size();
     return out_.data() + at;
@@ -150,6 +154,9 @@ template <typename T>
 void Writer::array(const std::vector<T>& values, bool compact) {
     array_size(static_cast<std::int64_t>(values.size()), compact);
     for (const T& value : values) {
+        if (!ok()) {
+            return;
+        }
         if constexpr (std::is_same_v<T, std::string_view>) {
             string(value, compact);
         } else if constexpr (std::is_same_v<T, Uuid>) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -27,7 +28,10 @@ struct Splice {
 
 class Writer {
 public:
-    explicit Writer(Buffer& out) : out_(out), start_(out.size()) {}
+    /// What would take more than `most` bytes faults with Code::exhausted soon after it has passed
+    /// them, however much of it there is.
+    explicit Writer(Buffer& out, std::size_t most = std::numeric_limits<std::size_t>::max())
+        : out_(out), start_(out.size()), most_(most) {}
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
@@ -121,6 +125,7 @@ private:
 
     Buffer& out_;
     std::size_t start_;
+    std::size_t most_;
     bool bursting_ = false;
     std::byte* at_ = nullptr;   ///< In a burst: the next byte, within out_.
     std::byte* end_ = nullptr;  ///< In a burst: the end of out_.

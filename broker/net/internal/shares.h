@@ -56,6 +56,11 @@ inline std::int64_t share_of_unread(const Ledger& ledger) {
     return std::max(little, left_of(ledger) / 16);
 }
 
+/// What the answer to one request may take.
+inline std::int64_t share_of_answer(const Ledger& ledger) {
+    return std::max(ledger.limit() / 16, left_of(ledger) / 4);
+}
+
 /// What may be made of one request and held until it is answered.
 inline std::int64_t share_of_held(const Ledger& ledger) {
     return std::max(4 * little, left_of(ledger) / 8);

@@ -53,6 +53,9 @@ template <typename T>
 void write_structs(Writer& out, const std::vector<T>& from, std::int16_t version, bool compact) {
     out.array_size(static_cast<std::int64_t>(from.size()), compact);
     for (const T& element : from) {
+        if (!out.ok()) {
+            return;
+        }
         element.encode(out, version);
     }
 }

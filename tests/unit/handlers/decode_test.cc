@@ -60,5 +60,28 @@ TEST(Decode, does_not_call_a_handler_with_half_a_request) {
     EXPECT_FALSE(was_called);
 }
 
+// Memory is no object here: it is the loop that others wait for.
+TEST(Decode, reads_no_more_than_one_turn_of_a_loop_should_take) {
+    constexpr std::size_t names = 2'000'000;
+    protocol::MetadataRequest request;
+    request.topics.emplace();
+    request.topics->resize(names / 10);
+    const auto encode = [&] {
+        Buffer bytes;
+        protocol::Writer writer(bytes);
+        request.encode(writer, 13);
+        EXPECT_TRUE(writer.ok());
+        return bytes;
+    };
+    Buffer many = encode();
+    handle(many);
+    EXPECT_EQ(topics_asked, names / 10);
+
+    request.topics->resize(names);
+    Buffer too_many = encode();
+    handle(too_many);
+    EXPECT_FALSE(was_called);
+}
+
 }  // namespace
 }  // namespace millrace::handlers

@@ -5,6 +5,7 @@
 #include "protocol/messages/add_offsets_to_txn_request.h"
 #include "protocol/messages/fetch_request.h"
 #include "protocol/messages/metadata_request.h"
+#include "protocol/messages/offset_fetch_response.h"
 #include "protocol/messages/response_header.h"
 #include "protocol/reader.h"
 
@@ -47,6 +48,30 @@ TEST(Writer, makes_room_for_the_size_of_a_long_tagged_field) {
     again.decode(reader, FetchRequest::max_version);
     ASSERT_TRUE(reader.ok()) << reader.error().to_string();
     EXPECT_EQ(again, request);
+}
+
+// However long what is left: it costs no memory and no time worth a word any more.
+TEST(Writer, stops_soon_after_what_it_may_take) {
+    OffsetFetchResponse response;
+    response.groups.resize(1'000);
+    for (auto& group : response.groups) {
+        group.topics.resize(1);
+        group.topics.front().partitions.resize(1'000);
+    }
+    constexpr std::size_t most = 10'000;
+    Buffer bytes;
+    Writer writer(bytes, most);
+    response.encode(writer, OffsetFetchResponse::max_version);
+    ASSERT_FALSE(writer.ok());
+    EXPECT_EQ(writer.error().code(), Code::exhausted);
+    EXPECT_LT(bytes.capacity(), 3 * most);
+
+    response.groups.resize(1);
+    response.groups.front().topics.front().partitions.resize(10);
+    Buffer few;
+    Writer within(few, most);
+    response.encode(within, OffsetFetchResponse::max_version);
+    EXPECT_TRUE(within.ok());
 }
 
 // Null where the version has no null: the sender's mistake, and not an empty list in disguise.
