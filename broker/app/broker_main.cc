@@ -34,7 +34,11 @@ constexpr const char* usage =
     "\n"
     "Environment variables MILLRACE_LOG_DIRS, MILLRACE_NUM_PARTITIONS and so on set log.dirs,\n"
     "num.partitions and so on. Without any setting a broker with a quorum of its own starts in\n"
-    "/var/lib/millrace and listens on port 9092.\n";
+    "/var/lib/millrace and listens on port 9092.\n"
+    "\n"
+    "Ends with 0 when it was asked to, with 2 when what it was given can't be (a setting, an\n"
+    "address that is taken, a directory that is locked or not its own; nothing is written then),\n"
+    "with 1 when a disk or the machine failed.\n";
 
 int run(const config::Loaded& loaded, Beats* beats) {
     auto signals = runtime::Signals::catch_from_here({SIGTERM, SIGINT});

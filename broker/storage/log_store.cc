@@ -100,60 +100,149 @@ Result<std::optional<MetaProperties>> read_identity(runtime::Disk& disk, const s
     return std::optional{*std::move(stored)};
 }
 
-/// Before any is written to, so that a wrong one among them leaves the others as they were.
-Result<void> look_at_all(runtime::Disk& disk, const StoreOptions& options) {
+/// The same for errors that a disk didn't cause: it is what we were started with that is wrong.
+Error refusal(const Error& error) {
+    return is_of_the_disk(error) ? error : Error(Code::invalid, error.message());
+}
+
+/// Itself and what is above it, as far as it isn't there; the uppermost first.
+Result<std::vector<std::string>> missing(runtime::Disk& disk, std::string path) {
+    std::vector<std::string> names;
+    while (!path.empty() && path != ".") {
+        MR_TRY(const bool there, disk.exists(path));
+        if (there) {
+            break;
+        }
+        names.insert(names.begin(), path);
+        const std::size_t slash = path.rfind('/');
+        path.resize(slash == std::string::npos ? 0 : slash);
+    }
+    return names;
+}
+
+}  // namespace
+
+struct LogStore::Claim {
+    std::string path;
+    std::unique_ptr<runtime::DirectoryLock> lock;  ///< None as long as it isn't there.
+    std::optional<MetaProperties> identity;
+    std::optional<Error> trouble;  ///< Of its disk.
+};
+
+LogStore::LogStore(runtime::Disk& disk, StoreOptions options, Random& random, Logger log)
+    : disk_(disk), options_(std::move(options)), random_(random), log_(std::move(log)) {}
+
+LogStore::~LogStore() {
+    if (!is_taken_) {
+        leave_as_found();
+    }
+}
+
+Result<std::unique_ptr<LogStore>> LogStore::open(runtime::Disk& disk, StoreOptions options,
+                                                 Random& random, Timestamp now, Logger log) {
+    MR_TRY(auto store, claim(disk, std::move(options), random, std::move(log)));
+    MR_TRY_VOID(store->take(now));
+    return store;
+}
+
+Result<std::unique_ptr<LogStore>> LogStore::claim(runtime::Disk& disk, StoreOptions options,
+                                                  Random& random, Logger log) {
+    if (options.paths.empty()) {
+        return Error(Code::invalid, "no log directory is configured");
+    }
+    std::unique_ptr<LogStore> store(new LogStore(disk, std::move(options), random, std::move(log)));
     std::map<Uuid, std::string> seen;
-    for (std::size_t i = 0; i < options.paths.size(); ++i) {
-        const std::string& path = options.paths[i];
-        if (std::find(options.paths.begin(), options.paths.begin() + static_cast<std::ptrdiff_t>(i),
-                      path) != options.paths.begin() + static_cast<std::ptrdiff_t>(i)) {
+    for (const std::string& path : store->options_.paths) {
+        if (std::any_of(store->claims_.begin(), store->claims_.end(),
+                        [&](const Claim& other) { return other.path == path; })) {
             return Error::make(Code::invalid, "{} is named twice", path);
         }
-        const auto identity = read_identity(disk, path, options);
-        if (!identity && !is_of_the_disk(identity.error())) {
-            return identity.error();
+        Claim& claim = store->claims_.emplace_back();
+        claim.path = path;
+        if (const auto looked = store->look(claim); !looked) {
+            if (!is_of_the_disk(looked.error())) {
+                return refusal(looked.error());
+            }
+            claim.trouble = looked.error();
         }
-        if (!identity || !*identity || (*identity)->directory_id.is_zero()) {
+        if (!claim.identity || claim.identity->directory_id.is_zero()) {
             continue;
         }
-        const auto [other, is_new] = seen.emplace((*identity)->directory_id, path);
+        const auto [other, is_new] = seen.emplace(claim.identity->directory_id, path);
         if (!is_new) {
             return Error::make(Code::invalid, "{} and {} have the same directory.id {}", path,
                                other->second, other->first);
         }
     }
-    return {};
-}
-
-}  // namespace
-
-LogStore::LogStore(runtime::Disk& disk, Random& random, Logger log)
-    : disk_(disk), random_(random), log_(std::move(log)) {}
-
-LogStore::~LogStore() = default;
-
-Result<std::unique_ptr<LogStore>> LogStore::open(runtime::Disk& disk, StoreOptions options,
-                                                 Random& random, Timestamp now, Logger log) {
-    std::unique_ptr<LogStore> store(new LogStore(disk, random, std::move(log)));
-    MR_TRY_VOID(store->open_all(options, now));
     return store;
 }
 
-Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
-    if (options.paths.empty()) {
-        return Error(Code::invalid, "no log directory is configured");
+Result<void> LogStore::look(Claim& claim) {
+    MR_TRY(claim.identity, read_identity(disk_, claim.path, options_));
+    MR_TRY(const bool there, disk_.exists(claim.path));
+    if (!there) {
+        return {};
     }
-    MR_TRY_VOID(look_at_all(disk_, options));
-    clean_start_ = true;
-    for (const std::string& path : options.paths) {
-        const auto opened = open_one(path, options);
-        if (opened) {
+    MR_TRY_VOID(lock(claim));
+    // Until now its owner may have been about to write it.
+    MR_TRY(claim.identity, read_identity(disk_, claim.path, options_));
+    return {};
+}
+
+Result<void> LogStore::lock(Claim& claim) {
+    const std::string name = join_path(claim.path, lock_name);
+    MR_TRY(const bool there, disk_.exists(name));
+    MR_TRY(claim.lock, disk_.lock(claim.path));
+    if (!there) {
+        made_.push_back(name);
+    }
+    return {};
+}
+
+Result<void> LogStore::make(Claim& claim) {
+    MR_TRY(const auto names, missing(disk_, claim.path));
+    made_.insert(made_.end(), names.begin(), names.end());
+    MR_TRY_VOID(disk_.create_directories_durably(claim.path));
+    return lock(claim);
+}
+
+void LogStore::leave_as_found() {
+    directories_.clear();
+    for (auto name = made_.rbegin(); name != made_.rend(); ++name) {
+        const auto removed = disk_.remove(*name);
+        if (!removed && removed.error().code() != Code::not_found) {
+            MR_LOG(log_, warn, "storage.left_behind", field("path", *name),
+                   field("reason", removed.error().message()));
+        }
+    }
+}
+
+Result<void> LogStore::take(Timestamp now) {
+    for (Claim& claim : claims_) {
+        if (claim.lock || claim.trouble) {
             continue;
         }
-        if (!is_of_the_disk(opened.error())) {
-            return opened.error();
+        if (const auto made = make(claim); !made) {
+            if (!is_of_the_disk(made.error())) {
+                return refusal(made.error());
+            }
+            claim.trouble = made.error();
         }
-        offline_.push_back({path, opened.error()});
+    }
+    clean_start_ = true;
+    for (Claim& claim : claims_) {
+        const Result<Uuid> id =
+            claim.trouble ? Result<Uuid>(*std::move(claim.trouble)) : identify(claim);
+        if (!id) {
+            offline_.push_back({claim.path, id.error()});
+            continue;
+        }
+        const std::size_t open_files =
+            std::max<std::size_t>(1, options_.open_files_max / options_.paths.size());
+        directories_.push_back(
+            std::make_shared<LogDirectory>(disk_, claim.path, *id, log_, open_files));
+        placed_[*id] = 0;
+        is_taken_ = true;
     }
     if (directories_.empty()) {
         const Error& first = offline_.front().reason;
@@ -181,7 +270,7 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
             listed = directory->journals().open(clean);
         }
         if (listed) {
-            listed = list_logs(directory, options, clean, now);
+            listed = list_logs(directory, clean, now);
         }
         if (!listed) {
             directory->fail(listed.error());
@@ -199,30 +288,19 @@ Result<void> LogStore::open_all(const StoreOptions& options, Timestamp now) {
     return {};
 }
 
-Result<void> LogStore::open_one(const std::string& path, const StoreOptions& options) {
-    if (options.format_if_empty) {
-        MR_TRY_VOID(disk_.create_directories_durably(path));
+Result<Uuid> LogStore::identify(Claim& claim) {
+    if (claim.identity && !claim.identity->directory_id.is_zero()) {
+        return claim.identity->directory_id;
     }
-    MR_TRY(auto lock, disk_.lock(path));
-    MR_TRY(const Uuid id, identify(path, options));
-    const std::size_t open_files =
-        std::max<std::size_t>(1, options.open_files_max / options.paths.size());
-    directories_.push_back(std::make_shared<LogDirectory>(disk_, path, id, log_, open_files));
-    locks_.push_back(std::move(lock));
-    placed_[id] = 0;
-    return {};
-}
-
-Result<Uuid> LogStore::identify(const std::string& path, const StoreOptions& options) {
-    MR_TRY(auto stored, read_identity(disk_, path, options));
-    if (stored && !stored->directory_id.is_zero()) {
-        return stored->directory_id;
+    if (claim.identity) {
+        MR_LOG(log_, warn, "storage.directory_without_id", field("path", claim.path),
+               field("what", "meta.properties has no directory.id; it gets a new one"));
     }
-    MetaProperties mine = stored.value_or(
-        MetaProperties{.cluster_id = options.identity.cluster_id, .node = options.identity.node});
+    MetaProperties mine = claim.identity.value_or(
+        MetaProperties{.cluster_id = options_.identity.cluster_id, .node = options_.identity.node});
     mine.directory_id = unique();
-    MR_TRY_VOID(
-        disk_.replace_whole(join_path(path, meta_properties_name), print_meta_properties(mine)));
+    MR_TRY_VOID(disk_.replace_whole(join_path(claim.path, meta_properties_name),
+                                    print_meta_properties(mine)));
     return mine.directory_id;
 }
 
@@ -260,8 +338,8 @@ OffsetMap LogStore::checkpoint_or_nothing(const LogDirectory& directory, Checkpo
     return {};
 }
 
-Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
-                                 const StoreOptions& options, bool clean, Timestamp now) {
+Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory, bool clean,
+                                 Timestamp now) {
     const OffsetMap recovery_points =
         checkpoint_or_nothing(*directory, Checkpoint::recovery_point, clean);
     const OffsetMap starts = checkpoint_or_nothing(*directory, Checkpoint::log_start, clean);
@@ -284,7 +362,7 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
     for (const runtime::DirectoryEntry& entry : entries) {
         const auto name = parse_log_folder_name(entry.name);
         if (!entry.is_directory || !name || name->kind == LogFolderKind::stray ||
-            std::count(options.not_ours.begin(), options.not_ours.end(), name->partition) > 0) {
+            std::count(options_.not_ours.begin(), options_.not_ours.end(), name->partition) > 0) {
             continue;
         }
         const std::string folder = join_path(directory->path(), entry.name);

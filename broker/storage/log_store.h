@@ -64,11 +64,19 @@ struct OfflineDirectory {
 
 class LogStore {
 public:
-    /// Locks and verifies every directory. A directory with a disk error becomes offline; one that
-    /// belongs to another cluster or node, or twice the same id, is an error for all. Fails if none
-    /// is usable. Removes the clean-shutdown mark once read: a crash while loading counts as one.
+    /// claim() and take().
     static Result<std::unique_ptr<LogStore>> open(runtime::Disk& disk, StoreOptions options,
                                                   Random& random, Timestamp now, Logger log);
+    /// Locks and verifies every directory that is there, and writes nothing. A directory with a
+    /// disk error becomes offline; one that another process has locked, that belongs to another
+    /// cluster or node, whose meta.properties is of no known kind, or twice the same id, is
+    /// Code::invalid for all. A claim that is dropped leaves the directories as they were.
+    static Result<std::unique_ptr<LogStore>> claim(runtime::Disk& disk, StoreOptions options,
+                                                   Random& random, Logger log);
+    /// Makes and formats what is new, and lists what is there; once, and before anything below.
+    /// Fails if no directory is usable. Removes the clean-shutdown mark once read: a crash while
+    /// loading counts as one.
+    Result<void> take(Timestamp now);
     ~LogStore();
 
     const std::vector<std::shared_ptr<LogDirectory>>& directories() const { return directories_; }
@@ -115,17 +123,22 @@ public:
     Result<void> mark_clean_shutdown(BrokerEpoch epoch);
 
 private:
-    LogStore(runtime::Disk& disk, Random& random, Logger log);
-    Result<void> open_all(const StoreOptions& options, Timestamp now);
-    Result<void> open_one(const std::string& path, const StoreOptions& options);
-    Result<Uuid> identify(const std::string& path, const StoreOptions& options);
+    struct Claim;
+
+    LogStore(runtime::Disk& disk, StoreOptions options, Random& random, Logger log);
+    Result<void> look(Claim& claim);
+    Result<void> lock(Claim& claim);
+    Result<void> make(Claim& claim);
+    Result<Uuid> identify(Claim& claim);
+    void leave_as_found();
     Result<void> take_clean_mark(const std::string& path, bool& clean);
-    Result<void> list_logs(const std::shared_ptr<LogDirectory>& directory,
-                           const StoreOptions& options, bool clean, Timestamp now);
+    Result<void> list_logs(const std::shared_ptr<LogDirectory>& directory, bool clean,
+                           Timestamp now);
     OffsetMap checkpoint_or_nothing(const LogDirectory& directory, Checkpoint which, bool& clean);
     Uuid unique();
 
     runtime::Disk& disk_;
+    const StoreOptions options_;
     Random& random_;
     Logger log_;
     std::mutex mutex_;  // Of random_, placed_ and wishes_.
@@ -133,7 +146,9 @@ private:
     std::map<Uuid, std::size_t> placed_;  // Logs per directory.
     std::vector<std::shared_ptr<LogDirectory>> directories_;
     std::vector<OfflineDirectory> offline_;
-    std::vector<std::unique_ptr<runtime::DirectoryLock>> locks_;
+    std::vector<Claim> claims_;
+    std::vector<std::string> made_;  ///< Files and directories, to be removed again if not taken.
+    bool is_taken_ = false;
     std::vector<FoundLog> found_;
     std::multimap<TopicPartition, std::size_t> by_name_;  // Current ones.
     std::vector<std::string> leftovers_;

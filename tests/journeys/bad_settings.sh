@@ -59,8 +59,9 @@ refused_directory() { # what-the-message-must-say setting...
 read -r port taken < <(free_ports 2)
 quiet=(--set millrace.metrics.listener= --set millrace.admin.listener= --set controller.listener.names=CONTROLLER
   --set "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:0")
-start one "log.dirs=$dir/data" "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER \
-  millrace.metrics.listener= millrace.admin.listener=
+served=("log.dirs=$dir/data" "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER
+  millrace.metrics.listener= millrace.admin.listener=)
+start one "${served[@]}"
 until_true 20 answers "127.0.0.1:$port"
 stop one
 before=$(state "$dir/data")
@@ -72,6 +73,24 @@ refused_directory 'log\.dirs.*Not a directory' "log.dirs=$dir/never,$dir/file"
 refused_directory 'log\.dirs.*Not a directory' "log.dirs=$dir/never,$dir/file/below"
 expect "the file" "not a directory" "$(<"$dir/file")"
 expect "the directory of before" "$before" "$(state "$dir/data")"
+mkdir "$dir/fresh" "$dir/unknown"
+echo version=9 >"$dir/unknown/meta.properties"
+for order in "$dir/never,$dir/fresh,$dir/unknown" "$dir/unknown,$dir/fresh,$dir/never"; do
+  refused_directory "log\.dirs.*meta\.properties of version '9'" "log.dirs=$order"
+done
+expect "the fresh directory" "" "$(ls -A "$dir/fresh")"
+# One that another broker holds, among the others or for the metadata.
+start one "${served[@]}"
+until_true 20 answers "127.0.0.1:$port"
+quiet[-1]=listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0
+for order in "$dir/never,$dir/fresh,$dir/data" "$dir/data,$dir/fresh,$dir/never"; do
+  refused_directory 'log\.dirs.*is locked by another process' "log.dirs=$order"
+done
+rm -r "$dir/unknown"
+refused_directory 'metadata\.log\.dir.*is locked by another process' "log.dirs=$dir/never,$dir/fresh" "metadata.log.dir=$dir/data"
+expect "the fresh directory" "" "$(ls -A "$dir/fresh")"
+stop one
+before=$(state "$dir/data")
 # An address that is taken ends the start, and costs nothing: the next one is a clean one still.
 python3 -c 'import signal, socket, sys
 held = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -82,7 +101,10 @@ until_true 10 grep held "$dir/held"
 for listeners in "PLAINTEXT://127.0.0.1:$taken,CONTROLLER://127.0.0.1:0" "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:$taken"; do
   status=0
   timeout 10 "$broker" "${quiet[@]}" --set "log.dirs=$dir/data" --set "listeners=$listeners" >"$dir/out.log" 2>&1 || status=$?
-  [ "$status" != 0 ] || fail "an address that is taken was not noticed"
+  expect "exit code for an address that is taken" 2 "$status"
   expect "the mark of a clean stop is there" yes "$([ -e "$dir/data/.kafka_cleanshutdown" ] && echo yes)"
+done
+for setting in millrace.metrics.listener millrace.admin.listener; do
+  refused_directory "$setting: .*Address already in use" "log.dirs=$dir/never" "$setting=127.0.0.1:$taken"
 done
 expect "names in the directory" "$(cut -d' ' -f1-2 <<<"$before")" "$(state "$dir/data" | cut -d' ' -f1-2)"

@@ -54,7 +54,7 @@ struct Broker::Inside {
     Result<void> open_store(const config::BrokerValues& values);
     Result<void> check_that_none_holds_the_metadata(const std::vector<std::string>& paths,
                                                     const std::string& metadata_path);
-    Result<std::unique_ptr<storage::LogStore>> open_directories(std::vector<std::string> paths);
+    Result<std::unique_ptr<storage::LogStore>> claim_directories(std::vector<std::string> paths);
     Result<void> open_quorum(const config::BrokerValues& values);
     std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
     std::vector<metrics::Histogram> produce_seconds(std::string_view kind) const;

@@ -82,16 +82,27 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
 
 /// One that can't be had is told before a directory is formatted.
 Result<void> Broker::Inside::try_addresses() const {
+    const auto can_be_had = [this](const std::string& setting, runtime::Address address) {
+        const auto tried = node.control_shard().net->listen(address, [](runtime::StreamPtr) {});
+        return tried ? Result<void>{}
+                     : Error::make(Code::invalid, "{}: {}", setting, tried.error().message());
+    };
+    for (const char* setting : {"millrace.metrics.listener", "millrace.admin.listener"}) {
+        // By default there is none where the port is taken.
+        const auto given = options.given->entries.find(setting);
+        if (given == options.given->entries.end() || given->second.empty()) {
+            continue;
+        }
+        MR_TRY(const config::HostPort address, config::parse_host_port(given->second));
+        MR_TRY_VOID(can_be_had(setting, {address.host, address.port}));
+    }
     for (const config::ListenerSpec& spec : listeners) {
         if (!is_served(spec)) {
             continue;
         }
-        const auto tried =
-            node.control_shard().net->listen({spec.host, spec.port}, [](runtime::StreamPtr) {});
-        if (!tried) {
-            return tried.error().with_context(
-                fmt::format("listeners: {}://{}:{}", spec.name, spec.host, spec.port));
-        }
+        MR_TRY_VOID(
+            can_be_had(fmt::format("listeners: {}://{}:{}", spec.name, spec.host, spec.port),
+                       {spec.host, spec.port}));
     }
     return {};
 }
@@ -137,17 +148,29 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
     cluster_id = on_disk          ? *on_disk
                  : wanted.empty() ? Uuid::random(*node.control_shard().random).to_string()
                                   : wanted;
-    auto opened = open_directories(paths);
-    if (!opened) {
-        return opened.error().with_context("log.dirs");
+    // All are looked at and locked before one is written to.
+    auto claimed = claim_directories(paths);
+    if (!claimed) {
+        return claimed.error().with_context("log.dirs");
     }
-    store = *std::move(opened);
+    std::unique_ptr<storage::LogStore> metadata_claimed;
     if (apart) {
-        opened = open_directories({metadata_path});
-        if (!opened) {
-            return opened.error().with_context("metadata.log.dir");
+        auto also = claim_directories({metadata_path});
+        if (!also) {
+            return also.error().with_context("metadata.log.dir");
         }
-        metadata_store = *std::move(opened);
+        metadata_claimed = *std::move(also);
+    }
+    const Timestamp now = node.control_shard().executor->clock().wall();
+    if (const auto taken = (*claimed)->take(now); !taken) {
+        return taken.error().with_context("log.dirs");
+    }
+    store = *std::move(claimed);
+    if (metadata_claimed) {
+        if (const auto taken = metadata_claimed->take(now); !taken) {
+            return taken.error().with_context("metadata.log.dir");
+        }
+        metadata_store = std::move(metadata_claimed);
     }
     return {};
 }
@@ -167,16 +190,15 @@ Result<void> Broker::Inside::check_that_none_holds_the_metadata(
     return {};
 }
 
-Result<std::unique_ptr<storage::LogStore>> Broker::Inside::open_directories(
+Result<std::unique_ptr<storage::LogStore>> Broker::Inside::claim_directories(
     std::vector<std::string> paths) {
     storage::StoreOptions store_options;
     store_options.open_files_max = options.log_files;
     store_options.paths = std::move(paths);
     store_options.identity = {cluster_id, self};
     store_options.not_ours = {{std::string(metadata_topic), PartitionIndex{0}}};
-    return storage::LogStore::open(node.disk(), std::move(store_options),
-                                   *node.control_shard().random,
-                                   node.control_shard().executor->clock().wall(), log);
+    return storage::LogStore::claim(node.disk(), std::move(store_options),
+                                    *node.control_shard().random, log);
 }
 
 Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {

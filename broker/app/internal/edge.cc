@@ -69,8 +69,11 @@ struct Edge::Inside {
 
 Result<void> Edge::Inside::or_without(Result<void> outcome, bool given,
                                       std::string_view setting) const {
-    if (outcome || given || outcome.error().code() != Code::io) {
+    if (outcome || outcome.error().code() != Code::io) {
         return outcome;
+    }
+    if (given) {
+        return Error(Code::invalid, outcome.error().message());
     }
     MR_LOG(log, warn, "edge.address_taken", field("setting", setting),
            field("reason", outcome.error().message()),

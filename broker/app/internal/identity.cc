@@ -15,14 +15,19 @@ constexpr std::string_view key = "cluster.id=";
 
 Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
                                                       const std::vector<std::string>& paths) {
+    std::optional<Error> unread;
     for (const std::string& path : paths) {
-        const std::string file = path + "/meta.properties";
-        MR_TRY(const bool there, disk.exists(file));
-        if (!there) {
+        const auto text = disk.read_whole(path + "/meta.properties", meta_properties_max);
+        if (!text) {
+            // What can't be a directory at all is told by who opens it.
+            const bool is_absent =
+                text.error().code() == Code::not_found || text.error().code() == Code::invalid;
+            if (!is_absent && !unread) {
+                unread = text.error();
+            }
             continue;
         }
-        MR_TRY(const std::string text, disk.read_whole(file, meta_properties_max));
-        std::string_view rest = text;
+        std::string_view rest = *text;
         while (!rest.empty()) {
             const std::size_t end = std::min(rest.find('\n'), rest.size());
             std::string_view line = rest.substr(0, end);
@@ -35,6 +40,12 @@ Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
                 return std::optional<std::string>(line);
             }
         }
+    }
+    // A disk that can't be read may hold the id; to make another one up would be a second cluster.
+    if (unread) {
+        return unread->code() == Code::permission
+                   ? Error::make(Code::invalid, "log.dirs: {}", unread->message())
+                   : *unread;
     }
     return std::optional<std::string>();
 }

@@ -27,6 +27,7 @@ inline constexpr std::string_view quarantined = ".quarantined";  // Ours; Kafka 
 inline constexpr std::string_view epoch_checkpoint_name = "leader-epoch-checkpoint";
 inline constexpr std::string_view partition_metadata_name = "partition.metadata";
 inline constexpr std::string_view meta_properties_name = "meta.properties";
+inline constexpr std::string_view lock_name = ".lock";
 inline constexpr std::string_view clean_shutdown_name = ".kafka_cleanshutdown";
 
 /// "00000000000000000042" + suffix.

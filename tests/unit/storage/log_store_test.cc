@@ -114,6 +114,44 @@ TEST_F(LogStoreTest, locks_its_directories) {
     EXPECT_FALSE(open({"a"}));
 }
 
+TEST_F(LogStoreTest, a_refused_start_leaves_new_and_empty_directories_as_they_were) {
+    const auto store = must_open({"locked"});
+    ASSERT_TRUE(disk().create_directories(root_ + "/empty"));
+    for (const auto& names : {std::vector<std::string>{"new/below", "empty", "locked"},
+                              {"locked", "empty", "new/below"}}) {
+        const auto refused = open(names);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code(), Code::invalid);
+        EXPECT_THAT(refused.error().message(), HasSubstr("is locked by another process"));
+        EXPECT_FALSE(*disk().exists(root_ + "/new"));
+        EXPECT_THAT(*disk().list(root_ + "/empty"), IsEmpty());
+    }
+}
+
+TEST_F(LogStoreTest, a_claim_that_is_dropped_leaves_nothing_and_lets_go_of_what_it_locked) {
+    ASSERT_TRUE(disk().create_directories(root_ + "/empty"));
+    {
+        const auto claim = LogStore::claim(disk(), options({"new", "empty"}), random_, Logger{});
+        ASSERT_TRUE(claim);
+        EXPECT_FALSE(open({"empty"}));
+    }
+    EXPECT_FALSE(*disk().exists(root_ + "/new"));
+    EXPECT_THAT(*disk().list(root_ + "/empty"), IsEmpty());
+    EXPECT_TRUE(open({"new", "empty"}));
+}
+
+TEST_F(LogStoreTest, meta_properties_of_no_known_kind_is_a_wrong_setting) {
+    for (const std::string text : {"version=9\n", "version=1\nnode.id=1\n", "\1\2\3",
+                                   "version=1\nnode.id=1\ncluster.id=c\ndirectory.id=!\n"}) {
+        ASSERT_TRUE(disk().create_directories(root_ + "/a"));
+        ASSERT_TRUE(disk().replace_whole(root_ + "/a/meta.properties", text));
+        const auto store = open({"new", "a"});
+        ASSERT_FALSE(store);
+        EXPECT_EQ(store.error().code(), Code::invalid) << store.error().to_string();
+        EXPECT_FALSE(*disk().exists(root_ + "/new"));
+    }
+}
+
 TEST_F(LogStoreTest, a_clean_stop_needs_no_scan) {
     {
         const auto store = must_open({"a"});

@@ -188,6 +188,13 @@ Result<std::unique_ptr<DirectoryLock>> FileDisk::lock(const std::string& path) {
         }
         return error("fcntl lock", name);
     }
+    // One that gives up a start removes the file it made; what we hold may have lost its name.
+    struct stat held{};
+    struct stat named{};
+    if (::fstat(file.get(), &held) != 0 || ::stat(name.c_str(), &named) != 0 ||
+        held.st_ino != named.st_ino || held.st_dev != named.st_dev) {
+        return Error::make(Code::busy, "{} is locked by another process", path);
+    }
     return std::unique_ptr<DirectoryLock>(std::make_unique<FlockedDirectory>(std::move(file)));
 }
 

@@ -1,0 +1,40 @@
+// Whose data the directories hold, read before anything else.
+#include "app/internal/identity.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/sim/simulation.h"
+
+namespace millrace::app {
+namespace {
+
+class Identity : public testing::Test {
+protected:
+    void SetUp() override {
+        for (const char* path : {"/a", "/b"}) {
+            ASSERT_TRUE(disk().create_directories(path));
+        }
+        ASSERT_TRUE(disk().replace_whole("/b/meta.properties", "version=1\ncluster.id=ours\n"));
+    }
+    runtime::sim::SimDisk& disk() { return node_.sim_disk(); }
+
+    runtime::sim::Simulation simulation_{{.seed = 1}};
+    runtime::sim::SimNode& node_ = simulation_.add_node({.name = "n1"});
+};
+
+TEST_F(Identity, the_cluster_is_that_of_any_directory_that_can_be_read) {
+    disk().fail_next(runtime::sim::DiskCall::open, 1);
+    const auto id = cluster_id_on_disk(disk(), {"/a", "/b"});
+    ASSERT_TRUE(id) << id.error().to_string();
+    EXPECT_EQ(*id, "ours");
+}
+
+// A new id beside a disk that failed would be a second cluster.
+TEST_F(Identity, no_cluster_is_made_up_while_a_disk_that_may_know_it_can_not_be_read) {
+    disk().fail_next(runtime::sim::DiskCall::open, 1);
+    EXPECT_EQ(cluster_id_on_disk(disk(), {"/b", "/a"}).error().code(), Code::io);
+    EXPECT_EQ(*cluster_id_on_disk(disk(), {"/a", "/never"}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace millrace::app
