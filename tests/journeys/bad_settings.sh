@@ -90,6 +90,17 @@ rm -r "$dir/unknown"
 refused_directory 'metadata\.log\.dir.*is locked by another process' "log.dirs=$dir/never,$dir/fresh" "metadata.log.dir=$dir/data"
 expect "the fresh directory" "" "$(ls -A "$dir/fresh")"
 stop one
+# Without its directory.id it is another voter's: the log says so and what to do, and doing it helps.
+sed -i '/^directory\.id=/d' "$dir/data/meta.properties"
+start other "${served[@]}"
+until_true 20 grep -E 'storage\.directory_without_id' "$dir/other.log"
+until_true 20 grep -oE 'write directory\.id=[^ ]+' "$dir/other.log"
+kill_hard other
+voter=$(grep -oE 'write directory\.id=[^ ]+' "$dir/other.log")
+sed -i "s/^directory\.id=.*/${voter#write }/" "$dir/data/meta.properties"
+start one "${served[@]}"
+until_true 20 answers "127.0.0.1:$port"
+stop one
 before=$(state "$dir/data")
 # An address that is taken ends the start, and costs nothing: the next one is a clean one still.
 python3 -c 'import signal, socket, sys

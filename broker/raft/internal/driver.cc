@@ -66,9 +66,29 @@ void Driver::start(StateListener& listener, UniqueFunction<void(Error)> on_halt)
     core_ = std::make_unique<RaftCore>(core_config(options_.quorum), std::move(recovered_->state),
                                        random_, executor_.clock().now());
     recovered_.reset();
+    tell_of_another_directory();
     channel_.on_disconnect(guarded([this](BrokerId node) { step(ConnectionLost{node}); }));
     schedule_delivery();
     step(Tick{});
+}
+
+/// With another directory than the voter of its id has, this node has no vote, and alone no leader.
+void Driver::tell_of_another_directory() const {
+    const ReplicaKey self{options_.quorum.node_id, options_.quorum.directory_id};
+    for (const Voter& voter : core_->voters().voters()) {
+        if (!options_.quorum.is_controller || voter.key.id != self.id || voter.key.matches(self)) {
+            continue;
+        }
+        MR_LOG(log_out_, warn, "raft.voter_of_another_directory",
+               field("directory", options_.directory), field("self", self.to_string()),
+               field("voter", voter.key.to_string()),
+               field("remedy",
+                     fmt::format("if this is that voter's log, stop, write directory.id={} into "
+                                 "the meta.properties above it and start again; if the disk was "
+                                 "replaced, remove that voter and add this one with "
+                                 "kafka-metadata-quorum",
+                                 voter.key.directory.to_string())));
+    }
 }
 
 // ---- The core -----------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ private:
 
     // driver.cc
     void step(Event event);
+    void tell_of_another_directory() const;
     void perform(Effect& effect);
     void arm_timer();
     void persist();
