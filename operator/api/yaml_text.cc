@@ -42,7 +42,7 @@ std::string flow(const Json& value) {
 
 /// A value that is short enough stands behind its name, else below it.
 bool is_block(const Json& value) {
-    constexpr std::size_t longest = 100;
+    constexpr std::size_t longest = 160;
     return !value.empty() && flow(value).size() > longest;
 }
 

@@ -7,7 +7,7 @@
 namespace millrace::api {
 namespace {
 
-constexpr std::size_t most_bytes = 65'000;
+constexpr std::size_t most_bytes = 60'000;
 
 TEST(Manifests, definitions_checked_in_are_what_api_manifests_writes) {
     for (const Kind& kind : kinds()) {
