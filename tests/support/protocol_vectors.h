@@ -14,8 +14,8 @@ namespace millrace::test {
 struct ProtocolVector {
     std::string message;
     std::int16_t version = 0;
-    std::string
-        kind;  ///< default, full, nulls, empty, large, tags, random; mutants: same, read, refused
+    std::string kind;  ///< default, full, nulls, empty, large, tags, random, nested_empty,
+                       ///< nested_nulls; mutants: same, read, refused
     Buffer bytes;
     std::string tree;  ///< As JSON; "-" where it was left out; twice: hex.
 };

@@ -66,7 +66,9 @@ public final class Vectors {
     static PrintStream mutants;
     static PrintStream twice;
 
-    enum Kind { DEFAULT, FULL, NULLS, EMPTY, LARGE, TAGS, RANDOM }
+    // The nested ones are as full, but what stands in a struct, or in every other element of an array, has
+    // empty collections or is null; a message that has nothing of the kind has no such vector.
+    enum Kind { DEFAULT, FULL, NULLS, EMPTY, LARGE, TAGS, RANDOM, NESTED_EMPTY, NESTED_NULLS }
 
     record Definition(JsonNode schema, Class<?> message, Class<?> converter) {}
 
@@ -167,8 +169,10 @@ public final class Vectors {
                 } catch (Exception | AssertionError e) {
                     throw new IllegalStateException(name + " " + v + " " + kind, e);
                 }
-                out.println(name + " " + v + " " + kind.name().toLowerCase() + " " + vector);
-                count++;
+                if (vector != null) {
+                    out.println(name + " " + v + " " + kind.name().toLowerCase() + " " + vector);
+                    count++;
+                }
             }
             if (flexible) {
                 writeTwice(definition, (short) v, new Random(name.hashCode() * 17L + v));
@@ -181,7 +185,11 @@ public final class Vectors {
             throws Exception {
         Message message = (Message) definition.message.getConstructor().newInstance();
         if (kind != Kind.DEFAULT) {
-            JsonNode drawn = new Draw(definition.schema, version, kind, random).message();
+            Draw draw = new Draw(definition.schema, version, kind, random);
+            JsonNode drawn = draw.message();
+            if (draw.nests() && draw.gaps == 0) {
+                return null;
+            }
             message = read(definition, drawn, version);
         }
         if (kind == Kind.TAGS) {
@@ -459,6 +467,8 @@ public final class Vectors {
         final Map<String, JsonNode> structs;
         int depth = 0;
         int index = 0;
+        int structsAround = 0;
+        int gaps = 0;
 
         Draw(JsonNode schema, int version, Kind kind, Random random) {
             this.schema = schema;
@@ -473,7 +483,18 @@ public final class Vectors {
         }
 
         boolean full() {
-            return kind == Kind.FULL || kind == Kind.TAGS;
+            return kind == Kind.FULL || kind == Kind.TAGS || nests();
+        }
+
+        boolean nests() {
+            return kind == Kind.NESTED_EMPTY || kind == Kind.NESTED_NULLS;
+        }
+
+        /** Whether this is a place where the nested kinds leave something out. */
+        boolean gap(Kind of) {
+            boolean isOne = kind == of && (depth > 0 ? index % 2 == 0 : structsAround > 0);
+            gaps += isOne ? 1 : 0;
+            return isOne;
         }
 
         ObjectNode struct(JsonNode fields) {
@@ -492,7 +513,8 @@ public final class Vectors {
         JsonNode value(JsonNode field) {
             String type = field.get("type").asText();
             if (within(field.path("nullableVersions").asText("none"), version)
-                    && (kind == Kind.NULLS || kind == Kind.RANDOM && random.nextInt(4) == 0)) {
+                    && (kind == Kind.NULLS || gap(Kind.NESTED_NULLS)
+                        || kind == Kind.RANDOM && random.nextInt(4) == 0)) {
                 return JSON.nullNode();
             }
             if (!type.startsWith("[]")) {
@@ -514,6 +536,7 @@ public final class Vectors {
         int arraySize() {
             return switch (kind) {
                 case EMPTY -> 0;
+                case NESTED_EMPTY -> gap(Kind.NESTED_EMPTY) ? 0 : 2;
                 // Beyond one byte of varint, but along one path only: sizes must not multiply.
                 case LARGE -> depth == 0 || depth == 1 && index == 0 ? 130 : 1;
                 case RANDOM -> depth > 2 ? random.nextInt(2) : random.nextInt(4);
@@ -538,8 +561,13 @@ public final class Vectors {
                 case "string" -> make.textNode(text());
                 case "uuid" -> make.textNode(new Uuid(number(64), number(64)).toString());
                 case "bytes" -> make.binaryNode(bytes());
-                case "records" -> make.binaryNode(kind == Kind.EMPTY ? new byte[0] : records());
-                default -> struct(field.has("fields") ? field.get("fields") : structs.get(type));
+                case "records" -> make.binaryNode(kind == Kind.EMPTY || gap(Kind.NESTED_EMPTY) ? new byte[0] : records());
+                default -> {
+                    structsAround++;
+                    ObjectNode inner = struct(field.has("fields") ? field.get("fields") : structs.get(type));
+                    structsAround--;
+                    yield inner;
+                }
             };
         }
 
