@@ -35,6 +35,7 @@ public:
     }
 
 private:
+    std::string about() const override { return "the signals"; }
     void on_ready(std::uint32_t) override {
         signalfd_siginfo facts{};
         if (::read(descriptor_.get(), &facts, sizeof(facts)) == sizeof(facts)) {

@@ -356,6 +356,23 @@ TEST_F(RealNet, an_owner_may_destroy_its_stream_inside_its_event) {
     EXPECT_TRUE(gone.wait());
 }
 
+// Whoever closes a number that isn't his is somewhere else: the last words say what was hit.
+TEST(RealNetDeath, a_watched_descriptor_that_somebody_else_closed_is_named) {
+    RealNodeOptions options;
+    options.data_shards = 1;
+    auto node = *RealNode::create(std::move(options));
+    const int next = ::dup(STDERR_FILENO);
+    ::close(next);
+    auto listener = *node->data_shard(0).net->listen({"127.0.0.1", 0}, [](StreamPtr) {});
+    EXPECT_DEATH(
+        {
+            ::close(next);
+            listener.reset();
+        },
+        fmt::format("remove {} of the listener at 127.0.0.1:{} in loop data-0.*Bad file descriptor",
+                    next, listener->address().port));
+}
+
 TEST_F(RealNet, two_listeners_on_one_port_are_refused) {
     listen_and_echo();
     on(1, [&] {

@@ -25,6 +25,7 @@ public:
 
 private:
     void on_ready(std::uint32_t events) override;
+    std::string about() const override { return "a connect to " + to_.to_string(); }
     void resolved(Result<std::vector<SocketAddress>> found);
     void try_next();
     Result<void> begin(const SocketAddress& address);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -141,15 +142,19 @@ void Reactor::change(WatchId watch, int descriptor, std::uint32_t events) {
     epoll_event event{};
     event.events = events;
     event.data.u64 = watch.value;
-    MR_ASSERT(::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, descriptor, &event) == 0);
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, descriptor, &event) != 0) [[unlikely]] {
+        lost("change", watch, descriptor, errno);
+    }
 }
 
 void Reactor::remove(WatchId watch, int descriptor) {
     MR_ASSERT(may_touch());
     MR_ASSERT(is_watched(watch));
     // ENOENT: arm() had failed, or was never called.
-    MR_ASSERT(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr) == 0 ||
-              errno == ENOENT);
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr) != 0 && errno != ENOENT)
+        [[unlikely]] {
+        lost("remove", watch, descriptor, errno);
+    }
     const auto index = static_cast<std::uint32_t>(watch.value);
     Slot& slot = slots_[index];
     slot.watcher = nullptr;
@@ -158,6 +163,16 @@ void Reactor::remove(WatchId watch, int descriptor) {
     }
     slot.next_free = free_slot_;
     free_slot_ = index;
+}
+
+/// Somebody closed a descriptor that is watched, or closed another one's number: from here on bytes
+/// of one connection might go into another, or into a file.
+void Reactor::lost(std::string_view call, WatchId watch, int descriptor, int error_number) {
+    const std::string what =
+        fmt::format("the watched descriptor is still open: {} {} of {} in loop {} (epoll {}): {}",
+                    call, descriptor, watcher_of(watch.value)->about(), name_, epoll_.get(),
+                    system_error("epoll_ctl", error_number).message());
+    assertion_failed(what.c_str(), __FILE__, __LINE__);
 }
 
 void Reactor::tell(WatchId watch, std::uint32_t events) {

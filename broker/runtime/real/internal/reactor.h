@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -25,6 +26,8 @@ namespace millrace::runtime::internal {
 class Watcher {
 public:
     virtual void on_ready(std::uint32_t events) = 0;
+    /// Whose descriptor it is, for the last words of a process.
+    virtual std::string about() const = 0;
 
 protected:
     ~Watcher() = default;
@@ -96,6 +99,7 @@ private:
     void run_tasks();
     void run_all(std::vector<Task>& tasks);
     Watcher* watcher_of(std::uint64_t id);
+    [[noreturn]] void lost(std::string_view call, WatchId watch, int descriptor, int error_number);
     std::uint64_t tick_of(Instant at) const;
 
     const std::string name_;

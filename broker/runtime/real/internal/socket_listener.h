@@ -26,6 +26,7 @@ private:
     SocketListener(Reactor& reactor, Descriptor socket, UniqueFunction<void(StreamPtr)> on_accept,
                    const Logger& log);
     void on_ready(std::uint32_t events) override;
+    std::string about() const override { return "the listener at " + address_.to_string(); }
     void accept_waiting();
     void out_of_descriptors(int error_number);
     bool turn_one_away();  ///< False: nobody waits.

@@ -33,6 +33,7 @@ public:
 
 private:
     void on_ready(std::uint32_t events) override;
+    std::string about() const override { return "a stream with " + peer_.to_string(); }
     void register_or_tell();
     void unregister();
 
