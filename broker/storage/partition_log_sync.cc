@@ -134,7 +134,9 @@ void PartitionLog::note_synced(const SyncJob& job, SyncedIn in, Offset reached) 
         s.durable_size = job.active_size_;
     }
     if (in == SyncedIn::journal) {
-        s.active_unfiled = s.active_unfiled || (same_active && job.part_->length > 0);
+        // Without its file it is another segment, of a log that has started over there meanwhile.
+        s.active_unfiled =
+            s.active_unfiled || (same_active && s.active_file && job.part_->length > 0);
         s.epochs_unfiled = s.epochs_unfiled || !job.replaced_.empty();
         return;
     }

@@ -322,6 +322,27 @@ TEST_F(JournalRecovery, a_log_that_began_anew_has_nothing_of_the_old_one) {
     EXPECT_EQ(found->end(), Offset{40});
 }
 
+// A new leader has nothing of it: the log begins again where it began, while its bytes are on their
+// way into the journal.
+TEST_F(JournalRecovery, a_log_that_begins_anew_meanwhile_has_nothing_of_the_old_one_to_file) {
+    auto log = create();
+    add(*log, 10);
+    ASSERT_TRUE(log->sync_now());
+    add(*log, 5);
+    const auto job = log->begin_sync();
+    ASSERT_TRUE(job && job->journal_part() != nullptr);
+    const SyncJob* const one[] = {&*job};
+    ASSERT_TRUE(journal_->write(one)->taken[0]);
+    ASSERT_TRUE(log->truncate_fully_and_start_at(Offset{0}));
+    log->complete_sync(*job, {}, SyncedIn::journal);
+    EXPECT_FALSE(log->has_unfiled());
+    ASSERT_TRUE(log->sync_now());
+    add(*log, 3, 1);
+    ASSERT_TRUE(log->sync_now());
+    cut_power(std::move(log));
+    EXPECT_EQ((*recover_from(0))->end(), Offset{3});
+}
+
 TEST_F(JournalRecovery, a_log_made_anew_under_its_name_has_nothing_of_the_old_one) {
     auto old = journaled_log();
     ASSERT_TRUE(old->retire_folder("orders-0.00000000000000000000000000000001-delete"));
