@@ -98,10 +98,16 @@ void LeaderCore::note(const FollowerFetched& event) {
     follower.leader_end_at_fetch = end_;
     follower.last_fetch_at = event.at;
     follower.epoch = event.replica_epoch;
+    if (event.may_join) {
+        ineligible_.erase(event.replica);
+    } else {
+        ineligible_.insert(event.replica);
+    }
 }
 
 void LeaderCore::note(const Tick& event) {
     now_ = std::max(now_, event.at);
+    ineligible_ = event.ineligible;
     held_back_ = false;
     settles_now_ = std::exchange(must_settle_, false);
 }
@@ -115,6 +121,7 @@ void LeaderCore::note(const IsrDecided& event) {
         take_replicas(event.replicas);
     }
     partition_epoch_ = event.partition_epoch;
+    ineligible_ = event.ineligible;
     proposed_.clear();
     may_be_accepted_ = must_settle_ = false;
     held_back_ = false;
@@ -134,10 +141,6 @@ void LeaderCore::note(const ProposalRefused& event) {
 
 void LeaderCore::note(const ProposalUnanswered& event) {
     may_be_accepted_ = may_be_accepted_ || event.partition_epoch == partition_epoch_;
-}
-
-void LeaderCore::note(const Ineligible& event) {
-    ineligible_ = event.brokers;
 }
 
 void LeaderCore::note(const SettingsChanged& event) {
@@ -161,8 +164,8 @@ BrokerId LeaderCore::nearest(const std::vector<BrokerId>& wanted, Offset from) c
     Offset most = from;
     for (const BrokerId replica : wanted) {
         const auto at = followers_.find(replica);
-        if (at == followers_.end() || !isr_.contains(replica) || ineligible_.contains(replica) ||
-            at->second.log_start > from || at->second.log_end < most) {
+        if (at == followers_.end() || !isr_.contains(replica) || at->second.log_start > from ||
+            at->second.log_end < most) {
             continue;
         }
         if (best == no_broker || at->second.log_end > most) {
@@ -220,10 +223,10 @@ Offset LeaderCore::reached() const {
 std::set<BrokerId> LeaderCore::wanted_isr() const {
     std::set<BrokerId> wanted{self_};
     for (const auto& [replica, follower] : followers_) {
-        if (ineligible_.contains(replica)) {
+        const bool member = isr_.contains(replica);
+        if (!member && ineligible_.contains(replica)) {
             continue;
         }
-        const bool member = isr_.contains(replica);
         const bool silent = now_ - follower.caught_up_at > lag_max_;
         // To join it must hold everything the ISR has promised to hold, as durably as promised. How
         // far that was is not known to a new leader: its own end is an upper bound.

@@ -34,9 +34,13 @@ struct FollowerFetched {
     Instant at;
     BrokerEpoch replica_epoch{-1};  ///< Of the life that asked; -1: it does not say.
     Offset log_start = no_offset;
+    bool may_join = true;  ///< That life is up and stays, as far as our metadata knows.
 };
 struct Tick {
     Instant at;
+    /// Of those outside of the ISR, whom the controller would refuse: fenced, leaving, or
+    /// registered as another life by now.
+    std::set<BrokerId> ineligible{};
 };
 /// The metadata says so, after our proposal or for its own reasons. A reassignment adds and removes
 /// replicas under the same leader epoch.
@@ -44,6 +48,7 @@ struct IsrDecided {
     std::vector<BrokerId> replicas;
     std::vector<BrokerId> isr;
     PartitionEpoch partition_epoch;
+    std::set<BrokerId> ineligible{};  ///< As in Tick.
 };
 /// Our proposal was refused and certainly had no effect: go back to what is committed.
 struct ProposalRefused {
@@ -53,17 +58,13 @@ struct ProposalRefused {
 struct ProposalUnanswered {
     PartitionEpoch partition_epoch;  ///< The one it was built on.
 };
-/// A broker that the controller fences may not be proposed.
-struct Ineligible {
-    std::set<BrokerId> brokers;
-};
 struct SettingsChanged {
     Durability durability;
     std::int32_t min_isr;
 };
 
 using LeaderEvent = std::variant<Appended, Synced, FollowerFetched, Tick, IsrDecided,
-                                 ProposalRefused, ProposalUnanswered, Ineligible, SettingsChanged>;
+                                 ProposalRefused, ProposalUnanswered, SettingsChanged>;
 
 struct AdvanceHighWatermark {
     Offset to;
@@ -144,7 +145,6 @@ private:
     void take_replicas(const std::vector<BrokerId>& replicas);
     void note(const ProposalRefused& event);
     void note(const ProposalUnanswered& event);
-    void note(const Ineligible& event);
     void note(const SettingsChanged& event);
 
     Offset counted_end(BrokerId replica) const;

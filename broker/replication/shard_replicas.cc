@@ -299,6 +299,12 @@ const storage::LeaderEpochCache* ShardReplicas::epochs(const TopicIdPartition& i
     return partition && partition->has_log() ? &partition->log().epochs() : nullptr;
 }
 
+const std::map<BrokerId, LeaderCore::Follower>* ShardReplicas::followers(
+    const TopicIdPartition& id) const {
+    auto partition = inside_->find(id);
+    return partition ? partition->followers() : nullptr;
+}
+
 const storage::ProducerState* ShardReplicas::producers(const TopicIdPartition& id) const {
     auto partition = inside_->find(id);
     return partition && partition->has_log() ? &partition->log().producers() : nullptr;

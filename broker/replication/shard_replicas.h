@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "replication/leader_core.h"
 #include "replication/peers.h"
 #include "replication/throttle.h"
 #include "replication/types.h"
@@ -198,6 +199,8 @@ public:
     std::vector<View> views() const;
     /// At which offset each leader epoch begins in our log; null without a log.
     const storage::LeaderEpochCache* epochs(const TopicIdPartition& id) const;
+    /// When they fetched last, and what they have; null where it is not led here.
+    const std::map<BrokerId, LeaderCore::Follower>* followers(const TopicIdPartition& id) const;
     /// For DescribeProducers, which may ask a follower; null without a log.
     const storage::ProducerState* producers(const TopicIdPartition& id) const;
     /// Every advance of a led partition's high watermark; one listener per partition.

@@ -1,6 +1,7 @@
 // app/internal/broker_peers.h
 //
-// Where other brokers are, for the fetchers: the image's endpoints of the inter-broker listener.
+// Where other brokers are, for the fetchers: the image's endpoints of the inter-broker listener;
+// and whom leaders may propose.
 #pragma once
 
 #include <atomic>
@@ -28,6 +29,12 @@ public:
     }
     BrokerEpoch own_epoch() const override {
         return BrokerEpoch{epoch_.load(std::memory_order_relaxed)};
+    }
+    bool may_join(BrokerId broker, BrokerEpoch epoch) const override {
+        const metadata::ImagePtr image = image_.current();
+        const metadata::Broker* found = image->cluster.broker(broker);
+        return found != nullptr && found->is_active() &&
+               (epoch == BrokerEpoch{-1} || epoch == found->epoch);
     }
     net::StreamWrapper wrapper() const override { return wrap_; }
     void set_own_epoch(BrokerEpoch epoch) { epoch_.store(epoch.value, std::memory_order_relaxed); }

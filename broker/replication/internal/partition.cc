@@ -66,7 +66,8 @@ void Partition::change_state(PartitionState state) {
         return;
     }
     if (leader_ && same_epoch) {
-        run(leader_->step(IsrDecided{state_.replicas, state_.isr, state_.partition_epoch}));
+        run(leader_->step(
+            IsrDecided{state_.replicas, state_.isr, state_.partition_epoch, ineligible()}));
         return;
     }
     become_leader();

@@ -29,6 +29,7 @@ public:
         runtime::Executor* loop = nullptr;
         runtime::DiskPool* pool = nullptr;
         IsrProposer* proposer = nullptr;
+        const Peers* peers = nullptr;
         const Logger* log = nullptr;
         bool closing = false;  ///< No further syncs: the last one is close_cleanly()'s.
         /// A sync of its log, alone or with those of others.
@@ -53,6 +54,9 @@ public:
     const PartitionSettings& settings() const { return settings_; }
     bool has_log() const { return log_ != nullptr; }
     bool leads() const { return leader_.has_value(); }
+    const std::map<BrokerId, LeaderCore::Follower>* followers() const {
+        return leader_ ? &leader_->followers() : nullptr;
+    }
     bool is_under_min_isr() const { return leader_ && leader_->under_min_isr(); }
     storage::PartitionLog& log() { return *log_; }
     const storage::PartitionLog& log() const { return *log_; }
@@ -101,6 +105,9 @@ public:
     /// Bytes a reader at `from` could get now, roughly: for the threshold of a parked fetch.
     std::int64_t readable_bytes(const FetchPosition& position, const Reader& reader);
     void follower_fetched(const FetchPosition& position, const Reader& reader);
+    /// Whether the controller would take it into the ISR, if it isn't there.
+    bool may_join(BrokerId replica, BrokerEpoch epoch) const;
+    std::set<BrokerId> ineligible() const;
     /// What slows down the copy to a replica elsewhere: nothing once acknowledgements wait for it.
     ThrottleGate gate_towards(BrokerId replica) const;
     void note_sent(BrokerId replica, std::size_t bytes);

@@ -146,7 +146,8 @@ Result<void> Partition::append_fetched(ByteView bytes) {
 }
 
 void Partition::when_synced(UniqueFunction<void()> then) {
-    if (!log_ || log_->failure() || sync_is_short_ || log_->synced_end() >= log_->end()) {
+    const bool is_short = sync_is_short_ && !MR_PLANTED(short_syncs_hold_up_others);
+    if (!log_ || log_->failure() || is_short || log_->synced_end() >= log_->end()) {
         then();
         return;
     }
@@ -156,11 +157,13 @@ void Partition::when_synced(UniqueFunction<void()> then) {
 
 void Partition::on_synced() {
     // Nobody waits until there is room: a leader hears again and again how far it is synced.
-    const bool over = !log_ || log_->failure().has_value() || sync_is_short_;
+    const bool is_short = sync_is_short_ && !MR_PLANTED(short_syncs_hold_up_others);
+    const bool over = !log_ || log_->failure().has_value() || is_short;
     auto waiting = std::exchange(waiting_for_sync_, {});
     for (auto& [end, then] : waiting) {
         // What was cut away meanwhile is no longer waited for.
-        if (over || log_->synced_end() >= std::min(end, log_->end())) {
+        if (over || log_->synced_end() >= end ||
+            (log_->synced_end() >= log_->end() && !MR_PLANTED(cuts_leave_who_waits))) {
             then();
         } else {
             waiting_for_sync_.emplace_back(end, std::move(then));

@@ -102,8 +102,24 @@ void Partition::follower_fetched(const FetchPosition& position, const Reader& re
     if (leader_ && check_leader(position.current_epoch) == KafkaError::none) {
         run(leader_->step(FollowerFetched{reader.replica, position.from, position.reader_synced_end,
                                           shell_.loop->clock().now(), reader.replica_epoch,
-                                          position.reader_log_start}));
+                                          position.reader_log_start,
+                                          may_join(reader.replica, reader.replica_epoch)}));
     }
+}
+
+bool Partition::may_join(BrokerId replica, BrokerEpoch epoch) const {
+    return std::find(state_.isr.begin(), state_.isr.end(), replica) != state_.isr.end() ||
+           shell_.peers->may_join(replica, epoch);
+}
+
+std::set<BrokerId> Partition::ineligible() const {
+    std::set<BrokerId> all;
+    for (const auto& [replica, follower] : leader_->followers()) {
+        if (!may_join(replica, follower.epoch)) {
+            all.insert(replica);
+        }
+    }
+    return all;
 }
 
 void Partition::tick(Instant now) {
@@ -111,7 +127,7 @@ void Partition::tick(Instant now) {
         log_->forget_decided_below(high_watermark());
     }
     if (leader_ && state_.replicas.size() > 1) {
-        run(leader_->step(Tick{now}));
+        run(leader_->step(Tick{now, ineligible()}));
     }
 }
 

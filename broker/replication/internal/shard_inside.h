@@ -32,6 +32,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         shell.loop = shard.executor;
         shell.pool = &pool;
         shell.proposer = &proposer;
+        shell.peers = &peers;
         shell.log = &log;
         shell.counts = &counts;
         shell.throttles = options.throttles.get();

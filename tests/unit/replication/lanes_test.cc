@@ -85,6 +85,7 @@ public:
     explicit OneLeader(runtime::Address at) : at_(std::move(at)) {}
     std::optional<runtime::Address> address_of(BrokerId) const override { return at_; }
     BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
+    bool may_join(BrokerId, BrokerEpoch) const override { return true; }
     net::StreamWrapper wrapper() const override { return {}; }
 
 private:

@@ -208,11 +208,34 @@ TEST(LeaderCore, nobody_joins_with_the_start_of_the_epoch_in_memory_alone) {
 }
 
 // Case 19: whom the controller fences is not proposed.
-TEST(LeaderCore, an_ineligible_follower_is_not_proposed) {
+TEST(LeaderCore, an_ineligible_follower_is_not_proposed_until_it_may_join) {
     LeaderCore core{start({b1, b2}, {b1})};
-    core.step(Ineligible{{b2}});
+    FollowerFetched fetched{b2, Offset{10}, Offset{10}, at(101s)};
+    fetched.may_join = false;
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(fetched)));
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(102s), {b2}})));
+    fetched.may_join = true;
+    EXPECT_TRUE(has_any<ProposeIsr>(core.step(fetched)));
+}
+
+// It has just died and was in sync a moment ago: it would be refused with every tick until it
+// counts as silent.
+TEST(LeaderCore, a_fenced_follower_that_was_in_sync_is_not_proposed_with_every_tick) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)});
     EXPECT_FALSE(
-        has_any<ProposeIsr>(core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)})));
+        has_any<ProposeIsr>(core.step(IsrDecided{{b1, b2}, {b1}, PartitionEpoch{8}, {b2}})));
+    for (int second = 102; second < 110; ++second) {
+        EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(std::chrono::seconds{second}), {b2}})));
+    }
+    EXPECT_TRUE(has_any<ProposeIsr>(core.step(Tick{at(110s)})));
+}
+
+// Members leave by the controller's decision, or by their silence.
+TEST(LeaderCore, a_member_is_not_proposed_out_for_being_ineligible) {
+    LeaderCore core{start({b1, b2}, {b1, b2})};
+    core.step(FollowerFetched{b2, Offset{10}, Offset{10}, at(101s)});
+    EXPECT_FALSE(has_any<ProposeIsr>(core.step(Tick{at(102s), {b2}})));
 }
 
 // A reassignment names new replicas under the leader's own epoch: they are waited for, and join.

@@ -14,6 +14,7 @@ class NoPeers final : public Peers {
 public:
     std::optional<runtime::Address> address_of(BrokerId) const override { return std::nullopt; }
     BrokerEpoch own_epoch() const override { return BrokerEpoch{1}; }
+    bool may_join(BrokerId, BrokerEpoch) const override { return true; }
     net::StreamWrapper wrapper() const override { return {}; }
 };
 
