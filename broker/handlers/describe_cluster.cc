@@ -39,13 +39,26 @@ void describe_controllers(const Doors& doors, ClusterCall call) {
     protocol::DescribeClusterResponse response;
     response.cluster_id = doors.cluster_id;
     response.endpoint_type = controllers_endpoint;
+    const metadata::ImagePtr image = doors.image->current();
     // This listener is served by the control loop, where the quorum lives.
     const std::vector<VoterAddress> voters = doors.quorum->voters(call.meta().listener);
+    for (const auto& entry : image->cluster.controllers) {
+        const metadata::Endpoint* endpoint = entry.value->endpoint(call.meta().listener);
+        if (endpoint != nullptr) {
+            auto& to = response.brokers.emplace_back();
+            to.broker_id = entry.key.value;
+            to.host = endpoint->host;
+            to.port = endpoint->port;
+        }
+    }
+    // Who has not registered, or can't in this metadata.version, is where the quorum knows it.
     for (const VoterAddress& voter : voters) {
-        auto& to = response.brokers.emplace_back();
-        to.broker_id = voter.id.value;
-        to.host = voter.host;
-        to.port = voter.port;
+        if (!image->cluster.controllers.contains(voter.id)) {
+            auto& to = response.brokers.emplace_back();
+            to.broker_id = voter.id.value;
+            to.host = voter.host;
+            to.port = voter.port;
+        }
     }
     response.controller_id = doors.quorum->leader().value;
     if (call.request().include_cluster_authorized_operations) {

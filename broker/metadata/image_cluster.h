@@ -60,6 +60,8 @@ struct ControllerNode : RefCounted {
     bool is_migration_ready = false;
     std::vector<Endpoint> endpoints;
     std::map<std::string, VersionRange> features;
+
+    const Endpoint* endpoint(std::string_view listener) const;
     friend bool operator==(const ControllerNode& a, const ControllerNode& b);
 };
 using ControllerNodeRef = Ref<const ControllerNode>;

@@ -15,6 +15,7 @@
 #include "app/internal/broker_peers.h"
 #include "app/internal/broker_watch.h"
 #include "app/internal/controller_link.h"
+#include "app/internal/controller_registration.h"
 #include "app/internal/directory_reports.h"
 #include "app/internal/group_log.h"
 #include "app/internal/image_waits.h"
@@ -112,7 +113,8 @@ struct Broker::Inside {
     std::unique_ptr<raft::RaftDriver> driver;
     std::unique_ptr<MetadataNode> metadata;
     std::unique_ptr<ControllerLink> controller;
-    std::unique_ptr<BrokerWatch> broker_watch;  ///< With the controller role.
+    std::unique_ptr<BrokerWatch> broker_watch;                 ///< With the controller role.
+    std::unique_ptr<ControllerRegistration> controller_entry;  ///< As broker_watch.
     std::unique_ptr<Lifecycle> lifecycle;
     std::unique_ptr<BlockProducerIds> producer_ids;
     std::unique_ptr<IsrProposals> proposals;

@@ -406,8 +406,14 @@ void Broker::Inside::watch_brokers(const config::BrokerValues& values) {
         node.control_shard(), *metadata->controller(), log);
     const auto look = [this] { broker_watch->look(image.current()); };
     metadata->on_leadership(look);
+    controller_entry = std::make_unique<ControllerRegistration>(
+        ControllerRegistration::Options{self, incarnation, endpoints_of(true)},
+        *node.control_shard().executor, *controller, image, log);
     metadata->publisher().subscribe(
-        [look](const metadata::Delta&, const metadata::ImagePtr&) { look(); });
+        [this, look](const metadata::Delta&, const metadata::ImagePtr&) {
+            look();
+            controller_entry->look();
+        });
 }
 
 void Broker::Inside::make_broker_side(const config::BrokerValues& values) {

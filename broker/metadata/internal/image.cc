@@ -11,13 +11,25 @@ Image& Image::operator=(const Image&) = default;
 Image& Image::operator=(Image&&) noexcept = default;
 Image::~Image() = default;
 
-const Endpoint* Broker::endpoint(std::string_view listener) const {
+namespace {
+
+const Endpoint* endpoint_of(const std::vector<Endpoint>& endpoints, std::string_view listener) {
     for (const Endpoint& at : endpoints) {
         if (at.listener == listener) {
             return &at;
         }
     }
     return nullptr;
+}
+
+}  // namespace
+
+const Endpoint* Broker::endpoint(std::string_view listener) const {
+    return endpoint_of(endpoints, listener);
+}
+
+const Endpoint* ControllerNode::endpoint(std::string_view listener) const {
+    return endpoint_of(endpoints, listener);
 }
 
 bool Broker::has_online_directory(const Uuid& directory) const {

@@ -10,7 +10,11 @@
 #include "net/server.h"
 #include "protocol/headers.h"
 #include "protocol/messages/create_topics_request.h"
+#include "protocol/messages/describe_cluster_request.h"
+#include "protocol/messages/describe_cluster_response.h"
 #include "protocol/messages/request_header.h"
+#include "protocol/messages/response_header.h"
+#include "protocol/reader.h"
 #include "protocol/record_frame.h"
 #include "tests/support/manual_loop.h"
 
@@ -32,7 +36,9 @@ public:
         }
         waiting = std::move(reply);
     }
-    std::vector<VoterAddress> voters(std::string_view) const override { return {}; }
+    std::vector<VoterAddress> voters(std::string_view) const override {
+        return {{BrokerId{1}, "quorum-1", 9093}, {BrokerId{2}, "quorum-2", 9093}};
+    }
     BrokerId leader() const override { return no_broker; }
     std::int16_t kraft_version() const override { return 0; }
 
@@ -43,12 +49,16 @@ public:
 class Asker final : public net::Reply::Target {
 public:
     explicit Asker(ManualLoop& loop) : loop_(loop) {}
-    void deliver(std::uint64_t, std::uint64_t, net::Response) override { was_answered = true; }
+    void deliver(std::uint64_t, std::uint64_t, net::Response response) override {
+        was_answered = true;
+        bytes = std::move(response.bytes);
+    }
     void abandon(std::uint64_t, std::uint64_t) override { was_closed = true; }
     runtime::Executor& home() override { return loop_; }
 
     bool was_answered = false;
     bool was_closed = false;
+    Buffer bytes;
 
 private:
     ManualLoop& loop_;
@@ -56,19 +66,23 @@ private:
 
 constexpr std::size_t topics = 4000;
 
-std::shared_ptr<Buffer> request_for_many_topics() {
-    constexpr std::int16_t version = 7;
+template <typename Request>
+std::shared_ptr<Buffer> frame_of(const Request& request, std::int16_t version) {
     auto bytes = std::make_shared<Buffer>();
     protocol::Writer writer(*bytes);
     protocol::RequestHeader header;
-    header.request_api_key = protocol::CreateTopicsRequest::api_key;
+    header.request_api_key = Request::api_key;
     header.request_api_version = version;
     protocol::encode_request_header(writer, header);
-    protocol::CreateTopicsRequest request;
-    request.topics.resize(topics);
     request.encode(writer, version);
     EXPECT_TRUE(writer.ok());
     return bytes;
+}
+
+std::shared_ptr<Buffer> request_for_many_topics() {
+    protocol::CreateTopicsRequest request;
+    request.topics.resize(topics);
+    return frame_of(request, 7);
 }
 
 class ControllerListener : public ::testing::Test {
@@ -77,12 +91,15 @@ protected:
         doors_.log = &log_;
         doors_.control = &loop_;
         doors_.quorum = &quorum_;
+        doors_.image = &image_;
     }
-    void ask() {
-        const auto bytes = request_for_many_topics();
+    void ask() { ask(request_for_many_topics()); }
+    void ask(const std::shared_ptr<Buffer>& bytes) {
         const auto size = static_cast<std::int64_t>(bytes->size());
         std::unique_ptr<net::Session> session;
-        dispatcher_.on_frame({}, session,
+        net::ConnectionInfo connection;
+        connection.listener = "CONTROLLER";
+        dispatcher_.on_frame(connection, session,
                              net::Frame(bytes, net::Reservation::try_make(ledger_, size)),
                              net::Reply(asker_, 0, 0));
         loop_.run_ready();
@@ -91,6 +108,7 @@ protected:
     const Logger log_;
     ManualLoop loop_;
     WaitingQuorum quorum_;
+    metadata::ImageHandle image_;
     Doors doors_;
     net::Ledger ledger_{16 << 20};
     std::shared_ptr<Asker> asker_ = std::make_shared<Asker>(loop_);
@@ -118,6 +136,37 @@ TEST_F(ControllerListener, refuses_what_would_become_more_than_there_is) {
     EXPECT_EQ(quorum_.refused->code(), Code::exhausted);
     EXPECT_TRUE(asker_->was_closed);
     EXPECT_EQ(ledger_.used(), before);
+}
+
+// KIP-919: where a controller says that it is counts, also of one that has no vote (yet).
+TEST_F(ControllerListener, tells_where_controllers_registered_and_of_others_what_the_quorum_knows) {
+    auto image = std::make_shared<metadata::Image>();
+    for (const int id : {2, 3}) {
+        metadata::ControllerNode node;
+        node.id = BrokerId{id};
+        node.endpoints = {{"OTHER", "elsewhere", 1, 0},
+                          {"CONTROLLER", fmt::format("registered-{}", id), 9093, 0}};
+        image->cluster.controllers.set(node.id, metadata::make_ref<metadata::ControllerNode>(node));
+    }
+    image_.swap(std::move(image));
+    protocol::DescribeClusterRequest request;
+    request.endpoint_type = 2;
+    constexpr std::int16_t version = 1;
+    ask(frame_of(request, version));
+    ASSERT_TRUE(asker_->was_answered);
+    protocol::Reader reader(asker_->bytes);
+    protocol::ResponseHeader header;
+    header.decode(reader, 1);
+    protocol::DescribeClusterResponse answer;
+    answer.decode(reader, version);
+    ASSERT_TRUE(reader.ok());
+    std::map<std::int32_t, std::string_view> hosts;
+    for (const auto& node : answer.brokers) {
+        hosts.emplace(node.broker_id, node.host);
+    }
+    EXPECT_THAT(hosts, ::testing::ElementsAre(::testing::Pair(1, "quorum-1"),
+                                              ::testing::Pair(2, "registered-2"),
+                                              ::testing::Pair(3, "registered-3")));
 }
 
 }  // namespace

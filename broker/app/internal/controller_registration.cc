@@ -1,0 +1,134 @@
+#include "app/internal/controller_registration.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "metadata/features.h"
+#include "model/kafka_error.h"
+#include "protocol/messages/controller_registration_request.h"
+#include "protocol/messages/controller_registration_response.h"
+#include "protocol/reader.h"
+#include "protocol/writer.h"
+
+namespace millrace::app {
+namespace {
+
+using protocol::ControllerRegistrationRequest;
+using protocol::ControllerRegistrationResponse;
+
+constexpr Duration entry_patience = 3s;
+constexpr Duration entry_pause_first = 100ms;
+constexpr Duration entry_pause_most = 5s;
+
+Result<void> outcome_of(const Result<handlers::ControllerDoor::Answer>& answer) {
+    if (!answer) {
+        return answer.error();
+    }
+    ControllerRegistrationResponse response;
+    protocol::Reader reader(answer->body);
+    response.decode(reader, answer->version);
+    if (!reader.ok()) {
+        return reader.error();
+    }
+    if (response.error_code != 0) {
+        const auto error = static_cast<KafkaError>(response.error_code);
+        return Error::make(Code::unavailable, "{}: {}", error,
+                           response.error_message ? *response.error_message : message_of(error));
+    }
+    return {};
+}
+
+}  // namespace
+
+struct ControllerRegistration::Inside : std::enable_shared_from_this<Inside> {
+    Inside(Options options_in, runtime::Executor& control_in, ControllerLink& controller_in,
+           const metadata::ImageHandle& image_in, const Logger& log_in)
+        : options(std::move(options_in)),
+          control(control_in),
+          controller(controller_in),
+          image(image_in),
+          log(log_in) {}
+
+    /// Whether the metadata can have it, and has none or that of another run.
+    bool is_missing() const {
+        const metadata::ImagePtr now = image.current();
+        if (!now->metadata_version().has_controller_registration()) {
+            return false;
+        }
+        const metadata::ControllerNodeRef* us = now->cluster.controllers.find(options.self);
+        return us == nullptr || (*us)->incarnation != options.incarnation;
+    }
+
+    void look() {
+        if (waits || !is_missing()) {
+            return;
+        }
+        waits = true;
+        ControllerRegistrationRequest request;
+        request.controller_id = options.self.value;
+        request.incarnation_id = options.incarnation;
+        for (const metadata::Endpoint& endpoint : options.endpoints) {
+            request.listeners.push_back({.name = endpoint.listener,
+                                         .host = endpoint.host,
+                                         .port = endpoint.port,
+                                         .security_protocol = endpoint.security_protocol});
+        }
+        for (const metadata::FeatureInfo& feature : metadata::known_features()) {
+            request.features.push_back({.name = feature.name,
+                                        .min_supported_version = feature.min,
+                                        .max_supported_version = feature.max});
+        }
+        Buffer body;
+        protocol::Writer writer(body);
+        request.encode(writer, ControllerRegistrationRequest::max_version);
+        MR_ASSERT(writer.ok());
+        controller.call(ControllerRegistrationRequest::api_key,
+                        ControllerRegistrationRequest::max_version, std::move(body), entry_patience,
+                        [weak = weak_from_this()](Result<handlers::ControllerDoor::Answer> answer) {
+                            if (auto self = weak.lock()) {
+                                self->on_answer(outcome_of(answer));
+                            }
+                        });
+    }
+
+    /// In either case there is a pause: what was taken comes with the metadata, a little later.
+    void on_answer(const Result<void>& outcome) {
+        if (outcome) {
+            MR_LOG(log, info, "controller.registered", field("controller", options.self));
+            pause = entry_pause_first;
+        } else {
+            MR_LOG(log, info, "controller.not_registered", field("controller", options.self),
+                   field("reason", outcome.error().message()));
+            pause = std::min(2 * pause, entry_pause_most);
+        }
+        control.after(pause, [weak = weak_from_this()] {
+            if (auto self = weak.lock()) {
+                self->waits = false;
+                self->look();
+            }
+        });
+    }
+
+    const Options options;
+    runtime::Executor& control;
+    ControllerLink& controller;
+    const metadata::ImageHandle& image;
+    const Logger& log;
+    Duration pause = entry_pause_first;
+    bool waits = false;  ///< For an answer, or for a while after it.
+};
+
+ControllerRegistration::ControllerRegistration(Options options, runtime::Executor& control,
+                                               ControllerLink& controller,
+                                               const metadata::ImageHandle& image,
+                                               const Logger& log)
+    : inside_(std::make_shared<Inside>(std::move(options), control, controller, image, log)) {}
+
+ControllerRegistration::~ControllerRegistration() = default;
+
+void ControllerRegistration::look() {
+    inside_->look();
+}
+
+}  // namespace millrace::app
