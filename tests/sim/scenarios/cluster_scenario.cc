@@ -12,6 +12,8 @@
 #include "tests/sim/systems/cluster_producer.h"
 #include "tests/sim/systems/cluster_reader.h"
 #include "tests/sim/systems/cluster_watch.h"
+#include "tests/sim/systems/loose_writer.h"
+#include "tests/sim/systems/stall_watch.h"
 
 namespace millrace::simtest {
 
@@ -21,20 +23,29 @@ constexpr std::uint32_t voters = 3;
 constexpr std::uint32_t replicas = 3;
 constexpr std::uint32_t most_producers = 2;
 constexpr std::uint32_t sends = 200;
-constexpr Duration bad_time = 20s;
 constexpr Duration good_time = 180s;
 constexpr Duration restart_after = 300ms;
+constexpr Duration lag_max = 5s;
 constexpr std::string_view topic = "t";
+constexpr std::string_view loose_topic = "loose";
+constexpr std::int32_t loose_partitions = 3;
 
 struct Shape {
     std::uint32_t brokers = 3;  ///< The first three are the quorum, too.
     bool moves = false;         ///< Somebody reassigns partitions all the time.
+    bool gives_up = false;      ///< There is a second topic, whose writer asks for nothing again.
+    Duration bad_time = 20s;
 };
 
 /// What all machines of a run report to.
 struct Run {
     Run(const RunPlan& the_plan, const Shape& shape)
-        : plan(the_plan), brokers(shape.brokers), moves(shape.moves), simulation(plan.world()) {
+        : plan(the_plan),
+          brokers(shape.brokers),
+          moves(shape.moves),
+          gives_up(shape.gives_up),
+          bad_time(shape.bad_time),
+          simulation(plan.world()) {
         SeededRandom random(sim::derive_seed(plan.seed, "shape"));
         producers = static_cast<std::uint32_t>(random.between(1, most_producers));
         partitions = static_cast<std::int32_t>(random.between(1, 3));
@@ -51,11 +62,22 @@ struct Run {
                 .brokers = brokers, .topic = std::string(topic), .partitions = partitions},
             simulation);
         simulation.add_invariant("cluster", [this] { return watch->check(); });
+        stalls = std::make_unique<StallWatch>(
+            StallWatch::Options{.brokers = brokers,
+                                .topics = topics(),
+                                .plan = the_plan.faults,
+                                .out_of_files = out_of_files(),
+                                .lag_max = lag_max,
+                                .longest_wait = [this] { return longest_wait(); }},
+            simulation);
+        simulation.add_invariant("stalls", [this] { return stalls->check(); });
     }
 
     const RunPlan& plan;
     const std::uint32_t brokers;
     const bool moves;
+    const bool gives_up;
+    const Duration bad_time;
     ClusterHistory history;
     std::uint32_t producers = 0;
     std::int32_t partitions = 0;
@@ -70,6 +92,7 @@ struct Run {
     std::size_t next[most_producers] = {};  ///< Into plan.operations.
     std::uint64_t next_sender = 1;
     std::unique_ptr<ClusterWatch> watch;
+    std::unique_ptr<StallWatch> stalls;
     sim::Simulation simulation;  // Last: programs refer to the rest until they are destroyed.
 
     std::vector<runtime::Address> addresses() const {
@@ -80,6 +103,27 @@ struct Run {
         return all;
     }
     ClusterMap::Topic the_topic() const { return {std::string(topic), partitions, replicas}; }
+    std::map<std::string, std::int32_t> topics() const {
+        std::map<std::string, std::int32_t> all{{std::string(topic), partitions}};
+        if (gives_up) {
+            all.emplace(loose_topic, loose_partitions);
+        }
+        return all;
+    }
+    /// Files run out now and then where a writer gives up: what is open goes on.
+    std::vector<sim::Fault> out_of_files() const {
+        constexpr int most = 4;
+        std::vector<sim::Fault> all;
+        SeededRandom random(sim::derive_seed(plan.seed, "files"));
+        for (std::uint64_t left = gives_up ? random.below(most + 1) : 0; left > 0; --left) {
+            all.push_back({.kind = sim::FaultKind::open_error,
+                           .at = Duration{random.between(5'000'000'000, bad_time.count())},
+                           .lasts = Duration{random.between(100'000'000, 20'000'000'000)},
+                           .node = static_cast<std::uint32_t>(random.below(brokers))});
+        }
+        return all;
+    }
+    Duration longest_wait();
     bool all_sent() const {
         std::size_t sent = 0;
         for (const std::size_t count : next) {
@@ -100,14 +144,14 @@ std::string settings_of(const Run& run, std::uint32_t node) {
         "controller.listener.names=CONTROLLER\ncontroller.quorum.voters={2}\n"
         "cluster.id=SimulatedClusterOfThree\nlog.dirs=/data\nbroker.rack=r{1}\n"
         "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector\n"
-        "default.replication.factor=3\nmin.insync.replicas=2\nreplica.lag.time.max.ms=5000\n"
+        "default.replication.factor=3\nmin.insync.replicas=2\nreplica.lag.time.max.ms={7}\n"
         "leader.imbalance.check.interval.seconds=5\nlog.retention.ms=-1\n"
         // Clocks may be anywhere: neither the future nor the age of a record shall matter here.
         "log.message.timestamp.after.max.ms=9223372036854775807\nproducer.id.expiration.ms="
         "2147483647\nlog.flush.offset.checkpoint.interval.ms={5}\nlog.roll.ms={6}\n",
         node + 1, node, quorum, votes ? "broker,controller" : "broker",
         votes ? fmt::format(",CONTROLLER://n{}:9093", node) : "", run.recovery_points_ms,
-        run.roll_ms);
+        run.roll_ms, to_milliseconds(lag_max));
 }
 
 class ProducerProgram final : public sim::Program {
@@ -124,6 +168,7 @@ public:
         think();
     }
     std::size_t open() const { return producer_.open(); }
+    Duration longest_wait() const { return producer_.longest_wait(); }
 
 private:
     void think() {
@@ -166,6 +211,15 @@ private:
     ClusterProducer producer_;
 };
 
+Duration Run::longest_wait() {
+    Duration longest{};
+    for (std::uint32_t i = 0; i < producers; ++i) {
+        auto* program = static_cast<ProducerProgram*>(simulation.node(brokers + i).program());
+        longest = std::max(longest, program == nullptr ? Duration{} : program->longest_wait());
+    }
+    return longest;
+}
+
 class ReaderProgram final : public sim::Program {
 public:
     ReaderProgram(Run& run, runtime::Node& node)
@@ -192,10 +246,18 @@ public:
                  .partitions = run.partitions,
                  .brokers = static_cast<std::int32_t>(run.brokers),
                  .replicas = replicas,
-                 .until = Instant{} + bad_time},
+                 .until = Instant{} + run.bad_time},
                 map) {}
     ClusterMap map;
     ClusterMover mover;
+};
+
+class LooseProgram final : public sim::Program {
+public:
+    LooseProgram(Run& run, runtime::Node& node, const ClusterMap::Topic& topic)
+        : map(node, run.addresses(), topic), writer({topic.name, topic.partitions}, map) {}
+    ClusterMap map;
+    LooseWriter writer;
 };
 
 /// As an operator would: a broker that ended by itself is started anew.
@@ -217,12 +279,14 @@ void end_and_restart(Run& run, std::uint32_t number, const std::string& why) {
 /// Errors that a broker may log in this run: those of a disk that was made to fail.
 void expect_errors(Run& run) {
     const auto disk_kinds = sim::disk_faults();
-    const bool disks_fail = std::any_of(
-        run.plan.faults.faults.begin(), run.plan.faults.faults.end(), [&](const sim::Fault& fault) {
-            return fault.kind == sim::FaultKind::kill_in_write ||
-                   fault.kind == sim::FaultKind::power_cut_in_write ||
-                   std::find(disk_kinds.begin(), disk_kinds.end(), fault.kind) != disk_kinds.end();
-        });
+    const bool disks_fail =
+        run.gives_up || std::any_of(run.plan.faults.faults.begin(), run.plan.faults.faults.end(),
+                                    [&](const sim::Fault& fault) {
+                                        return fault.kind == sim::FaultKind::kill_in_write ||
+                                               fault.kind == sim::FaultKind::power_cut_in_write ||
+                                               std::find(disk_kinds.begin(), disk_kinds.end(),
+                                                         fault.kind) != disk_kinds.end();
+                                    });
     if (disks_fail) {
         for (const char* event : {"raft.halted", "broker.halted", "storage.directory_failed",
                                   "storage.directory_offline", "replication.sync_failed",
@@ -256,6 +320,27 @@ void add_machines(Run& run) {
         run.simulation.add_node({.name = "mover"}).start([&run](runtime::Node& node) {
             return std::make_unique<MoverProgram>(run, node);
         });
+    }
+    if (run.gives_up) {
+        const ClusterMap::Topic loose{std::string(loose_topic), loose_partitions, replicas};
+        run.simulation.add_node({.name = "loose-writer"}).start([&run, loose](runtime::Node& node) {
+            return std::make_unique<LooseProgram>(run, node, loose);
+        });
+    }
+}
+
+void run_out_of_files(Run& run) {
+    for (const sim::Fault& fault : run.out_of_files()) {
+        sim::SimDisk& disk = run.simulation.node(fault.node).sim_disk();
+        run.simulation.at(Instant{} + fault.at, [&run, &disk, fault] {
+            run.simulation.note(&run.simulation.node(fault.node), "is out of files");
+            disk.fail_next(sim::DiskCall::open, UINT64_MAX, Code::exhausted);
+        });
+        // After that, heal() has.
+        if (fault.at + fault.lasts < run.bad_time) {
+            run.simulation.in(fault.at + fault.lasts,
+                              [&disk] { disk.fail_next(sim::DiskCall::open, 0, Code::exhausted); });
+        }
     }
 }
 
@@ -297,7 +382,7 @@ public:
         }
         profile.nodes = {0, 1, 2};
         profile.from = 1s;
-        profile.until = bad_time - 2s;
+        profile.until = shape().bad_time - 2s;
         profile.longest = 6s;
         profile.most = 10;
         return profile;
@@ -356,8 +441,10 @@ public:
         Run run(plan, shape());
         expect_errors(run);
         add_machines(run);
-        run.simulation.run_for(bad_time);
+        run_out_of_files(run);
+        run.simulation.run_for(run.bad_time);
         run.simulation.heal();
+        run.stalls->healed();
         std::uint64_t asked = 0;
         const auto done = [&] { return ++asked % 64 == 0 && is_done(run); };
         // Without its founder's disk a quorum that has never met can't be told from one that lost a
@@ -432,7 +519,36 @@ protected:
     Shape shape() const override { return {.brokers = 4, .moves = true}; }
 };
 
+/// Bursts into partitions whose leaders change, of records that nobody sends again when they are
+/// cut away: whatever waits for them waits for ever, and nobody else may wait for that.
+class LooseScenario final : public ClusterScenario {
+public:
+    std::string_view name() const override { return "loose"; }
+    std::string_view about() const override {
+        return "as moved, and a writer that gives up: nobody may stand still for what was cut";
+    }
+    sim::FaultProfile faults() const override {
+        sim::FaultProfile profile = ClusterScenario::faults();
+        profile.nodes = {0, 1, 2, 3};
+        profile.kinds = {sim::FaultKind::kill,      sim::FaultKind::graceful_stop,
+                         sim::FaultKind::pause,     sim::FaultKind::slow_link,
+                         sim::FaultKind::disk_full, sim::FaultKind::disk_slow};
+        profile.longest = 40s;
+        profile.most = 6;
+        return profile;
+    }
+    std::vector<std::string> planted_bugs() const override {
+        return {"cuts_leave_who_waits", "short_syncs_hold_up_others"};
+    }
+
+protected:
+    Shape shape() const override {
+        return {.brokers = 4, .moves = true, .gives_up = true, .bad_time = 40s};
+    }
+};
+
 MR_SCENARIO(ClusterScenario);
+MR_SCENARIO(LooseScenario);
 MR_SCENARIO(MovedScenario);
 MR_SCENARIO(WipedScenario);
 

@@ -67,10 +67,22 @@ std::size_t ClusterProducer::open() const {
     return open;
 }
 
+Duration ClusterProducer::longest_wait() const {
+    Duration longest{};
+    const Instant now = map_.shard().executor->clock().now();
+    for (const Lane& lane : lanes_) {
+        longest = std::max(longest, lane.pending.empty() ? Duration{} : now - lane.moved_at);
+    }
+    return longest;
+}
+
 void ClusterProducer::send(ClusterHistory::Operation operation, std::int32_t partition,
                            std::size_t filler) {
     Lane& lane = lanes_[static_cast<std::size_t>(partition)];
     history_.sent(operation, options_.sender, partition);
+    if (lane.pending.empty()) {
+        lane.moved_at = map_.shard().executor->clock().now();
+    }
     lane.pending.push_back({operation, lane.next_sequence++, filler, false});
     pump(partition);
 }
@@ -209,6 +221,7 @@ void ClusterProducer::accept(std::int32_t partition, std::int32_t sequence, Offs
     const auto index = static_cast<std::size_t>(found - lane.pending.begin());
     history_.acknowledged(found->operation, base);
     lane.pending.erase(found);
+    lane.moved_at = map_.shard().executor->clock().now();
     if (index < lane.in_flight) {
         --lane.in_flight;
     }

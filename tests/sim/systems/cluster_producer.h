@@ -34,6 +34,8 @@ public:
 
     void send(ClusterHistory::Operation operation, std::int32_t partition, std::size_t filler);
     std::size_t open() const;  ///< Operations not acknowledged yet.
+    /// How long nothing was acknowledged to a lane in which something waits.
+    Duration longest_wait() const;
 
 private:
     struct Batch {
@@ -48,6 +50,7 @@ private:
         std::uint64_t generation = 0;  ///< Grows with every new start.
         std::int32_t next_sequence = 0;
         bool waits = false;
+        Instant moved_at;  ///< When something was acknowledged, or began to wait.
     };
     struct Outcome {
         bool answered = false;
