@@ -39,12 +39,17 @@ running() { call Health | python3 -c '
 import json, sys
 print(sum(b["state"] == "BROKER_STATE_RUNNING" for b in json.load(sys.stdin)["brokers"]))'; }
 
+voters_with_all() { call Health | python3 -c '
+import json, sys
+print(sum(v["directory_id"] != "A" * 22 and len(v["endpoints"]) == 1 for v in json.load(sys.stdin)["quorum"]["voters"]))'; }
+
 begun_back() { [ "$(replicas_of 4)" -lt $share ]; }
 under_way() { [ "$(moving)" -ge 1 ]; }
 cancelled_plan() { call CancelPlan '{"hash":"'"$hash"'"}'; }
 
 for n in 1 2 3; do node $n; done
 until_true 40 is 3 running
+until_true 20 is 3 voters_with_all
 call CreateTopics '{"topics":[{"name":"orders","partitions":24,"replication_factor":3}]}' >/dev/null
 until_true 20 is 0 under_replicated
 mkfifo "$dir/feed"

@@ -137,12 +137,18 @@ struct AdminVerbs::Inside : std::enable_shared_from_this<AdminVerbs::Inside> {
         waits.on_publish(now);
     }
     void note_voters() {
-        std::vector<BrokerId> ids;
+        std::vector<admin::Voter> known;
         for (const raft::Voter& voter : view.quorum->voters().voters()) {
-            ids.push_back(voter.key.id);
+            auto& to = known.emplace_back();
+            to.id = voter.key.id;
+            to.directory_id = voter.key.directory;
+            for (const raft::Listener& listener : voter.listeners) {
+                to.endpoints.push_back(
+                    {listener.name, listener.endpoint.host, listener.endpoint.port});
+            }
         }
         const std::lock_guard lock(mutex);
-        voters = std::move(ids);
+        voters = std::move(known);
     }
 
     void set(std::string_view name, const std::vector<Setting>& settings, bool dry_run, Done done) {
@@ -210,7 +216,7 @@ struct AdminVerbs::Inside : std::enable_shared_from_this<AdminVerbs::Inside> {
     runtime::Executor& control;
     ImageWaits waits;
     mutable std::mutex mutex;
-    std::vector<BrokerId> voters;  ///< Under the mutex.
+    std::vector<admin::Voter> voters;  ///< Under the mutex.
 };
 
 AdminVerbs::AdminVerbs(const BrokerView& view, runtime::Executor& control)
@@ -224,6 +230,15 @@ AdminVerbs::AdminVerbs(const BrokerView& view, runtime::Executor& control)
 AdminVerbs::~AdminVerbs() = default;
 
 std::vector<BrokerId> AdminVerbs::voters() const {
+    const std::lock_guard lock(inside_->mutex);
+    std::vector<BrokerId> ids;
+    for (const admin::Voter& voter : inside_->voters) {
+        ids.push_back(voter.id);
+    }
+    return ids;
+}
+
+std::vector<admin::Voter> AdminVerbs::known_voters() const {
     const std::lock_guard lock(inside_->mutex);
     return inside_->voters;
 }

@@ -30,6 +30,8 @@ public:
 
     /// The quorum's voters as this node last saw them; from any thread.
     std::vector<BrokerId> voters() const;
+    /// The same with all that is known here: how far they are, only the leader can say.
+    std::vector<admin::Voter> known_voters() const;
 
 private:
     struct Inside;

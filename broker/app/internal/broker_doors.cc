@@ -86,9 +86,7 @@ admin::Health BrokerDoors::health() const {
     admin::Health health =
         admin::health_of(*image, view_.doors->controller->active(),
                          [this](const std::string& topic) { return min_isr(topic); });
-    for (const BrokerId voter : verbs_.voters()) {
-        health.quorum.voters.emplace_back().id = voter;
-    }
+    health.quorum.voters = verbs_.known_voters();
     return health;
 }
 
