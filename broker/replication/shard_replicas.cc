@@ -268,15 +268,19 @@ const ShardCounts& ShardReplicas::counts() const {
 
 std::vector<CopyUnderWay> ShardReplicas::copies_under_way() const {
     std::vector<CopyUnderWay> copies;
+    // unordered: sorted below
     for (const auto& [id, partition] : inside_->partitions) {
         if (auto copy = partition->copy_under_way()) {
             copies.push_back(*copy);
         }
     }
+    std::sort(copies.begin(), copies.end(),
+              [](const CopyUnderWay& a, const CopyUnderWay& b) { return a.id < b.id; });
     return copies;
 }
 
 void ShardReplicas::hold_copies(const std::set<TopicIdPartition>& held) {
+    // unordered: one is held or let go without regard to another
     for (const auto& [id, partition] : inside_->partitions) {
         partition->hold_copy(held.contains(id));
     }
@@ -285,6 +289,7 @@ void ShardReplicas::hold_copies(const std::set<TopicIdPartition>& held) {
 std::vector<ShardReplicas::View> ShardReplicas::views() const {
     std::vector<View> views;
     views.reserve(inside_->partitions.size());
+    // unordered: sorted below
     for (const auto& [id, partition] : inside_->partitions) {
         views.push_back(partition->view());
     }
@@ -335,6 +340,7 @@ void ShardReplicas::set_upkeep(const UpkeepTimes& times) {
 
 std::vector<LogMark> ShardReplicas::marks() const {
     std::vector<LogMark> marks;
+    // unordered: who records or adds them up goes by their names
     for (const auto& [id, partition] : inside_->partitions) {
         if (partition->has_log() && partition->log().has_files()) {
             marks.push_back(partition->mark());
@@ -376,9 +382,11 @@ void ShardReplicas::note_recorded(const std::vector<std::pair<TopicIdPartition, 
 std::optional<CompactionCandidate> ShardReplicas::neediest_log() const {
     const Timestamp now = inside_->shard.executor->clock().wall();
     std::optional<CompactionCandidate> neediest;
+    // unordered: of those that need it as much the least id counts
     for (const auto& [id, partition] : inside_->partitions) {
         const auto need = partition->compaction_need(now);
-        if (need && (!neediest || is_needier(*need, neediest->need))) {
+        if (need && (!neediest || is_needier(*need, neediest->need) ||
+                     (!is_needier(neediest->need, *need) && id < neediest->id))) {
             neediest = CompactionCandidate{id, *need};
         }
     }
@@ -415,6 +423,7 @@ Result<std::vector<LogMark>> ShardReplicas::close_cleanly() {
     for (auto& [found, log] : std::exchange(inside_->preloaded, {})) {
         close(*log);
     }
+    // unordered: each log is closed on its own; of several that fail any one is told
     for (const auto& [id, partition] : inside_->partitions) {
         if (partition->has_log()) {
             close(*partition->take_log());

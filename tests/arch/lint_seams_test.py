@@ -54,7 +54,44 @@ CASES = [
     ("x/a.h", "std::unordered_set<int> all_;\nstd::ranges::copy(all_, out);", {"unordered_loop"}),
     ("x/a.h", "using All = std::unordered_map<int, int>;\nAll all_;\nvoid f() {\n    for (auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
     ("x/a.h", "std::unordered_map<int, int> all_;\nbool f() { return all_.find(1) != all_.end(); }", set()),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nauto i = begin(all_);", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvector<pair> v(std::begin(a.all_), end(a.all_));", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (auto& [a, b] : std::as_const(all_)) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (auto v : all_ | std::views::values) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (auto v : std::views::values(all_)) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (int n = g(0); auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "using namespace std;\nunordered_map<int, int> all_;\nvoid f() {\n    for (auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "absl::flat_hash_map<int, int> all_;\nvoid f() {\n    for (auto& [a, b] : all_) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "using A = std::unordered_set<int>;\nusing B = A;\nB all_;\nvoid f() {\n    for (int a : all_) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "typedef std::unordered_set<int> All;\nvoid f(const All& all) {\n    for (int a : all) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "const std::unordered_set<int>& all() const;\nvoid f() {\n    for (int a : x.all()) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_set<int> all_;\nvoid f() {\n    const auto& all = x.all_;\n    for (int a : all) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "auto all = std::unordered_set<int>{};\nvoid f() {\n    for (int a : all) {}\n}", {"unordered_loop"}),
+    ("x/a.h", "std::unordered_map<int, std::vector<int>> all_;\nvoid f() {\n    for (int a : all_.at(1).rows) {}\n}", set()),
+    ("x/a.h", "std::unordered_map<int, int> all_;\nvoid f() {\n    for (int i = 0; i < n ? all_.size() : 0; ++i) {}\n}", set()),
+    ("x/a.cc", "auto n = __rdtsc();", {"instruction"}),
+    ("x/a.cc", 'asm volatile("syscall");', {"instruction"}),
+    ("x/a.cc", "if (!ok) throw std::runtime_error(text);", {"throw"}),
+    ("x/isr_core.cc", "using namespace std;\nmutex m;", {"lock"}),
+    ("x/isr_core.cc", "std::scoped_lock lock(m);", {"lock"}),
+    ("x/isr_core.cc", "std::once_flag once;", {"lock"}),
+    ("x/isr_core.cc", "std::atomic_int n;", {"lock"}),
+    ("x/isr_core.cc", "std::atomic_ref n(m);", {"lock"}),
+    ("x/isr_core.cc", "absl::Mutex m;", {"lock"}),
+    ("x/isr_core.cc", "__atomic_fetch_add(&n, 1, 0);", {"lock"}),
+    ("x/isr_core.cc", "bool atomic = true; bool is_locked = locked_by(2); Block block;", set()),
+    ("x/isr_core.cc", "#include <unistd.h>", {"seam_in_core"}),
+    ("x/isr_core.cc", "#include <mutex>", {"lock", "seam_in_core"}),
+    ("x/isr_core.cc", "#include <sys/epoll.h>", {"seam_in_core", "socket"}),
+    ("x/isr_core.cc", "#include <chrono>\n#include <map>", set()),
     ("x/move_planner.h", "std::map<int, int> all_;\nint f() {\n    for (auto& [a, b] : all_) {}\n}", set()),
+]
+
+# What the files of the cases may include.
+HEADERS = {"all.h": "using All = std::unordered_set<int>;\nstruct Inside { std::unordered_map<int, int> partitions; };\n"}
+CASES += [
+    ("x/a.cc", '#include "all.h"\nvoid f() {\n    for (auto& [a, b] : inside_->partitions) {}\n}', {"unordered_loop"}),
+    ("x/a.cc", '#include "all.h"\nvoid f(const All& some) {\n    for (int a : some) {}\n}', {"unordered_loop"}),
 ]
 
 
@@ -63,6 +100,8 @@ def rules_named(path, text):
         file = pathlib.Path(folder, "broker", path)
         file.parent.mkdir(parents=True)
         file.write_text(text + "\n")
+        for name, contents in HEADERS.items():
+            (file.parents[1] / name).write_text(contents)
         result = subprocess.run([sys.executable, LINT, folder], capture_output=True, text=True)
         found = {line.split(": ")[1] for line in result.stdout.splitlines()}
         assert result.returncode == (1 if found else 0), result

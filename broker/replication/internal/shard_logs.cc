@@ -159,7 +159,7 @@ std::shared_ptr<storage::LogDirectory> ShardReplicas::Inside::choose_directory(
     // The one with the fewest replicas of this shard; of two, the one with more room. A cordoned
     // one only where all are: the controller had not heard of it yet.
     std::map<const storage::LogDirectory*, std::size_t> counts;
-    for (const auto& [id, partition] : partitions) {
+    for (const auto& [id, partition] : partitions) {  // unordered: only counted
         if (partition->has_log()) {
             ++counts[partition->log().directory().get()];
         }
