@@ -157,8 +157,7 @@ int run(const CommandLine& line) {
 int main(int argc, char** argv) {
     auto line = millrace::app::parse_command_line(argc, argv, environ);
     if (!line) {
-        std::fprintf(stderr, "millrace-broker: %s\n\n%s", line.error().message().c_str(),
-                     millrace::app::usage);
+        std::fprintf(stderr, "millrace-broker: %s\n", line.error().message().c_str());
         return millrace::app::exit_bad_config;
     }
     if (line->show_help) {

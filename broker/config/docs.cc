@@ -17,7 +17,8 @@ Printed by `config_docs` from the tables in `broker/config`; a test holds this p
 A broker takes Kafka's own `server.properties` (Java's format: `key=value`, `key: value` or `key value`, `#` and `!` comments, `\` at a
 line's end to go on), then the environment, then `--set key=value`; the later counts. A setting's environment name is `MILLRACE_` and the
 name in capitals with `_` for `.`: `MILLRACE_LOG_SEGMENT_BYTES`; those that begin with `millrace.` take it once: `MILLRACE_DURABILITY`.
-`listener.name.internal.ssl.key.password` is `MILLRACE_LISTENER_NAME_INTERNAL_SSL_KEY_PASSWORD`.
+`listener.name.internal.ssl.key.password` is `MILLRACE_LISTENER_NAME_INTERNAL_SSL_KEY_PASSWORD`. A variable that stands for no setting is
+mentioned, unless it is one of those that Kubernetes makes of its services.
 
 Names that nobody knows, wrong values and settings that contradict each other stop the start: all of them are told at once, each with its
 place and what to write instead. Keys of other products in the same file can be passed over with `millrace.config.ignore`.

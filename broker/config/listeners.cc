@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <variant>
 
 #include "config/internal/text.h"
 
@@ -23,11 +24,17 @@ std::string upper(std::string_view text) {
     return out;
 }
 
-/// NAME://host:port, the host possibly empty or in brackets.
-Result<Address> parse_address(std::string_view setting, std::string_view text) {
-    const auto malformed = [&] {
-        return Error::make(Code::invalid, "{}: '{}' is not NAME://host:port", setting, text);
-    };
+using Faults = std::vector<ListenerFault>;
+
+constexpr std::string_view listeners_key = "listeners";
+constexpr std::string_view advertised_key = "advertised.listeners";
+constexpr std::string_view map_key = "listener.security.protocol.map";
+constexpr std::string_view inter_broker_key = "inter.broker.listener.name";
+constexpr std::string_view controllers_key = "controller.listener.names";
+
+/// NAME://host:port, the host possibly empty or in brackets; the string says what is wrong.
+std::variant<Address, std::string> parse_address(std::string_view text) {
+    const auto malformed = [&] { return fmt::format("'{}' is not NAME://host:port", text); };
     const std::size_t scheme = text.find("://");
     const std::size_t colon = text.rfind(':');
     if (scheme == std::string_view::npos || scheme == 0 || colon < scheme + 3) {
@@ -40,22 +47,29 @@ Result<Address> parse_address(std::string_view setting, std::string_view text) {
     const std::string_view digits = text.substr(colon + 1);
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (error == std::errc::result_out_of_range && is_digits(digits)) {
+        return fmt::format("'{}': ports end at 65535", text);
+    }
     if (error != std::errc{} || end != digits.data() + digits.size()) {
         return malformed();
     }
     return Address{upper(text.substr(0, scheme)), std::string{host}, port};
 }
 
-Result<std::vector<Address>> parse_addresses(std::string_view setting,
-                                             const std::vector<std::string>& texts) {
+std::vector<Address> parse_addresses(std::string_view key, const std::vector<std::string>& texts,
+                                     Faults& faults) {
     std::vector<Address> addresses;
     for (const std::string& text : texts) {
-        MR_TRY(Address address, parse_address(setting, text));
-        for (const Address& other : addresses) {
-            if (other.name == address.name) {
-                return Error::make(Code::invalid, "{}: the name {} is used twice", setting,
-                                   address.name);
-            }
+        auto parsed = parse_address(text);
+        if (std::string* what = std::get_if<std::string>(&parsed)) {
+            faults.push_back({key, std::move(*what)});
+            continue;
+        }
+        Address& address = std::get<Address>(parsed);
+        if (std::any_of(addresses.begin(), addresses.end(),
+                        [&](const Address& other) { return other.name == address.name; })) {
+            faults.push_back({key, fmt::format("the name {} is used twice", address.name)});
+            continue;
         }
         addresses.push_back(std::move(address));
     }
@@ -75,7 +89,7 @@ std::optional<SecurityProtocol> parse_protocol(std::string_view text) {
 
 using ProtocolMap = std::map<std::string, SecurityProtocol, std::less<>>;
 
-Result<ProtocolMap> parse_protocol_map(std::string_view text) {
+ProtocolMap parse_protocol_map(std::string_view text, Faults& faults) {
     ProtocolMap map;
     std::vector<std::string> pairs = split_list(text);
     while (!pairs.empty() && pairs.back().empty()) {  // Kafka drops them, and people generate them.
@@ -88,10 +102,10 @@ Result<ProtocolMap> parse_protocol_map(std::string_view text) {
                 ? std::nullopt
                 : parse_protocol(trimmed(std::string_view{pair}.substr(colon + 1)));
         if (!protocol) {
-            return Error::make(Code::invalid,
-                               "listener.security.protocol.map: '{}' is not NAME:PROTOCOL with one "
-                               "of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL",
-                               pair);
+            faults.push_back({map_key, fmt::format("'{}' is not NAME:PROTOCOL with one of "
+                                                   "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL",
+                                                   pair)});
+            continue;
         }
         map[upper(trimmed(std::string_view{pair}.substr(0, colon)))] = *protocol;
     }
@@ -103,24 +117,30 @@ bool is_named(const std::vector<std::string>& names, std::string_view name) {
                        [&](const std::string& one) { return equal_ignoring_case(one, name); });
 }
 
-Result<void> fill_protocols(std::vector<ListenerSpec>& listeners, const ProtocolMap& map) {
-    for (ListenerSpec& listener : listeners) {
-        const auto mapped = map.find(listener.name);
-        const auto protocol = mapped != map.end()   ? std::optional{mapped->second}
-                              : listener.controller ? std::optional{SecurityProtocol::plaintext}
-                                                    : std::nullopt;
-        if (!protocol) {
-            return Error::make(Code::invalid,
-                               "listeners: listener.security.protocol.map has no entry for {}",
-                               listener.name);
-        }
-        listener.protocol = *protocol;
-    }
-    return {};
+std::optional<SecurityProtocol> protocol_in(const ProtocolMap& map, const ListenerSpec& listener) {
+    const auto mapped = map.find(listener.name);
+    return mapped != map.end()   ? std::optional{mapped->second}
+           : listener.controller ? std::optional{SecurityProtocol::plaintext}
+                                 : std::nullopt;
 }
 
-Result<void> fill_advertised(std::vector<ListenerSpec>& listeners,
-                             const std::vector<Address>& advertised) {
+std::string has_no_entry(std::string_view name) {
+    return fmt::format("listener.security.protocol.map has no entry for {}", name);
+}
+
+void fill_protocols(std::vector<ListenerSpec>& listeners, const ProtocolMap& map, Faults& faults) {
+    for (ListenerSpec& listener : listeners) {
+        if (const auto protocol = protocol_in(map, listener)) {
+            listener.protocol = *protocol;
+        } else {
+            faults.push_back(
+                {listeners_key, has_no_entry(listener.name), {map_key, controllers_key}});
+        }
+    }
+}
+
+void fill_advertised(std::vector<ListenerSpec>& listeners, const std::vector<Address>& advertised,
+                     bool listeners_are_known, Faults& faults) {
     // What advertised.listeners leaves out, as it mostly does with the controllers' listener, is
     // told as it listens.
     for (ListenerSpec& listener : listeners) {
@@ -129,25 +149,29 @@ Result<void> fill_advertised(std::vector<ListenerSpec>& listeners,
         listener.advertised_port = listener.port;
     }
     for (const Address& address : advertised) {
+        if (address.host == "0.0.0.0") {
+            faults.push_back({advertised_key,
+                              "nobody can connect to 0.0.0.0; name the host that clients reach"});
+            continue;
+        }
         const auto listener =
             std::find_if(listeners.begin(), listeners.end(),
                          [&](const ListenerSpec& one) { return one.name == address.name; });
         if (listener == listeners.end()) {
-            return Error::make(Code::invalid, "advertised.listeners: listeners has no {}",
-                               address.name);
-        }
-        if (address.host == "0.0.0.0") {
-            return Error::make(Code::invalid,
-                               "advertised.listeners: nobody can connect to 0.0.0.0; name the host "
-                               "that clients reach");
+            if (listeners_are_known) {
+                faults.push_back({advertised_key,
+                                  fmt::format("listeners has no {}", address.name),
+                                  {listeners_key}});
+            }
+            continue;
         }
         listener->advertised_host = address.host;
         listener->advertised_port = address.port;
     }
-    return {};
 }
 
-Result<void> choose_inter_broker(std::vector<ListenerSpec>& listeners, const BrokerValues& values) {
+void choose_inter_broker(std::vector<ListenerSpec>& listeners, const BrokerValues& values,
+                         Faults& faults) {
     const std::string& name = values.get(broker_option::inter_broker_listener_name);
     const auto protocol = parse_protocol(values.get(broker_option::security_inter_broker_protocol));
     for (ListenerSpec& listener : listeners) {
@@ -155,22 +179,26 @@ Result<void> choose_inter_broker(std::vector<ListenerSpec>& listeners, const Bro
             name.empty() ? listener.protocol == protocol : equal_ignoring_case(listener.name, name);
         if (chosen && !listener.controller) {
             listener.inter_broker = true;
-            return {};
+            return;
         }
     }
     // A lone listener of another protocol leaves no doubt which one brokers use.
     const auto lone = std::find_if(listeners.begin(), listeners.end(),
                                    [](const ListenerSpec& one) { return !one.controller; });
     if (lone == listeners.end()) {
-        return {};  // a node that is only a controller
+        return;  // a node that is only a controller
     }
     if (!name.empty()) {
-        return Error::make(Code::invalid,
-                           "inter.broker.listener.name: {} is no listener of brokers in listeners",
-                           name);
+        faults.push_back({inter_broker_key,
+                          fmt::format("{} is no listener of brokers in listeners", name),
+                          {listeners_key, controllers_key}});
+        return;
     }
     lone->inter_broker = true;
-    return {};
+}
+
+Error error_of(const ListenerFault& fault) {
+    return Error::make(Code::invalid, "{}: {}", fault.key, fault.what);
 }
 
 }  // namespace
@@ -210,34 +238,35 @@ bool is_loopback(std::string_view host) {
 }
 
 Result<SecurityProtocol> protocol_of(const BrokerValues& values, std::string_view listener) {
-    MR_TRY(const auto map,
-           parse_protocol_map(values.get(broker_option::listener_security_protocol_map)));
+    Faults faults;
+    const ProtocolMap map =
+        parse_protocol_map(values.get(broker_option::listener_security_protocol_map), faults);
+    if (!faults.empty()) {
+        return error_of(faults.front());
+    }
     // It need not be a listener of this node: a controller's map may leave out those of brokers.
     if (const auto named = parse_protocol(listener); named && !map.contains(upper(listener))) {
         return *named;
     }
-    std::vector<ListenerSpec> one(1);
-    one.front().name = upper(listener);
-    one.front().controller =
-        is_named(values.get(broker_option::controller_listener_names), listener);
-    MR_TRY_VOID(fill_protocols(one, map));
-    return one.front().protocol;
+    ListenerSpec one;
+    one.name = upper(listener);
+    one.controller = is_named(values.get(broker_option::controller_listener_names), listener);
+    const auto protocol = protocol_in(map, one);
+    return protocol ? Result<SecurityProtocol>(*protocol)
+                    : error_of({listeners_key, has_no_entry(one.name)});
 }
 
-Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {
-    MR_TRY(const auto addresses,
-           parse_addresses("listeners", values.get(broker_option::listeners)));
-    MR_TRY(const auto advertised, parse_addresses("advertised.listeners",
-                                                  values.get(broker_option::advertised_listeners)));
-    MR_TRY(const auto map,
-           parse_protocol_map(values.get(broker_option::listener_security_protocol_map)));
+std::vector<ListenerSpec> read_listeners(const BrokerValues& values, Faults& faults) {
+    const auto addresses =
+        parse_addresses(listeners_key, values.get(broker_option::listeners), faults);
     const auto& controllers = values.get(broker_option::controller_listener_names);
     std::vector<ListenerSpec> listeners;
     for (const Address& address : addresses) {
         for (const ListenerSpec& other : listeners) {
             if (address.port != 0 && other.port == address.port && other.host == address.host) {
-                return Error::make(Code::invalid, "listeners: {} and {} have the same port {}",
-                                   other.name, address.name, address.port);
+                faults.push_back(
+                    {listeners_key, fmt::format("{} and {} have the same port {}", other.name,
+                                                address.name, address.port)});
             }
         }
         ListenerSpec listener;
@@ -247,13 +276,31 @@ Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {
         listener.controller = is_named(controllers, address.name);
         listeners.push_back(std::move(listener));
     }
-    if (listeners.empty()) {
-        return Error(Code::invalid, "listeners: there must be one, as in PLAINTEXT://:9092");
+    if (listeners.empty() && faults.empty()) {
+        faults.push_back({listeners_key, "there must be one, as in PLAINTEXT://:9092"});
     }
-    MR_TRY_VOID(fill_protocols(listeners, map));
-    MR_TRY_VOID(fill_advertised(listeners, advertised));
-    MR_TRY_VOID(choose_inter_broker(listeners, values));
+    // What is concluded from something wrong would only hide it.
+    const bool listeners_are_known = faults.empty();
+    const auto advertised =
+        parse_addresses(advertised_key, values.get(broker_option::advertised_listeners), faults);
+    const std::size_t before = faults.size();
+    const ProtocolMap map =
+        parse_protocol_map(values.get(broker_option::listener_security_protocol_map), faults);
+    if (faults.size() == before) {
+        fill_protocols(listeners, map, faults);
+    }
+    fill_advertised(listeners, advertised, listeners_are_known, faults);
+    if (listeners_are_known) {
+        choose_inter_broker(listeners, values, faults);
+    }
     return listeners;
+}
+
+Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {
+    Faults faults;
+    auto listeners = read_listeners(values, faults);
+    return faults.empty() ? Result<std::vector<ListenerSpec>>(std::move(listeners))
+                          : error_of(faults.front());
 }
 
 }  // namespace millrace::config

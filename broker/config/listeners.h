@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -45,7 +46,16 @@ bool is_loopback(std::string_view host);
 /// plaintext. The error names the setting.
 Result<SecurityProtocol> protocol_of(const BrokerValues& values, std::string_view listener);
 
-/// In the order given. The error names the setting that is wrong.
+struct ListenerFault {
+    std::string_view key;
+    std::string what;
+    std::vector<std::string_view> also{};  ///< Other settings that it comes of.
+};
+
+/// In the order given, and all that is wrong; with a fault it is not to be listened on.
+std::vector<ListenerSpec> read_listeners(const BrokerValues& values,
+                                         std::vector<ListenerFault>& faults);
+/// The same, with the first fault for an error.
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values);
 
 }  // namespace millrace::config

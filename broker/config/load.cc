@@ -85,6 +85,18 @@ std::string key_of_environment_name(std::string_view name) {
     return key_of_listener_variable(name);
 }
 
+/// Kubernetes tells every pod of the services around it: for one called millrace, or millrace-x,
+/// with variables of our prefix.
+bool is_of_a_service(std::string_view variable, std::string_view value) {
+    if (variable.ends_with("_SERVICE_HOST") || variable.find("_SERVICE_PORT") != variable.npos) {
+        return true;
+    }
+    const std::size_t port = variable.rfind("_PORT_");
+    const bool has_number = port != variable.npos && port + 6 < variable.size() &&
+                            variable[port + 6] >= '0' && variable[port + 6] <= '9';
+    return has_number || (variable.ends_with("_PORT") && value.find("://") != value.npos);
+}
+
 /// Settings of Java plugins that are themselves accepted without effect.
 bool is_plugin_setting(std::string_view name) {
     return name.starts_with("rsm.config.") || name.starts_with("rlmm.config.");
@@ -119,9 +131,7 @@ public:
         fill_node_id();
         fill_request_size();
         auto given = std::make_shared<const Given>(std::move(given_));
-        if (loaded_.errors.empty()) {
-            check_conflicts(given);
-        }
+        check_conflicts(given);
         loaded_.given = std::move(given);
         return std::move(loaded_);
     }
@@ -162,30 +172,38 @@ private:
                 continue;
             }
             const std::string key = key_of_environment_name(name);
-            // Kubernetes announces a service called millrace with variables of this prefix, so
-            // what we don't know can't be an error.
             if (key.empty()) {
-                mention_slip(name, variable.substr(equals + 1));
+                mention_stray(name, variable.substr(equals + 1));
                 continue;
             }
             set(key, variable.substr(equals + 1), fmt::format("environment {}", name));
         }
     }
 
-    /// A variable that is nearly the name of a setting.
-    void mention_slip(std::string_view variable, const std::string& value) {
+    /// A variable that stands for no setting. The prefix is not ours alone, so it is no error but
+    /// where it is a setting of older Kafka versions that stops a start.
+    void mention_stray(std::string_view variable, const std::string& value) {
+        if (is_of_a_service(variable, value)) {
+            return;
+        }
         constexpr std::size_t slips = 2;
+        const std::string where = fmt::format("environment {}", variable);
         std::string meant = lower(variable.substr(std::string_view{"MILLRACE_"}.size()));
         std::replace(meant.begin(), meant.end(), '_', '.');
+        if (const Removed* removed = find_removed(meant)) {
+            tell_removed(*removed, meant, value, where);
+            return;
+        }
         for (const std::string& name : {meant, "millrace." + meant}) {
             if (const std::string_view near = nearest_name(Scope::broker, name);
                 !near.empty() && edit_distance(near, name) <= slips) {
-                warn(name, value, fmt::format("environment {}", variable),
-                     "stands for no setting and has no effect",
+                warn(name, value, where, "stands for no setting and has no effect",
                      fmt::format("did you mean {}?", environment_name(near)));
                 return;
             }
         }
+        // What it holds is nobody's business here.
+        loaded_.warnings.push_back({"", "", where, "stands for no setting and has no effect", ""});
     }
 
     void read_command_line(const Source& source) {
@@ -213,7 +231,10 @@ private:
     }
 
     void check(const std::string& key, const std::string& value) {
-        if (value.find('\0') != std::string::npos) {
+        if (key.empty()) {
+            error(key, value, given_.where[key],
+                  "there is no name before the =", "write NAME=VALUE, or delete it");
+        } else if (value.find('\0') != std::string::npos) {
             error(key, value, given_.where[key], "holds a zero byte", "delete it");
         } else if (const Option* option = broker_option_behind(key)) {
             check_value(*option, key, value);
@@ -223,10 +244,7 @@ private:
         } else if (is_plugin_setting(key)) {
             warn(key, value, given_.where[key], "has no effect: it is for a Java plugin", "");
         } else if (const Removed* removed = find_removed(key)) {
-            auto& list = removed->stops ? loaded_.errors : loaded_.warnings;
-            list.push_back(problem(key, value, given_.where[key],
-                                   "is a setting of older Kafka versions",
-                                   std::string{removed->remedy}));
+            tell_removed(*removed, key, value, given_.where[key]);
         } else {
             refuse_unknown(key, value);
         }
@@ -267,6 +285,13 @@ private:
             text += fmt::format("; default {}", option.fallback);
         }
         return text;
+    }
+
+    void tell_removed(const Removed& removed, const std::string& key, const std::string& value,
+                      std::string where) {
+        auto& list = removed.stops ? loaded_.errors : loaded_.warnings;
+        list.push_back(problem(key, value, std::move(where), "is a setting of older Kafka versions",
+                               std::string{removed.remedy}));
     }
 
     void refuse_unknown(const std::string& key, const std::string& value) {
@@ -328,17 +353,30 @@ private:
         return number == nullptr ? std::nullopt : std::optional{*number};
     }
 
+    /// Also where a setting is wrong by itself: what it has no part in is told at once.
     void check_conflicts(const std::shared_ptr<const Given>& given) {
-        const BrokerConfig config{given};
+        std::set<std::string, std::less<>> wrong;
+        auto right = std::make_shared<Given>(*given);
+        for (const Problem& problem : loaded_.errors) {
+            wrong.insert(problem.key);
+            right->entries.erase(problem.key);
+        }
+        const BrokerConfig config{right};
         for (const Conflict& conflict : broker_conflicts(config.broker())) {
-            const auto where = given->where.find(conflict.key);
-            const auto entry = given->entries.find(conflict.key);
-            if (conflict.is_mild && entry == given->entries.end()) {
-                loaded_.warnings.push_back(problem(conflict.key, "", "default", conflict.what, ""));
+            if (wrong.contains(conflict.key) ||
+                std::any_of(conflict.also.begin(), conflict.also.end(),
+                            [&](std::string_view key) { return wrong.contains(key); })) {
                 continue;
             }
-            error(conflict.key, entry == given->entries.end() ? "" : entry->second,
-                  where == given->where.end() ? "default" : where->second, conflict.what, "");
+            const bool is_given = given->entries.contains(conflict.key);
+            const Option* option = broker_option_behind(conflict.key);
+            MR_ASSERT(option != nullptr);
+            const auto value = is_given ? given->entries.find(conflict.key)->second
+                                        : to_text(config.broker().at(row_of(*option))).value_or("");
+            auto& list = conflict.is_mild && !is_given ? loaded_.warnings : loaded_.errors;
+            list.push_back(problem(conflict.key, value,
+                                   is_given ? given->where.find(conflict.key)->second : "default",
+                                   conflict.what, ""));
         }
     }
 
@@ -368,7 +406,7 @@ private:
 
 std::string Problem::to_string() const {
     std::string text = where;
-    if (!key.empty()) {
+    if (!key.empty() || !value.empty()) {
         text += fmt::format(": {}={}", readable(key), readable(value));
     }
     text += fmt::format(": {}", what);

@@ -124,13 +124,16 @@ bool is_voter(std::string_view text) {
 }
 
 /// Kafka takes no list that names something twice or holds an empty item.
-bool is_a_set(const std::vector<std::string>& list) {
+std::string fault_of_set(const std::vector<std::string>& list) {
     for (auto item = list.begin(); item != list.end(); ++item) {
-        if (item->empty() || std::find(list.begin(), item, *item) != item) {
-            return false;
+        if (item->empty()) {
+            return "has an empty item";
+        }
+        if (std::find(list.begin(), item, *item) != item) {
+            return fmt::format("names {} twice", *item);
         }
     }
-    return true;
+    return {};
 }
 
 bool allows_text(const Rule& rule, const std::string& text) {
@@ -156,7 +159,7 @@ bool allows_list(const Rule& rule, const std::vector<std::string>& list) {
     if (rule.kind == Rule::Kind::throttled) {
         return all_are(list, is_replica) || (list.size() == 1 && list.front() == "*");
     }
-    if (!is_a_set(list) || (rule.needs_some && list.empty())) {
+    if (!fault_of_set(list).empty() || (rule.needs_some && list.empty())) {
         return false;
     }
     switch (rule.kind) {
@@ -217,8 +220,13 @@ std::variant<Value, std::string> parse_value(const Option& option, std::string_v
     Parsed parsed = parse_type(option.type, trimmed(text));
     if (const Value* value = std::get_if<0>(&parsed);
         value != nullptr && !allows(option.rule, *value)) {
-        const std::string allowed = describe_rule(option.rule);
-        return wrong(allowed.empty() ? "has an empty or a repeated item" : "is not " + allowed);
+        const auto* list = std::get_if<std::vector<std::string>>(value);
+        if (list != nullptr && option.rule.kind != Rule::Kind::throttled) {
+            if (std::string fault = fault_of_set(*list); !fault.empty()) {
+                return wrong(std::move(fault));
+            }
+        }
+        return wrong("is not " + describe_rule(option.rule));
     }
     return parsed;
 }

@@ -10,9 +10,9 @@ refused() { # what-the-message-must-say setting...
   grep -qE -- "$wanted" "$dir/out.log" || { cat "$dir/out.log" >&2; fail "$* does not say: $wanted"; }
   [ ! -e "$dir/never" ] || fail "$*: something was written"
 }
-refused_file() { # what-the-message-must-say file
+refused_file() { # what-the-message-must-say file argument...
   local status=0
-  (cd "$dir" && timeout 10 "$broker" --config "$2" --set log.dirs=never) >"$dir/out.log" 2>&1 || status=$?
+  (cd "$dir" && timeout 10 "$broker" --config "${@:2}" --set log.dirs=never) >"$dir/out.log" 2>&1 || status=$?
   expect "exit code for --config $2" 2 "$status"
   grep -qE -- "$1" "$dir/out.log" || { cat "$dir/out.log" >&2; fail "--config $2 does not say: $1"; }
   [ ! -e "$dir/never" ] || fail "--config $2: something was written"
@@ -20,6 +20,13 @@ refused_file() { # what-the-message-must-say file
 refused_file 'No such file' /nowhere/server.properties
 refused_file 'Is a directory' "$dir"
 refused_file 'are no settings' /dev/zero
+expect "what is said of a file that is not there" "millrace-broker: --config /nowhere/server.properties: No such file or directory" \
+  "$("$broker" --config /nowhere/server.properties 2>&1 || true)"
+echo num.partitions=many >"$dir/bad.properties"
+echo num.partitions=3 >"$dir/good.properties"
+refused_file 'config is given twice: bad.properties and good.properties' bad.properties --config good.properties
+refused_file 'config is given twice' good.properties --config good.properties
+refused_file 'unknown argument --chek \(see --help\)' good.properties --chek
 head -c 1000000 /dev/zero | tr '\0' n >"$dir/long.properties"
 refused_file 'has no value|is no known setting' long.properties
 refused 'num\.partitions.*0' num.partitions=0
@@ -40,6 +47,7 @@ refused "listeners=nonsense: 'nonsense' is not NAME://host:port" listeners=nonse
 refused 'listeners: PLAINTEXT://192\.0\.2\.1:1' listeners=PLAINTEXT://192.0.2.1:1
 refused 'advertised\.listeners.*0\.0\.0\.0' listeners=PLAINTEXT://:0 advertised.listeners=PLAINTEXT://0.0.0.0:9092
 refused 'process\.roles' process.roles=king
+refused 'cluster\.id=not valid! =x.*take letters' 'cluster.id=not valid! =x'
 refused 'broker\.id=3.*differs from node\.id' node.id=2 broker.id=3
 refused 'num\.partitions.*99999999999' num.partitions=99999999999
 printf '\xef\xbb\xbf# from another system\r\nnum.partitions=3\r\nlog.segment.bytes=\\\r\n  2000000\r\nnum.partitions=4\r\n' >"$dir/other.properties"

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unistd.h>
+#include <utility>
 
 #include "metrics/log_sink.h"
 
@@ -77,13 +78,18 @@ Result<CommandLine> parse_command_line(int argc, char** argv, char** environment
             line.source.environment.emplace_back(*entry);
         }
     }
+    bool has_file = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         const bool takes_value = word == "--config" || word == "--set";
         if (takes_value && i + 1 == argc) {
-            return Error::make(Code::invalid, "{} needs a value", word);
+            return Error::make(Code::invalid, "{} needs a value (see --help)", word);
         }
         if (word == "--config") {
+            if (std::exchange(has_file, true)) {
+                return Error::make(Code::invalid, "--config is given twice: {} and {}",
+                                   line.source.file_name, argv[i + 1]);
+            }
             line.source.file_name = argv[++i];
             MR_TRY(line.source.text, read_file(line.source.file_name));
         } else if (word == "--set") {
@@ -95,7 +101,7 @@ Result<CommandLine> parse_command_line(int argc, char** argv, char** environment
         } else if (word == "--version") {
             line.show_version = true;
         } else {
-            return Error::make(Code::invalid, "unknown argument {}", word);
+            return Error::make(Code::invalid, "unknown argument {} (see --help)", word);
         }
     }
     return line;

@@ -115,7 +115,8 @@ void check_orders(const BrokerValues& values, std::vector<Conflict>& conflicts) 
                      ? fmt::format("is {}, more than the {} of {}", smaller, larger, order.larger)
                      : fmt::format("is {}, more than a half of the {} of {}", smaller, larger,
                                    order.larger),
-                 order.is_mild});
+                 order.is_mild,
+                 {order.larger}});
         }
     }
 }
@@ -145,37 +146,44 @@ void check_connection_overrides(const BrokerValues& values, std::vector<Conflict
 }
 
 void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflicts) {
-    const auto listeners = read_listeners(values);
-    if (!listeners) {
-        const std::string& message = listeners.error().message();
-        const std::size_t colon = message.find(": ");
-        conflicts.push_back({message.substr(0, colon), message.substr(colon + 2)});
+    std::vector<ListenerFault> faults;
+    const std::vector<ListenerSpec> listeners = read_listeners(values, faults);
+    for (ListenerFault& fault : faults) {
+        conflicts.push_back(
+            {std::string{fault.key}, std::move(fault.what), false, std::move(fault.also)});
+    }
+    if (!faults.empty()) {
         return;
     }
-    for (const ListenerSpec& listener : *listeners) {
+    const std::vector<std::string_view> also = {"listeners", "controller.listener.names",
+                                                "process.roles", "listener.security.protocol.map"};
+    for (const ListenerSpec& listener : listeners) {
         if (listener.protocol == SecurityProtocol::sasl_plaintext ||
             listener.protocol == SecurityProtocol::sasl_ssl) {
             conflicts.push_back({"listener.security.protocol.map",
                                  fmt::format("makes {} of {}; SASL is not offered yet, take SSL "
                                              "with ssl.client.auth=required",
-                                             to_string(listener.protocol), listener.name)});
+                                             to_string(listener.protocol), listener.name),
+                                 false, also});
         }
     }
     const auto& roles = values.get(broker_option::process_roles);
     const bool is_controller = std::find(roles.begin(), roles.end(), "controller") != roles.end();
     const bool is_broker = std::find(roles.begin(), roles.end(), "broker") != roles.end();
-    const bool serves_quorum = std::any_of(listeners->begin(), listeners->end(),
+    const bool serves_quorum = std::any_of(listeners.begin(), listeners.end(),
                                            [](const auto& one) { return one.controller; });
     const bool has_peers = !values.get(broker_option::controller_quorum_voters).empty() ||
                            !values.get(broker_option::controller_quorum_bootstrap_servers).empty();
     if (is_controller && !serves_quorum && has_peers) {
         conflicts.push_back({"controller.listener.names",
                              "none of these is in listeners, so other nodes of the quorum could "
-                             "not reach this one"});
+                             "not reach this one",
+                             false, also});
     }
-    if (is_broker && std::all_of(listeners->begin(), listeners->end(),
+    if (is_broker && std::all_of(listeners.begin(), listeners.end(),
                                  [](const auto& one) { return one.controller; })) {
-        conflicts.push_back({"listeners", "has only controller listeners, none for clients"});
+        conflicts.push_back(
+            {"listeners", "has only controller listeners, none for clients", false, also});
     }
 }
 
@@ -216,6 +224,18 @@ void check_edge(const BrokerValues& values, std::vector<Conflict>& conflicts) {
     }
 }
 
+/// Kafka formats with any text. What can't stand in meta.properties as it is, or is seen by nobody,
+/// is a slip.
+void check_cluster_id(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    const std::string& id = values.get(broker_option::cluster_id);
+    if (std::any_of(id.begin(), id.end(),
+                    [](char c) { return c <= ' ' || c > '~' || c == '\\'; })) {
+        conflicts.push_back({"cluster.id",
+                             "holds a space, a backslash or something that is not ASCII; take "
+                             "letters, digits, - and _"});
+    }
+}
+
 void check_roles(const BrokerValues& values, std::vector<Conflict>& conflicts) {
     if (values.get(broker_option::process_roles).empty()) {
         conflicts.push_back({"process.roles", "is empty; name broker, controller or both"});
@@ -249,6 +269,7 @@ std::vector<Conflict> broker_conflicts(const BrokerValues& values) {
     check_orders(values, conflicts);
     check_retention(values, conflicts);
     check_connection_overrides(values, conflicts);
+    check_cluster_id(values, conflicts);
     check_roles(values, conflicts);
     check_listeners(values, conflicts);
     check_edge(values, conflicts);

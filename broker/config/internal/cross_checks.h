@@ -15,6 +15,7 @@ struct Conflict {
     std::string key;
     std::string what;
     bool is_mild = false;  ///< One can live with it where the setting is left at its default.
+    std::vector<std::string_view> also{};  ///< Other settings that it comes of.
 };
 
 /// Of a broker's settings as it would start with them.

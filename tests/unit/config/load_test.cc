@@ -169,14 +169,86 @@ TEST(Load, mentions_a_variable_that_is_nearly_a_setting) {
     Source source;
     source.environment = {"MILLRACE_NUM_PARTITONS=3",         "MILLRACE_DURABILTY=synced",
                           "MILLRACE_SSL_KEY_PASWORD=hunter2", "MILLRACE_PORT=tcp://10.0.0.1:9092",
-                          "MILLRACE_SERVICE_PORT=9092",       "MILLRACE_RUN_DIR=/tmp"};
+                          "MILLRACE_SERVICE_PORT=9092",       "MILLRACE_PORT_9092_TCP_PROTO=tcp",
+                          "MILLRACE_ADMIN_SERVICE_HOST=::1",  "MILLRACE_LOG_DIRECTORY=/s3cr3t"};
     const Loaded loaded = load(source);
     EXPECT_THAT(texts(loaded.errors), IsEmpty());
     EXPECT_THAT(texts(loaded.warnings),
                 ElementsAre(HasSubstr("environment MILLRACE_NUM_PARTITONS: num.partitons=3: stands "
                                       "for no setting and has no effect (did you mean "
                                       "MILLRACE_NUM_PARTITIONS?)"),
-                            HasSubstr("did you mean MILLRACE_DURABILITY?"), HasSubstr("[hidden]")));
+                            HasSubstr("did you mean MILLRACE_DURABILITY?"), HasSubstr("[hidden]"),
+                            "environment MILLRACE_LOG_DIRECTORY: stands for no setting and has no "
+                            "effect"));
+}
+
+TEST(Load, refuses_a_removed_setting_in_the_environment_as_in_the_file) {
+    Source source;
+    source.environment = {"MILLRACE_ZOOKEEPER_CONNECT=zk:2181",
+                          "MILLRACE_ZOOKEEPER_SERVICE_HOST=10.0.0.1",
+                          "MILLRACE_ZOOKEEPER_PORT=tcp://10.0.0.1:2181"};
+    EXPECT_THAT(texts(load(source).errors),
+                ElementsAre(HasSubstr("environment MILLRACE_ZOOKEEPER_CONNECT: "
+                                      "zookeeper.connect=zk:2181: is a setting of older Kafka "
+                                      "versions (there is no ZooKeeper")));
+    EXPECT_THAT(texts(load(source).warnings), IsEmpty());
+}
+
+TEST(Load, says_what_a_list_names_twice_and_what_has_no_name) {
+    EXPECT_THAT(
+        texts(load_text("controller.listener.names=PLAINTEXT,PLAINTEXT\n"
+                        "process.roles=broker,broker\nlog.dirs=\nlog.dir=/a,,/b\n=novalue\n")
+                  .errors),
+        ElementsAre(HasSubstr("names PLAINTEXT twice"), HasSubstr("names broker twice"),
+                    HasSubstr("log.dirs=: is not a list with something in it"),
+                    HasSubstr("has an empty item"),
+                    "server.properties:5: =novalue: there is no name before the = (write "
+                    "NAME=VALUE, or delete it)"));
+}
+
+TEST(Load, tells_of_listeners_together_with_what_is_wrong_by_itself) {
+    EXPECT_THAT(texts(load_text("num.partitions=many\n"
+                                "listeners=PLAINTEXT://:70000,CONTROLLER://:9093,nonsense\n"
+                                "advertised.listeners=PLAINTEXT://0.0.0.0:9092\n"
+                                "listener.security.protocol.map=PLAINTEXT:NONE,CONTROLLER\n"
+                                "log.retention.ms=0\nno.such.thing=1\n")
+                          .errors),
+                ElementsAre(HasSubstr("num.partitions=many"), HasSubstr("no.such.thing"),
+                            HasSubstr("log.retention.ms=0: is 0"),
+                            HasSubstr("'PLAINTEXT://:70000': ports end at 65535"),
+                            HasSubstr("'nonsense' is not NAME://host:port"),
+                            HasSubstr("'PLAINTEXT:NONE' is not NAME:PROTOCOL"),
+                            HasSubstr("'CONTROLLER' is not NAME:PROTOCOL"),
+                            HasSubstr("nobody can connect to 0.0.0.0")));
+    EXPECT_THAT(texts(load_text("num.partitions=many\nadvertised.listeners=OUT://host:1\n"
+                                "listener.security.protocol.map=PLAINTEXT:NONE\n")
+                          .errors),
+                ElementsAre(HasSubstr("num.partitions=many"), HasSubstr("PLAINTEXT:NONE"),
+                            HasSubstr("listeners has no OUT")));
+}
+
+TEST(Load, concludes_nothing_from_what_is_wrong_by_itself) {
+    EXPECT_THAT(texts(load_text("controller.listener.names=X,X\nlisteners=X://:9093\n"
+                                "broker.session.timeout.ms=long\n"
+                                "broker.heartbeat.interval.ms=8000\n")
+                          .errors),
+                ElementsAre(HasSubstr("names X twice"), HasSubstr("long")));
+}
+
+TEST(Load, shows_the_default_that_contradicts) {
+    EXPECT_THAT(texts(load_text("controller.quorum.voters=1@h:1,2@h:2\n").errors),
+                ElementsAre(HasSubstr("default: controller.listener.names=CONTROLLER: none of ")));
+}
+
+// Kafka formats with any text; most of them are ids that it made itself.
+TEST(Load, takes_any_cluster_id_that_one_can_read) {
+    for (const std::string id : {"cGVlcmthZmthcGVlcmthZg", "my-cluster_1", "a=b:c"}) {
+        EXPECT_THAT(texts(load_text("cluster.id=" + id + "\n").errors), IsEmpty());
+    }
+    for (const std::string id : {"not valid! =x", "a\tb", "a\\\\b", "\xc3\xa4"}) {
+        EXPECT_THAT(texts(load_text("cluster.id=" + id + "\n").errors),
+                    ElementsAre(HasSubstr("take letters, digits, - and _")));
+    }
 }
 
 TEST(Load, refuses_a_zero_byte_at_which_the_system_would_cut_a_path_off) {
