@@ -30,6 +30,7 @@ void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecords
     const metadata::ImagePtr image = doors.image->current();
     const auto book = doors.topics->current();
     runtime::Executor& home = progress->call.home();
+    const std::chrono::milliseconds timeout{request.timeout_ms};
     DeleteRecordsResponse& response = progress->response;
     response.topics.resize(request.topics.size());
     std::size_t count = 1;
@@ -64,7 +65,7 @@ void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecords
                     doors.replicas->shard_of(id),
                     [=, &to, &home](replication::ShardReplicas& shard) {
                         shard.delete_records(
-                            id, Offset{before}, std::chrono::milliseconds{request.timeout_ms},
+                            id, Offset{before}, timeout,
                             [image = doors.image](BrokerId replica) {
                                 return image->current()->cluster.is_active(replica);
                             },

@@ -2,6 +2,7 @@
 
 #include "handlers/repeats.h"
 #include "protocol/messages/consumer_group_describe_request.h"
+#include "protocol/messages/delete_groups_request.h"
 #include "protocol/messages/describe_groups_request.h"
 #include "protocol/messages/offset_fetch_request.h"
 
@@ -44,6 +45,10 @@ void drop_repeats(protocol::DescribeGroupsRequest& request) {
 
 void drop_repeats(protocol::ConsumerGroupDescribeRequest& request) {
     keep_distinct(request.group_ids, as_it_is);
+}
+
+void drop_repeats(protocol::DeleteGroupsRequest& request) {
+    keep_distinct(request.groups_names, as_it_is);
 }
 
 }  // namespace millrace::handlers

@@ -33,6 +33,7 @@ void drop_repeats(Request&) {}
 void drop_repeats(protocol::OffsetFetchRequest& request);
 void drop_repeats(protocol::DescribeGroupsRequest& request);
 void drop_repeats(protocol::ConsumerGroupDescribeRequest& request);
+void drop_repeats(protocol::DeleteGroupsRequest& request);
 
 template <typename Request, typename Response, GroupDoor<Request, Response> door>
 void group_call(const Doors& doors, Call<Request, Response> call) {

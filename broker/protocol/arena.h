@@ -31,7 +31,9 @@ public:
     ByteView copy(ByteView bytes);
 
 private:
-    static constexpr std::size_t chunk_size = 4096;
+    // Small first, for many arenas hold one name.
+    static constexpr std::size_t first_chunk = 64;
+    static constexpr std::size_t largest_chunk = 4096;
 
     std::vector<std::unique_ptr<std::byte[]>> chunks_;
     std::size_t free_ = 0;       ///< Bytes left in the current chunk.

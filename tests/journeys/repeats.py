@@ -1,6 +1,6 @@
 """Requests that name the same thing again and again, up to what a request may be: see repeats.sh.
 
-PORT belongs to the broker with process PID. LIMIT is its socket.request.max.bytes, MEMORY its millrace.memory.limit in MiB.
+PORT belongs to the broker with process PID, LIMIT is its socket.request.max.bytes. It may take MEMORY MiB.
 """
 
 import socket
