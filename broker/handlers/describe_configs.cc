@@ -180,19 +180,17 @@ public:
                           [](const auto& asked) { return is_known(asked.resource_type); })),
           bytes_(begin_response(call_.meta())),
           writer_(bytes_, call_.room_to_answer()) {
+        burst_.emplace(writer_);
         writer_.int32(call_.throttle_time_ms());
         writer_.array_size(static_cast<std::int64_t>(call_.request().resources.size()),
                            is_flexible());
     }
 
     void go_on() {
-        {
-            const protocol::Writer::Burst burst(writer_);
-            std::size_t settings = 0;
-            while (next_ < call_.request().resources.size() && settings < settings_of_a_turn &&
-                   writer_.ok()) {
-                settings += 1 + write(call_.request().resources[next_++]);
-            }
+        std::size_t settings = 0;
+        while (next_ < call_.request().resources.size() && settings < settings_of_a_turn &&
+               writer_.ok()) {
+            settings += 1 + write(call_.request().resources[next_++]);
         }
         if (next_ < call_.request().resources.size() && writer_.ok()) {
             call_.home().post([self = shared_from_this()] {
@@ -205,6 +203,7 @@ public:
         if (is_flexible()) {
             writer_.unknown_tags({});
         }
+        burst_.reset();
         call_.answer_written(writer_, std::move(bytes_), first_error_);
     }
 
@@ -247,6 +246,7 @@ private:
     bool is_readable_;
     Buffer bytes_;
     protocol::Writer writer_;
+    std::optional<protocol::Writer::Burst> burst_;  ///< One for all turns: each begins with a copy.
     std::size_t next_ = 0;
     std::int16_t first_error_ = 0;
 };
