@@ -12,17 +12,12 @@ import subprocess
 import sys
 import time
 
+from free_ports import free_ports
+
 BROKER, DIRECTORY = sys.argv[1], pathlib.Path(sys.argv[2])
 STARTS, WINDOWS, WINDOW_SECONDS = 5, 3, 5
 # At rest 0.1 % is what is wanted on a machine of its own; where others push its few turns out of the caches they cost more.
 MOST_START_SECONDS, MOST_MIB, MOST_IDLE_SHARE = 0.150, 32, 0.002
-
-
-def free_ports(count):
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    return [one.getsockname()[1] for one in held]
 
 
 def processor_seconds(pid):

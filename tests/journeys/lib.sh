@@ -25,13 +25,7 @@ until_true() {
   done
 }
 # Ports that nobody listens on right now.
-free_ports() { python3 - "$1" <<'PY'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held: s.bind(("127.0.0.1", 0))
-print(*[s.getsockname()[1] for s in held])
-PY
-}
+free_ports() { python3 "$(dirname "${BASH_SOURCE[0]}")/free_ports.py" "$1"; }
 # start NAME SETTING...
 start() {
   local name=$1; shift
