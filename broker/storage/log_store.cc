@@ -494,10 +494,15 @@ std::string LogStore::future_folder_name(const TopicPartition& partition) {
 }
 
 Result<std::string> LogStore::set_aside(const FoundLog& found) {
+    const std::lock_guard lock(aside_mutex_);
     const std::string from = join_path(found.directory->path(), found.name);
+    if (aside_.contains(from)) {
+        return Error::make(Code::not_found, "{} was set aside before", from);
+    }
     std::string to = join_path(found.directory->path(),
                                log_folder_name(found.partition, LogFolderKind::stray, unique()));
     MR_TRY_VOID(disk_.rename(from, to));
+    aside_.insert(from);
     if (found.kind == FoundLog::Kind::current) {
         found.directory->note_gone(found.partition);
     }

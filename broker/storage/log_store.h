@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -115,7 +116,9 @@ public:
     Result<std::string> retire(PartitionLog& log);
     /// For a copy of a log that is on its way to another directory.
     std::string future_folder_name(const TopicPartition& partition);
-    /// Sets aside a log that the metadata does not know; kept for a person to look at.
+    /// Sets aside a log that the metadata does not know; kept for a person to look at. Once:
+    /// whoever comes second (the shard of another topic of that name) hears Code::not_found, and
+    /// the log that has the name by then stays.
     Result<std::string> set_aside(const FoundLog& found);
 
     /// Marks every online directory as closed in order. The last thing before exit; every log has
@@ -142,6 +145,8 @@ private:
     Random& random_;
     Logger log_;
     std::mutex mutex_;  // Of random_, placed_ and wishes_.
+    std::mutex aside_mutex_;
+    std::set<std::string> aside_;  // Of aside_mutex_: folders.
     std::map<TopicPartition, std::string> wishes_;
     std::map<Uuid, std::size_t> placed_;  // Logs per directory.
     std::vector<std::shared_ptr<LogDirectory>> directories_;

@@ -325,6 +325,21 @@ TEST_F(LogStoreTest, what_is_set_aside_stays_on_disk_and_out_of_sight) {
     EXPECT_THAT(store->leftovers(), IsEmpty());
 }
 
+// Two shards may come for it: the one of its own topic id, to whom nobody belongs, and the one
+// whose topic needs the name. Who comes second must not take away what the first has put there.
+TEST_F(LogStoreTest, a_log_is_set_aside_once_and_its_name_is_somebody_elses_then) {
+    write_log(*must_open({"a"}), false);
+    {
+        const auto store = must_open({"a"});
+        ASSERT_TRUE(store->set_aside(store->found().front()));
+        write_log(*store, false);
+        const auto again = store->set_aside(store->found().front());
+        ASSERT_FALSE(again);
+        EXPECT_EQ(again.error().code(), Code::not_found);
+    }
+    EXPECT_THAT(must_open({"a"})->found(), SizeIs(1));
+}
+
 TEST_F(LogStoreTest, new_logs_go_to_the_directory_with_the_fewest) {
     const auto store = must_open({"a", "b"});
     std::set<std::string> used;
