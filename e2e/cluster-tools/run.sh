@@ -62,6 +62,8 @@ start_node 1
 until_says 30 '^LeaderId: +1$' quorum --bootstrap-server "$(at 1)" describe --status
 for n in 2 3; do properties $n "controller.quorum.bootstrap.servers=$(controller_at 1)"; start_node $n; done
 until_says 30 '^3 .*Observer' quorum --bootstrap-controller "$(controller_at 1)" describe --replication
+# Controllers register where they listen (KIP-919), with or without a vote.
+for n in 1 2 3; do until_says 30 "^$n .*${port[$n + 4]} .*controller" cluster list-endpoints --bootstrap-controller "$(controller_at 1)"; done
 for n in 2 3; do
   must quorum --command-config "$work/$n.properties" --bootstrap-controller "$(controller_at 1)" add-controller
   says "Added controller $n"
@@ -205,7 +207,7 @@ step="a second unregister"; says BrokerIdNotRegistered
 
 kill -TERM "${pids[2]}"; wait "${pids[2]}" || fail "broker 2 did not stop cleanly"
 for file in "$work"/d2/__cluster_metadata-0/*.log; do
-  must dump --cluster-metadata-decoder --files "$file"; says 'REGISTER_BROKER_RECORD'
+  must dump --cluster-metadata-decoder --files "$file"; says 'REGISTER_BROKER_RECORD'; says 'REGISTER_CONTROLLER_RECORD'
   ! said 'isvalid: false|Exception' || fail "kafka-dump-log: $(grep -E 'isvalid: false|Exception' "$work/out" | head -2)"
 done
 ok "kafka-dump-log decodes the metadata log that all this left behind"

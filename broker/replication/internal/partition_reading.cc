@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutants.h"
 #include "replication/internal/partition.h"
 
 namespace millrace::replication {
@@ -109,7 +110,8 @@ void Partition::follower_fetched(const FetchPosition& position, const Reader& re
 
 bool Partition::may_join(BrokerId replica, BrokerEpoch epoch) const {
     return std::find(state_.isr.begin(), state_.isr.end(), replica) != state_.isr.end() ||
-           shell_.peers->may_join(replica, epoch);
+           shell_.peers->may_join(replica,
+                                  MR_PLANTED(proposals_without_lives) ? BrokerEpoch{-1} : epoch);
 }
 
 std::set<BrokerId> Partition::ineligible() const {

@@ -367,6 +367,12 @@ bool ClusterWatch::is_whole() const {
         }
         const app::BrokerView& view = *program(index)->view();
         const metadata::ImagePtr image = view.doors->image->current();
+        const bool controls =
+            std::find(view.roles.begin(), view.roles.end(), "controller") != view.roles.end();
+        const BrokerId id{static_cast<std::int32_t>(index) + 1};
+        if (controls && !image->cluster.controllers.contains(id)) {
+            return false;
+        }
         const metadata::Topic* topic = image->topics.find(topic_id_);
         for (std::int32_t partition = 0; partition < options_.partitions; ++partition) {
             const auto* state =

@@ -45,7 +45,8 @@ public:
     Offset committed(std::int32_t partition) const {
         return partitions_[static_cast<std::size_t>(partition)].committed;
     }
-    /// Everybody serves, every replica is in its ISR and has the whole log.
+    /// Everybody serves, every controller is registered, every replica is in its ISR and has the
+    /// whole log.
     bool is_whole() const;
     /// A disk was emptied and no quorum has ever met.
     bool was_emptied_unformed() const;

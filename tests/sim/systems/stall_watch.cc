@@ -229,6 +229,22 @@ bool StallWatch::know_each_other(std::size_t leader, std::size_t follower) const
     return true;
 }
 
+/// It asks, and what it says of its log does not count: it can't cut it for want of a file.
+bool StallWatch::diverges(std::size_t leader, std::size_t follower, const Place& place) const {
+    const auto log_of = [&](std::size_t index) {
+        const handlers::Doors& doors = *program(index)->view()->doors;
+        const metadata::Topic* topic = doors.image->current()->topics.find(place.first);
+        const TopicIdPartition id{topic == nullptr ? Uuid{} : topic->id,
+                                  PartitionIndex{place.second}};
+        const auto& shard = doors.replicas->here(doors.replicas->shard_of(id));
+        return std::pair{shard.view(id), shard.epochs(id)};
+    };
+    const auto [theirs, their_epochs] = log_of(leader);
+    const auto [ours, our_epochs] = log_of(follower);
+    return !theirs || !ours || ours->end > theirs->end ||
+           their_epochs->epoch_of(ours->end - 1) != our_epochs->epoch_of(ours->end - 1);
+}
+
 std::optional<std::string> StallWatch::check_heard(std::size_t leader, const Place& place) const {
     const Instant now = simulation_.now();
     const auto leads = nodes_[leader].roles.find(place);
@@ -248,7 +264,8 @@ std::optional<std::string> StallWatch::check_heard(std::size_t leader, const Pla
             std::max({nodes_[leader].well_since, node.well_since, disturbed(leader, index),
                       leads->second.since, follows->second.since, heard->second.second,
                       nodes_[leader].booted + options_.answer_timeout});
-        if (now - well > options_.lag_max + tolerance_ && know_each_other(leader, index)) {
+        if (now - well > options_.lag_max + tolerance_ && know_each_other(leader, index) &&
+            !diverges(leader, index, place)) {
             return fmt::format(
                 "node {} follows node {} in {}-{}, both are well, and it has not asked for {} ms",
                 index, leader, place.first, place.second,

@@ -64,6 +64,7 @@ private:
     template <typename Touches>
     Instant last_fault(const Touches& touches) const;
     bool know_each_other(std::size_t leader, std::size_t follower) const;
+    bool diverges(std::size_t leader, std::size_t follower, const Place& place) const;
     std::optional<std::string> check_heard(std::size_t leader, const Place& place) const;
     std::optional<std::string> check_members();
     /// In milliseconds; -1 if nobody knows.

@@ -208,7 +208,7 @@ TEST(LeaderCore, nobody_joins_with_the_start_of_the_epoch_in_memory_alone) {
 }
 
 // Case 19: whom the controller fences is not proposed.
-TEST(LeaderCore, an_ineligible_follower_is_not_proposed_until_it_may_join) {
+TEST(LeaderCore, an_ineligible_follower_is_not_proposed) {
     LeaderCore core{start({b1, b2}, {b1})};
     FollowerFetched fetched{b2, Offset{10}, Offset{10}, at(101s)};
     fetched.may_join = false;
