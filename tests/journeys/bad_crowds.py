@@ -10,6 +10,8 @@ import struct
 import sys
 import time
 
+from wire import varint
+
 PORT, CONTROL, PID, LIMIT, MEMORY = (int(word) for word in sys.argv[1:])
 FETCH, METADATA, API_VERSIONS, ALTER_CONFIGS = 1, 3, 18, 33
 TOPIC = b"here"  # exists, and is empty
@@ -63,14 +65,6 @@ def expect_end(what, peers):
             pass
         except TimeoutError:
             sys.exit(f"FAILED: {what}: a connection is kept")
-
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
 
 
 def waiting_fetch(unknown=0, forgotten=0):

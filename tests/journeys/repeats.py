@@ -8,17 +8,11 @@ import struct
 import sys
 import time
 
+from wire import varint
+
 PORT, PID, LIMIT, MEMORY = (int(word) for word in sys.argv[1:])
 TOPIC, GROUP, BROKER, TOPIC_KIND, BROKER_KIND = "here", "readers", "1", 2, 4
 PATIENCE = 5  # seconds that somebody else waits at most, on a machine that others load
-
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
 
 
 def text(value):

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "metadata/features.h"
+#include "app/internal/what_we_offer.h"
 #include "model/kafka_error.h"
 #include "protocol/messages/controller_registration_request.h"
 #include "protocol/messages/controller_registration_response.h"
@@ -68,17 +68,7 @@ struct ControllerRegistration::Inside : std::enable_shared_from_this<Inside> {
         ControllerRegistrationRequest request;
         request.controller_id = options.self.value;
         request.incarnation_id = options.incarnation;
-        for (const metadata::Endpoint& endpoint : options.endpoints) {
-            request.listeners.push_back({.name = endpoint.listener,
-                                         .host = endpoint.host,
-                                         .port = endpoint.port,
-                                         .security_protocol = endpoint.security_protocol});
-        }
-        for (const metadata::FeatureInfo& feature : metadata::known_features()) {
-            request.features.push_back({.name = feature.name,
-                                        .min_supported_version = feature.min,
-                                        .max_supported_version = feature.max});
-        }
+        add_what_we_offer(request, options.endpoints);
         Buffer body;
         protocol::Writer writer(body);
         request.encode(writer, ControllerRegistrationRequest::max_version);

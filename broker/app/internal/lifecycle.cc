@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "app/internal/unheard_failures.h"
-#include "metadata/features.h"
+#include "app/internal/what_we_offer.h"
 #include "metadata/recovered_directories.h"
 #include "model/kafka_error.h"
 #include "protocol/messages/broker_heartbeat_request.h"
@@ -63,17 +63,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         request.broker_id = options.self.value;
         request.cluster_id = options.cluster_id;
         request.incarnation_id = options.incarnation;
-        for (const metadata::Endpoint& endpoint : options.endpoints) {
-            request.listeners.push_back({.name = endpoint.listener,
-                                         .host = endpoint.host,
-                                         .port = endpoint.port,
-                                         .security_protocol = endpoint.security_protocol});
-        }
-        for (const metadata::FeatureInfo& feature : metadata::known_features()) {
-            request.features.push_back({.name = feature.name,
-                                        .min_supported_version = feature.min,
-                                        .max_supported_version = feature.max});
-        }
+        add_what_we_offer(request, options.endpoints);
         request.rack.reset();
         if (options.rack) {
             request.rack = *options.rack;
