@@ -1,12 +1,16 @@
 #include "app/internal/controller_link.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
 namespace millrace::app {
 namespace {
 
-constexpr Duration retry_pause = 20ms;
+/// How soon another controller is noticed, and how long the same one is left alone at first and at
+/// most: who is no controller any more ends the connection, and that costs both sides.
+constexpr Duration look_every = 20ms;
+constexpr Duration pause_most = 500ms;
 constexpr Duration call_timeout = 10s;
 
 }  // namespace
@@ -17,6 +21,9 @@ struct ControllerLink::Attempt {
     Buffer body;
     Instant deadline;
     UniqueFunction<void(Result<Answer>)> done;
+    raft::Leadership asked{};  ///< Who led when it was last tried.
+    Duration pause = look_every;
+    Instant next{};
 };
 
 struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Inside> {
@@ -35,6 +42,9 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
         }
         const raft::Leadership& leadership = metadata.leadership();
         known.store(leadership.leader.value, std::memory_order_relaxed);
+        if (std::exchange(attempt->asked, leadership) != leadership) {
+            attempt->pause = look_every;
+        }
         if (leadership.is_self && metadata.apis() != nullptr) {
             metadata.handle(
                 attempt->api_key, attempt->version, ByteView(attempt->body),
@@ -82,9 +92,23 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
             attempt->done(std::move(answer));
             return;
         }
-        control.after(retry_pause, [weak = weak_from_this(), attempt] {
-            if (auto self = weak.lock()) {
+        attempt->next = control.clock().now() + attempt->pause;
+        attempt->pause = std::min(2 * attempt->pause, pause_most);
+        again(attempt);
+    }
+
+    /// Once there is somebody else to ask, or the same may have come to itself.
+    void again(const std::shared_ptr<Attempt>& attempt) {
+        control.after(look_every, [weak = weak_from_this(), attempt] {
+            auto self = weak.lock();
+            if (!self) {
+                return;
+            }
+            if (self->stopped || self->metadata.leadership() != attempt->asked ||
+                self->control.clock().now() >= std::min(attempt->next, attempt->deadline)) {
                 self->run(attempt);
+            } else {
+                self->again(attempt);
             }
         });
     }

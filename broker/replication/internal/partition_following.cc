@@ -83,10 +83,13 @@ Partition::Taken Partition::run(const std::vector<FollowerEffect>& effects, cons
     for (const FollowerEffect& effect : effects) {
         Result<void> outcome;
         if (const auto* cut = std::get_if<TruncateTo>(&effect)) {
-            MR_LOG(*shell_.log, info, "replication.truncated", field("topic", state_.topic),
-                   field("partition", state_.id.partition), field("to", cut->end),
-                   field("from", log_->end()));
+            const Offset from = log_->end();
             outcome = log_->truncate_to(cut->end);
+            if (outcome) {
+                MR_LOG(*shell_.log, info, "replication.truncated", field("topic", state_.topic),
+                       field("partition", state_.id.partition), field("to", cut->end),
+                       field("from", from));
+            }
             on_synced();
             taken = Taken::changed;
         } else if (const auto* over = std::get_if<StartOverAt>(&effect)) {

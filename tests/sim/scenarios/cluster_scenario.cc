@@ -28,7 +28,7 @@ constexpr Duration restart_after = 300ms;
 constexpr Duration lag_max = 5s;
 constexpr std::string_view topic = "t";
 constexpr std::string_view loose_topic = "loose";
-constexpr std::int32_t loose_partitions = 3;
+constexpr std::int32_t loose_partitions = 6;
 
 struct Shape {
     std::uint32_t brokers = 3;  ///< The first three are the quorum, too.
@@ -534,7 +534,7 @@ public:
                          sim::FaultKind::pause,     sim::FaultKind::slow_link,
                          sim::FaultKind::disk_full, sim::FaultKind::disk_slow};
         profile.longest = 40s;
-        profile.most = 6;
+        profile.most = 2;  // A stall shows where nothing else is wrong.
         return profile;
     }
     std::vector<std::string> planted_bugs() const override {
@@ -543,7 +543,7 @@ public:
 
 protected:
     Shape shape() const override {
-        return {.brokers = 4, .moves = true, .gives_up = true, .bad_time = 40s};
+        return {.brokers = 4, .moves = true, .gives_up = true, .bad_time = 60s};
     }
 };
 

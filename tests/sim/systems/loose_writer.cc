@@ -1,5 +1,6 @@
 #include "tests/sim/systems/loose_writer.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,11 +26,18 @@ constexpr Duration rest_least = 500ms;
 constexpr Duration rest_most = 4s;
 constexpr Duration between_sends = 60ms;
 constexpr std::int64_t most_in_a_burst = 30;
+/// What waits for records that were cut away must not be freed by the next ones.
+constexpr Duration partition_rest_least = 8s;
+constexpr Duration partition_rest_most = 20s;
+/// Long enough for the change to be made while records still come.
+constexpr std::uint64_t least_after_a_change = 30;
 
 }  // namespace
 
 LooseWriter::LooseWriter(Options options, ClusterMap& map)
-    : options_(std::move(options)), map_(map) {
+    : options_(std::move(options)),
+      map_(map),
+      rested_(static_cast<std::size_t>(options_.partitions)) {
     map_.refresh();
     burst();
 }
@@ -45,8 +53,13 @@ void LooseWriter::burst() {
         if (*alive) {
             Random& dice = *map_.shard().random;
             map_.refresh();
-            send(static_cast<std::int32_t>(
-                     dice.below(static_cast<std::uint64_t>(options_.partitions))),
+            const auto at = dice.below(rested_.size());
+            if (rested_[at] > map_.shard().executor->clock().now()) {
+                burst();
+                return;
+            }
+            refused_ = false;
+            send(static_cast<std::int32_t>(at),
                  static_cast<std::uint64_t>(dice.between(1, most_in_a_burst)));
         }
     });
@@ -86,13 +99,18 @@ void LooseWriter::elect(std::int32_t partition) {
 }
 
 void LooseWriter::send(std::int32_t partition, std::uint64_t left) {
-    if (left == 0) {
+    Random& random = *map_.shard().random;
+    if (left == 0 || refused_) {
+        rested_[static_cast<std::size_t>(partition)] =
+            map_.shard().executor->clock().now() +
+            Duration{random.between(partition_rest_least.count(),
+                                    Duration{partition_rest_most}.count())};
         burst();
         return;
     }
-    Random& random = *map_.shard().random;
     if (random.one_in(10)) {
         change_leader(partition);
+        left = std::max(left, least_after_a_change);
     }
     map_.shard().executor->after(Duration{random.between(0, Duration{between_sends}.count())},
                                  [this, partition, left, alive = alive_] {
@@ -133,6 +151,7 @@ void LooseWriter::send(std::int32_t partition, std::uint64_t left) {
                                answer->response.responses[0].partition_responses.size() == 1 &&
                                answer->response.responses[0].partition_responses[0].error_code == 0;
             if (!taken) {
+                refused_ = true;
                 map_.refresh();  // for the next one
             }
         });

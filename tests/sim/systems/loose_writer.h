@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/sim/systems/cluster_map.h"
 
@@ -29,6 +30,8 @@ private:
 
     const Options options_;
     ClusterMap& map_;
+    std::vector<Instant> rested_;  ///< When each partition may get its next burst.
+    bool refused_ = false;         ///< Somebody else leads: this burst is over.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -53,6 +53,17 @@ std::uint64_t failures_of(const sim::FaultCounts& counts, bool out_of_files) {
     return sum;
 }
 
+/// A loop waits for a slow disk, maybe long after that was mended: a turn makes many calls.
+bool stands_still(sim::SimNode& machine, Instant now) {
+    for (std::size_t i = 0; i < machine.data_shards(); ++i) {
+        const auto& loop = static_cast<const sim::SimExecutor&>(*machine.data_shard(i).executor);
+        if (loop.busy_until() > now + 1s) {
+            return true;
+        }
+    }
+    return false;
+}
+
 BrokerId id_of(std::size_t index) {
     return BrokerId{static_cast<std::int32_t>(index) + 1};
 }
@@ -129,7 +140,8 @@ void StallWatch::look_at(std::size_t index) {
     if (std::exchange(node.boot, machine.boot()) != machine.boot()) {
         node.booted = now;
     }
-    if (!machine.is_running() || !program(index)->is_ready() || machine.is_paused()) {
+    if (!machine.is_running() || !program(index)->is_ready() || machine.is_paused() ||
+        stands_still(machine, now)) {
         node.well_since = now;
         return;
     }
@@ -245,14 +257,14 @@ bool StallWatch::diverges(std::size_t leader, std::size_t follower, const Place&
            their_epochs->epoch_of(ours->end - 1) != our_epochs->epoch_of(ours->end - 1);
 }
 
-std::optional<std::string> StallWatch::check_heard(std::size_t leader, const Place& place) const {
+std::optional<std::string> StallWatch::check_heard(std::size_t leader, const Place& place) {
     const Instant now = simulation_.now();
     const auto leads = nodes_[leader].roles.find(place);
     if (leads == nodes_[leader].roles.end() || leads->second.leader != id_of(leader)) {
         return std::nullopt;
     }
     for (std::size_t index = 0; index < nodes_.size(); ++index) {
-        const Node& node = nodes_[index];
+        Node& node = nodes_[index];
         const auto follows = node.roles.find(place);
         const auto heard = leads->second.heard.find(id_of(index));
         if (index == leader || follows == node.roles.end() || heard == leads->second.heard.end() ||
@@ -262,10 +274,14 @@ std::optional<std::string> StallWatch::check_heard(std::size_t leader, const Pla
         }
         const Instant well =
             std::max({nodes_[leader].well_since, node.well_since, disturbed(leader, index),
-                      leads->second.since, follows->second.since, heard->second.second,
-                      nodes_[leader].booted + options_.answer_timeout});
-        if (now - well > options_.lag_max + tolerance_ && know_each_other(leader, index) &&
-            !diverges(leader, index, place)) {
+                      leads->second.since, follows->second.since, follows->second.diverged,
+                      heard->second.second, nodes_[leader].booted + options_.answer_timeout});
+        if (now - well <= options_.lag_max + tolerance_ || !know_each_other(leader, index)) {
+            continue;
+        }
+        if (diverges(leader, index, place)) {
+            follows->second.diverged = now;
+        } else {
             return fmt::format(
                 "node {} follows node {} in {}-{}, both are well, and it has not asked for {} ms",
                 index, leader, place.first, place.second,

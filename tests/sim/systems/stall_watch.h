@@ -45,6 +45,7 @@ private:
         BrokerId leader = no_broker;
         LeaderEpoch epoch = no_leader_epoch;
         Instant since;
+        Instant diverged;  ///< When it was last seen to have what its leader has not.
         std::map<BrokerId, std::pair<Instant, Instant>> heard;  ///< Its clock's and when we saw it.
     };
     struct Node {
@@ -65,7 +66,7 @@ private:
     Instant last_fault(const Touches& touches) const;
     bool know_each_other(std::size_t leader, std::size_t follower) const;
     bool diverges(std::size_t leader, std::size_t follower, const Place& place) const;
-    std::optional<std::string> check_heard(std::size_t leader, const Place& place) const;
+    std::optional<std::string> check_heard(std::size_t leader, const Place& place);
     std::optional<std::string> check_members();
     /// In milliseconds; -1 if nobody knows.
     std::int64_t heard_ago(const Place& place, BrokerId leader, BrokerId replica) const;
