@@ -141,6 +141,7 @@ int run(const CommandLine& line) {
         return exit_bad_config;
     }
     if (line.check_only) {
+        std::puts("the settings are in order");
         return EXIT_SUCCESS;
     }
     const std::string supervisor = config.broker().get(config::broker_option::millrace_supervisor);

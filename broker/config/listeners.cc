@@ -29,6 +29,7 @@ using Faults = std::vector<ListenerFault>;
 constexpr std::string_view listeners_key = "listeners";
 constexpr std::string_view advertised_key = "advertised.listeners";
 constexpr std::string_view map_key = "listener.security.protocol.map";
+constexpr std::string_view protocol_key = "security.inter.broker.protocol";
 constexpr std::string_view inter_broker_key = "inter.broker.listener.name";
 constexpr std::string_view controllers_key = "controller.listener.names";
 
@@ -174,13 +175,25 @@ void choose_inter_broker(std::vector<ListenerSpec>& listeners, const BrokerValue
                          Faults& faults) {
     const std::string& name = values.get(broker_option::inter_broker_listener_name);
     const auto protocol = parse_protocol(values.get(broker_option::security_inter_broker_protocol));
+    const bool is_told = protocol && *protocol != SecurityProtocol::plaintext;
+    const auto contradicts = [&](const ListenerSpec& one) {
+        return is_told && one.protocol != *protocol;
+    };
     for (ListenerSpec& listener : listeners) {
         const bool chosen =
             name.empty() ? listener.protocol == protocol : equal_ignoring_case(listener.name, name);
-        if (chosen && !listener.controller) {
-            listener.inter_broker = true;
-            return;
+        if (!chosen || listener.controller) {
+            continue;
         }
+        if (contradicts(listener)) {
+            faults.push_back(
+                {protocol_key,
+                 fmt::format("is {}, and {}, which brokers use, speaks {}; remove it",
+                             to_string(*protocol), listener.name, to_string(listener.protocol)),
+                 {inter_broker_key, listeners_key}});
+        }
+        listener.inter_broker = true;
+        return;
     }
     // A lone listener of another protocol leaves no doubt which one brokers use.
     const auto lone = std::find_if(listeners.begin(), listeners.end(),
@@ -192,6 +205,14 @@ void choose_inter_broker(std::vector<ListenerSpec>& listeners, const BrokerValue
         faults.push_back({inter_broker_key,
                           fmt::format("{} is no listener of brokers in listeners", name),
                           {listeners_key, controllers_key}});
+        return;
+    }
+    if (contradicts(*lone)) {
+        faults.push_back({protocol_key,
+                          fmt::format("is {}, and no listener of brokers speaks it; add one to "
+                                      "listeners, or remove this",
+                                      to_string(*protocol)),
+                          {listeners_key}});
         return;
     }
     lone->inter_broker = true;

@@ -81,7 +81,10 @@ Result<std::optional<MetaProperties>> read_identity(runtime::Disk& disk, const s
                 return entry.is_directory && parse_log_folder_name(entry.name);
             });
         if (holds_logs) {
-            return Error::make(Code::invalid, "{} holds logs but has no meta.properties", path);
+            return Error::make(Code::invalid,
+                               "{} holds logs but has no meta.properties, so nobody can tell whose "
+                               "they are; put that file back, or name an empty directory",
+                               path);
         }
         return std::optional<MetaProperties>{};
     }

@@ -10,6 +10,18 @@
 #include "handlers/topic_names.h"
 
 namespace millrace::app {
+namespace {
+
+std::string addresses_text(const std::vector<metadata::Endpoint>& endpoints) {
+    std::string text;
+    for (const metadata::Endpoint& one : endpoints) {
+        text +=
+            fmt::format("{}{}://{}:{}", text.empty() ? "" : ",", one.listener, one.host, one.port);
+    }
+    return text;
+}
+
+}  // namespace
 
 void Broker::Inside::subscribe() {
     doors.controller = controller.get();
@@ -38,7 +50,8 @@ void Broker::Inside::subscribe() {
         const metadata::Broker* us = next->cluster.broker(self);
         const bool serving = us != nullptr && !us->fenced && us->epoch == lifecycle->epoch();
         if (serving && !draining && !ready.exchange(true)) {
-            MR_LOG(log, info, "broker.ready", field("broker", self), field("cluster", cluster_id));
+            MR_LOG(log, info, "broker.ready", field("broker", self), field("cluster", cluster_id),
+                   field("listeners", addresses_text(endpoints_of(false))));
             keeper->on_metadata_current();
             for (Listening& one : servers) {
                 if (!one.controller) {

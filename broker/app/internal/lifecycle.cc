@@ -23,6 +23,7 @@ using protocol::BrokerRegistrationResponse;
 
 constexpr Duration call_patience = 3s;
 constexpr Duration step_again = 100ms;
+constexpr int most_refusals = 5;  ///< The pause doubles with each.
 
 template <typename Request>
 Buffer encode(const Request& request) {
@@ -93,9 +94,13 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
             MR_LOG(log, warn, "broker.registration_refused", field("error", error),
                    field("reason",
                          response ? std::string(message_of(error)) : response.error().message()));
-            again(&Inside::enroll);
+            // Who waits for a controller asks soon again; who was refused by one would only be so
+            // again.
+            refusals = response ? std::min(refusals + 1, most_refusals) : 0;
+            again(&Inside::enroll, step_again * (1 << refusals));
             return;
         }
+        refusals = 0;
         epoch = BrokerEpoch{response->broker_epoch};
         state = State::registered;
         MR_LOG(log, info, "broker.registered", field("broker", options.self),
@@ -103,8 +108,8 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         beat();
     }
 
-    void again(void (Inside::*step)()) {
-        control.after(step_again, [weak = weak_from_this(), step] {
+    void again(void (Inside::*step)(), Duration pause = step_again) {
+        control.after(pause, [weak = weak_from_this(), step] {
             if (auto self = weak.lock(); self && self->state != State::gone) {
                 ((*self).*step)();
             }
@@ -254,6 +259,7 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
     std::vector<Uuid> recovered;
     runtime::TimerId timer{};
     runtime::TimerId patience{};
+    int refusals = 0;  ///< Of the registration, one after another.
     bool in_flight = false;
     bool beat_wanted = false;
     bool said_current = false;

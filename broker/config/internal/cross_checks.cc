@@ -174,6 +174,13 @@ void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflict
                                            [](const auto& one) { return one.controller; });
     const bool has_peers = !values.get(broker_option::controller_quorum_voters).empty() ||
                            !values.get(broker_option::controller_quorum_bootstrap_servers).empty();
+    if (is_broker && !is_controller && !has_peers) {
+        conflicts.push_back({"process.roles",
+                             "is broker alone, and neither controller.quorum.voters nor "
+                             "controller.quorum.bootstrap.servers says where the controllers are",
+                             false,
+                             {"controller.quorum.voters", "controller.quorum.bootstrap.servers"}});
+    }
     if (is_controller && !serves_quorum && has_peers) {
         conflicts.push_back({"controller.listener.names",
                              "none of these is in listeners, so other nodes of the quorum could "

@@ -154,10 +154,12 @@ void Shard::finish_load(const LogRead& last) {
     written_end_ = next_offset_;
     committed_ = std::min(std::max(committed_, last.high_watermark), written_end_);
     last_epoch_ = last.last_epoch;
-    MR_LOG(common_->logger, info, "coordinator.loaded", field("topic", common_->name),
-           field("partition", partition_), field("epoch", epoch_),
-           field("records", loaded_records_), field("bytes", loaded_bytes_),
-           field("milliseconds", to_milliseconds(now().instant - load_started_)));
+    if (loaded_records_ > 0) {  // of the fifty that a new cluster has, most are empty
+        MR_LOG(common_->logger, info, "coordinator.loaded", field("topic", common_->name),
+               field("partition", partition_), field("epoch", epoch_),
+               field("records", loaded_records_), field("bytes", loaded_bytes_),
+               field("milliseconds", to_milliseconds(now().instant - load_started_)));
+    }
     run([](StateMachine& machine, Operation& operation) { machine.loaded(operation); });
 }
 

@@ -101,6 +101,7 @@ private:
 
     // driver_messages.cc
     void send(const Send& effect);
+    void note_reached(const Endpoint& peer, std::string why_not);
     void answer(Reply& effect);
     Result<void> attach_records(FetchResponse& response);
     void attach_snapshot_bytes(FetchSnapshotResponse& response);
@@ -146,7 +147,8 @@ private:
 
     std::map<std::uint64_t, PendingRequest> requests_;
     std::uint64_t last_request_ = 0;
-    std::size_t farewells_ = 0;  ///< EndQuorumEpoch under way.
+    std::map<std::string, std::string> unreached_;  ///< Peers, and what was said of each.
+    std::size_t farewells_ = 0;                     ///< EndQuorumEpoch under way.
     UniqueFunction<void()> on_shutdown_;
     bool closing_ = false;
 

@@ -123,6 +123,7 @@ void Driver::send(const Send& effect) {
         guarded([this, id = effect.id, to = effect.to, request,
                  is_farewell](Result<ChannelResponse> outcome) {
             farewells_ -= is_farewell ? 1 : 0;
+            note_reached(to, outcome ? std::string{} : outcome.error().message());
             if (!outcome) {
                 const bool disconnected = outcome.error().code() == Code::unavailable ||
                                           outcome.error().code() == Code::closed;
@@ -138,6 +139,21 @@ void Driver::send(const Send& effect) {
                 finish_shutdown();
             }
         }));
+}
+
+/// Says once that somebody can't be reached and why, and once that it can be again.
+void Driver::note_reached(const Endpoint& peer, std::string why_not) {
+    const auto known = unreached_.find(peer.to_string());
+    if (why_not.empty()) {
+        if (known != unreached_.end()) {
+            MR_LOG(log_out_, info, "raft.peer_reached", field("peer", known->first));
+            unreached_.erase(known);
+        }
+    } else if (known == unreached_.end() || known->second != why_not) {
+        MR_LOG(log_out_, warn, "raft.peer_not_reached", field("peer", peer.to_string()),
+               field("reason", why_not));
+        unreached_.insert_or_assign(peer.to_string(), std::move(why_not));
+    }
 }
 
 }  // namespace millrace::raft

@@ -204,7 +204,11 @@ Result<MetaProperties> parse_meta_properties(std::string_view text) {
         return found == properties.end() ? std::string{} : found->second;
     };
     if (const std::string version = get("version"); version != "1") {
-        return Error::make(Code::unsupported, "meta.properties of version '{}', not 1", version);
+        return Error::make(Code::unsupported, "meta.properties of version '{}', not 1{}", version,
+                           version == "0" ? ": a broker that kept its metadata in ZooKeeper wrote "
+                                            "it; bring that cluster to KRaft first, or mirror it "
+                                            "(docs/migration.md)"
+                                          : "");
     }
     MetaProperties result{.cluster_id = get("cluster.id")};
     const auto node = parse_number<std::int32_t>(get("node.id"));

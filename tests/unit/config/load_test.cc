@@ -350,6 +350,13 @@ INSTANTIATE_TEST_SUITE_P(
                       "belongs together"},
         Contradiction{"millrace.metrics.listener=nine\n", "millrace.metrics.listener",
                       "'nine' is not host:port"},
+        Contradiction{"security.inter.broker.protocol=SASL_SSL\n", "security.inter.broker.protocol",
+                      "no listener of brokers speaks it"},
+        Contradiction{"security.inter.broker.protocol=SSL\ninter.broker.listener.name=PLAINTEXT\n",
+                      "security.inter.broker.protocol",
+                      "is SSL, and PLAINTEXT, which brokers use, speaks PLAINTEXT"},
+        Contradiction{"process.roles=broker\nnode.id=1\ncontroller.listener.names=CONTROLLER\n",
+                      "process.roles", "says where the controllers are"},
         Contradiction{"controller.quorum.voters=1@h:1,2@h:2\n", "controller.listener.names",
                       "could not reach this one"}));
 
