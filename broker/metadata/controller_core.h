@@ -26,6 +26,7 @@
 #include "base/time.h"
 #include "config/alter.h"
 #include "metadata/controller_index.h"
+#include "metadata/copies.h"
 #include "metadata/delta.h"
 #include "metadata/image.h"
 #include "metadata/records.h"
@@ -107,7 +108,7 @@ struct ControllerOptions {
     std::function<bool(BrokerId)> is_controller = [](BrokerId) { return false; };
     std::string cluster_id;
     std::int32_t default_partitions = 1;
-    std::int16_t default_replication_factor = 1;
+    CopiesOptions default_copies;
     std::int32_t min_insync_replicas = 1;
     bool unclean_leader_election = false;
     bool delete_topics = true;  ///< delete.topic.enable

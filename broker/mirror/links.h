@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "client/cluster.h"
+#include "metadata/copies.h"
 #include "metadata/publisher.h"
 #include "mirror/link.h"
 #include "mirror/state.h"
@@ -41,11 +42,11 @@ struct SealingKeys {
 struct LinksOptions {
     BrokerId self;
     std::string cluster_id;
-    std::vector<Secret> secret_keys;       ///< SealingKeys::own
-    std::int16_t replication_factor = -1;  ///< Of mirrors; -1: as the cluster's default says.
-    int default_copies = 1;                ///< What that is.
-    Duration look_interval = 5s;           ///< At the source's topics.
-    Duration first_look_interval = 500ms;  ///< As long as nothing is known of it.
+    std::vector<Secret> secret_keys;         ///< SealingKeys::own
+    std::int16_t replication_factor = -1;    ///< Of mirrors; -1: as the cluster's default says.
+    metadata::CopiesOptions default_copies;  ///< What that is.
+    Duration look_interval = 5s;             ///< At the source's topics.
+    Duration first_look_interval = 500ms;    ///< As long as nothing is known of it.
     Duration deletion_grace = std::chrono::hours{24};  ///< Of mirrors whose source is gone.
     Duration standstill = 10s;    ///< A source that can't be fenced has to stand still so long.
     net::StreamWrapper own_wrap;  ///< Towards our own brokers; empty for plaintext.

@@ -274,6 +274,9 @@ std::optional<PoolSpec> controllers_pool(const ClusterSpec& spec);
 std::vector<PoolSpec> all_pools(const ClusterSpec& spec);
 std::int32_t total_replicas(const ClusterSpec& spec);
 
+/// Replicas of a topic that doesn't say, if there are as many brokers.
+inline constexpr std::int32_t default_topic_replicas = 3;
+
 /// What is written, or one internal listener "plain" on port 9092.
 std::vector<ListenerSpec> all_listeners(const ClusterSpec& spec);
 

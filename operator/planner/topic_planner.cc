@@ -50,21 +50,40 @@ bool is_mirror(const brokers::TopicFacts& topic) {
     return state != topic.configs.end() && state->second != "promoted";
 }
 
-/// What the topic's settings of its own should be.
-brokers::Settings wanted_settings(const api::Topic& topic, const api::Cluster& cluster) {
+/// In how many of `replicas` a record must be: one disk may be lost after acks=all, and one broker
+/// be away without anybody waiting. None: what the brokers do by themselves.
+std::optional<std::int32_t> min_in_sync(const api::Topic& topic, const api::Cluster& cluster,
+                                        int replicas) {
+    constexpr std::string_view key = "min.insync.replicas";
+    constexpr int enough_to_ask_for_two = 3;
+    if (topic.spec.min_in_sync_replicas) {
+        return topic.spec.min_in_sync_replicas;
+    }
+    if (topic.spec.config.contains(key)) {
+        return std::nullopt;
+    }
+    if (const auto& chosen = cluster.spec.topics.defaults.min_in_sync_replicas) {
+        return chosen;
+    }
+    return replicas >= enough_to_ask_for_two && !cluster.spec.config.contains(key)
+               ? std::optional(2)
+               : std::nullopt;
+}
+
+/// What the settings of its own should be of a topic that has so many replicas, or will have.
+brokers::Settings wanted_settings(const api::Topic& topic, const api::Cluster& cluster,
+                                  int replicas) {
     brokers::Settings settings{topic.spec.config.begin(), topic.spec.config.end()};
-    const auto min_isr = topic.spec.min_in_sync_replicas
-                             ? topic.spec.min_in_sync_replicas
-                             : cluster.spec.topics.defaults.min_in_sync_replicas;
-    if (min_isr) {
+    if (const auto min_isr = min_in_sync(topic, cluster, replicas)) {
         settings["min.insync.replicas"] = std::to_string(*min_isr);
     }
     return settings;
 }
 
-int or_default(const std::optional<std::int32_t>& wanted,
-               const std::optional<std::int32_t>& fallback) {
-    return wanted ? *wanted : fallback.value_or(0);
+/// What a topic gets that doesn't say: three, or as many as there are brokers.
+int default_replicas(const api::Cluster& cluster) {
+    return cluster.spec.topics.defaults.replicas.value_or(
+        std::clamp(total_replicas(cluster.spec), 1, api::default_topic_replicas));
 }
 
 /// One topic's status in the making.
@@ -250,17 +269,24 @@ private:
     void create(const api::Topic& topic, TopicTeller& teller) {
         const std::string& name = api::topic_name(topic);
         const api::TopicDefaults& defaults = world_.cluster->spec.topics.defaults;
+        const int replicas = topic.spec.replicas.value_or(default_replicas(*world_.cluster));
         teller.status().change = api::TopicChange{api::TopicChangeKind::create, "Running", 0, 1};
         if (topic.spec.paused) {
             teller.not_ready("Paused", "spec.paused is set and the topic doesn't exist");
             return;
         }
+        if (world_.cluster->status.phase == "Creating") {
+            // Who comes up last would lead nothing of what was made before.
+            teller.not_ready("ClusterStarting", "it is made once all brokers are up");
+            plan_.waits = true;
+            return;
+        }
         if (!tell_failure(name, teller)) {
             teller.not_ready("Creating", "the topic is being created");
         }
-        plan_.create.push_back({name, or_default(topic.spec.partitions, defaults.partitions),
-                                or_default(topic.spec.replicas, defaults.replicas),
-                                wanted_settings(topic, *world_.cluster)});
+        const int partitions = topic.spec.partitions.value_or(defaults.partitions.value_or(0));
+        plan_.create.push_back(
+            {name, partitions, replicas, wanted_settings(topic, *world_.cluster, replicas)});
     }
 
     /// True if something that was tried in this round failed; then it is told.
@@ -307,7 +333,10 @@ private:
 
     std::string settings_difference(const api::Topic& topic, const brokers::TopicFacts& found,
                                     api::TopicStatus& status) {
-        const brokers::Settings wanted = wanted_settings(topic, *world_.cluster);
+        const int replicas = std::min(topic.spec.replicas.value_or(found.replication_factor),
+                                      found.replication_factor);
+        const brokers::Settings wanted =
+            wanted_settings(topic, *world_.cluster, is_internal(found.name) ? 0 : replicas);
         brokers::SettingsChange change;
         change.topic = found.name;
         for (const auto& [key, value] : wanted) {

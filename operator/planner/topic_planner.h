@@ -43,6 +43,7 @@ struct TopicPlan {
     std::vector<std::string> remove;
     std::vector<FinalizerChange> finalizers;
     std::map<kube::ObjectKey, api::TopicStatus> statuses;  ///< That differ from what is stored.
+    bool waits = false;  ///< For the cluster; nothing tells when that is over.
 
     bool changes_brokers() const {
         return !create.empty() || !grow.empty() || !alter.empty() || !remove.empty();

@@ -193,7 +193,7 @@ Result<std::optional<Duration>> TopicReconciler::reconcile(const ObjectKey& key)
     }
     plan.finalizers.clear();
     MR_TRY_VOID(write(plan));
-    const bool waits = plan.changes_brokers() || !world.found || !plan.replication_factors.empty();
+    const bool waits = plan.waits || plan.changes_brokers() || !world.found || !plan.replication_factors.empty();
     return std::optional<Duration>{waits ? try_again_after : look_for_drift_every};
 }
 

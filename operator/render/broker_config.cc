@@ -299,6 +299,11 @@ std::string properties_text(const BrokerSettings& settings) {
         lines["broker.rack"] = settings.rack;
     }
     lines.try_emplace("millrace.supervisor", "exit");  // the kubelet starts it again
+    if (!lines.contains(
+            "default.replication.factor")) {  // A topic with one replica dies with a disk.
+        lines.try_emplace(std::string(default_replicas_key),
+                          std::to_string(api::default_topic_replicas));
+    }
     lines.try_emplace("replica.selector.class",
                       "org.apache.kafka.common.replica.RackAwareReplicaSelector");
     if (settings.links_key) {  // a person's own goes first
@@ -331,7 +336,12 @@ api::Texts told_in(const std::string& properties) {
 }
 
 std::string with_told(const std::string& properties, const api::Texts& told) {
-    return text_of(needing_restart(settings_in(properties)), told);
+    const api::Texts had = settings_in(properties);
+    api::Texts lines = needing_restart(had);
+    if (const auto ours = had.find(default_replicas_key); ours != had.end()) {
+        lines.insert(*ours);
+    }
+    return text_of(lines, told);
 }
 
 std::vector<std::string> arguments(const std::vector<api::ListenerSpec>& listeners, Roles roles,

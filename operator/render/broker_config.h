@@ -23,6 +23,9 @@ struct Problem {
 std::vector<Problem> check_config(const api::Texts& config);
 
 /// Takes effect in running brokers; anything else needs a restart.
+/// Replicas of topics that clients make without saying; brokers take it while they run.
+inline constexpr std::string_view default_replicas_key = "millrace.topics.default.replicas";
+
 bool is_dynamic(std::string_view key);
 api::Texts taken_while_running(const api::Texts& config);
 /// What to set where such a setting is to be taken back and Kafka has no way to remove it.

@@ -18,6 +18,11 @@ namespace option = config::broker_option;
 constexpr std::string_view metadata_topic = "__cluster_metadata";
 constexpr std::string_view metadata_folder = "/__cluster_metadata-0";
 
+metadata::CopiesOptions default_copies_of(const config::BrokerValues& values) {
+    return {static_cast<std::int16_t>(values.get(option::millrace_topics_default_replicas)),
+            static_cast<std::int16_t>(values.get(option::default_replication_factor))};
+}
+
 Roles roles_of(const config::BrokerValues& values) {
     const auto& roles = values.get(option::process_roles);
     if (roles.empty()) {
@@ -256,8 +261,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     metadata_options.controller.delete_topics = values.get(option::delete_topic_enable);
     metadata_options.controller.synced = values.get(option::millrace_durability) == "synced";
     metadata_options.controller.default_partitions = values.get(option::num_partitions);
-    metadata_options.controller.default_replication_factor =
-        static_cast<std::int16_t>(values.get(option::default_replication_factor));
+    metadata_options.controller.default_copies = default_copies_of(values);
     metadata_options.timers.session_timeout =
         std::chrono::milliseconds{values.get(option::broker_session_timeout_ms)};
     metadata_options.timers.balance_leaders = values.get(option::auto_leader_rebalance_enable);
@@ -493,7 +497,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
         MirrorNodeOptions{
             self, cluster_id, among_brokers, tls->dialed(among_brokers),
             std::chrono::milliseconds{values.get(option::millrace_links_delete_grace_ms)},
-            std::move(link_keys), values.get(option::default_replication_factor)},
+            std::move(link_keys), default_copies_of(values)},
         node, replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };

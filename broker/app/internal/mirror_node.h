@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/internal/controller_link.h"
+#include "metadata/copies.h"
 #include "metadata/publisher.h"
 #include "mirror/links.h"
 
@@ -19,7 +20,7 @@ struct MirrorNodeOptions {
     net::StreamWrapper own_wrap;
     Duration deletion_grace = std::chrono::hours{24};
     std::vector<Secret> secret_keys;
-    int default_copies = 1;  ///< Of a partition.
+    metadata::CopiesOptions default_copies;
 };
 
 /// Keys for the secrets of links, one a line; lines that are empty don't count.

@@ -4,6 +4,8 @@
 
 #include "app/internal/placement_snapshot.h"
 #include "app/internal/plan_intent.h"
+#include "config/options.h"
+#include "handlers/topic_names.h"
 #include "metadata/standing.h"
 
 namespace millrace::app {
@@ -13,6 +15,10 @@ constexpr std::uint64_t pool_lane = 0;
 
 bool contains(const std::vector<BrokerId>& list, BrokerId broker) {
     return std::find(list.begin(), list.end(), broker) != list.end();
+}
+
+bool takes_replicas(const metadata::Image& image, const metadata::Broker& broker) {
+    return broker.is_active() && !metadata::is_cordoned(image, broker);
 }
 
 void compute_now(ComputedPlan& made, const ReplicaSizes& sizes) {
@@ -59,6 +65,10 @@ void PlanComputer::sizes_of(std::vector<BrokerId> brokers, const Partitions& par
 
 void PlanComputer::compute(admin::PlanWish wish,
                            UniqueFunction<void(std::shared_ptr<ComputedPlan>)> done) {
+    fit_offsets_topic(*image(),
+                      view_.doors->topics->current()->config().broker().get(
+                          config::broker_option::offsets_topic_replication_factor),
+                      wish);
     all_sizes([self = shared_from_this(), wish = std::move(wish),
                done = std::move(done)](std::shared_ptr<const ReplicaSizes> sizes) mutable {
         auto made = std::make_shared<ComputedPlan>();
@@ -69,6 +79,26 @@ void PlanComputer::compute(admin::PlanWish wish,
             [made, sizes = std::move(sizes)] { compute_now(*made, *sizes); },
             [made, done = std::move(done)]() mutable { done(made); });
     });
+}
+
+void fit_offsets_topic(const metadata::Image& image, int wished, admin::PlanWish& wish) {
+    const metadata::Topic* topic = image.topics.find(handlers::offsets_topic);
+    if (topic == nullptr || wish.mode == placement::Mode::repair) {
+        return;
+    }
+    int takers = 0;
+    for (const auto& [id, broker] : image.cluster.brokers) {
+        takers += takes_replicas(image, *broker) && !contains(wish.drain, id) ? 1 : 0;
+    }
+    const int fit = std::clamp(takers, 1, std::max(1, wished));
+    const bool is_out = wish.mode == placement::Mode::scale_out;
+    for (const auto& [index, partition] : topic->partitions) {
+        const int has = static_cast<int>(partition->replicas.size());
+        if (is_out ? has < fit : has > fit) {
+            wish.replication_factors.emplace(std::string(handlers::offsets_topic), fit);
+            return;
+        }
+    }
 }
 
 Result<void> check_wish(const metadata::Image& image, const admin::PlanWish& wish) {
@@ -84,8 +114,7 @@ Result<void> check_wish(const metadata::Image& image, const admin::PlanWish& wis
     int others = 0;
     for (const auto& [id, broker] : image.cluster.brokers) {
         const bool leaves = contains(wish.drain, id) || contains(wish.lost, id);
-        const bool takes = broker->is_active() && !metadata::is_cordoned(image, *broker);
-        ++(leaves ? leaving : takes ? takers : others);
+        ++(leaves ? leaving : takes_replicas(image, *broker) ? takers : others);
     }
     for (const auto& [name, factor] : wish.replication_factors) {
         if (image.topics.find(std::string_view(name)) == nullptr) {

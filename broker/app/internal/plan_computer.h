@@ -49,6 +49,10 @@ private:
     runtime::DiskPool& pool_;
 };
 
+/// The topic of groups' offsets has as many replicas as it would get if it were made now: it grows
+/// with a cluster that began as one broker, and holds nobody up who leaves.
+void fit_offsets_topic(const metadata::Image& image, int wished, admin::PlanWish& wish);
+
 /// What makes the wish senseless here: topics and brokers that don't exist, more replicas than
 /// brokers that take any.
 Result<void> check_wish(const metadata::Image& image, const admin::PlanWish& wish);

@@ -134,8 +134,9 @@ Assigned assign(const Context& context, const Image& image, const NewTopic& topi
     return place(
         context, image, nullptr,
         topic.num_partitions == -1 ? context.options.default_partitions : topic.num_partitions,
-        topic.replication_factor == -1 ? context.options.default_replication_factor
-                                       : topic.replication_factor);
+        topic.replication_factor == -1
+            ? default_copies(image, context.options.node, context.options.default_copies)
+            : topic.replication_factor);
 }
 
 /// The partitions as they begin; refused if nobody of one is up.

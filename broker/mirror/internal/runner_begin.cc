@@ -135,8 +135,10 @@ RoomVerdict Runner::room_for(const std::vector<Begin>& begins, const Sizes& thei
             wanted.push_back(wanted_by(one, *info_, theirs, ours));
         }
     }
-    const int copies = shell_.options.replication_factor > 0 ? shell_.options.replication_factor
-                                                             : shell_.options.default_copies;
+    const int copies =
+        shell_.options.replication_factor > 0
+            ? shell_.options.replication_factor
+            : metadata::default_copies(*image, shell_.options.self, shell_.options.default_copies);
     return find_room(coming, std::move(wanted), static_cast<std::size_t>(std::max(1, copies)),
                      rooms_of(ours));
 }

@@ -487,12 +487,12 @@ void describe(Visitor& v, TopicDefaults& s) {
             {.doc = "Partitions of a topic that doesn't say.", .minimum = 1, .maximum = 100000});
     v.field("replicas", s.replicas,
             {.doc = "Replicas of a topic that doesn't say; absent: 3, or as many as there are "
-                    "brokers.",
+                    "brokers when it is made.",
              .minimum = 1,
              .maximum = 100});
     v.field("minInSyncReplicas", s.min_in_sync_replicas,
-            {.doc = "Replicas that must have a record before acks=all is answered; absent: one "
-                    "less than replicas, at least 1.",
+            {.doc = "Replicas that must have a record before acks=all is answered; absent: 2 "
+                    "of three replicas or more, else 1.",
              .minimum = 1,
              .maximum = 100});
     v.rule({.cel = "!has(self.replicas) || !has(self.minInSyncReplicas) || "

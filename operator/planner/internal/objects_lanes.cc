@@ -482,7 +482,12 @@ void plan_pods(Draft& draft) {
 }
 
 void plan_configs(Draft& draft) {
-    const api::Texts wanted = render::taken_while_running(draft.world.cluster.spec.config);
+    const api::ClusterSpec& spec = draft.world.cluster.spec;
+    api::Texts wanted = render::taken_while_running(spec.config);
+    if (const auto copies = spec.topics.defaults.replicas;
+        copies && !spec.config.contains("default.replication.factor")) {
+        wanted.try_emplace(std::string(render::default_replicas_key), std::to_string(*copies));
+    }
     const Told told = told_so_far(draft, wanted);
     const bool is_told = told.change.set.empty() && told.change.remove.empty();
     const auto file_of = [&](int id, const std::string& revision) {

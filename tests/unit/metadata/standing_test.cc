@@ -1,6 +1,7 @@
 // What people ask of brokers: to take no new replica, to give their leaders away, to be forgotten.
 #include "metadata/standing.h"
 
+#include "metadata/copies.h"
 #include "protocol/messages/alter_partition_reassignments_request.h"
 #include "protocol/messages/alter_partition_reassignments_response.h"
 #include "protocol/messages/elect_leaders_request.h"
@@ -23,7 +24,9 @@ struct Standing : ::testing::Test {
         }
     }
     void set(int broker, std::string_view name, std::optional<std::string> value) {
-        const std::string id = std::to_string(broker);
+        set(std::to_string(broker), name, std::move(value));
+    }
+    void set(const std::string& id, std::string_view name, std::optional<std::string> value) {
         protocol::IncrementalAlterConfigsRequest request;
         auto& resource = request.resources.emplace_back();
         resource.resource_type = static_cast<std::int8_t>(ConfigResourceType::broker);
@@ -81,6 +84,22 @@ struct Standing : ::testing::Test {
 
     World world;
 };
+
+TEST_F(Standing, brokers_that_take_replicas_bound_how_many_a_topic_gets_that_does_not_say) {
+    const auto replicas_of = [&](std::string_view name) {
+        EXPECT_EQ(create(name, -1), KafkaError::none);
+        return world.image.topics.find(name)->partition(PartitionIndex{0})->replicas.size();
+    };
+    world.options.default_copies = {.wished = 5, .otherwise = 1};
+    EXPECT_EQ(replicas_of("all"), 3U);
+    set(2, setting::cordoned, "true");
+    EXPECT_EQ(replicas_of("others"), 2U);
+    set("", setting::default_copies, "1");
+    EXPECT_EQ(replicas_of("one"), 1U);
+    set("", setting::default_copies, "0");  // default.replication.factor again, bounded by nobody
+    world.options.default_copies.otherwise = 3;
+    EXPECT_EQ(create("too-many", -1), KafkaError::invalid_replication_factor);
+}
 
 TEST_F(Standing, a_cordoned_broker_gets_no_replica_of_a_new_topic) {
     set(2, setting::cordoned, "true");

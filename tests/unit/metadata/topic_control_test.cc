@@ -62,7 +62,7 @@ TEST_F(Topics, are_created_over_racks_with_everyone_in_sync) {
 
 TEST_F(Topics, with_minus_one_take_the_defaults) {  // trap 8 of e2e/parity/README.md
     world.options.default_partitions = 4;
-    world.options.default_replication_factor = 2;
+    world.options.default_copies.otherwise = 2;
     create(request("t", -1, -1));
     const Topic* topic = world.image.topics.find("t");
     ASSERT_NE(topic, nullptr);

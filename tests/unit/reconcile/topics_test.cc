@@ -46,6 +46,28 @@ TEST_F(Topics, is_made_as_declared) {
     EXPECT_EQ(described("orders").configs().at("min.insync.replicas"), "2");
 }
 
+TEST_F(Topics, one_that_does_not_say_outlives_a_disk) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 2})");
+    world.apply_topic("pairs", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 2})");
+    world.apply_topic("loose", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
+                                   "config": {"min.insync.replicas": "1"}})");
+    world.settle();
+    EXPECT_EQ(described("orders").partitions(0).replicas_size(), 3);
+    EXPECT_EQ(described("orders").configs().at("min.insync.replicas"), "2");
+    EXPECT_EQ(described("pairs").partitions(0).replicas_size(), 2);
+    EXPECT_EQ(described("pairs").configs().count("min.insync.replicas"), 0U)
+        << "or nobody could restart while a producer waits";
+    EXPECT_EQ(described("loose").configs().at("min.insync.replicas"), "1");
+}
+
+TEST_F(Topics, of_a_cluster_that_says_how_many_must_be_in_sync_leave_it_at_that) {
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"min.insync.replicas": "1"}})");
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().count("min.insync.replicas"), 0U);
+}
+
 TEST_F(Topics, a_changed_setting_is_set_back) {
     world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
                                     "config": {"retention.ms": "1000"}})");
