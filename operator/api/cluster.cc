@@ -89,6 +89,33 @@ bool names_a_class(const Json& self, const Json* /*old_self*/) {
     return !self.has("class") || matches(self["class"], class_name);
 }
 
+namespace {
+
+std::int64_t first_disk(const Json& storage) {
+    if (storage.has("size") || storage["volumes"].empty()) {
+        return 0;
+    }
+    std::int64_t first = INT64_MAX;
+    for (const Json& volume : storage["volumes"].items()) {
+        first = std::min(first, volume["id"].integer());
+    }
+    return first;
+}
+
+}  // namespace
+
+std::string first_disk_cel() {
+    const auto first = [](std::string_view storage) {
+        return fmt::format(
+            "(has({0}.size) || !has({0}.volumes) ? 0 : {0}.volumes.map(v, v.id).min())", storage);
+    };
+    return fmt::format("{} == {}", first("self"), first("oldSelf"));
+}
+
+bool keeps_first_disk(const Json& self, const Json* old_self) {
+    return first_disk(self) == first_disk(*old_self);
+}
+
 /// CEL's own duration() knows no days: the numbers before each unit are summed up.
 std::string renewal_cel() {
     std::string sum;

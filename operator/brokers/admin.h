@@ -51,6 +51,9 @@ public:
     virtual Result<void> cordon(const std::vector<int>& ids, bool cordoned) = 0;
     virtual Result<void> unregister(int id) = 0;
 
+    /// How many replicas each of this broker's volumes has.
+    virtual Result<VolumeReplicas> volume_replicas(int id) = 0;
+
     virtual Result<QuorumFacts> quorum() = 0;
     /// `address` is where its controller listener is reached: "host:port".
     virtual Result<void> add_voter(const QuorumNode& node, const std::string& address) = 0;

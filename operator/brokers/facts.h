@@ -70,6 +70,9 @@ struct RestartVerdict {
     friend bool operator==(const RestartVerdict&, const RestartVerdict&) = default;
 };
 
+/// By number of the volume.
+using VolumeReplicas = std::map<int, int>;
+
 struct RestartProgress {
     bool caught_up = false;
     int recovery_percent = 0;

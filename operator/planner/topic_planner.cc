@@ -151,6 +151,9 @@ private:
                               topic.status.topic_id.empty(), std::string_view(topic.metadata.uid));
         };
         for (const api::Topic& topic : world_.topics) {
+            if (world_.cluster && !may_name(topic)) {
+                continue;  // Else anybody could take a name by being there first.
+            }
             const api::Topic*& owner = owners_[api::topic_name(topic)];
             if (owner == nullptr || age(topic) < age(*owner)) {
                 owner = &topic;
@@ -187,8 +190,10 @@ private:
         const std::string& name = api::topic_name(topic);
         const bool cluster_is_gone =
             !world_.cluster || !world_.cluster->metadata.deletion_timestamp.empty();
+        const auto owner = owners_.find(name);
         const bool must_delete = topic.spec.deletion_policy == api::ReclaimPolicy::remove &&
-                                 owners_.at(name) == &topic && !topic.status.topic_id.empty();
+                                 owner != owners_.end() && owner->second == &topic &&
+                                 !topic.status.topic_id.empty();
         if (cluster_is_gone || !must_delete) {
             drop_finalizer(topic);
             return;

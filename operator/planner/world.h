@@ -44,8 +44,12 @@ struct AskPlan {
 struct AskProgress {};
 struct AskQuorum {};
 struct AskCertificates {};
+/// What is on each volume of this broker?
+struct AskVolumes {
+    int broker = -1;
+};
 using Question = std::variant<AskRestart, AskPod, AskPodEvents, AskPlan, AskProgress, AskQuorum,
-                              AskCertificates>;
+                              AskCertificates, AskVolumes>;
 
 /// A question that failed is answered with its error.
 template <typename T>
@@ -63,6 +67,7 @@ struct Answers {
     std::optional<Answer<brokers::PlanProgress>> progress;
     std::optional<Answer<brokers::QuorumFacts>> quorum;
     std::optional<Answer<brokers::CertificateUses>> certificates;
+    std::map<int, Answer<brokers::VolumeReplicas>> volumes;  ///< By broker.
     /// Calls that this cluster's brokers said they don't offer ("Cordon"): not asked again.
     std::map<std::string, std::string> unsupported;
 };

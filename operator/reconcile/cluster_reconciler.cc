@@ -297,6 +297,12 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                     admin ? admin->certificates() : Result<brokers::CertificateUses>(nobody));
                 note("ReloadCertificates", *world.answers.certificates);
             },
+            [&](const planner::AskVolumes& ask) {
+                auto answer = to_answer(admin ? admin->volume_replicas(ask.broker)
+                                              : Result<brokers::VolumeReplicas>(nobody));
+                note("DescribeLogDirs", answer);
+                world.answers.volumes[ask.broker] = std::move(answer);
+            },
             [&](const planner::AskProgress&) {
                 world.answers.progress = to_answer(admin ? admin->plan_progress("")
                                                          : Result<brokers::PlanProgress>(nobody));

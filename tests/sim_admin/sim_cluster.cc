@@ -52,6 +52,11 @@ std::string SimCluster::directory_of(int id) const {
     return changed == directories_.end() ? "dir-" + std::to_string(id) : changed->second;
 }
 
+void SimCluster::put_on_volume(int id, int volume, int replicas) {
+    const std::lock_guard lock(mutex_);
+    brokers_.at(id).on_volumes[volume] = replicas;
+}
+
 void SimCluster::change_disk(int id) {
     const SimCall call{*this, ""};
     directories_[id] = directory_of(id) + std::string(new_disk);
@@ -703,6 +708,15 @@ Result<v1::DescribeLogDirsResponse> SimCluster::DescribeLogDirs(
         directory.set_total_bytes(100ll << 30);
         directory.set_free_bytes((100ll << 30) - replicas_on(id) * (1ll << 20));
         directory.set_online(broker.alive);
+        for (const auto& [volume, replicas] : broker.on_volumes) {
+            auto& one = *response.add_directories();
+            one.set_broker_id(id);
+            one.set_path("/var/lib/millrace/" + std::to_string(volume) + "/log");
+            one.set_online(broker.alive);
+            for (int i = 0; i < replicas; ++i) {
+                one.add_replicas();
+            }
+        }
     }
     return response;
 }

@@ -44,8 +44,10 @@ public:
     void add_broker(int id, const std::string& rack);
     void add_controller(int id);  ///< No broker: it follows the quorum, or votes among the first.
     void stop_broker(int id);     ///< A crash: leaders move, replicas leave the in-sync sets.
-    void change_disk(int id);     ///< It comes back with an empty one: it follows, without a vote.
-    void start_broker(int id);    ///< With a new epoch; recovers over ticks.
+    /// So many of its replicas are on that volume, as far as it is asked about its directories.
+    void put_on_volume(int id, int volume, int replicas);
+    void change_disk(int id);   ///< It comes back with an empty one: it follows, without a vote.
+    void start_broker(int id);  ///< With a new epoch; recovers over ticks.
     void add_topic(const std::string& name, int partitions, int replication_factor,
                    int min_isr = 1);
     void add_group(const std::string& name, const std::string& topic, std::int64_t lag);
@@ -100,6 +102,7 @@ private:
         int lagging_ticks = 0;
         int dead_ticks = 0;
         std::string forbidden;
+        std::map<int, int> on_volumes;
     };
     struct Partition {
         std::vector<int> replicas;

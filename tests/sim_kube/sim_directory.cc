@@ -82,6 +82,13 @@ public:
         (void)response;
         return {};
     }
+    Result<brokers::VolumeReplicas> volume_replicas(int id) override {
+        v1::DescribeLogDirsRequest request;
+        request.add_broker_ids(id);
+        request.set_with_replicas(true);
+        MR_TRY(const auto response, cluster_->DescribeLogDirs(request));
+        return brokers::from_proto(response, id);
+    }
     Result<brokers::QuorumFacts> quorum() override {
         MR_TRY(const auto response, cluster_->DescribeQuorum({}));
         return brokers::from_proto(response.quorum());

@@ -20,6 +20,7 @@ bool is_host(const Json& self, const Json* old_self);
 bool hides_nothing_of_ours(const Json& self, const Json* old_self);
 bool has_plain_path(const Json& self, const Json* old_self);
 bool names_a_class(const Json& self, const Json* old_self);
+bool keeps_first_disk(const Json& self, const Json* old_self);
 bool listener_ports_differ(const Json& self, const Json* old_self);
 bool advertised_addresses_differ(const Json& self, const Json* old_self);
 bool has_a_broker(const Json& self, const Json* old_self);
@@ -28,6 +29,7 @@ std::string host_cel();
 std::string plain_path_cel();
 std::string own_path_cel();
 std::string class_cel();
+std::string first_disk_cel();
 std::string renewal_cel();
 
 // ---- Storage ---------------------------------------------------------------------------------
@@ -109,6 +111,10 @@ void describe(Visitor& v, StorageSpec& s) {
                 return !self.has("size") || !old_self->has("size") ||
                        quantity_of(self["size"]) >= quantity_of((*old_self)["size"]);
             }});
+    v.rule({.cel = first_disk_cel(),
+            .message = "the disk with the lowest id (size is disk 0) has the metadata: "
+                       "it stays the first",
+            .holds = keeps_first_disk});
     v.rule({.cel = "self.ephemeral == oldSelf.ephemeral",
             .message = "ephemeral can't change on a running cluster: create another one",
             .holds = [](const Json& self, const Json* old_self) {

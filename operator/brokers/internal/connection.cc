@@ -361,6 +361,14 @@ Result<void> Connection::unregister(int id) {
     return {};
 }
 
+Result<VolumeReplicas> Connection::volume_replicas(int id) {
+    v1::DescribeLogDirsRequest request;
+    request.add_broker_ids(id);
+    request.set_with_replicas(true);
+    MR_TRY(const auto response, call(&Stub::DescribeLogDirs, request, "DescribeLogDirs"));
+    return from_proto(response, id);
+}
+
 Result<QuorumFacts> Connection::quorum() {
     MR_TRY(const auto response,
            call(&Stub::DescribeQuorum, v1::DescribeQuorumRequest{}, "DescribeQuorum"));

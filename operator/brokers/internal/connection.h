@@ -41,6 +41,7 @@ public:
     Result<int> drain_leaders(int id, bool undo) override;
     Result<void> cordon(const std::vector<int>& ids, bool cordoned) override;
     Result<void> unregister(int id) override;
+    Result<VolumeReplicas> volume_replicas(int id) override;
     Result<QuorumFacts> quorum() override;
     Result<void> add_voter(const QuorumNode& node, const std::string& address) override;
     Result<void> remove_voter(const QuorumNode& node) override;

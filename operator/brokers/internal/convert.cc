@@ -141,6 +141,29 @@ ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& clu
     return facts;
 }
 
+Result<VolumeReplicas> from_proto(const v1::DescribeLogDirsResponse& response, int broker) {
+    if (response.silent_brokers_size() > 0) {
+        return Error::make(Code::unavailable, "broker {} doesn't answer", broker);
+    }
+    VolumeReplicas replicas;
+    for (const v1::LogDir& directory : response.directories()) {
+        if (!directory.online()) {
+            return Error::make(Code::unavailable, "{}: {}", directory.path(), directory.error());
+        }
+        int volume = -1;  // "/var/lib/millrace/1/log"
+        const std::string& path = directory.path();
+        const std::size_t end = path.rfind('/');
+        const std::size_t begin =
+            end == 0 || end == std::string::npos ? end : path.rfind('/', end - 1);
+        if (begin != std::string::npos && begin < end &&
+            std::from_chars(path.data() + begin + 1, path.data() + end, volume).ptr ==
+                path.data() + end) {
+            replicas[volume] += directory.replicas_size();
+        }
+    }
+    return replicas;
+}
+
 RestartVerdict from_proto(const v1::RestartCheckResponse& response) {
     RestartVerdict verdict;
     verdict.allowed = response.allowed();

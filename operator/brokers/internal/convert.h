@@ -18,6 +18,7 @@ Error error_of(const grpc::Status& status, std::string_view call);
 ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& cluster_id);
 RestartVerdict from_proto(const v1::RestartCheckResponse& response);
 QuorumFacts from_proto(const v1::QuorumHealth& quorum);
+Result<VolumeReplicas> from_proto(const v1::DescribeLogDirsResponse& response, int broker);
 Result<v1::AddVoterRequest> to_proto(const QuorumNode& node, const std::string& address);
 RestartProgress from_proto(const v1::RestartProgressResponse& response);
 CertificateUse from_proto(const v1::ReloadCertificatesResponse& response);

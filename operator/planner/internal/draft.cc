@@ -168,6 +168,7 @@ Draft::Draft(const World& the_world)
             pods[facts.id] = std::move(facts);
         }
     }
+    keep_used_volumes(*this);
     for (const auto& [id, member] : running) {
         revisions[id] = render::revision_of(subject, member);
     }

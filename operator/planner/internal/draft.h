@@ -78,6 +78,9 @@ bool is_bound(const Json& claim);
 std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener);
 bool has_service_per_broker(const api::ListenerSpec& listener);
 
+/// Volumes that the spec has no more and replicas are on stay with their brokers.
+void keep_used_volumes(Draft& draft);
+
 void check_spec(Draft& draft);  ///< Fills problems.
 void plan_services(Draft& draft);
 void plan_links_key(Draft& draft);

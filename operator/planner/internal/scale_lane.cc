@@ -188,6 +188,10 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
         draft.plan.again = 30s;
     } else if (balance.mode == api::BalanceMode::manual && !is_approved) {
         status.state = api::RebalanceState::awaiting_approval;
+        draft.scale_waits = fmt::format(
+            "{}: a plan waits for approval, kubectl millrace plan shows it and balance.approve: {} "
+            "starts it",
+            trigger, status.plan_hash);
         if (balance.approve && !balance.approve->empty()) {
             status.blocked_by =
                 fmt::format("balance.approve is of another plan: {}", *balance.approve);
@@ -443,8 +447,7 @@ bool all_run(const Draft& draft) {
 
 std::vector<std::int32_t> volumes_of(const Draft& draft, int id) {
     std::vector<std::int32_t> ids;
-    for (const api::VolumeSpec& volume :
-         api::all_volumes(draft.membership.wanted.at(id).pool.storage)) {
+    for (const api::VolumeSpec& volume : api::all_volumes(draft.running.at(id).pool.storage)) {
         ids.push_back(volume.id);
     }
     return ids;
@@ -467,8 +470,13 @@ void remember_volumes(Draft& draft) {
         }
         const bool knows_all = broker.volumes.empty() && !draft.is_outdated(broker.id);
         if (draft.balanced.contains(broker.id)) {
-            draft.spread_volumes[broker.id] =
-                knows_all ? volumes_of(draft, broker.id) : broker.volumes;
+            const std::vector<std::int32_t> now = volumes_of(draft, broker.id);
+            std::vector<std::int32_t> spread = knows_all ? now : broker.volumes;
+            // One that went and comes back gets its share like any that is new.
+            std::erase_if(spread, [&](std::int32_t volume) {
+                return std::find(now.begin(), now.end(), volume) == now.end();
+            });
+            draft.spread_volumes[broker.id] = std::move(spread);
         }
     }
 }

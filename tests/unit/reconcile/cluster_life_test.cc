@@ -784,6 +784,76 @@ TEST(ClusterLife, a_volume_more_is_given_its_share_once_every_broker_has_it) {
     }
 }
 
+constexpr const char* two_volumes = R"({"replicas": 3, "storage": {"volumes": [
+    {"id": 0, "size": "1Gi"}, {"id": 1, "size": "1Gi"}]}})";
+
+int mounts_of(const World& world, const std::string& pod, const std::string& claim) {
+    int count = 0;
+    const auto found = world.kube->find(kube::pods, {"default", pod});
+    for (const Json& volume : (*found)["spec"]["volumes"].items()) {
+        count += volume["persistentVolumeClaim"]["claimName"].text() == claim ? 1 : 0;
+    }
+    return count;
+}
+
+// The brokers were restarted without it: topics with one replica went offline, one rack after the
+// other.
+TEST(ClusterLife, a_volume_that_the_spec_has_no_more_stays_until_no_replica_is_on_it) {
+    World world;
+    world.apply_cluster(two_volumes);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 1);
+    world.settle();
+    for (int id = 0; id < 3; ++id) {
+        world.kube->brokers().put_on_volume(id, 1, 4);
+    }
+    const auto before = world.pod_uids();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), before);
+    EXPECT_THAT(
+        world.cluster()["status"]["message"].text(),
+        HasSubstr("broker 0 keeps volume 1, which the spec has no more: 4 of its replicas"));
+
+    // A pod that is lost comes back with it.
+    world.kube->take_away(kube::pods, {"default", "main-1"});
+    world.settle();
+    EXPECT_EQ(mounts_of(world, "main-1", "main-1-data-1"), 1);
+
+    for (int id = 0; id < 3; ++id) {
+        world.kube->brokers().put_on_volume(id, 1, 0);
+    }
+    world.clock.advance(60s);
+    world.settle();
+    EXPECT_EQ(mounts_of(world, "main-0", "main-0-data-1"), 0) << world.journal_tail();
+    EXPECT_EQ(mounts_of(world, "main-0", "main-0-data-0"), 1);
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
+    EXPECT_EQ(world.cluster()["status"]["brokers"][0]["volumes"].items().size(), 1U);
+}
+
+// It was taken for one that had its share already.
+TEST(ClusterLife, a_volume_that_comes_back_is_given_its_share_again) {
+    World world;
+    world.apply_cluster(two_volumes);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.settle();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["brokers"][0]["volumes"].items().size(), 1U);
+    world.kube->brokers().fail_next("PlanRebalance", Code::unavailable, "not now", 2);
+    world.apply_cluster(two_volumes);
+    bool was_asked = false;
+    for (int i = 0; i < 200 && !was_asked; ++i) {
+        world.last = world.round();
+        world.kube->step();
+        was_asked = World::condition(world.cluster(), "Balanced") == "Unknown";
+    }
+    EXPECT_TRUE(was_asked) << world.journal_tail();
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["brokers"][0]["volumes"].items().size(), 2U);
+}
+
 TEST(ClusterLife, a_listener_with_addresses_of_its_own_is_advertised_by_them) {
     World world;
     world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [
@@ -876,6 +946,8 @@ TEST(ClusterLife, a_plan_waits_for_its_approval_by_the_hash_that_is_shown) {
     const Json shown = world.cluster()["status"]["rebalance"];
     EXPECT_EQ(shown["state"].text(), "AwaitingApproval") << world.journal_tail();
     EXPECT_GT(shown["moves"]["total"].number(), 0);
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("broker 3 is new: a plan waits for approval"));
     EXPECT_FALSE(world.kube->brokers().has_replicas(3));
     world.apply_cluster(
         R"({"replicas": 4, "storage": {"size": "1Gi"}, "balance": {"mode": "Manual", "approve": ")" +

@@ -57,10 +57,11 @@ public:
         object["spec"] = *Json::parse(spec);
         kube->put(clusters, std::move(object));
     }
-    void apply_topic(const std::string& name, const std::string& spec) {
+    void apply_topic(const std::string& name, const std::string& spec,
+                     const std::string& space = "default") {
         Json object = Json(Json::Object{});
         object["metadata"]["name"] = name;
-        object["metadata"]["namespace"] = "default";
+        object["metadata"]["namespace"] = space;
         object["spec"] = *Json::parse(spec);
         kube->put(topics, std::move(object));
     }
@@ -96,8 +97,8 @@ public:
     }
 
     Json cluster() const { return kube->find(clusters, {"default", "main"}).value_or(Json{}); }
-    Json topic(const std::string& name) const {
-        return kube->find(topics, {"default", name}).value_or(Json{});
+    Json topic(const std::string& name, const std::string& space = "default") const {
+        return kube->find(topics, {space, name}).value_or(Json{});
     }
     static std::string condition(const Json& object, std::string_view type) {
         for (const Json& one : object["status"]["conditions"].items()) {

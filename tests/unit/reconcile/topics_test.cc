@@ -188,6 +188,40 @@ TEST_F(Topics, stays_when_its_object_goes_unless_the_policy_says_delete) {
     EXPECT_FALSE(world.kube->find(topics, {"default", "gone"}));
 }
 
+// Whoever may make Topics in any namespace could take the names of a Cluster's by being there
+// first.
+TEST_F(Topics, who_is_not_allowed_to_name_the_cluster_owns_nothing_of_it) {
+    const std::string spec = R"({"clusterRef": {"name": "main", "namespace": "default"},
+                                 "partitions": 1, "replicas": 3, "deletionPolicy": "Delete"})";
+    world.apply_topic("orders", spec, "elsewhere");
+    world.settle();
+    EXPECT_THAT(world.topic("orders", "elsewhere")["status"]["message"].text(),
+                HasSubstr("doesn't name namespace elsewhere"));
+    EXPECT_FALSE(exists("orders"));
+    world.clock.advance(60s);
+    world.kube->set_now(world.clock.wall());
+    world.apply_topic("orders", spec);
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True")
+        << world.topic("orders")["status"].dump();
+}
+
+TEST_F(Topics, who_is_allowed_no_more_deletes_nothing) {
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"},
+                            "topics": {"allowedNamespaces": ["elsewhere"]}})");
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main", "namespace": "default"},
+                                    "partitions": 1, "replicas": 3, "deletionPolicy": "Delete"})",
+                      "elsewhere");
+    world.settle();
+    ASSERT_EQ(World::condition(world.topic("orders", "elsewhere"), "Ready"), "True");
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->take_away(topics, {"elsewhere", "orders"});
+    world.settle();
+    EXPECT_TRUE(world.topic("orders", "elsewhere").is_null());
+    EXPECT_TRUE(exists("orders"));
+}
+
 TEST_F(Topics, a_deleted_cluster_holds_no_topic_object_back) {
     world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "deletionPolicy": "Delete"})");
     world.settle();
