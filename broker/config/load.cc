@@ -2,6 +2,7 @@
 #include <limits>
 #include <set>
 
+#include "base/edit_distance.h"
 #include "config/config.h"
 #include "config/internal/cross_checks.h"
 #include "config/internal/names.h"

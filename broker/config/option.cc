@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/edit_distance.h"
 #include "config/internal/text.h"
 
 namespace millrace::config {

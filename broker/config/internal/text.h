@@ -24,9 +24,6 @@ std::string join_list(const std::vector<std::string>& list);
 /// "a,,b" → {"a", "", "b"}: for lists in our own tables.
 std::vector<std::string_view> split_words(std::string_view words);
 
-/// Edits (insert, delete, replace) that turn `a` into `b`.
-std::size_t edit_distance(std::string_view a, std::string_view b);
-
 /// ISO 8601 as Java's Duration reads it: P1DT2H3M4.5S.
 bool is_iso_duration(std::string_view text);
 
