@@ -17,12 +17,19 @@ namespace millrace::op {
 
 Result<std::unique_ptr<local::LocalCluster>> start_local(const CommandLine& line, Logger log);
 
-/// Every document that isn't stored yet, as a person with kubectl would: by a field manager of its
+/// Every document of these files, as strictly judged as kubectl and the operator do. Needs nothing
+/// that runs: who is told of a mistake has started nothing yet.
+Result<std::vector<kube::Json>> read_manifests(const std::vector<std::filesystem::path>& files);
+
+/// Every object that isn't stored yet, as a person with kubectl would: by a field manager of its
 /// own. What was edited since an earlier start stays edited. Answers the objects as they are
 /// stored.
-Result<std::vector<kube::Json>> apply_manifests(const std::vector<std::filesystem::path>& files,
+Result<std::vector<kube::Json>> apply_manifests(const std::vector<kube::Json>& objects,
                                                 const std::filesystem::path& kubeconfig,
                                                 Logger log);
+
+/// One word of a shell's command line.
+std::string shell_quoted(const std::string& text);
 
 /// How far a cluster is, and what to try once it is ready; for a person.
 std::string progress(const kube::Json& cluster);

@@ -51,8 +51,17 @@ public:
         }
     }
 
+    void shut() override {
+        const std::lock_guard lock(mutex_);
+        shut_ = true;
+    }
+
 private:
-    web::http::http_response answer(const std::string& path) const {
+    web::http::http_response answer(const std::string& path) {
+        const std::lock_guard lock(mutex_);
+        if (shut_) {
+            return web::http::http_response(web::http::status_codes::ServiceUnavailable);
+        }
         const auto verdict = [](bool fine) {
             return std::pair(
                 fine ? web::http::status_codes::OK : web::http::status_codes::ServiceUnavailable,
@@ -70,6 +79,8 @@ private:
 
     const Shown shown_;
     Listener listener_;
+    std::mutex mutex_;
+    bool shut_ = false;
 };
 
 }  // namespace

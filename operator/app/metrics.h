@@ -52,6 +52,8 @@ public:
     /// `address` is "host:port".
     static Result<std::unique_ptr<HealthDoor>> open(const std::string& address, Shown shown);
     virtual ~HealthDoor() = default;
+    /// Nothing of what is shown is looked at from now on.
+    virtual void shut() = 0;
 };
 
 }  // namespace millrace::op

@@ -2,17 +2,22 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <fstream>
 #include <link.h>
 #include <malloc.h>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,10 +38,13 @@ constexpr int exit_bad_usage = 2;
 constexpr auto longest_silence = std::chrono::minutes(10);
 constexpr auto give_back_every = std::chrono::seconds(15);
 constexpr auto say_every = std::chrono::seconds(3);
+constexpr unsigned longest_end = 60;  ///< Seconds; brokers have 30 of them.
 
-int complain(const Error& error) {
-    fmt::print(stderr, "millrace-operator: {}\n", error.message());
-    return EXIT_FAILURE;
+/// In one line.
+void complain(const Error& error) {
+    std::string text = error.message();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    fmt::print(stderr, "millrace-operator: {}\n", text);
 }
 
 Level level_of(const std::string& text) {
@@ -276,75 +284,133 @@ void leave_namespace(const kube::Credentials& credentials, const Logger& log) {
     }
 }
 
-int run(const CommandLine& line, const sigset_t& stops) {
-    const Logger log(std::make_shared<runtime::DescriptorLogSink>(), level_of(line.log_level));
-    MR_LOG(log, info, "operator.starts", field("version", MILLRACE_VERSION));
-    std::unique_ptr<local::LocalCluster> local;
-    CommandLine where = line;
-    if (!line.local.empty()) {
+/// All that runs, and how it ends. It is never destroyed: the end of the process takes what is
+/// left.
+class Program {
+public:
+    Program(const CommandLine& line, Logger log)
+        : line_(line), where_(line), log_(std::move(log)) {}
+
+    /// Until there is a reason to end.
+    Result<int> run(const std::vector<kube::Json>& manifests, const sigset_t& stops) {
+        if (!line_.local.empty()) {
+            MR_TRY_VOID(begin_local());
+        }
+        MR_LOG(log_, info, "operator.starts", field("version", MILLRACE_VERSION));
+        MR_TRY(credentials_, find_credentials(where_));
+        if (!local_ && !credentials_.ca_pem.empty()) {
+            trust_nobody_by_default();
+        }
+        kube::ClientOptions client;
+        client.log = log_;
+        MR_TRY(const auto api, kube::connect(credentials_, client));
+        OperatorOptions options = operator_options(line_, credentials_, log_);
+        if (line_.dry_run) {
+            MR_TRY(const auto lines, dry_run(api, options));
+            for (const std::string& text : lines) {
+                fmt::print("{}\n", text);
+            }
+            return EXIT_SUCCESS;
+        }
+        std::vector<kube::Json> applied;
+        if (!manifests.empty()) {
+            MR_TRY(applied, apply_manifests(manifests, where_.kubeconfig, log_));
+        }
+        options.on_lost = [this] { lost_ = true; };
+        options.metrics = &metrics_;
+        operator_ = Operator::start(api, std::move(options));
+        if (!line_.metrics_listener.empty()) {
+            MR_TRY(door_,
+                   HealthDoor::open(line_.metrics_listener, what_to_show(*operator_, metrics_)));
+        }
+        return Vigil(*operator_, applied, where_.kubeconfig, !applied.empty()).keep(stops, lost_);
+    }
+
+    /// Whatever the reason was.
+    void end(bool asked_to) {
+        if (local_ && !line_.log_file.empty() && asked_to) {
+            fmt::print("Stopping ...\n");
+            std::fflush(stdout);
+        }
+        ::alarm(longest_end);  // Who sent a signal isn't to send another because we hang.
+        if (door_) {
+            door_->shut();
+        }
+        operator_.reset();
+        if (!local_ && asked_to) {
+            leave_namespace(credentials_, log_);
+        }
+        if (local_) {
+            local_->stop(std::chrono::seconds(30));
+        }
+    }
+
+private:
+    Result<void> begin_local() {
         trust_nobody_by_default();
-        auto started = start_local(line, log);
-        if (!started) {
-            return complain(started.error());
+        MR_TRY(local_, start_local(line_, log_));
+        where_.kubeconfig = local_->kubeconfig();
+        if (!line_.log_file.empty()) {
+            fmt::print("Starting below {} (log in {}) ...\n", line_.local.string(),
+                       line_.log_file.string());
+            std::fflush(stdout);
         }
-        local = *std::move(started);
-        where.kubeconfig = local->kubeconfig();
+        return {};
     }
-    const auto credentials = find_credentials(where);
-    if (!credentials) {
-        return complain(credentials.error());
+
+    const CommandLine& line_;
+    CommandLine where_;
+    const Logger log_;
+    std::unique_ptr<local::LocalCluster> local_;
+    kube::Credentials credentials_;
+    std::atomic<bool> lost_ = false;
+    Metrics metrics_;
+    std::unique_ptr<Operator> operator_;
+    std::unique_ptr<HealthDoor> door_;
+};
+
+/// Standard error, or a file of its own. It is made by its first line: who finds that another
+/// operator runs in the directory leaves its log alone.
+class LogFile final : public LogSink {
+public:
+    explicit LogFile(std::filesystem::path path) : path_(std::move(path)) {}
+    void write(Level level, std::string_view event, std::initializer_list<Field> fields) override {
+        std::call_once(opened_, [this] {
+            const int file = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+            if (file < 0) {
+                fmt::print(stderr, "millrace-operator: {}: {}; the log goes here\n", path_.string(),
+                           std::strerror(errno));
+            }
+            sink_.emplace(file < 0 ? STDERR_FILENO : file);
+        });
+        sink_->write(level, event, fields);
     }
-    if (!local && !credentials->ca_pem.empty()) {
-        trust_nobody_by_default();
+
+private:
+    const std::filesystem::path path_;
+    std::once_flag opened_;
+    std::optional<runtime::DescriptorLogSink> sink_;
+};
+
+std::shared_ptr<LogSink> log_sink(const CommandLine& line) {
+    if (line.log_file.empty()) {
+        return std::make_shared<runtime::DescriptorLogSink>();
     }
-    kube::ClientOptions client;
-    client.log = log;
-    auto api = kube::connect(*credentials, client);
-    if (!api) {
-        return complain(api.error());
+    return std::make_shared<LogFile>(line.log_file);
+}
+
+/// Doesn't return: threads of cpprest's and gRPC's go on until the process ends, and nothing that
+/// they look at may be destroyed before.
+[[noreturn]] void run(const CommandLine& line, const std::vector<kube::Json>& manifests,
+                      const sigset_t& stops) {
+    auto* program = new Program(line, Logger(log_sink(line), level_of(line.log_level)));  // NOLINT
+    const auto status = program->run(manifests, stops);
+    if (!status) {
+        complain(status.error());
     }
-    OperatorOptions options = operator_options(line, *credentials, log);
-    if (line.dry_run) {
-        const auto lines = dry_run(*api, options);
-        if (!lines) {
-            return complain(lines.error());
-        }
-        for (const std::string& text : *lines) {
-            fmt::print("{}\n", text);
-        }
-        return EXIT_SUCCESS;
-    }
-    std::atomic<bool> lost = false;
-    options.on_lost = [&lost] { lost = true; };
-    Metrics metrics;
-    options.metrics = &metrics;
-    auto one = Operator::start(*api, std::move(options));
-    std::unique_ptr<HealthDoor> door;
-    if (!line.metrics_listener.empty()) {
-        auto opened = HealthDoor::open(line.metrics_listener, what_to_show(*one, metrics));
-        if (!opened) {
-            return complain(opened.error());
-        }
-        door = *std::move(opened);
-    }
-    std::vector<kube::Json> applied;
-    if (!line.manifests.empty()) {
-        auto result = apply_manifests(line.manifests, where.kubeconfig, log);
-        if (!result) {
-            return complain(result.error());
-        }
-        applied = *std::move(result);
-    }
-    const int status = Vigil(*one, applied, where.kubeconfig, !applied.empty()).keep(stops, lost);
-    door.reset();
-    one.reset();
-    if (!local && status == EXIT_SUCCESS) {
-        leave_namespace(*credentials, log);
-    }
-    if (local) {
-        local->stop(std::chrono::seconds(30));
-    }
-    return status;
+    program->end(status && *status == EXIT_SUCCESS);
+    std::fflush(nullptr);
+    ::_exit(status ? *status : EXIT_FAILURE);
 }
 
 }  // namespace
@@ -365,14 +431,28 @@ int main(int argc, char** argv) {
         fmt::print("millrace-operator {}\n", MILLRACE_VERSION);
         return EXIT_SUCCESS;
     }
+    // Before anything runs: who is told of a mistake has nothing to stop.
+    const auto manifests = millrace::op::read_manifests(line->manifests);
+    if (!manifests) {
+        millrace::op::complain(manifests.error());
+        return millrace::op::exit_bad_usage;
+    }
     // Many threads that mostly sleep: memory of their own would be wasted.
     mallopt(M_ARENA_MAX, 2);
-    // Blocked before any thread exists, so that only sigtimedwait() sees them.
+    // Blocked before any thread exists, so that only sigtimedwait() sees them. A shell without job
+    // control starts what is in the background with SIGINT ignored; a hang-up that is ignored was
+    // asked for (nohup).
     sigset_t stops;
     sigemptyset(&stops);
     sigaddset(&stops, SIGINT);
     sigaddset(&stops, SIGTERM);
+    std::signal(SIGINT, SIG_DFL);
+    if (std::signal(SIGHUP, SIG_DFL) == SIG_IGN) {
+        std::signal(SIGHUP, SIG_IGN);
+    } else {
+        sigaddset(&stops, SIGHUP);
+    }
     pthread_sigmask(SIG_BLOCK, &stops, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
-    return millrace::op::run(*line, stops);
+    millrace::op::run(*line, *manifests, stops);
 }

@@ -11,8 +11,10 @@ const char* const usage =
     "\n"
     "  --local DIR          run without Kubernetes: a small API server and the brokers as\n"
     "                       processes on this machine, everything kept below DIR\n"
-    "  --manifest FILE      in local mode: begin with it; what is stored already stays (may be repeated)\n"
+    "  --manifest FILE      in local mode: begin with it; what is stored already stays (may be "
+    "repeated)\n"
     "  --broker PROGRAM     in local mode: the broker (millrace-broker beside this program)\n"
+    "  --log-file FILE      write the log there, and what a person is to know to the terminal\n"
     "  --port N             in local mode: the API server's port (that of the last run)\n"
     "  --kubeconfig FILE    how to reach Kubernetes ($KUBECONFIG; inside a pod: nothing needed)\n"
     "  --context NAME       which of its contexts\n"
@@ -54,8 +56,10 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
         {"--log-level", &line.log_level},
         {"--identity", &line.identity},
         {"--metrics-listener", &line.metrics_listener}};
-    const std::map<std::string, std::filesystem::path*> paths = {
-        {"--local", &line.local}, {"--broker", &line.broker}, {"--kubeconfig", &line.kubeconfig}};
+    const std::map<std::string, std::filesystem::path*> paths = {{"--local", &line.local},
+                                                                 {"--broker", &line.broker},
+                                                                 {"--kubeconfig", &line.kubeconfig},
+                                                                 {"--log-file", &line.log_file}};
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
         if (const auto flag = flags.find(name); flag != flags.end()) {

@@ -29,6 +29,7 @@ struct CommandLine {
     bool all_spaces = false;
     bool reads_nodes = false;
     std::string log_level = "info";
+    std::filesystem::path log_file;  ///< Empty: standard error.
     std::string identity;
     std::string metrics_listener;  ///< "host:port"; empty: none.
 };

@@ -50,7 +50,10 @@ Result<Json> convert(const YAML::Node& node, int depth) {
             Json::Object members;
             for (const auto& member : node) {
                 MR_TRY(Json value, convert(member.second, depth + 1));
-                members.insert_or_assign(member.first.Scalar(), std::move(value));
+                if (!members.emplace(member.first.Scalar(), std::move(value)).second) {
+                    return Error::make(Code::invalid, "line {}: {} is there twice",
+                                       member.first.Mark().line + 1, member.first.Scalar());
+                }
             }
             return Json(std::move(members));
         }

@@ -50,7 +50,8 @@ public:
     virtual std::filesystem::path kubeconfig() const = 0;  ///< DIR/kubeconfig, mode 0600.
     virtual std::string url() const = 0;                   ///< "https://127.0.0.1:PORT"
 
-    /// Ends every process by its grace period (at most `at_most`), then the server. Data stays.
+    /// Ends every process by its grace period (at most `at_most`), then the server. Data stays. The
+    /// server's socket is closed with this object: better, a process that ends keeps it till then.
     virtual void stop(std::chrono::milliseconds at_most) = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fmt/core.h>
+#include <fstream>
 #include <netinet/in.h>
 #include <set>
 #include <sys/socket.h>
@@ -24,26 +25,71 @@ constexpr unsigned first_block = 16;
 constexpr unsigned blocks = 200;
 constexpr int services_at_most = 240;  ///< Above them, in the same /24, are the nodes.
 
+struct BlockName {
+    sockaddr_un name{};
+    socklen_t size = 0;
+
+    explicit BlockName(const std::string& prefix) {
+        name.sun_family = AF_UNIX;
+        const std::string text = "millrace-local/" + prefix;
+        // The first byte stays 0: no file, so nothing is left behind.
+        std::memcpy(name.sun_path + 1, text.data(), text.size());
+        size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+    }
+    const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&name); }
+};
+
 /// A name in the kernel, of the same network namespace as the addresses: whoever has it bound has
-/// the block. -1 with errno if it can't be had.
+/// the block. It listens, so that the kernel tells who that is. -1 with errno if it can't be had.
 int bind_name(const std::string& prefix) {
-    const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (socket < 0) {
         return -1;
     }
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    const std::string text = "millrace-local/" + prefix;
-    // The first byte stays 0: no file, so nothing is left behind.
-    std::memcpy(name.sun_path + 1, text.data(), text.size());
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
-    if (::bind(socket, reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+    const BlockName name(prefix);
+    if (::bind(socket, name.address(), name.size) != 0 || ::listen(socket, 1) != 0) {
         const int failure = errno;
         ::close(socket);
         errno = failure;
         return -1;
     }
     return socket;
+}
+
+/// Who has the block: the process that listens on its name. 0: that can't be told.
+pid_t holder_of(const std::string& prefix) {
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const BlockName name(prefix);
+    ucred who{};
+    socklen_t size = sizeof who;
+    const bool told = ::connect(socket, name.address(), name.size) == 0 &&
+                      ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
+    ::close(socket);
+    return told ? who.pid : 0;
+}
+
+/// What it was started with as --local, as far as we may look.
+std::string directory_of(pid_t pid) {
+    const std::filesystem::path about = "/proc/" + std::to_string(pid);
+    std::ifstream file(about / "cmdline", std::ios::binary);
+    std::error_code failed;
+    for (std::string word; std::getline(file, word, '\0');) {
+        if (word == "--local" && std::getline(file, word, '\0')) {
+            const auto base = std::filesystem::read_symlink(about / "cwd", failed);
+            return (base / word).lexically_normal().string();  // An absolute one replaces the base.
+        }
+    }
+    return "";
+}
+
+/// "pid 12 in /tmp/a", as far as it is known.
+std::string described_holder(const std::string& prefix) {
+    const pid_t pid = holder_of(prefix);
+    if (pid == 0) {
+        return "another local cluster";
+    }
+    const std::string dir = directory_of(pid);
+    return fmt::format("the local cluster {}(pid {})", dir.empty() ? "" : "in " + dir + " ", pid);
 }
 
 /// "127.81" of "127.81.0.3"; empty for what is no such address.
@@ -136,9 +182,8 @@ Result<AddressBlock> AddressBlock::claim(const std::vector<std::string>& wanted)
     }
     if (wanted.size() == 1) {
         return Error::make(Code::busy,
-                           "its brokers live at {}.x.y, which another local cluster that runs now "
-                           "has taken: stop that one first",
-                           wanted.front());
+                           "its brokers live at {}.x.y, where {} runs now: stop that one first",
+                           wanted.front(), described_holder(wanted.front()));
     }
     return Error::make(Code::busy, "{} local clusters run already: no addresses are left",
                        wanted.size());

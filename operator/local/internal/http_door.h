@@ -40,7 +40,10 @@ public:
                                                   const std::filesystem::path& key,
                                                   Handler handler);
     virtual ~HttpDoor() = default;
-    virtual void close() = 0;  ///< End the streams first: it waits for every answer.
+    /// End the streams first: it waits for every answer. cpprest's close is not to be relied on
+    /// while connections come and go: it may wait for ever or crash. A process that ends leaves the
+    /// door to the kernel.
+    virtual void close() = 0;
 };
 
 }  // namespace millrace::local

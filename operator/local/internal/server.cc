@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <list>
@@ -96,6 +98,13 @@ std::uint16_t choose_port(const std::filesystem::path& file, std::uint16_t wante
     return any_free_port();
 }
 
+/// ", pid 12", if the holder of the lock has written it.
+std::string its_pid(const std::filesystem::path& lock) {
+    const auto text = read_file(lock);
+    const long pid = text ? std::atol(text->c_str()) : 0;
+    return pid > 0 ? fmt::format(", pid {}", pid) : "";
+}
+
 struct Watcher {
     WatchStart watch;
     std::shared_ptr<HttpStream> stream;
@@ -111,6 +120,9 @@ public:
 
     ~ServerShell() override {
         stop();
+        if (door_) {
+            door_->close();
+        }
         if (lock_file_ >= 0) {
             ::close(lock_file_);
         }
@@ -173,9 +185,6 @@ public:
         if (keeper_.joinable()) {
             keeper_.join();
         }
-        if (door_) {
-            door_->close();
-        }
         if (journal_) {
             report(journal_->sync());
         }
@@ -193,9 +202,20 @@ private:
         }
         const std::filesystem::path path = options_.dir / "lock";
         lock_file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock_file_ < 0 || ::flock(lock_file_, LOCK_EX | LOCK_NB) != 0) {
-            return Error::make(Code::busy, "{}: another local cluster uses this directory",
-                               options_.dir.string());
+        if (lock_file_ < 0) {
+            return Error::make(Code::io, "{}: {}", path.string(), std::strerror(errno));
+        }
+        if (::flock(lock_file_, LOCK_EX | LOCK_NB) != 0) {
+            return Error::make(Code::busy,
+                               "{}: a local cluster runs here already{}; --local DIR, or "
+                               "MILLRACE_RUN_DIR=DIR make run, starts another beside it",
+                               options_.dir.string(), its_pid(path));
+        }
+        // Who comes second reads it.
+        const std::string pid = std::to_string(::getpid()) + "\n";
+        if (::ftruncate(lock_file_, 0) != 0 ||
+            ::pwrite(lock_file_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+            return Error::make(Code::io, "{}: {}", path.string(), std::strerror(errno));
         }
         return {};
     }

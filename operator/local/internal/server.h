@@ -47,6 +47,7 @@ public:
     /// Volumes that were deleted, with their data, since the last call.
     virtual std::vector<std::string> take_deleted_volumes() = 0;
 
+    /// Everything is on the disk, and whoever asks from now on is refused.
     virtual void stop() = 0;
 };
 

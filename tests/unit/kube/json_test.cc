@@ -47,6 +47,9 @@ TEST(Yaml, gives_plain_scalars_their_type_and_keeps_quoted_ones_as_text) {
 
 TEST(Yaml, says_where_a_manifest_is_broken) {
     EXPECT_FALSE(parse_yaml("a: [1\nb: 2").has_value());
+    const auto twice = parse_yaml("a: {b: 1,\n  b: 2}");
+    ASSERT_FALSE(twice.has_value());
+    EXPECT_EQ(twice.error().message(), "line 2: b is there twice");
 }
 
 }  // namespace

@@ -220,6 +220,7 @@ TEST_F(LocalServers, a_cluster_whose_brokers_addresses_are_taken_says_so_instead
     ASSERT_FALSE(again.has_value());
     EXPECT_EQ(again.error().code(), Code::busy);
     EXPECT_THAT(again.error().message(), HasSubstr(blocks_for(one).front() + ".x.y"));
+    EXPECT_THAT(again.error().message(), HasSubstr(fmt::format("pid {}", ::getpid())));
 }
 
 TEST_F(LocalServers, a_new_service_passes_over_an_address_that_another_program_listens_on) {
