@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -82,6 +83,13 @@ struct Topic {
 
 /// The name in the cluster: spec.name, else the object's.
 const std::string& topic_name(const Topic& topic);
+
+/// The brokers made it for themselves: no Topic may own it, least of all delete it.
+bool is_internal_topic(std::string_view name);
+
+/// Of an object that parse_topic() refuses: as much as says whose it is and what becomes of the
+/// topic when the object goes.
+Topic outline_of_topic(const kube::Json& object);
 
 Result<Topic> parse_topic(const kube::Json& object);
 Result<TopicSpec> parse_topic_spec(const kube::Json& spec);

@@ -1,6 +1,7 @@
 #include "operator/planner/topic_planner.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/core.h>
 #include <tuple>
 
@@ -25,6 +26,8 @@ bool has_finalizer(const api::Topic& topic) {
     return std::find(list.begin(), list.end(), topic_finalizer) != list.end();
 }
 
+constexpr const char* min_isr_setting = "min.insync.replicas";
+
 /// Written by mirror links, of this cluster or of one that follows it: never drift. Least of all
 /// the fence: without it both sides of a switchover would take records.
 bool is_of_links(std::string_view key) {
@@ -38,34 +41,34 @@ bool is_of_a_move(std::string_view key) {
            key == "follower.replication.throttled.replicas";
 }
 
-/// The brokers made it with settings that they need (compaction): only what a Topic says is set.
-bool is_internal(std::string_view topic) {
-    return topic == "__consumer_offsets" || topic == "__transaction_state" ||
-           topic == "__share_group_state";
-}
-
 /// Its settings and partitions follow the source's until it is promoted.
 bool is_mirror(const brokers::TopicFacts& topic) {
     const auto state = topic.configs.find("millrace.mirror.state");
     return state != topic.configs.end() && state->second != "promoted";
 }
 
+/// Of a topic of the brokers' own it may say what it likes.
+bool deletes(const api::Topic& topic) {
+    return topic.spec.deletion_policy == api::ReclaimPolicy::remove &&
+           !api::is_internal_topic(api::topic_name(topic));
+}
+
 /// In how many of `replicas` a record must be: one disk may be lost after acks=all, and one broker
 /// be away without anybody waiting. None: what the brokers do by themselves.
 std::optional<std::int32_t> min_in_sync(const api::Topic& topic, const api::Cluster& cluster,
                                         int replicas) {
-    constexpr std::string_view key = "min.insync.replicas";
     constexpr int enough_to_ask_for_two = 3;
     if (topic.spec.min_in_sync_replicas) {
         return topic.spec.min_in_sync_replicas;
     }
-    if (topic.spec.config.contains(key)) {
+    if (topic.spec.config.contains(min_isr_setting)) {
         return std::nullopt;
     }
     if (const auto& chosen = cluster.spec.topics.defaults.min_in_sync_replicas) {
-        return chosen;
+        // Of a topic with fewer replicas than the default asks for: all of them.
+        return replicas > 0 ? std::min(*chosen, replicas) : *chosen;
     }
-    return replicas >= enough_to_ask_for_two && !cluster.spec.config.contains(key)
+    return replicas >= enough_to_ask_for_two && !cluster.spec.config.contains(min_isr_setting)
                ? std::optional(2)
                : std::nullopt;
 }
@@ -75,9 +78,26 @@ brokers::Settings wanted_settings(const api::Topic& topic, const api::Cluster& c
                                   int replicas) {
     brokers::Settings settings{topic.spec.config.begin(), topic.spec.config.end()};
     if (const auto min_isr = min_in_sync(topic, cluster, replicas)) {
-        settings["min.insync.replicas"] = std::to_string(*min_isr);
+        settings[min_isr_setting] = std::to_string(*min_isr);
     }
     return settings;
+}
+
+/// Why no write with acks=all would ever succeed; empty: some may.
+std::string unwritable_text(const brokers::Settings& settings, int replicas) {
+    const auto found = settings.find(min_isr_setting);
+    int wanted = 0;
+    if (found == settings.end() || replicas <= 0 ||
+        std::from_chars(found->second.data(), found->second.data() + found->second.size(), wanted)
+                .ec != std::errc() ||
+        wanted <= replicas) {
+        return "";
+    }
+    return fmt::format(
+        "min.insync.replicas {} is more than the topic's {} replica{}: no write with acks=all "
+        "would "
+        "succeed; lower minInSyncReplicas to {} or raise replicas",
+        wanted, replicas, replicas == 1 ? "" : "s", replicas);
 }
 
 /// What a topic gets that doesn't say: three, or as many as there are brokers.
@@ -173,7 +193,7 @@ private:
     }
 
     void keep_finalizer(const api::Topic& topic) {
-        const bool wanted = topic.spec.deletion_policy == api::ReclaimPolicy::remove;
+        const bool wanted = deletes(topic);
         if (wanted && !has_finalizer(topic)) {
             std::vector<std::string> all = topic.metadata.finalizers;
             all.emplace_back(topic_finalizer);
@@ -191,9 +211,8 @@ private:
         const bool cluster_is_gone =
             !world_.cluster || !world_.cluster->metadata.deletion_timestamp.empty();
         const auto owner = owners_.find(name);
-        const bool must_delete = topic.spec.deletion_policy == api::ReclaimPolicy::remove &&
-                                 owner != owners_.end() && owner->second == &topic &&
-                                 !topic.status.topic_id.empty();
+        const bool must_delete = deletes(topic) && owner != owners_.end() &&
+                                 owner->second == &topic && !topic.status.topic_id.empty();
         if (cluster_is_gone || !must_delete) {
             drop_finalizer(topic);
             return;
@@ -244,6 +263,12 @@ private:
     }
 
     void plan_one(const api::Topic& topic, TopicTeller& teller) {
+        if (const auto why = world_.unreadable.find(key_of(topic));
+            why != world_.unreadable.end()) {
+            teller.set("Synced", false, "Invalid", why->second);
+            teller.not_ready("Invalid", why->second);
+            return;
+        }
         if (!is_responsible(topic, teller)) {
             return;
         }
@@ -275,6 +300,12 @@ private:
         const std::string& name = api::topic_name(topic);
         const api::TopicDefaults& defaults = world_.cluster->spec.topics.defaults;
         const int replicas = topic.spec.replicas.value_or(default_replicas(*world_.cluster));
+        brokers::Settings settings = wanted_settings(topic, *world_.cluster, replicas);
+        if (const std::string why = unwritable_text(settings, replicas); !why.empty()) {
+            teller.set("Synced", false, "Refused", why);
+            teller.not_ready("Refused", why);
+            return;
+        }
         teller.status().change = api::TopicChange{api::TopicChangeKind::create, "Running", 0, 1};
         if (topic.spec.paused) {
             teller.not_ready("Paused", "spec.paused is set and the topic doesn't exist");
@@ -290,8 +321,7 @@ private:
             teller.not_ready("Creating", "the topic is being created");
         }
         const int partitions = topic.spec.partitions.value_or(defaults.partitions.value_or(0));
-        plan_.create.push_back(
-            {name, partitions, replicas, wanted_settings(topic, *world_.cluster, replicas)});
+        plan_.create.push_back({name, partitions, replicas, std::move(settings)});
     }
 
     /// True if something that was tried in this round failed; then it is told.
@@ -338,10 +368,13 @@ private:
 
     std::string settings_difference(const api::Topic& topic, const brokers::TopicFacts& found,
                                     api::TopicStatus& status) {
-        const int replicas = std::min(topic.spec.replicas.value_or(found.replication_factor),
-                                      found.replication_factor);
+        const int target = topic.spec.replicas.value_or(found.replication_factor);
         const brokers::Settings wanted =
-            wanted_settings(topic, *world_.cluster, is_internal(found.name) ? 0 : replicas);
+            wanted_settings(topic, *world_.cluster, std::min(target, found.replication_factor));
+        if (std::string why = unwritable_text(wanted, target); !why.empty()) {
+            status.change = api::TopicChange{api::TopicChangeKind::config, "Blocked", 0, 1};
+            return why;
+        }
         brokers::SettingsChange change;
         change.topic = found.name;
         for (const auto& [key, value] : wanted) {
@@ -353,8 +386,7 @@ private:
             }
         }
         for (const auto& [key, value] : found.configs) {
-            if (!wanted.contains(key) && !is_of_links(key) && !is_of_a_move(key) &&
-                !is_internal(found.name)) {
+            if (!wanted.contains(key) && !is_of_links(key) && !is_of_a_move(key)) {
                 change.remove.push_back(key);
                 status.config_drift.push_back({key, "", value});
             }

@@ -21,6 +21,8 @@ namespace millrace::planner {
 struct TopicWorld {
     std::shared_ptr<const api::Cluster> cluster;  ///< Null: there is none of that name.
     std::vector<api::Topic> topics;               ///< That name this cluster.
+    /// Of these only outlines are in `topics`: why they can't be read.
+    std::map<kube::ObjectKey, std::string> unreadable;
     /// By name, those of them that exist; none: the brokers couldn't be asked.
     std::optional<std::map<std::string, brokers::TopicFacts>> found;
     std::string unreachable;                           ///< Why they couldn't be asked.

@@ -83,9 +83,11 @@ Result<TopicWorld> TopicReconciler::observe(const ObjectKey& key) {
             return;  // Before the whole object is read: other clusters' topics may be many.
         }
         auto topic = api::parse_topic(object);
-        if (topic && planner::cluster_of(*topic) == key) {
-            world.topics.push_back(*std::move(topic));
+        if (!topic) {  // Known to whoever knows an older definition of the kind, or lax settings.
+            world.unreadable[kube::key_of(object)] = topic.error().message();
+            topic = api::outline_of_topic(object);
         }
+        world.topics.push_back(*std::move(topic));
     });
     world.now = parts_.clock->wall();
     return world;

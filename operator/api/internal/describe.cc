@@ -219,9 +219,16 @@ void SchemaBuilder::rule(DescribedRule rule) {
 Json SchemaBuilder::schema_of(const std::string&, const About& about) const {
     Json schema;
     if (about.loose) {
-        // In a map any scalar is a setting's value; a single field is text or a number.
+        // In a map any scalar is a setting's value; a single field is text or a number. "Any
+        // scalar" has no type of its own: it is what is no list or object with something in it.
         if (about.pattern.empty()) {
-            return Json::object({{"x-kubernetes-preserve-unknown-fields", true}});
+            schema = Json::object({{"x-kubernetes-preserve-unknown-fields", true},
+                                   {"maxItems", 0},
+                                   {"maxProperties", 0}});
+            if (about.max_length > 0) {
+                schema["maxLength"] = about.max_length;
+            }
+            return schema;
         }
         schema["anyOf"] =
             Json::array({Json::object({{"type", "integer"}}), Json::object({{"type", "string"}})});

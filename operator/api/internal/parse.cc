@@ -5,7 +5,7 @@ namespace millrace::api {
 Error parse_error(const std::vector<std::string>& errors) {
     std::string text;
     for (const std::string& error : errors) {
-        text += (text.empty() ? "" : "\n") + error;
+        text += (text.empty() ? "" : "; ") + error;
     }
     return Error(Code::invalid, std::move(text));
 }

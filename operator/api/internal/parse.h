@@ -8,7 +8,7 @@
 
 namespace millrace::api {
 
-/// All that is wrong, a line each, as one error.
+/// All that is wrong, in one line: it becomes a status's message.
 Error parse_error(const std::vector<std::string>& errors);
 
 template <Described T>

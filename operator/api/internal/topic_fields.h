@@ -22,6 +22,11 @@ void describe(Visitor& v, ClusterReference& s) {
              .max_length = 63});
 }
 
+// Judged in topic.cc.
+bool names_no_internal_topic(const Json& self, const Json* old_self);
+bool settings_leave_writes_possible(const Json& self, const Json* old_self);
+std::string no_internal_topic_cel();
+
 template <typename Visitor>
 void describe_topic_rules(Visitor& v) {
     v.rule({.cel = "self.clusterRef == oldSelf.clusterRef",
@@ -40,6 +45,11 @@ void describe_topic_rules(Visitor& v) {
             .holds = [](const Json& self, const Json*) {
                 return self["name"].text() != "." && self["name"].text() != "..";
             }});
+    v.rule({.cel = no_internal_topic_cel(),
+            .message = "the brokers keep this topic for themselves, no Topic can own it: its "
+                       "settings stand in the Cluster's spec.config, for example "
+                       "offsets.topic.replication.factor",
+            .holds = names_no_internal_topic});
     v.rule({.cel = "!has(oldSelf.partitions) || (has(self.partitions) && self.partitions >= "
                    "oldSelf.partitions)",
             .message = "partitions can't be lowered: their records would be lost",
@@ -56,6 +66,10 @@ void describe_topic_rules(Visitor& v) {
                 return !self.has("replicas") || !self.has("minInSyncReplicas") ||
                        self["minInSyncReplicas"].integer() <= self["replicas"].integer();
             }});
+    v.rule({.cel = {},
+            .message = "config's min.insync.replicas can't be more than replicas: no write with "
+                       "acks=all would succeed",
+            .holds = settings_leave_writes_possible});
     v.rule({.cel = {},
             .message = "minInSyncReplicas and config's min.insync.replicas say the same: remove "
                        "one",

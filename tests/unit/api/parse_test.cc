@@ -40,13 +40,14 @@ TEST(ParseCluster, every_wrong_field_is_named_with_what_to_write) {
     const std::string said = refusal(R"({"replicas": "three", "storage": {"size": "lots"},
         "rack": {"spread": "Sometimes"}, "balance": {"deadBrokerTimeout": "ages"},
         "paused": "yes", "config": [1]})");
-    EXPECT_EQ(said,
-              R"(spec.replicas: "three" is no whole number; write a whole number from 1 to 1000
-spec.storage.size: "lots" is no quantity; write for example 100Gi
-spec.rack.spread: "Sometimes" is not one of the choices; write Required, Preferred or Off
-spec.config: [1] is no map; write names and values indented below it
-spec.balance.deadBrokerTimeout: "ages" is no span of time; write for example 30s, 5m or 1h30m
-spec.paused: "yes" is neither true nor false; write true or false, without quotes)");
+    EXPECT_EQ(
+        said,
+        R"(spec.replicas: "three" is no whole number; write a whole number from 1 to 1000; )"
+        R"(spec.storage.size: "lots" is no quantity; write for example 100Gi; )"
+        R"(spec.rack.spread: "Sometimes" is not one of the choices; write Required, Preferred or Off; )"
+        R"(spec.config: [1] is no map; write names and values indented below it; )"
+        R"(spec.balance.deadBrokerTimeout: "ages" is no span of time; write for example 30s, 5m or 1h30m; )"
+        R"(spec.paused: "yes" is neither true nor false; write true or false, without quotes)");
 }
 
 TEST(ParseCluster, names_the_place_in_a_list) {

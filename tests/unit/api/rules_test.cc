@@ -83,5 +83,29 @@ TEST(Rules, a_topic_says_min_in_sync_replicas_once) {
     EXPECT_NE(parsed.error().message().find("say the same: remove one"), std::string::npos);
 }
 
+TEST(Rules, a_topic_says_no_more_min_in_sync_replicas_than_it_has_in_either_spelling) {
+    const auto parsed = parse_topic_spec(*Json::parse(
+        R"({"clusterRef": {"name": "main"}, "replicas": 2, "config": {"min.insync.replicas": 3}})"));
+    ASSERT_FALSE(parsed);
+    EXPECT_NE(parsed.error().message().find("min.insync.replicas can't be more than replicas"),
+              std::string::npos);
+    EXPECT_TRUE(parse_topic_spec(*Json::parse(
+        R"({"clusterRef": {"name": "main"}, "replicas": 3, "config": {"min.insync.replicas": 3}})")));
+}
+
+TEST(Rules, a_setting_is_no_list_and_no_object) {
+    const Kind& topic = kind_named("Topic");
+    for (const char* value : {R"(["compact", "delete"])", R"({"a": 1})"}) {
+        Json spec = *Json::parse(R"({"clusterRef": {"name": "main"}})");
+        spec["config"]["cleanup.policy"] = *Json::parse(value);
+        EXPECT_NE(judged(topic, spec, {}).find("spec.config.cleanup.policy"), std::string::npos);
+    }
+    for (const char* value : {R"("compact,delete")", "3", "1.5", "true"}) {
+        Json spec = *Json::parse(R"({"clusterRef": {"name": "main"}})");
+        spec["config"]["cleanup.policy"] = *Json::parse(value);
+        EXPECT_EQ(judged(topic, spec, {}), "") << value;
+    }
+}
+
 }  // namespace
 }  // namespace millrace::api

@@ -106,16 +106,55 @@ TEST_F(Topics, what_a_tool_throttles_while_it_moves_replicas_is_no_drift) {
     EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "True");
 }
 
-TEST_F(Topics, what_brokers_need_of_their_own_topics_stays) {
+// With deletionPolicy: Delete it would have taken every group's offsets with it.
+TEST_F(Topics, the_brokers_own_topics_are_nobodys) {
     world.kube->brokers().add_topic("__consumer_offsets", 5, 3, 1);
     set("__consumer_offsets", "cleanup.policy", "compact");
-    set("__consumer_offsets", "segment.bytes", "1000");
     world.apply_topic("offsets", R"({"clusterRef": {"name": "main"}, "name": "__consumer_offsets",
-        "replicas": 3, "config": {"segment.bytes": "2000"}})");
+                                     "deletionPolicy": "Delete", "config": {"segment.bytes": 2000}})");
     world.settle();
-    EXPECT_EQ(described("__consumer_offsets").configs().at("cleanup.policy"), "compact");
-    EXPECT_EQ(described("__consumer_offsets").configs().at("segment.bytes"), "2000");
-    EXPECT_EQ(World::condition(world.topic("offsets"), "Ready"), "True");
+    EXPECT_EQ(World::condition(world.topic("offsets"), "Ready"), "False");
+    EXPECT_THAT(world.topic("offsets")["status"]["message"].text(), HasSubstr("for themselves"));
+    EXPECT_TRUE(world.topic("offsets")["metadata"]["finalizers"].empty());
+    EXPECT_EQ(described("__consumer_offsets").configs().count("segment.bytes"), 0U);
+    // An earlier operator's finalizer is on it.
+    ASSERT_TRUE(
+        world.kube->merge(topics, {"default", "offsets"},
+                          *Json::parse(R"({"metadata": {"finalizers": ["millrace.dev/topic"]}})")));
+    ASSERT_TRUE(world.kube->remove(topics, {"default", "offsets"}, {}));
+    world.settle();
+    EXPECT_FALSE(world.kube->get(topics, {"default", "offsets"}));
+    EXPECT_TRUE(exists("__consumer_offsets"));
+}
+
+TEST_F(Topics, what_cannot_be_read_says_so_and_holds_up_nobody) {
+    world.apply_topic("broken", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
+                                    "deletionPolicy": "Delete",
+                                    "config": {"cleanup.policy": ["compact", "delete"]}})");
+    world.apply_topic("fine",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("fine"), "Ready"), "True");
+    EXPECT_EQ(World::condition(world.topic("broken"), "Ready"), "False");
+    EXPECT_THAT(world.topic("broken")["status"]["message"].text(),
+                HasSubstr("spec.config[cleanup.policy]: [\"compact\",\"delete\"] is no text"));
+    EXPECT_FALSE(exists("broken"));
+    ASSERT_TRUE(world.kube->remove(topics, {"default", "broken"}, {}));
+    world.settle();
+    EXPECT_FALSE(world.kube->get(topics, {"default", "broken"}));
+}
+
+TEST_F(Topics, nobody_asks_for_more_in_sync_replicas_than_there_are) {
+    world.apply_topic("three",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3})");
+    world.settle();
+    world.apply_topic("three", R"({"clusterRef": {"name": "main"}, "partitions": 1,
+                                   "config": {"min.insync.replicas": "4"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("three"), "Ready"), "False");
+    EXPECT_THAT(world.topic("three")["status"]["message"].text(),
+                HasSubstr("4 is more than the topic's 3 replicas"));
+    EXPECT_EQ(described("three").configs().at("min.insync.replicas"), "2");
 }
 
 TEST_F(Topics, a_mirror_is_the_links_affair_until_it_is_promoted) {
