@@ -17,9 +17,9 @@ const char* const usage =
 namespace {
 
 const std::map<std::string, Verb, std::less<>> verbs{
-    {"status", Verb::status}, {"plan", Verb::plan},       {"restart", Verb::restart},
-    {"mirror", Verb::mirror}, {"help", Verb::help},       {"--help", Verb::help},
-    {"-h", Verb::help},       {"version", Verb::version}, {"--version", Verb::version}};
+    {"status", Verb::status},    {"plan", Verb::plan}, {"restart", Verb::restart},
+    {"mirror", Verb::mirror},    {"help", Verb::help}, {"version", Verb::version},
+    {"--version", Verb::version}};
 
 Result<void> take_option(Command& command, const std::string& name, const std::string& value) {
     if (name == "-n" || name == "--namespace") {
@@ -56,6 +56,10 @@ Result<Command> parse_command(const std::vector<std::string>& arguments) {
     bool has_verb = false;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
+        if (word == "-h" || word == "--help") {
+            command = {};  // Whatever stands beside it.
+            return command;
+        }
         if (word == "-A" || word == "--all-namespaces") {
             command.all_spaces = true;
         } else if (const auto verb = verbs.find(word); !has_verb && verb != verbs.end()) {

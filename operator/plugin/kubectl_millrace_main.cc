@@ -1,7 +1,10 @@
 // kubectl-millrace: found by kubectl as `kubectl millrace`.
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <fmt/core.h>
+#include <sstream>
+#include <vector>
 
 #include "operator/api/kinds.h"
 #include "operator/kube/client.h"
@@ -16,12 +19,53 @@ constexpr kube::Kind clusters{api::group_version, "Cluster", "clusters"};
 constexpr kube::Kind topics{api::group_version, "Topic", "topics"};
 constexpr kube::Kind mirror_links{api::group_version, "MirrorLink", "mirrorlinks"};
 
-std::filesystem::path default_kubeconfig() {
+constexpr std::string_view how_to_name_one =
+    "export KUBECONFIG=FILE or say --kubeconfig FILE (of make run: build/run/kubeconfig)";
+
+struct Found {
+    std::filesystem::path file;
+    kube::Credentials credentials;
+};
+
+/// Of the first of these files that is there.
+Result<Found> first_of(const std::vector<std::filesystem::path>& files, const std::string& context,
+                       const std::string& if_none) {
+    for (const std::filesystem::path& file : files) {
+        auto credentials = kube::from_kubeconfig(file, context);
+        if (credentials) {
+            return Found{file, *std::move(credentials)};
+        }
+        if (credentials.error().code() != Code::not_found) {
+            return credentials.error();
+        }
+    }
+    return Error(Code::not_found, if_none);
+}
+
+/// As kubectl finds them; $KUBECONFIG may be a list.
+Result<Found> find_credentials(const Command& command) {
+    if (!command.kubeconfig.empty()) {
+        return first_of({command.kubeconfig}, command.context,
+                        fmt::format("{}: there is no such file", command.kubeconfig.string()));
+    }
     if (const char* named = std::getenv("KUBECONFIG"); named != nullptr && *named != '\0') {
-        return named;
+        std::vector<std::filesystem::path> files;
+        std::istringstream list(named);
+        for (std::string path; std::getline(list, path, ':');) {
+            files.emplace_back(path);
+        }
+        return first_of(files, command.context,
+                        fmt::format("KUBECONFIG={}: there is no such file", named));
     }
     const char* home = std::getenv("HOME");
-    return std::filesystem::path(home == nullptr ? "" : home) / ".kube/config";
+    if (home == nullptr || *home == '\0') {
+        return Error::make(Code::not_found, "neither KUBECONFIG nor HOME is set: {}",
+                           how_to_name_one);
+    }
+    const std::filesystem::path own = std::filesystem::path(home) / ".kube/config";
+    return first_of(
+        {own}, command.context,
+        fmt::format("KUBECONFIG isn't set and there is no {}: {}", own.string(), how_to_name_one));
 }
 
 std::string utc_now() {
@@ -38,7 +82,7 @@ public:
     Session(std::shared_ptr<kube::Api> api, std::string space)
         : api_(std::move(api)), space_(std::move(space)) {}
 
-    /// The named one, or all; parsed.
+    /// The named one, or all; parsed. What can't be is noted: one bad object hides no other.
     template <typename Object>
     Result<std::vector<Object>> objects(const kube::Kind& kind, const std::string& name,
                                         Result<Object> (*parse)(const kube::Json&)) {
@@ -53,10 +97,13 @@ public:
         std::vector<Object> objects;
         for (const kube::Json& json : found) {
             auto object = parse(json);
-            if (!object) {
-                return object.error().with_context(kube::key_of(json).to_string());
+            if (object) {
+                objects.push_back(*std::move(object));
+            } else {
+                unreadable_.push_back(
+                    {fmt::format("{} {}", kind.kind, kube::key_of(json).to_string()),
+                     object.error().message()});
             }
-            objects.push_back(*std::move(object));
         }
         return objects;
     }
@@ -67,19 +114,26 @@ public:
         return {};
     }
 
+    const std::vector<Unreadable>& unreadable() const { return unreadable_; }
+    const std::string& space() const { return space_; }
+
 private:
     std::shared_ptr<kube::Api> api_;
     std::string space_;
+    std::vector<Unreadable> unreadable_;
 };
+
+/// Nothing of this kind, and nothing that hides among what can't be read.
+bool is_nothing(const Session& session, bool none_found) {
+    return none_found && session.unreadable().empty();
+}
 
 Result<void> show_status(Session& session, const Command& command) {
     MR_TRY(const auto found, session.objects(clusters, command.name, api::parse_cluster));
     MR_TRY(const auto all_topics, session.objects(topics, "", api::parse_topic));
     MR_TRY(const auto all_links, session.objects(mirror_links, "", api::parse_mirror_link));
-    if (found.empty()) {
-        fmt::print(
-            "There is no Cluster here. A first one:\n\n  spec: {{replicas: 3, storage: "
-            "{{size: 100Gi}}}}\n");
+    if (is_nothing(session, found.empty())) {
+        fmt::print("{}", first_steps(session.space()));
     }
     const char* between = "";
     for (const api::Cluster& cluster : found) {
@@ -116,6 +170,9 @@ Result<void> plan(Session& session, const Command& command) {
     for (const api::Cluster& cluster : found) {
         fmt::print("{}", plan_screen(cluster));
     }
+    if (is_nothing(session, found.empty())) {
+        fmt::print("{}", first_steps(session.space()));
+    }
     return {};
 }
 
@@ -124,16 +181,18 @@ Result<void> restart(Session& session, const Command& command) {
     MR_TRY_VOID(session.set(
         command.name, kube::Json::object({{"rolling", kube::Json::object({{"restart", token}})}})));
     fmt::print(
-        "asked for: every broker of {} once, one after the other; kubectl millrace status "
-        "{} shows how far it is\n",
-        command.name, command.name);
+        "asked for: every broker of {0} once, one after the other; kubectl millrace status -n {1} "
+        "{0} shows how far it is\n",
+        command.name, session.space());
     return {};
 }
 
 Result<void> show_mirrors(Session& session, const Command& command) {
     MR_TRY(const auto found, session.objects(mirror_links, command.name, api::parse_mirror_link));
-    if (found.empty()) {
-        fmt::print("There is no MirrorLink here.\n");
+    if (is_nothing(session, found.empty())) {
+        fmt::print("There is no MirrorLink{}.\n", session.space().empty()
+                                                      ? " in any namespace"
+                                                      : " in namespace " + session.space());
     }
     const char* between = "";
     for (const api::MirrorLink& link : found) {
@@ -143,16 +202,7 @@ Result<void> show_mirrors(Session& session, const Command& command) {
     return {};
 }
 
-Result<void> run(const Command& command) {
-    MR_TRY(kube::Credentials credentials,
-           kube::from_kubeconfig(
-               command.kubeconfig.empty() ? default_kubeconfig() : command.kubeconfig,
-               command.context));
-    const std::string own = credentials.space.empty() ? "default" : credentials.space;
-    kube::ClientOptions options;
-    options.field_manager = "kubectl-millrace";
-    MR_TRY(auto api, kube::connect(std::move(credentials), std::move(options)));
-    Session session(std::move(api), command.all_spaces ? "" : command.space.value_or(own));
+Result<void> carry_out(Session& session, const Command& command) {
     switch (command.verb) {
         case Verb::status:
             return show_status(session, command);
@@ -162,14 +212,38 @@ Result<void> run(const Command& command) {
             return restart(session, command);
         case Verb::mirror:
             return show_mirrors(session, command);
-        case Verb::help:
-            fmt::print("{}", usage);
-            return {};
-        case Verb::version:
-            fmt::print("kubectl-millrace {}\n", MILLRACE_VERSION);
+        default:
             return {};
     }
-    return {};
+}
+
+Result<void> run(const Command& command) {
+    if (command.verb == Verb::help) {
+        fmt::print("{}", usage);
+        return {};
+    }
+    if (command.verb == Verb::version) {
+        fmt::print("kubectl-millrace {}\n", MILLRACE_VERSION);
+        return {};
+    }
+    MR_TRY(Found found, find_credentials(command));
+    kube::Credentials& credentials = found.credentials;
+    const std::string url = credentials.url;
+    const std::string own = credentials.space.empty() ? "default" : credentials.space;
+    kube::ClientOptions options;
+    options.field_manager = "kubectl-millrace";
+    MR_TRY(auto api, kube::connect(std::move(credentials), std::move(options)));
+    Session session(std::move(api), command.all_spaces ? "" : command.space.value_or(own));
+    const Result<void> done = carry_out(session, command);
+    if (const std::string screen = unreadable_screen(session.unreadable()); !screen.empty()) {
+        fmt::print("{}\n", "\n" + screen.substr(0, screen.size() - 1));
+    }
+    if (!done && done.error().code() == Code::unavailable) {
+        return Error::make(Code::unavailable,
+                           "{} of {} doesn't answer: is the cluster running (make run)? ({})", url,
+                           found.file.string(), done.error().message());
+    }
+    return done;
 }
 
 }  // namespace

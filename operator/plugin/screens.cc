@@ -39,7 +39,10 @@ std::string attention(const std::vector<api::Condition>& conditions) {
     for (const api::Condition& condition : conditions) {
         const bool good =
             condition.status == (is_good_when_false(condition.type) ? "False" : "True");
-        if (!good && condition.type != "Progressing") {
+        // What is not offered or not asked for is nobody's to attend to.
+        const bool is_off = condition.status == "Unknown" &&
+                            (condition.reason == "Off" || condition.reason == "NotOffered");
+        if (!good && !is_off && condition.type != "Progressing") {
             rows.push_back({fmt::format("{}={}", condition.type, condition.status),
                             condition.reason, condition.message});
         }
@@ -91,7 +94,7 @@ std::string rolling(const api::RollingStatus& status) {
         text += "; down now: " + ids(status.current);
     }
     if (!status.waiting_for.empty()) {
-        text += "; waits for " + status.waiting_for;
+        text += "; waits: " + status.waiting_for;
     }
     return line("rolling", text);
 }
@@ -253,6 +256,24 @@ std::string plan_screen(const api::Cluster& cluster) {
                             cluster.metadata.space, cluster.metadata.name, plan.plan_hash);
     }
     return text;
+}
+
+std::string unreadable_screen(const std::vector<Unreadable>& objects) {
+    std::vector<std::vector<std::string>> rows;
+    for (const Unreadable& one : objects) {
+        rows.push_back({one.what, one.why});
+    }
+    return rows.empty() ? "" : "Can't be read\n" + table(rows, margin);
+}
+
+std::string first_steps(const std::string& space) {
+    const bool one = !space.empty();
+    return fmt::format(
+        "There is no Cluster{}{}. A first one:\n\nkubectl apply {}-f - <<YAML\n"
+        "apiVersion: millrace.dev/v1\nkind: Cluster\nmetadata: {{name: main}}\n"
+        "spec: {{replicas: 3, storage: {{size: 100Gi}}}}\nYAML\n",
+        one ? " in namespace " + space : "",
+        one ? " (-A shows all namespaces)" : " in any namespace", one ? "-n " + space + " " : "");
 }
 
 std::string mirror_screen(const api::MirrorLink& link) {

@@ -20,6 +20,16 @@ struct ClusterView {
     std::vector<api::MirrorLink> links;  ///< Those it is the destination of.
 };
 
+/// An object that isn't as its kind says.
+struct Unreadable {
+    std::string what;  ///< "Topic default/orders"
+    std::string why;
+};
+std::string unreadable_screen(const std::vector<Unreadable>& objects);  ///< Empty for none.
+
+/// Where there is no Cluster: in one namespace, or (empty) in all.
+std::string first_steps(const std::string& space);
+
 std::string status_screen(const ClusterView& view);
 std::string plan_screen(const api::Cluster& cluster);
 std::string mirror_screen(const api::MirrorLink& link);

@@ -62,7 +62,7 @@ TEST(StatusScreen, shows_a_roll_and_moves_with_bars) {
     cluster.status.rebalance->eta = api::Span(90s);
     const std::string screen = status_screen({cluster, {}, {}});
     EXPECT_THAT(screen, HasSubstr("rolling   [#####---------------] 1 of 4, config; down now: 12; "
-                                  "waits for broker 12\n"));
+                                  "waits: broker 12\n"));
     EXPECT_THAT(screen, HasSubstr("moving    [#####---------------] Moving, 4 of 10 replicas, 1.0 "
                                   "GiB of 4.0 GiB, 10 MiB/s, 1m30s left\n"));
 }
@@ -160,6 +160,37 @@ TEST(Commands, that_make_no_sense_are_refused_with_a_reason) {
     EXPECT_THAT(refusal({"status", "--nope", "b"}), HasSubstr("unknown option"));
     EXPECT_THAT(refusal({"status", "-n"}), HasSubstr("its value is missing"));
     EXPECT_THAT(refusal({"status", "-A", "-n", "a"}), HasSubstr("goes with neither"));
+}
+
+TEST(Commands, help_is_help_wherever_it_stands) {
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {"--help"}, {"status", "--help"}, {"restart", "-h"}, {"plan", "main", "--help"}, {}}) {
+        const auto command = parse_command(words);
+        ASSERT_TRUE(command) << command.error().message();
+        EXPECT_EQ(command->verb, Verb::help);
+    }
+}
+
+TEST(MirrorScreen, what_is_not_offered_needs_no_attention) {
+    api::MirrorLink link;
+    link.status.conditions = {{.type = "AclsSynced", .status = "Unknown", .reason = "NotOffered"},
+                              {.type = "SourceReachable", .status = "Unknown", .reason = "NotYet"}};
+    const std::string screen = mirror_screen(link);
+    EXPECT_THAT(screen, Not(HasSubstr("AclsSynced")));
+    EXPECT_THAT(screen, HasSubstr("SourceReachable=Unknown"));
+}
+
+TEST(Screens, one_bad_object_is_one_line) {
+    EXPECT_EQ(unreadable_screen({}), "");
+    EXPECT_EQ(unreadable_screen({{"Topic default/orders", "spec.config[a]: [1] is no text"}}),
+              "Can't be read\n  Topic default/orders  spec.config[a]: [1] is no text\n");
+}
+
+TEST(Screens, a_first_cluster_is_a_whole_command) {
+    EXPECT_THAT(first_steps("foo"), HasSubstr("no Cluster in namespace foo (-A shows all"));
+    EXPECT_THAT(first_steps("foo"), HasSubstr("kubectl apply -n foo -f - <<YAML\napiVersion: "
+                                              "millrace.dev/v1\nkind: Cluster\n"));
+    EXPECT_THAT(first_steps(""), HasSubstr("no Cluster in any namespace"));
 }
 
 }  // namespace
