@@ -216,9 +216,9 @@ std::vector<ListenerSpec> all_listeners(const ClusterSpec& spec) {
     return {plain};
 }
 
-void fill_summary(ClusterStatus& status) {
+void fill_summary(ClusterStatus& status, std::int32_t wanted) {
     ClusterSummary summary;
-    summary.ready = fmt::format("{}/{}", status.ready_replicas, status.replicas);
+    summary.ready = fmt::format("{}/{}", status.ready_replicas, wanted);
     if (status.rolling) {
         summary.rolling = fmt::format("{}/{}", status.rolling->done, status.rolling->total);
     }

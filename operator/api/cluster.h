@@ -417,7 +417,8 @@ struct ClusterStatus {
     friend bool operator==(const ClusterStatus&, const ClusterStatus&) = default;
 };
 
-void fill_summary(ClusterStatus& status);
+/// `wanted`: how many brokers the spec asks for.
+void fill_summary(ClusterStatus& status, std::int32_t wanted);
 
 struct Cluster {
     Metadata metadata;

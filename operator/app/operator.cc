@@ -29,6 +29,7 @@ using kube::ObjectPtr;
 constexpr std::string_view cluster_lane = "cluster/";
 constexpr std::string_view topic_lane = "topics/";
 constexpr std::string_view link_lane = "link/";
+constexpr std::string_view kept_lane = "kept/";  ///< Topics whose objects are gone.
 constexpr Duration not_leading_pause = 500ms;
 constexpr Duration not_synced_pause = 20ms;
 
@@ -63,6 +64,17 @@ Json without_our_writes(const Json& object) {
     rest.erase("status");
     rest["metadata"].erase("resourceVersion");
     return rest;
+}
+
+/// Of a Topic whose object is gone, and which owned a topic.
+bool keeps_its_topic(const Json& topic) {
+    const Json& status = topic["status"];
+    const auto& conditions = status["conditions"].items();
+    return topic["spec"]["deletionPolicy"].text() != "Delete" &&
+           !status["topicId"].text().empty() &&
+           std::any_of(conditions.begin(), conditions.end(), [](const Json& one) {
+               return one["type"].text() == "Owned" && one["status"].text() == "True";
+           });
 }
 
 /// The way of news from brokers to the operator. Connections outlive it by a little, in threads of
@@ -229,6 +241,10 @@ private:
                 queue_.add(std::string(topic_lane) +
                            reconcile::cluster_named_by(*object).to_string());
             }
+            if (!change.now && keeps_its_topic(*object)) {
+                queue_.add(fmt::format("{}{}/{}", kept_lane, kube::key_of(*object).to_string(),
+                                       (*object)["status"]["topicName"].text()));
+            }
         } else if (kind == reconcile::mirror_links) {
             if (!only_ours()) {
                 queue_.add(std::string(link_lane) + kube::key_of(*object).to_string());
@@ -302,10 +318,25 @@ private:
         if (key.starts_with(cluster_lane)) {
             return {"cluster", cluster_reconciler_->reconcile(object(cluster_lane))};
         }
+        if (key.starts_with(kept_lane)) {
+            tell_kept(key.substr(kept_lane.size()));
+            return {"topics", std::optional<Duration>{}};
+        }
         if (key.starts_with(link_lane)) {
             return {"link", link_reconciler_->reconcile(object(link_lane))};
         }
         return {"topics", topic_reconciler_->reconcile(object(topic_lane))};
+    }
+
+    /// "space/object/topic": who deleted the object may have meant the topic.
+    void tell_kept(const std::string& key) {
+        const std::size_t last = key.rfind('/');
+        const ObjectKey object = parse_key(key.substr(0, last));
+        Json about = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Topic"}});
+        about["metadata"] = Json::object({{"name", object.name}, {"namespace", object.space}});
+        events_->note(about, kube::EventType::normal, "TopicKept",
+                      fmt::format("topic {} and its records stay (deletionPolicy: Retain)",
+                                  key.substr(last + 1)));
     }
 
     void count(const char* lane, bool fine, Duration took) {

@@ -122,6 +122,7 @@ OperatorOptions operator_options(const CommandLine& line, const kube::Credential
     options.reads_nodes = is_local || line.reads_nodes;
     options.around.image = line.image;
     options.around.version = MILLRACE_VERSION;
+    options.around.one_version = is_local;
     options.around.domain = is_local ? "" : line.cluster_domain;
     // Anywhere but on loopback, brokers let nobody near their admin endpoint without a certificate.
     options.around.admin_tls = !is_local;

@@ -1,5 +1,6 @@
 #include "operator/planner/cluster_planner.h"
 
+#include <charconv>
 #include <fmt/core.h>
 
 #include "base/overloaded.h"
@@ -8,10 +9,53 @@
 
 namespace millrace::planner {
 
+namespace {
+
+/// Of topics that nobody says more about no write with acks=all would succeed.
+void check_defaults(Draft& draft) {
+    const api::ClusterSpec& spec = draft.world.cluster.spec;
+    const api::TopicDefaults& defaults = spec.topics.defaults;
+    const auto setting = [&](const char* key) -> std::optional<std::int32_t> {
+        const auto found = spec.config.find(key);
+        std::int32_t number = 0;
+        if (found == spec.config.end() ||
+            std::from_chars(found->second.data(), found->second.data() + found->second.size(),
+                            number)
+                    .ec != std::errc()) {
+            return std::nullopt;
+        }
+        return number;
+    };
+    const auto replicas =
+        defaults.replicas ? defaults.replicas : setting("default.replication.factor");
+    const auto in_config = setting("min.insync.replicas");
+    const auto wanted = defaults.min_in_sync_replicas ? defaults.min_in_sync_replicas : in_config;
+    // Both in spec.topics.defaults is a rule of the kind.
+    const bool is_told = defaults.replicas && defaults.min_in_sync_replicas;
+    if (replicas && wanted && *wanted > *replicas && !is_told) {
+        draft.problems.push_back(
+            fmt::format("{}: {} is more than the {} replicas of a topic that doesn't say: no write "
+                        "with acks=all would succeed; write {} or less",
+                        defaults.min_in_sync_replicas ? "spec.topics.defaults.minInSyncReplicas"
+                                                      : "spec.config[min.insync.replicas]",
+                        *wanted, *replicas, *replicas));
+    }
+}
+
+}  // namespace
+
 void check_spec(Draft& draft) {
     const api::ClusterSpec& spec = draft.world.cluster.spec;
     for (const render::Problem& problem : render::check_config(spec.config)) {
         draft.problems.push_back(problem.field + ": " + problem.message);
+    }
+    check_defaults(draft);
+    if (draft.world.around.one_version && spec.version &&
+        *spec.version != draft.world.around.version) {
+        draft.problems.push_back(
+            fmt::format("spec.version: {} is not here: local mode runs the brokers that it came "
+                        "with, Millrace {}; remove the line",
+                        *spec.version, draft.world.around.version));
     }
     for (const api::PoolSpec& pool : spec.pools) {
         if (pool.name == api::controllers_name) {

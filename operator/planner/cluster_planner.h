@@ -133,7 +133,7 @@ Plan plan_cluster(const World& world);
 
 /// "create Pod main-0"
 std::string name_of(const Action& action);
-/// "create Pod main-0: broker 0 is wanted and has no pod"
+/// "create Pod main-0: broker 0 is wanted: its pod is made"
 std::string to_string(const Action& action);
 
 }  // namespace millrace::planner

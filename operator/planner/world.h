@@ -48,8 +48,12 @@ struct AskCertificates {};
 struct AskVolumes {
     int broker = -1;
 };
+/// Which Topic object owns a topic; its name is shown to a person.
+struct AskOwner {
+    std::string topic;
+};
 using Question = std::variant<AskRestart, AskPod, AskPodEvents, AskPlan, AskProgress, AskQuorum,
-                              AskCertificates, AskVolumes>;
+                              AskCertificates, AskVolumes, AskOwner>;
 
 /// A question that failed is answered with its error.
 template <typename T>
@@ -68,6 +72,7 @@ struct Answers {
     std::optional<Answer<brokers::QuorumFacts>> quorum;
     std::optional<Answer<brokers::CertificateUses>> certificates;
     std::map<int, Answer<brokers::VolumeReplicas>> volumes;  ///< By broker.
+    std::map<std::string, std::string> owners;  ///< Of topics, "space/name"; empty: none.
     /// Calls that this cluster's brokers said they don't offer ("Cordon"): not asked again.
     std::map<std::string, std::string> unsupported;
 };

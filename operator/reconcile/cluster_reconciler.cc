@@ -303,6 +303,18 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                 note("DescribeLogDirs", answer);
                 world.answers.volumes[ask.broker] = std::move(answer);
             },
+            [&](const planner::AskOwner& ask) {
+                std::string& owner = world.answers.owners[ask.topic];
+                const std::string cluster =
+                    ObjectKey{world.cluster.metadata.space, world.cluster.metadata.name}
+                        .to_string();
+                parts_.cache(topics).look_at_group(cluster, [&](const Json& object) {
+                    const std::string& name = object["metadata"]["name"].text();
+                    if (object["spec"]["name"].text_or(name) == ask.topic) {
+                        owner = kube::key_of(object).to_string();
+                    }
+                });
+            },
             [&](const planner::AskProgress&) {
                 world.answers.progress = to_answer(admin ? admin->plan_progress("")
                                                          : Result<brokers::PlanProgress>(nobody));

@@ -25,6 +25,7 @@ inline constexpr std::int64_t template_with_links_key = 2;
 struct Surroundings {
     std::string image = "millrace/millrace:{version}";
     std::string version = "dev";  ///< Of clusters that name none and have none yet.
+    bool one_version = false;     ///< There is no other: brokers are a program, not an image.
     std::string image_pull_policy = "IfNotPresent";
     /// Kubernetes' DNS domain ("cluster.local"); empty where nobody resolves names: addresses are
     /// used, which then must stay with their pods.

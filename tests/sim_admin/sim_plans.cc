@@ -1,5 +1,6 @@
 // Plans of the simulated cluster: even counts by greedy moves, carried out over ticks.
 #include <algorithm>
+#include <fmt/core.h>
 
 #include "tests/sim_admin/sim_call.h"
 #include "tests/sim_admin/sim_cluster.h"
@@ -84,7 +85,10 @@ v1::Plan SimCluster::make_plan(const v1::PlanRebalanceRequest& request) const {
                 if (must && receiver < 0) {
                     auto& unmet = *plan.add_unmet();
                     unmet.set_constraint("replication_factor");
-                    unmet.set_reason("no broker is left for " + name);
+                    unmet.set_reason(
+                        fmt::format("{}-{} can't leave broker {}: it has {} replicas, and {} "
+                                    "brokers are left to take them",
+                                    name, i, replica, to.size(), to.size() - 1));
                     unmet.set_count(1);
                 } else if (must || helps) {
                     if (counts.count(replica) != 0) {

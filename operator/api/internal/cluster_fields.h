@@ -46,11 +46,12 @@ void describe(Visitor& v, StorageRetention& s) {
 /// Of a StorageSpec and of each of its volumes.
 template <typename Visitor>
 void describe_disk_rules(Visitor& v) {
-    v.rule({.cel = "!has(self.size) || "
+    v.rule({.cel = "!has(self.size) || !isQuantity(string(self.size)) || "
                    "quantity(string(self.size)).compareTo(quantity('1Mi')) >= 0",
             .message = "size is less than 1Mi: write it with a unit, for example 100Gi",
             .holds = [](const Json& self, const Json*) {
-                return !self.has("size") || quantity_of(self["size"]) >= *Quantity::parse("1Mi");
+                return !is_quantity(self["size"]) ||
+                       quantity_of(self["size"]) >= *Quantity::parse("1Mi");
             }});
     v.rule({.cel = class_cel(),
             .message = "class is no name that a StorageClass can have: kubectl get storageclass "
@@ -72,10 +73,12 @@ void describe(Visitor& v, VolumeSpec& s) {
     v.field("class", s.storage_class,
             {.doc = "StorageClass; absent: the namespace's default. Disks that exist keep theirs.",
              .max_length = 253});
-    v.rule({.cel = "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
+    v.rule({.cel = "!isQuantity(string(self.size)) || "
+                   "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
             .message = "a disk can only grow: give a size that is not smaller than before",
             .holds = [](const Json& self, const Json* old_self) {
-                return quantity_of(self["size"]) >= quantity_of((*old_self)["size"]);
+                return !is_quantity(self["size"]) ||
+                       quantity_of(self["size"]) >= quantity_of((*old_self)["size"]);
             }});
     describe_disk_rules(v);
 }
@@ -104,11 +107,11 @@ void describe(Visitor& v, StorageSpec& s) {
             .holds = [](const Json& self, const Json*) {
                 return self.has("size") == self["volumes"].empty();
             }});
-    v.rule({.cel = "!has(self.size) || !has(oldSelf.size) || quantity(string(self.size))"
-                   ".compareTo(quantity(string(oldSelf.size))) >= 0",
+    v.rule({.cel = "!has(self.size) || !has(oldSelf.size) || !isQuantity(string(self.size)) || "
+                   "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
             .message = "a disk can only grow: give a size that is not smaller than before",
             .holds = [](const Json& self, const Json* old_self) {
-                return !self.has("size") || !old_self->has("size") ||
+                return !is_quantity(self["size"]) || !old_self->has("size") ||
                        quantity_of(self["size"]) >= quantity_of((*old_self)["size"]);
             }});
     v.rule({.cel = first_disk_cel(),

@@ -15,6 +15,11 @@ inline bool same(const Json& self, const Json& old_self, std::string_view name) 
     return self[name] == old_self[name];
 }
 
+/// What is none is told by its pattern, and by nothing else.
+inline bool is_quantity(const Json& value) {
+    return Quantity::parse(value.is_string() ? value.text() : value.dump()).has_value();
+}
+
 inline Quantity quantity_of(const Json& value) {
     return Quantity::parse(value.is_string() ? value.text() : value.dump()).value_or(Quantity{});
 }

@@ -468,7 +468,7 @@ void plan_pods(Draft& draft) {
             draft.waits[id] = "its settings are being made anew";
         } else if (pod == draft.pods.end()) {
             draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, member)},
-                      "BrokerCreated", fmt::format("broker {} has no pod", id));
+                      "BrokerCreated", fmt::format("broker {} is wanted: its pod is made", id));
             draft.waits[id] = "its pod is being created";
         } else if (pod->second.ended && !pod->second.going) {
             draft.act(Lane::pods, draft.removal(kube::pods, *pod->second.object), "BrokerReplaced",

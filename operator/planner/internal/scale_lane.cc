@@ -1,9 +1,11 @@
 // Brokers that come and go: replicas move to the new ones and away from those that leave.
 #include <algorithm>
+#include <cstdio>
 #include <fmt/core.h>
 #include <functional>
 #include <optional>
 
+#include "operator/api/topic.h"
 #include "operator/kube/time_text.h"
 #include "operator/planner/internal/draft.h"
 
@@ -102,9 +104,52 @@ bool plan_under_way(Draft& draft, const Fits& fits) {
     return true;
 }
 
-/// Why brokers can't leave: the first of what forbids it, with how many partitions it is about.
-/// Empty: they can. Racks are kept unless the spec says that nobody cares.
-std::string refusal_in(const Draft& draft, const brokers::PlanFacts& plan) {
+/// What "orders-0 can't leave broker 2: it has 3 replicas, and 2 brokers are left to take them"
+/// says.
+struct Shortage {
+    std::string topic;
+    int replicas = 0;
+    int left = 0;
+};
+
+std::optional<Shortage> shortage_in(const std::string& reason) {
+    const std::string partition = reason.substr(0, reason.find(' '));
+    const std::size_t numbers = reason.find(": it has ");
+    Shortage shortage;
+    shortage.topic = partition.substr(0, partition.rfind('-'));
+    if (numbers == std::string::npos || shortage.topic.size() == partition.size() ||
+        std::sscanf(reason.c_str() + numbers, ": it has %d replicas, and %d brokers are left",
+                    &shortage.replicas, &shortage.left) != 2) {
+        return std::nullopt;
+    }
+    return shortage;
+}
+
+/// What a person can do about it. Asks who the topic's object is.
+std::string remedy_of(Draft& draft, const Shortage& shortage) {
+    const auto owner = draft.world.answers.owners.find(shortage.topic);
+    if (owner == draft.world.answers.owners.end()) {
+        draft.plan.questions.emplace_back(AskOwner{shortage.topic});
+        return "";
+    }
+    const std::string stay = fmt::format("or scale to {}", shortage.replicas);
+    const std::string& object = owner->second;
+    if (object.empty()) {
+        return fmt::format(
+            "; topic {} has no Topic object: lower its replicas to {} with kafka-reassign-"
+            "partitions.sh{}, {}",
+            shortage.topic, shortage.left,
+            api::is_internal_topic(shortage.topic) ? "" : " or make a Topic for it", stay);
+    }
+    const std::string here = draft.space() + "/";
+    return fmt::format("; lower replicas of Topic {} to {}, {}",
+                       object.starts_with(here) ? object.substr(here.size()) : object,
+                       shortage.left, stay);
+}
+
+/// Why brokers can't leave: the first of what forbids it, with how many partitions it is about, and
+/// what helps. Empty: they can. Racks are kept unless the spec says that nobody cares.
+std::string refusal_in(Draft& draft, const brokers::PlanFacts& plan) {
     const bool racks_count = draft.world.cluster.spec.rack.spread != api::RackSpread::off;
     for (const brokers::Unmet& unmet : plan.unmet) {
         if (unmet.constraint == "offline" || (unmet.constraint == "rack" && !racks_count)) {
@@ -116,6 +161,9 @@ std::string refusal_in(const Draft& draft, const brokers::PlanFacts& plan) {
         }
         if (unmet.constraint == "rack") {
             text += "; rack.spread: Off would allow it";
+        }
+        if (const auto shortage = shortage_in(unmet.reason)) {
+            text += remedy_of(draft, *shortage);
         }
         return text;
     }

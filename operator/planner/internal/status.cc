@@ -121,6 +121,8 @@ struct Counts {
     int wanted = 0;
     int up = 0;
     int updated = 0;
+    int leaving = 0;               ///< That still run.
+    int leaving_up = 0;            ///< Of these, that clients can use.
     bool controllers_well = true;  ///< All dedicated ones run as the spec wants.
 };
 
@@ -136,7 +138,26 @@ Counts counts_of(const Draft& draft) {
         counts.up += standing != nullptr && standing->up && draft.world.brokers ? 1 : 0;
         counts.updated += draft.pods.contains(id) && !draft.is_outdated(id) ? 1 : 0;
     }
+    for (const auto& [id, pool] : draft.membership.leaving) {
+        if (draft.is_dedicated(id) || !draft.pods.contains(id)) {
+            continue;
+        }
+        ++counts.leaving;
+        const Standing* standing = draft.ledger.find(id);
+        counts.leaving_up += standing != nullptr && standing->up && draft.world.brokers ? 1 : 0;
+    }
     return counts;
+}
+
+/// All that is wrong with the spec, at most five and how many more.
+std::string problems_text(const std::vector<std::string>& problems) {
+    constexpr std::size_t most = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(problems.size(), most); ++i) {
+        text += (i == 0 ? "" : "; ") + problems[i];
+    }
+    return problems.size() > most ? fmt::format("{}; and {} more", text, problems.size() - most)
+                                  : text;
 }
 
 /// The first broker that waits, with what for.
@@ -299,6 +320,28 @@ void set_certificates(const Draft& draft, Conditions& conditions) {
     }
 }
 
+/// Who is still to get a share of the replicas, or to give one away; empty: nobody.
+std::string who_comes_or_goes(const Draft& draft) {
+    std::string ids;
+    for (const auto& [id, pool] : draft.membership.leaving) {
+        if (!draft.is_dedicated(id)) {
+            ids += fmt::format("{}{}", ids.empty() ? "" : ", ", id);
+        }
+    }
+    if (!ids.empty()) {
+        return fmt::format("still to leave: brokers {}", ids);
+    }
+    if (draft.world.cluster.spec.balance.mode == api::BalanceMode::off) {
+        return "";  // Nobody gives replicas to those that come.
+    }
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (member.broker && !draft.balanced.contains(id)) {
+            ids += fmt::format("{}{}", ids.empty() ? "" : ", ", id);
+        }
+    }
+    return ids.empty() ? "" : fmt::format("still to get their share of replicas: brokers {}", ids);
+}
+
 void set_balance(const Draft& draft, Conditions& conditions) {
     if (!draft.balance_problem.empty()) {
         conditions.unknown("Balanced", "CantPlan", draft.balance_problem);
@@ -308,6 +351,8 @@ void set_balance(const Draft& draft, Conditions& conditions) {
         conditions.set("Balanced", false, std::string(api::to_string(draft.rebalance->state)),
                        draft.rebalance->trigger +
                            (waits ? "; " + draft.rebalance->blocked_by : std::string()));
+    } else if (const std::string coming = who_comes_or_goes(draft); !coming.empty()) {
+        conditions.set("Balanced", false, "Scaling", coming);
     } else {
         conditions.set("Balanced", true, "Settled", "");
     }
@@ -328,7 +373,11 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
         return;
     }
     api::RollingStatus rolling;
-    rolling.reason = "the spec has changed";
+    const auto& asked = draft.world.cluster.spec.rolling.restart;
+    rolling.reason = !rolls ? before->reason
+                     : asked && *asked != draft.world.cluster.status.restarted
+                         ? "a restart was asked for"
+                         : "the spec has changed";
     rolling.total = static_cast<std::int32_t>(draft.membership.wanted.size());
     rolling.waiting_for = draft.roll_waits;
     for (const int id : draft.ledger.down()) {
@@ -375,7 +424,7 @@ std::string phase_of(const Draft& draft, const Counts& counts, const api::Cluste
 
 std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
     if (!draft.problems.empty()) {
-        return draft.problems.front();
+        return problems_text(draft.problems);
     }
     if (draft.world.cluster.spec.paused) {
         return "spec.paused is set: nothing is changed";
@@ -419,8 +468,8 @@ bool waits_for_us(const Draft& draft, const api::BrokerStatus& broker) {
 /// What went wrong and wasn't said yet: the stored status is what was said.
 void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     const api::ClusterStatus& before = draft.world.cluster.status;
-    if (!draft.problems.empty() && draft.problems.front() != before.message) {
-        draft.plan.warnings.push_back({"SpecInvalid", draft.problems.front()});
+    if (!draft.problems.empty() && problems_text(draft.problems) != before.message) {
+        draft.plan.warnings.push_back({"SpecInvalid", problems_text(draft.problems)});
     }
     for (const api::BrokerStatus& broker : status.brokers) {
         const auto pod = draft.pods.find(broker.id);
@@ -477,8 +526,9 @@ void fill_status(Draft& draft) {
     if (all_run_it || status.revision.current == 0) {
         status.revision.current = status.revision.target;
     }
-    status.replicas = counts.wanted;
-    status.ready_replicas = counts.up;
+    // As a Deployment: those that are to go count until they are gone.
+    status.replicas = counts.wanted + counts.leaving;
+    status.ready_replicas = counts.up + counts.leaving_up;
     status.updated_replicas = counts.updated;
     status.draining_replicas = static_cast<std::int32_t>(draft.membership.leaving.size());
     status.brokers.clear();
@@ -505,8 +555,7 @@ void fill_status(Draft& draft) {
 
     Conditions conditions(draft, status);
     conditions.set("SpecValid", draft.problems.empty(),
-                   draft.problems.empty() ? "Valid" : "Invalid",
-                   draft.problems.empty() ? "" : draft.problems.front());
+                   draft.problems.empty() ? "Valid" : "Invalid", problems_text(draft.problems));
     conditions.set("Paused", world.cluster.spec.paused,
                    world.cluster.spec.paused ? "Paused" : "Working", "");
     set_health(draft, status, conditions);
@@ -534,7 +583,7 @@ void fill_status(Draft& draft) {
     if (counts.updated == counts.wanted) {
         status.restarted = render::restart_of(draft.subject);
     }
-    api::fill_summary(status);
+    api::fill_summary(status, counts.wanted);
     add_warnings(draft, status);
 }
 

@@ -106,7 +106,7 @@ TEST(ParseCluster, a_status_survives_the_round_trip) {
                          .bootstrap = "127.0.0.1:9092",
                          .addresses = {}}};
     set_condition(status.conditions, {.type = "Ready", .status = "True"}, "2026-01-01T00:00:00Z");
-    fill_summary(status);
+    fill_summary(status, 3);
     EXPECT_EQ(status.summary.ready, "2/3");
     EXPECT_EQ(status.summary.rolling, "1/3");
     EXPECT_EQ(status.summary.moving, "42%");

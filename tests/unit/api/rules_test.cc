@@ -93,6 +93,14 @@ TEST(Rules, a_topic_says_no_more_min_in_sync_replicas_than_it_has_in_either_spel
         R"({"clusterRef": {"name": "main"}, "replicas": 3, "config": {"min.insync.replicas": 3}})")));
 }
 
+TEST(Rules, a_slip_in_a_quantity_is_one_complaint) {
+    const std::string said = judged(kind_named("Cluster"),
+                                    *Json::parse(R"({"replicas": 3, "storage": {"size": "10gb"}})"),
+                                    *Json::parse(R"({"replicas": 3, "storage": {"size": "1Gi"}})"));
+    EXPECT_NE(said.find("spec.storage.size"), std::string::npos);
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+}
+
 TEST(Rules, a_setting_is_no_list_and_no_object) {
     const Kind& topic = kind_named("Topic");
     for (const char* value : {R"(["compact", "delete"])", R"({"a": 1})"}) {

@@ -301,12 +301,56 @@ TEST(ClusterLife, too_few_brokers_for_the_replicas_are_refused_and_nothing_goes)
     world.settle();
     EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3");
     EXPECT_THAT(world.cluster()["status"]["message"].text(),
-                HasSubstr("no broker is left for orders"));
+                HasSubstr("; topic orders has no Topic object: lower its replicas to 3 with "
+                          "kafka-reassign-partitions.sh or make a Topic for it, or scale to 4"));
+    // Until it is gone it is there, and of use.
+    EXPECT_EQ(world.cluster()["status"]["summary"]["ready"].text(), "4/3");
+    EXPECT_EQ(world.cluster()["status"]["replicas"].integer(), 4);
+    world.apply_topic("mine",
+                      R"({"clusterRef": {"name": "main"}, "name": "orders", "replicas": 4})");
+    world.settle();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("; lower replicas of Topic mine to 3, or scale to 4"));
     EXPECT_EQ(world.cluster()["status"]["rebalance"]["state"].text(), "Blocked");
     EXPECT_THAT(world.kube->brokers().journal(), Not(Contains(HasSubstr("Cordon 3"))));
     world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
     world.settle();
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
+// `kubectl wait --for=condition=Balanced` was met before anything had begun.
+TEST(ClusterLife, is_not_balanced_while_brokers_are_to_come_or_to_go) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    ASSERT_TRUE(world.round());
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "False");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+    world.apply_cluster(three_brokers);
+    ASSERT_TRUE(world.round());
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "False");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+}
+
+TEST(ClusterLife, all_wrong_settings_are_told_at_once_and_a_default_that_no_write_could_meet) {
+    World world;
+    world.apply_cluster(R"({"replicas": 1, "storage": {"size": "1Gi"},
+        "config": {"log.segment.bytes": "many", "log.retention.ms": "long", "min.insync.replicas": "3"},
+        "topics": {"defaults": {"replicas": 2}}})");
+    world.settle();
+    const std::string message = world.cluster()["status"]["message"].text();
+    EXPECT_THAT(message, HasSubstr("spec.config[log.segment.bytes]"));
+    EXPECT_THAT(message, HasSubstr("spec.config[log.retention.ms]: "));
+    EXPECT_THAT(message,
+                HasSubstr("; spec.config[min.insync.replicas]: 3 is more than the 2 replicas"));
 }
 
 TEST(ClusterLife, a_named_broker_leaves_instead_of_the_highest) {
