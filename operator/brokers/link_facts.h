@@ -86,6 +86,7 @@ struct LinkFacts {
     std::vector<std::string> bootstrap;
     std::string expected_cluster_id;
     std::string username;
+    std::optional<LinkTlsMaterial> tls;  ///< Without the key, which is in no answer.
     std::string credentials_version;
     LinkPhase phase = LinkPhase::pending;
     std::string reason;

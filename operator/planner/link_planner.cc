@@ -202,8 +202,9 @@ Result<brokers::LinkWish> wish_of(const LinkWorld& world) {
         wish.username = world.secrets.username;
         wish.password = world.secrets.password;
         wish.credentials_version = world.secrets.version;
-    } else if (known != nullptr && !source.tls) {
-        wish.username = known->username;  // The brokers keep the password that goes with it.
+    } else if (known != nullptr) {
+        wish.username = known->username;  // The brokers keep the password that goes with it,
+        wish.tls = known->tls;            // and the key that goes with its certificate.
         wish.credentials_version = known->credentials_version;
     } else {
         return Error(Code::not_found, world.secrets.missing);

@@ -266,6 +266,11 @@ LinkFacts merge(const LinkWish& wish, const std::vector<v1::GetLinkResponse>& an
                                source.bootstrap_servers().end()};
             facts.expected_cluster_id = source.expected_cluster_id();
             facts.username = source.sasl().username();
+            facts.tls.reset();
+            if (source.tls().enabled()) {
+                facts.tls = LinkTlsMaterial{source.tls().ca_pem(), source.tls().certificate_pem(),
+                                            Secret()};
+            }
             facts.credentials_version = source.credentials_version();
             facts.version = answer.version();
             facts.is_as_wished = google::protobuf::util::MessageDifferencer::Equals(

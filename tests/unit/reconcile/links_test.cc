@@ -287,6 +287,30 @@ TEST_F(Links, a_disaster_that_took_source_and_secret_with_it_does_not_hold_a_pro
     EXPECT_EQ(world.kube->writes(), writes);
 }
 
+// The same with TLS: the failover waited for a Secret that nobody needed any more.
+TEST_F(Links, a_failover_needs_no_certificate_of_the_source_either) {
+    const std::string source_with_tls =
+        R"(, "source": {"bootstrapServers": ["kafka-1:9092"], "tls": {"caSecret": "trust"}})";
+    Json secret = Json(Json::Object{});
+    secret["metadata"]["name"] = "trust";
+    secret["metadata"]["namespace"] = "default";
+    secret["data"]["ca.crt"] = "Y2E=";
+    world.kube->put(kube::secrets, std::move(secret));
+    apply(source_with_tls);
+    rounds(10);
+    ASSERT_EQ(in_brokers().source().tls().ca_pem(), "ca");
+    world.kube->take_away(kube::secrets, {"default", "trust"});
+    world.kube->brokers().set_source_reachable(source, false);
+    apply(source_with_tls + R"(, "state": "Promoted", "promotion": "Forced")");
+    rounds(10);
+    EXPECT_EQ(link()["status"]["state"].text(), "Promoted");
+    EXPECT_EQ(in_brokers().source().tls().ca_pem(), "ca");
+    EXPECT_EQ(condition("CredentialsValid"), "False");
+    const int writes = world.kube->writes();
+    rounds(5);
+    EXPECT_EQ(world.kube->writes(), writes);
+}
+
 TEST_F(Links, a_secret_is_used_and_a_rotated_one_too) {
     apply(R"(, "source": {"bootstrapServers": ["kafka-1:9092"], "auth": {"secretName": "login"}})");
     rounds(2);
