@@ -34,7 +34,7 @@ std::string Ledger::refusal(int id) const {
         const bool same_rack =
             subject != nullptr && !subject->rack.empty() && standing.rack == subject->rack;
         if (!same_rack) {
-            return fmt::format("broker {} is not back yet: {}", other,
+            return fmt::format("broker {} is not back yet ({})", other,
                                standing.why.empty() ? "not ready" : standing.why);
         }
         if (++down_in_rack >= max_unavailable_per_rack_) {

@@ -35,8 +35,11 @@ Result<Found> first_of(const std::vector<std::filesystem::path>& files, const st
         if (credentials) {
             return Found{file, *std::move(credentials)};
         }
-        if (credentials.error().code() != Code::not_found) {
-            return credentials.error();
+        const Error& why = credentials.error();
+        const bool is_missing =
+            why.code() == Code::not_found && why.message().starts_with(file.string() + ":");
+        if (!is_missing) {  // A file that it names may be missing too.
+            return why;
         }
     }
     return Error(Code::not_found, if_none);

@@ -50,6 +50,25 @@ cp -r "$dir/data" "$dir/copy"
 refused 1 "in $dir/data \(pid $pid\)" --local "$dir/copy"
 expect "what else was said to the terminal" "" "$(cat "$dir/log")"
 
+# What it began with is known to kubectl as what was applied.
+expect "applied again" "cluster.millrace.dev/main unchanged" "$(k apply -f "$dir/cluster.yaml" 2>&1)"
+
+# What can't be read is one line, and nobody else's trouble.
+status="$(dirname "$operator")/kubectl-millrace"
+if [ -x "$status" ]; then
+  k apply -f - >/dev/null <<'YAML'
+apiVersion: millrace.dev/v1
+kind: Topic
+metadata: {name: wrong}
+spec: {clusterRef: {name: main}, replicas: 1, config: {min.insync.replicas: 2}}
+YAML
+  told() { k get topic wrong -o 'jsonpath={.status.message}' | grep "can't be more than replicas"; }
+  until_true 10 told
+  "$status" status >"$dir/status"
+  grep -q '^Cluster default/main' "$dir/status" || fail "no cluster in: $(cat "$dir/status")"
+  expect "lines about it" 1 "$(grep -c 'Topic default/wrong' "$dir/status")"
+fi
+
 # A shell without job control started it, with SIGINT ignored: it ends in order all the same.
 kill -INT "$pid"; wait "$pid" || fail "it didn't end cleanly"; pid=
 grep -q '^Stopping' "$dir/out" || fail "it says nothing of stopping"

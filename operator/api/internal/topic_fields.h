@@ -101,12 +101,13 @@ void describe(Visitor& v, TopicSpec& s) {
             {.doc = "Copies that must have a record before acks=all is answered.",
              .minimum = 1,
              .maximum = 100});
-    v.field("config", s.config,
-            {.doc = "Kafka settings of the topic, by their Kafka names. What isn't named has its "
-                    "default.",
-             .max_length = 4096,
-             .max_items = 100,
-             .loose = true});
+    v.field(
+        "config", s.config,
+        {.doc = "Kafka settings of the topic, by their Kafka names; several words are one text, "
+                "'compact,delete'. What isn't named has its default.",
+         .max_length = 4096,
+         .max_items = 100,
+         .loose = true});
     v.field("deletionPolicy", s.deletion_policy,
             {.doc = "What happens to the topic and its records when this object is deleted."});
     v.field("adoption", s.adoption,

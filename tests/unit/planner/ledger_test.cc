@@ -33,7 +33,7 @@ Standing down(int id, const char* rack) {
 TEST(Ledger, the_first_may_go_and_the_second_waits_for_it) {
     EXPECT_THAT(Ledger({well(0, "a"), well(1, "b")}, 1).refusal(0), IsEmpty());
     EXPECT_THAT(Ledger({down(0, "a"), well(1, "b")}, 1).refusal(1),
-                HasSubstr("broker 0 is not back yet: its pod is gone"));
+                HasSubstr("broker 0 is not back yet (its pod is gone)"));
 }
 
 TEST(Ledger, who_is_down_already_may_be_replaced) {
