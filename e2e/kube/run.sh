@@ -67,6 +67,7 @@ operator_log() { k logs deploy/millrace-operator --tail=-1; }
 source "$here/steps.sh"
 source "$here/steps_mirror.sh"
 source "$here/steps_nasty.sh"
+source "$here/steps_more.sh"
 
 start_bed() {
   "$here/up.sh" >"$dir/up.log" 2>&1 || { cat "$dir/up.log" >&2; exit 1; }

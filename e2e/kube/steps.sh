@@ -3,7 +3,8 @@
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
 all_steps=(install create leave records scale-out scale roll operator-killed operator-restart edits-in-roll killed-in-scale
   disk-deleted image-and-back refusals topics pools second-release namespace-goes views missing-image broken-start quota missing-class
-  refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers mirror figures chart delete adopt)
+  refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers volumes manual canary
+  all-namespaces mirror figures chart delete adopt)
 
 field() { k get mrc "${2:-main}" -o "jsonpath={$1}"; }
 condition() { field ".status.conditions[?(@.type==\"$1\")].status" "${2:-main}"; }
