@@ -60,7 +60,8 @@ public:
     virtual Result<void> remove_voter(const QuorumNode& node) = 0;
 
     virtual Result<PlanFacts> plan(const PlanWish& wish) = 0;
-    virtual Result<PlanProgress> apply_plan(const std::string& hash) = 0;
+    /// Of a plan that runs already `throttle` is changed; 0: as it was asked for.
+    virtual Result<PlanProgress> apply_plan(const std::string& hash, std::int64_t throttle) = 0;
     virtual Result<PlanProgress> plan_progress(const std::string& hash) = 0;  ///< "": the latest.
     virtual Result<void> cancel_plan(const std::string& hash) = 0;
 

@@ -146,6 +146,7 @@ struct PlanProgress {
     std::int64_t bytes_per_second = 0;
     std::int64_t eta_seconds = -1;
     int lower_bound = 0;
+    std::int64_t throttle_bytes_per_second = 0;  ///< 0: what clients leave.
     std::string blocked_by;
     friend bool operator==(const PlanProgress&, const PlanProgress&) = default;
 };

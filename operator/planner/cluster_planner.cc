@@ -131,7 +131,9 @@ std::string name_of(const Action& action) {
                                    act.brokers.size());
             },
             [](const Unregister& act) { return fmt::format("unregister broker {}", act.broker); },
-            [](const StartPlan& act) { return "start plan " + act.hash; },
+            [](const StartPlan& act) {
+                return (act.throttle > 0 ? "throttle plan " : "start plan ") + act.hash;
+            },
             [](const CancelPlan& act) { return "cancel plan " + act.hash; },
             [](const AddVoter& act) { return fmt::format("add voter {}", act.node.id); },
             [](const RemoveVoter& act) { return fmt::format("remove voter {}", act.node.id); },

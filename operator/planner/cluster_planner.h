@@ -40,6 +40,7 @@ struct Unregister {
 };
 struct StartPlan {
     std::string hash;
+    std::int64_t throttle = 0;  ///< Not 0: it runs, and shall have this one.
 };
 struct CancelPlan {
     std::string hash;

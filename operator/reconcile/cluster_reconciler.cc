@@ -516,7 +516,7 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
             },
             [&](const planner::StartPlan& one) {
                 return asked([&](brokers::Admin& to) -> Result<void> {
-                    MR_TRY(const auto progress, to.apply_plan(one.hash));
+                    MR_TRY(const auto progress, to.apply_plan(one.hash, one.throttle));
                     (void)progress;
                     return {};
                 });

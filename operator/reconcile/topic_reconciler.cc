@@ -164,7 +164,7 @@ void TopicReconciler::change_replicas(const TopicPlan& plan, TopicWorld& world,
             planned->unmet.empty() ? "the planner finds no move" : planned->unmet.front().reason;
         return;
     }
-    if (const auto started = admin.apply_plan(planned->hash); !started) {
+    if (const auto started = admin.apply_plan(planned->hash, 0); !started) {
         world.placement_problem = started.error().message();
     }
 }

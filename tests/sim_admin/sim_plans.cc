@@ -308,6 +308,11 @@ Result<v1::ApplyPlanResponse> SimCluster::ApplyPlan(const v1::ApplyPlanRequest& 
             moved();
         }
     }
+    const std::int64_t throttle = request.limits().throttle_bytes_per_second();
+    if (throttle > 0 && throttle != plan->progress.throttle_bytes_per_second()) {
+        note("ApplyPlan throttle " + std::to_string(throttle));
+        plan->progress.set_throttle_bytes_per_second(throttle);
+    }
     *response.mutable_progress() = plan->progress;
     return response;
 }

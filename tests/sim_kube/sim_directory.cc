@@ -111,9 +111,11 @@ public:
         MR_TRY(const auto response, cluster_->PlanRebalance(brokers::to_proto(wish)));
         return brokers::from_proto(response.plan());
     }
-    Result<brokers::PlanProgress> apply_plan(const std::string& hash) override {
+    Result<brokers::PlanProgress> apply_plan(const std::string& hash,
+                                             std::int64_t throttle) override {
         v1::ApplyPlanRequest request;
         request.set_hash(hash);
+        request.mutable_limits()->set_throttle_bytes_per_second(throttle);
         MR_TRY(const auto response, cluster_->ApplyPlan(request));
         return brokers::from_proto(response.progress());
     }

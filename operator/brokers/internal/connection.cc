@@ -397,9 +397,10 @@ Result<PlanFacts> Connection::plan(const PlanWish& wish) {
     return from_proto(response.plan());
 }
 
-Result<PlanProgress> Connection::apply_plan(const std::string& hash) {
+Result<PlanProgress> Connection::apply_plan(const std::string& hash, std::int64_t throttle) {
     v1::ApplyPlanRequest request;
     request.set_hash(hash);
+    request.mutable_limits()->set_throttle_bytes_per_second(throttle);
     MR_TRY(const auto response, call(&Stub::ApplyPlan, request, "ApplyPlan", true));
     return from_proto(response.progress());
 }

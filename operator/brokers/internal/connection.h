@@ -46,7 +46,7 @@ public:
     Result<void> add_voter(const QuorumNode& node, const std::string& address) override;
     Result<void> remove_voter(const QuorumNode& node) override;
     Result<PlanFacts> plan(const PlanWish& wish) override;
-    Result<PlanProgress> apply_plan(const std::string& hash) override;
+    Result<PlanProgress> apply_plan(const std::string& hash, std::int64_t throttle) override;
     Result<PlanProgress> plan_progress(const std::string& hash) override;
     Result<void> cancel_plan(const std::string& hash) override;
     Result<void> alter_defaults(const SettingsChange& change) override;

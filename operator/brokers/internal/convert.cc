@@ -285,6 +285,7 @@ PlanProgress from_proto(const v1::PlanProgress& from) {
     to.bytes_per_second = from.bytes_per_second();
     to.eta_seconds = from.eta_seconds();
     to.lower_bound = from.lower_bound_moves();
+    to.throttle_bytes_per_second = from.throttle_bytes_per_second();
     if (from.blocked_size() > 0) {
         to.blocked_by =
             fmt::format("{}-{}: {}", from.blocked(0).partition().topic(),

@@ -78,6 +78,21 @@ const api::RebalanceStatus* started_by_us(const Draft& draft) {
     return started ? &*before : nullptr;
 }
 
+/// More than any network: as good as none, which a running plan can't be given.
+constexpr std::int64_t no_throttle = std::int64_t{1} << 50;
+
+/// A throttle that was edited while the plan runs, as when clients suffer.
+void keep_throttle(Draft& draft, const brokers::PlanProgress& progress) {
+    const auto& throttle = draft.world.cluster.spec.balance.throttle;
+    const std::int64_t has = progress.throttle_bytes_per_second;
+    const std::int64_t wanted = throttle ? throttle->value() : has == 0 ? 0 : no_throttle;
+    if (has != wanted && wanted > 0) {
+        draft.act(Lane::scale, StartPlan{progress.hash, wanted}, "RebalanceThrottled",
+                  throttle ? "balance.throttle is " + throttle->text() + " now"
+                           : "balance.throttle is gone");
+    }
+}
+
 using Fits = std::function<bool(const std::string& trigger)>;
 
 /// The plan that is being carried out, if there is one. Asks once a round; true: wait for it. What
@@ -99,6 +114,9 @@ bool plan_under_way(Draft& draft, const Fits& fits) {
     if (is_ours && !fits(ours->trigger) && progress->value->state != PlanState::cancelling) {
         draft.act(Lane::scale, CancelPlan{progress->value->hash}, "RebalanceCancelled",
                   fmt::format("it was begun because {}; that is over", ours->trigger));
+    } else if (is_ours && !draft.world.cluster.spec.paused &&
+               progress->value->state == PlanState::running) {
+        keep_throttle(draft, *progress->value);
     }
     draft.plan.again = 1s;  // Its progress is shown; its end is also told by the health stream.
     return true;

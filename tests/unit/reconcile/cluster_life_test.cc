@@ -1000,6 +1000,33 @@ TEST(ClusterLife, a_plan_waits_for_its_approval_by_the_hash_that_is_shown) {
     EXPECT_TRUE(world.kube->brokers().has_replicas(3));
 }
 
+// The plan went on as it was asked for, however the clients suffered.
+TEST(ClusterLife, a_throttle_that_is_edited_while_replicas_move_holds_at_once) {
+    World world;
+    world.kube->brokers().knobs().move_ticks = 10;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    const auto is_moving = [&] {
+        return world.cluster()["status"]["rebalance"]["moves"]["inFlight"].number() > 0;
+    };
+    for (int i = 0; i < 100 && !is_moving(); ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    ASSERT_TRUE(is_moving()) << world.journal_tail();
+    world.apply_cluster(
+        R"({"replicas": 4, "storage": {"size": "1Gi"}, "balance": {"throttle": "1Mi"}})");
+    world.last = world.round();
+    EXPECT_THAT(world.kube->brokers().journal(), Contains("ApplyPlan throttle 1048576"));
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.last = world.round();
+    EXPECT_THAT(world.kube->brokers().journal(),
+                Contains(fmt::format("ApplyPlan throttle {}", std::int64_t{1} << 50)));
+    world.settle();
+}
+
 TEST(ClusterLife, a_broker_that_stays_away_is_repaired_and_gets_its_share_when_it_is_back) {
     World world;
     world.apply_cluster(
