@@ -19,7 +19,7 @@ ledger() {
 
 programs() { cmake --preset release >/dev/null && ninja -C build/release -j "$jobs"; }  # and what suites use beside them
 # Tests whose verdict is a process's memory or processor time, which a sanitizer multiplies.
-figures='^(journey_(at_rest|bad_crowds|bad_input|budgets)|operator_figures)$'
+figures='^(journey_(bad_input|budgets)|operator_figures)$'  # at_rest and its like are of the release build alone
 sanitized() {  # every other test program under a sanitizer
   cmake --preset "$1" >/dev/null && ninja -C "build/$1" -j "$jobs" || return 1
   (cd "build/$1" && timeout 3000 ctest -j "$jobs" --output-on-failure -E "$figures") | tee "$state/$1.ctest" || return 1
