@@ -1,56 +1,35 @@
 #include "protocol/registry.h"
 
-#include "protocol/messages/all.h"
-#include "protocol/reader.h"
-#include "protocol/writer.h"
+#include <vector>
 
 namespace millrace::protocol {
-namespace {
 
-template <typename Message>
-void recode(Reader& in, Writer& out, std::int16_t version) {
-    Message message;
-    message.decode(in, version);
-    if (in.ok()) {
-        message.encode(out, version);
-    }
-}
-
-template <typename Message>
-std::string debug_string(Reader& in, std::int16_t version) {
-    Message message;
-    message.decode(in, version);
-    return in.ok() ? message.debug_string() : std::string{};
-}
-
-template <typename Message>
-constexpr MessageType type_of(std::string_view name, std::string_view kind,
-                              std::string_view family) {
-    return {.name = name,
-            .kind = kind,
-            .family = family,
-            .api_key = Message::api_key,
-            .min_version = Message::min_version,
-            .max_version = Message::max_version,
-            .first_flexible_version = Message::first_flexible_version,
-            .recode = recode<Message>,
-            .debug_string = debug_string<Message>};
-}
-
-constexpr MessageType messages[] = {
-#define MR_MESSAGE(type, kind, family) type_of<type>(#type, kind, family),
-#include "protocol/messages/list.def"
-#undef MR_MESSAGE
-};
-
-}  // namespace
+namespace internal {
+// Each ends with a row without a name.
+#define MR_GROUP(number) extern const MessageType messages_of_group_##number[];
+#include "protocol/messages/groups.def"
+#undef MR_GROUP
+}  // namespace internal
 
 std::span<const MessageType> all_messages() {
+    static const std::vector<MessageType> messages = [] {
+        std::vector<MessageType> joined;
+        for (const MessageType* row : {
+#define MR_GROUP(number) internal::messages_of_group_##number,
+#include "protocol/messages/groups.def"
+#undef MR_GROUP
+             }) {
+            for (; !row->name.empty(); ++row) {
+                joined.push_back(*row);
+            }
+        }
+        return joined;
+    }();
     return messages;
 }
 
 const MessageType* find_message(std::string_view name) {
-    for (const MessageType& type : messages) {
+    for (const MessageType& type : all_messages()) {
         if (type.name == name) {
             return &type;
         }

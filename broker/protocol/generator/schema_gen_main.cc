@@ -31,26 +31,41 @@ void write_if_changed(const std::filesystem::path& path, const std::string& text
     }
 }
 
-std::string source_file(const std::vector<const Message*>& messages) {
+// Rows of the registry stand where their messages are compiled anyway.
+std::string registry_rows(std::size_t group, const std::vector<const Message*>& messages) {
+    std::string out = fmt::format(
+        "\nnamespace internal {{\n\nextern const MessageType messages_of_group_{0}[];\n"
+        "const MessageType messages_of_group_{0}[] = {{\n",
+        group);
+    for (const Message* message : messages) {
+        out += fmt::format("    registry_row<{0}>(\"{0}\", \"{1}\", \"{2}\"),\n", message->name,
+                           message->kind, message->family);
+    }
+    return out + "    {}};\n\n}  // namespace internal\n";
+}
+
+// MR_GROUP(number) for each source, to join their rows.
+std::string group_file(std::size_t groups) {
+    std::string out = "// Generated from protocol/schemas.\n";
+    for (std::size_t group = 0; group < groups; ++group) {
+        out += fmt::format("MR_GROUP({})\n", group);
+    }
+    return out;
+}
+
+std::string source_file(std::size_t group, const std::vector<const Message*>& messages) {
     std::string out = "// Generated from protocol/schemas.\n";
     for (const Message* message : messages) {
         out += fmt::format("#include \"protocol/messages/{}.h\"\n", message->cpp_name);
     }
-    out += "\n#include \"protocol/internal/codec.h\"\n\nnamespace millrace::protocol {\n\n";
+    out +=
+        "\n#include \"protocol/internal/codec.h\"\n#include "
+        "\"protocol/internal/registry_row.h\"\n\n"
+        "namespace millrace::protocol {\n\n";
     for (const Message* message : messages) {
         out += emit_source(*message);
     }
-    return out + "}  // namespace millrace::protocol\n";
-}
-
-// MR_MESSAGE(type, kind, family) for each, to make tables from.
-std::string list_file(const std::vector<Message>& messages) {
-    std::string out = "// Generated from protocol/schemas.\n";
-    for (const Message& message : messages) {
-        out += fmt::format("MR_MESSAGE({}, \"{}\", \"{}\")\n", message.name, message.kind,
-                           message.family);
-    }
-    return out;
+    return out + registry_rows(group, messages) + "\n}  // namespace millrace::protocol\n";
 }
 
 bool listens(const Message& message, const char* listener) {
@@ -131,9 +146,9 @@ int run(const std::filesystem::path& to, std::size_t groups,
         grouped[i * groups / messages.size()].push_back(&messages[i]);
     }
     for (std::size_t i = 0; i < groups; ++i) {
-        write_if_changed(to / fmt::format("messages_{}.cc", i), source_file(grouped[i]));
+        write_if_changed(to / fmt::format("messages_{}.cc", i), source_file(i, grouped[i]));
     }
-    write_if_changed(folder / "list.def", list_file(messages));
+    write_if_changed(folder / "groups.def", group_file(groups));
     write_if_changed(folder / "apis.def", api_file(messages));
     write_if_changed(folder / "metadata_records.def", metadata_file(messages));
     write_if_changed(folder / "all.h", all_header(messages));
