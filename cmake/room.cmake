@@ -4,20 +4,30 @@
 # only rooms it may include; LIBS what it uses from outside. tests/unit/<name>/*.cc become the
 # program test_<name>, which may also use TEST_DEPENDS and TEST_LIBS. millrace_check_rooms() holds
 # the declared edges against the include lines. PLAIN is for sources with optimisation levels of their own: they can't
-# start from headers precompiled at another, nor be united.
+# start from headers precompiled at another, nor be united. APART: sources that are united among themselves, for they include
+# little of what the others do, and shan't be compiled again with these. TEST_UNIT_BYTES: how much of its tests is compiled as one, where
+# their headers are the most of it.
 include(GoogleTest)
 
 function(millrace_room name)
-    cmake_parse_arguments(ARG "PLAIN" "EXCLUDE" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
+    cmake_parse_arguments(ARG "PLAIN" "EXCLUDE;APART;TEST_UNIT_BYTES" "DEPENDS;LIBS;SOURCES;TEST_DEPENDS;TEST_LIBS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
     # Programs of their own inside a room (a generator, a tool) end in _main.cc.
     list(FILTER sources EXCLUDE REGEX "_main\\.cc$")
     if(ARG_EXCLUDE)  # Sources that only such a program is made of.
         list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
     endif()
+    set(apart "")
+    if(ARG_APART AND NOT ARG_PLAIN)
+        set(apart ${sources})
+        list(FILTER apart INCLUDE REGEX "${ARG_APART}")
+        list(FILTER sources EXCLUDE REGEX "${ARG_APART}")
+        millrace_united(${name}_apart apart ${apart})
+    endif()
     if(NOT ARG_PLAIN)
         millrace_united(${name} sources ${sources})
     endif()
+    list(APPEND sources ${apart})
     list(APPEND sources ${ARG_SOURCES})
     file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
     set(links ${ARG_LIBS})
@@ -45,6 +55,9 @@ function(millrace_room name)
         file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${name}/*.cc)
         if(tests)
             if(MILLRACE_UNITED)
+                if(ARG_TEST_UNIT_BYTES)
+                    set(bytes_of_a_unit ${ARG_TEST_UNIT_BYTES})
+                endif()
                 millrace_units(test_${name} tests ${tests})
             endif()
             millrace_test(test_${name} SOURCES ${tests}
