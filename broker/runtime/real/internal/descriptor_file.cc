@@ -83,6 +83,11 @@ Result<void> DescriptorFile::sync() {
     if (::fdatasync(descriptor_.get()) != 0) {
         return error("fdatasync");
     }
+    // ext4 answers 0 to a sync that waited while its journal was aborted: what it wrote is not
+    // there after a restart. An empty write asks whether the file system is still alive.
+    if (::pwrite(descriptor_.get(), "", 0, 0) != 0 && errno != EBADF) {  // EBADF: open to read
+        return error("fdatasync");
+    }
     return {};
 }
 

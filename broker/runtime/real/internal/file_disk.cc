@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 namespace millrace::runtime::internal {
@@ -154,6 +155,11 @@ Result<std::uint64_t> FileDisk::file_size(const std::string& path) {
 Result<void> FileDisk::sync_directory(const std::string& path) {
     MR_TRY(const auto directory, open_path(path, O_RDONLY | O_DIRECTORY));
     if (::fsync(directory.get()) != 0) {
+        return error("fsync", path);
+    }
+    // As in DescriptorFile::sync(); a directory can't be written to, but asked to change nothing.
+    if (::fremovexattr(directory.get(), "user.millrace.none") != 0 &&
+        (errno == EIO || errno == EROFS)) {
         return error("fsync", path);
     }
     return {};
