@@ -61,6 +61,7 @@ struct PlanWish {
     std::vector<BrokerId> lost;
     std::map<std::string, int> replication_factors;
     std::vector<std::string> exclude_topics;  ///< Globs.
+    bool empty_cordoned_disks = false;
     placement::Limits limits;
     std::int64_t throttle_bytes_per_second =
         0;  ///< At most, for each broker; 0: what clients leave.

@@ -94,6 +94,7 @@ struct Desired {
     std::map<std::string, int> replication_factors;  ///< By topic; others keep theirs.
     std::set<std::string> pinned_topics;             ///< Not touched, not even to repair them.
     std::vector<Relief> relieve;
+    bool empty_cordoned_disks = false;  ///< Their replicas go to other disks of their brokers.
 };
 
 struct Limits {

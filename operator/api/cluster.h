@@ -309,7 +309,9 @@ struct BrokerStatus {
     std::string since{};                  ///< When it came into that state.
     bool balanced = false;                ///< It was given its share of replicas since it came.
     std::vector<std::int32_t> volumes{};  ///< Ids of those that were given theirs.
-    std::string waiting_for;              ///< One line; empty when it waits for nothing.
+    /// Of those that take no new replica, as the spec has them no more.
+    std::vector<std::int32_t> closed_volumes{};
+    std::string waiting_for;  ///< One line; empty when it waits for nothing.
     friend bool operator==(const BrokerStatus&, const BrokerStatus&) = default;
 };
 

@@ -51,8 +51,9 @@ public:
     virtual Result<void> cordon(const std::vector<int>& ids, bool cordoned) = 0;
     virtual Result<void> unregister(int id) = 0;
 
-    /// How many replicas each of this broker's volumes has.
-    virtual Result<VolumeReplicas> volume_replicas(int id) = 0;
+    virtual Result<Volumes> volumes(int id) = 0;
+    /// Those of this broker that take no new replica from now on, by their paths; the others do.
+    virtual Result<void> cordon_volumes(int id, const std::vector<std::string>& paths) = 0;
 
     virtual Result<QuorumFacts> quorum() = 0;
     /// `address` is where its controller listener is reached: "host:port".

@@ -70,8 +70,15 @@ struct RestartVerdict {
     friend bool operator==(const RestartVerdict&, const RestartVerdict&) = default;
 };
 
+struct VolumeFacts {
+    std::string path;  ///< As its broker calls it.
+    int replicas = 0;
+    bool cordoned = false;  ///< Takes no new replica.
+    friend bool operator==(const VolumeFacts&, const VolumeFacts&) = default;
+};
+
 /// By number of the volume.
-using VolumeReplicas = std::map<int, int>;
+using Volumes = std::map<int, VolumeFacts>;
 
 struct RestartProgress {
     bool caught_up = false;
@@ -103,6 +110,7 @@ struct PlanWish {
     std::vector<int> lost;
     std::map<std::string, int> replication_factors;
     std::vector<std::string> exclude_topics;
+    bool empty_cordoned_volumes = false;  ///< Their replicas go to their brokers' other volumes.
     int max_moves_per_broker = 0;
     std::int64_t throttle_bytes_per_second = 0;
     friend bool operator==(const PlanWish&, const PlanWish&) = default;

@@ -130,6 +130,9 @@ std::string name_of(const Action& action) {
                 return fmt::format("{} {} brokers", act.cordoned ? "cordon" : "uncordon",
                                    act.brokers.size());
             },
+            [](const CordonVolumes& act) {
+                return fmt::format("cordon {} volumes of broker {}", act.paths.size(), act.broker);
+            },
             [](const Unregister& act) { return fmt::format("unregister broker {}", act.broker); },
             [](const StartPlan& act) {
                 return (act.throttle > 0 ? "throttle plan " : "start plan ") + act.hash;

@@ -35,6 +35,11 @@ struct Cordon {
     std::vector<int> brokers;
     bool cordoned = true;
 };
+/// These volumes of a broker take no new replica, by their paths; its others do.
+struct CordonVolumes {
+    int broker = -1;
+    std::vector<std::string> paths;
+};
 struct Unregister {
     int broker = -1;
 };
@@ -95,9 +100,9 @@ struct RemoveVoter {
     brokers::QuorumNode node;
 };
 using Act =
-    std::variant<Apply, Create, Remove, Cordon, Unregister, StartPlan, CancelPlan, AlterDefaults,
-                 IssueAuthority, IssueLinksKey, RenewAuthority, IssueCertificate, UpdateTrust,
-                 Hurry, Adopt, NoteTold, AddVoter, RemoveVoter>;
+    std::variant<Apply, Create, Remove, Cordon, CordonVolumes, Unregister, StartPlan, CancelPlan,
+                 AlterDefaults, IssueAuthority, IssueLinksKey, RenewAuthority, IssueCertificate,
+                 UpdateTrust, Hurry, Adopt, NoteTold, AddVoter, RemoveVoter>;
 
 struct Action {
     Lane lane;

@@ -71,8 +71,8 @@ struct Answers {
     std::optional<Answer<brokers::PlanProgress>> progress;
     std::optional<Answer<brokers::QuorumFacts>> quorum;
     std::optional<Answer<brokers::CertificateUses>> certificates;
-    std::map<int, Answer<brokers::VolumeReplicas>> volumes;  ///< By broker.
-    std::map<std::string, std::string> owners;  ///< Of topics, "space/name"; empty: none.
+    std::map<int, Answer<brokers::Volumes>> volumes;  ///< By broker.
+    std::map<std::string, std::string> owners;        ///< Of topics, "space/name"; empty: none.
     /// Calls that this cluster's brokers said they don't offer ("Cordon"): not asked again.
     std::map<std::string, std::string> unsupported;
 };

@@ -77,6 +77,7 @@ std::string call_of(const planner::Act& act) {
             [](const planner::Cordon& one) -> std::string {
                 return one.cordoned ? "Cordon" : "Uncordon";
             },
+            [](const planner::CordonVolumes&) -> std::string { return "AlterConfigs"; },
             [](const planner::Unregister&) -> std::string { return "UnregisterBroker"; },
             [](const planner::StartPlan&) -> std::string { return "ApplyPlan"; },
             [](const planner::CancelPlan&) -> std::string { return "CancelPlan"; },
@@ -298,8 +299,8 @@ void ClusterReconciler::answer(const planner::Question& question, World& world) 
                 note("ReloadCertificates", *world.answers.certificates);
             },
             [&](const planner::AskVolumes& ask) {
-                auto answer = to_answer(admin ? admin->volume_replicas(ask.broker)
-                                              : Result<brokers::VolumeReplicas>(nobody));
+                auto answer = to_answer(admin ? admin->volumes(ask.broker)
+                                              : Result<brokers::Volumes>(nobody));
                 note("DescribeLogDirs", answer);
                 world.answers.volumes[ask.broker] = std::move(answer);
             },
@@ -510,6 +511,10 @@ Result<void> ClusterReconciler::act(const World& world, const Action& action) {
             [&](const planner::Cordon& one) {
                 return asked(
                     [&](brokers::Admin& to) { return to.cordon(one.brokers, one.cordoned); });
+            },
+            [&](const planner::CordonVolumes& one) {
+                return asked(
+                    [&](brokers::Admin& to) { return to.cordon_volumes(one.broker, one.paths); });
             },
             [&](const planner::Unregister& one) {
                 return asked([&](brokers::Admin& to) { return to.unregister(one.broker); });

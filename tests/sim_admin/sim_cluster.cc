@@ -16,6 +16,10 @@ bool contains(const std::vector<int>& list, int id) {
     return std::find(list.begin(), list.end(), id) != list.end();
 }
 
+std::string volume_path(int volume) {
+    return "/var/lib/millrace/" + std::to_string(volume) + "/log";
+}
+
 void remove(std::vector<int>& list, int id) {
     list.erase(std::remove(list.begin(), list.end(), id), list.end());
 }
@@ -55,6 +59,37 @@ std::string SimCluster::directory_of(int id) const {
 void SimCluster::put_on_volume(int id, int volume, int replicas) {
     const std::lock_guard lock(mutex_);
     brokers_.at(id).on_volumes[volume] = replicas;
+}
+
+bool SimCluster::is_cordoned(int broker, int volume) const {
+    v1::ConfigResource resource;
+    resource.set_type(v1::CONFIG_RESOURCE_TYPE_BROKER);
+    resource.set_name(std::to_string(broker));
+    const auto configs = configs_.find(config_key(resource));
+    if (configs == configs_.end()) {
+        return false;
+    }
+    const auto list = configs->second.find("cordoned.log.dirs");
+    return list != configs->second.end() &&
+           (list->second + ",").find(volume_path(volume) + ",") != std::string::npos;
+}
+
+int SimCluster::on_cordoned_volumes() const {
+    int replicas = 0;
+    for (const auto& [id, broker] : brokers_) {
+        for (const auto& [volume, on_it] : broker.on_volumes) {
+            replicas += is_cordoned(id, volume) ? on_it : 0;
+        }
+    }
+    return replicas;
+}
+
+void SimCluster::empty_cordoned_volumes() {
+    for (auto& [id, broker] : brokers_) {
+        for (auto& [volume, on_it] : broker.on_volumes) {
+            on_it = is_cordoned(id, volume) ? 0 : on_it;
+        }
+    }
 }
 
 void SimCluster::change_disk(int id) {
@@ -711,8 +746,9 @@ Result<v1::DescribeLogDirsResponse> SimCluster::DescribeLogDirs(
         for (const auto& [volume, replicas] : broker.on_volumes) {
             auto& one = *response.add_directories();
             one.set_broker_id(id);
-            one.set_path("/var/lib/millrace/" + std::to_string(volume) + "/log");
+            one.set_path(volume_path(volume));
             one.set_online(broker.alive);
+            one.set_cordoned(is_cordoned(id, volume));
             for (int i = 0; i < replicas; ++i) {
                 one.add_replicas();
             }

@@ -72,6 +72,7 @@ public:
     void fail_moves_of(const std::string& topic);
 
     // ---- What a test looks at --------------------------------------------------------------
+    bool is_cordoned(int broker, int volume) const;  ///< By cordoned.log.dirs.
     v1::HealthResponse health() const;
     std::int64_t epoch() const;
     bool has_replicas(int broker) const;
@@ -161,7 +162,12 @@ private:
     void elect(Partition& partition) const;
     void elect_all();
     std::vector<int> live_brokers() const;
+    static std::string config_key(const v1::ConfigResource& resource) {
+        return std::to_string(resource.type()) + ":" + resource.name();
+    }
     int replicas_on(int broker) const;
+    int on_cordoned_volumes() const;
+    void empty_cordoned_volumes();
     v1::BrokerHealth broker_health(int id, const Broker& broker) const;
     v1::PartitionHealth partition_health() const;
     v1::QuorumHealth quorum_health() const;

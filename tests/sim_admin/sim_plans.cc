@@ -113,6 +113,9 @@ v1::Plan SimCluster::make_plan(const v1::PlanRebalanceRequest& request) const {
             }
         }
     }
+    if (request.empty_cordoned_directories()) {
+        plan.set_disk_moves(on_cordoned_volumes());
+    }
     plan.set_move_count(plan.moves_size());
     plan.set_replica_moves(plan.moves_size());
     plan.set_lower_bound_moves(plan.moves_size());
@@ -196,6 +199,9 @@ void SimCluster::end_plan_if_done(RunningPlan& plan) {
     } else if (!waiting && plan.progress.state() == v1::PLAN_STATE_ROLLING_BACK) {
         plan.progress.set_state(v1::PLAN_STATE_ROLLED_BACK);
     } else if (!waiting && plan.progress.state() == v1::PLAN_STATE_RUNNING) {
+        if (plan.plan.disk_moves() > 0) {
+            empty_cordoned_volumes();
+        }
         plan.progress.set_state(plan.progress.moves_failed() > 0 ? v1::PLAN_STATE_FAILED
                                                                  : v1::PLAN_STATE_DONE);
     }

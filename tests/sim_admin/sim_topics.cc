@@ -22,10 +22,6 @@ void fail(v1::ItemError& error, int code, const std::string& message) {
     error.set_message(message);
 }
 
-std::string config_key(const v1::ConfigResource& resource) {
-    return std::to_string(resource.type()) + ":" + resource.name();
-}
-
 }  // namespace
 
 Result<v1::CreateTopicsResponse> SimCluster::CreateTopics(const v1::CreateTopicsRequest& request) {

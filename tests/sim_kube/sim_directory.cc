@@ -82,7 +82,11 @@ public:
         (void)response;
         return {};
     }
-    Result<brokers::VolumeReplicas> volume_replicas(int id) override {
+    Result<void> cordon_volumes(int id, const std::vector<std::string>& paths) override {
+        MR_TRY(const auto response, cluster_->AlterConfigs(brokers::cordon_request(id, paths)));
+        return brokers::all_done(brokers::from_proto(response));
+    }
+    Result<brokers::Volumes> volumes(int id) override {
         v1::DescribeLogDirsRequest request;
         request.add_broker_ids(id);
         request.set_with_replicas(true);
@@ -183,12 +187,7 @@ public:
     }
     Result<void> alter_defaults(const brokers::SettingsChange& change) override {
         MR_TRY(const auto outcomes, alter_topics({change}));
-        for (const brokers::Outcome& one : outcomes) {
-            if (one.kafka_error != 0) {
-                return Error::make(Code::invalid, "AlterConfigs: {}", one.message);
-            }
-        }
-        return {};
+        return brokers::all_done(outcomes);
     }
     Result<std::vector<brokers::Outcome>> delete_topics(
         const std::vector<std::string>& names) override {

@@ -188,6 +188,13 @@ Result<PlanWish> wish_of(const v1::PlanRebalanceRequest& request) {
         }
         wish.exclude_topics.push_back(glob);
     }
+    wish.empty_cordoned_disks = request.empty_cordoned_directories();
+    if (wish.empty_cordoned_disks && wish.mode != placement::Mode::scale_out &&
+        wish.mode != placement::Mode::full) {
+        return Error(Code::invalid,
+                     "empty_cordoned_directories: only plans of PLAN_MODE_SCALE_OUT and "
+                     "PLAN_MODE_FULL move replicas between directories");
+    }
     const v1::PlanLimits& limits = request.limits();
     MR_TRY(wish.throttle_bytes_per_second, throttle_of(limits));
     const auto set = [](auto& to, auto from) { to = from > 0 ? from : to; };

@@ -29,6 +29,7 @@ void compute_now(ComputedPlan& made, const ReplicaSizes& sizes) {
     placement::Desired desired;
     desired.mode = wish.mode;
     desired.replication_factors = wish.replication_factors;
+    desired.empty_cordoned_disks = wish.empty_cordoned_disks;
     for (const placement::TopicState& topic : snapshot.topics) {
         for (const std::string& glob : wish.exclude_topics) {
             if (matches(glob, topic.name)) {

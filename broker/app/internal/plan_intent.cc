@@ -95,6 +95,7 @@ std::string wish_text(const admin::PlanWish& wish) {
         exclude += (exclude.empty() ? "" : "+") + glob;
     }
     text += exclude.empty() ? "" : ",exclude=" + exclude;
+    text += wish.empty_cordoned_disks ? ",empty=1" : "";
     if (wish.throttle_bytes_per_second > 0) {
         text += fmt::format(",throttle={}", wish.throttle_bytes_per_second);
     }
@@ -131,6 +132,7 @@ Result<admin::PlanWish> parse_wish(std::string_view text) {
             wish.exclude_topics.emplace_back(glob);
         }
     }
+    wish.empty_cordoned_disks = number_in(fields, "empty", 0) == 1;
     wish.throttle_bytes_per_second = number_in(fields, "throttle", 0);
     placement::Limits& limits = wish.limits;
     limits.max_moves_per_broker =

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fmt/core.h>
 #include <limits>
 #include <map>
 #include <optional>
@@ -38,19 +39,34 @@ public:
     void even(const Snapshot& snapshot, int disk_percent, std::vector<DiskMove>& moves) {
         set_shares();
         for (auto next = best(disk_percent); next; next = best(disk_percent)) {
-            Shelf& from = at_[next->from];
-            Shelf& to = at_[next->to];
-            const Resident moved = from.residents[next->resident];
-            moves.push_back({snapshot.topics[moved.topic].name, moved.partition, broker_.id,
-                             broker_.disks[next->from].path, broker_.disks[next->to].path,
-                             moved.bytes});
-            from.residents.erase(from.residents.begin() +
-                                 static_cast<std::ptrdiff_t>(next->resident));
-            from.load -= moved.bytes + of_each;
-            --from.of_topic[moved.topic];
-            to.load += moved.bytes + of_each;
-            to.arrived += moved.bytes;
-            ++to.of_topic[moved.topic];
+            move(*next, snapshot, moves);
+        }
+    }
+
+    /// Nothing stays on a cordoned disk that finds room on another.
+    void empty_cordoned(const Snapshot& snapshot, int disk_percent, std::vector<DiskMove>& moves,
+                        Complaints& complaints) {
+        for (std::size_t from = 0; from < at_.size(); ++from) {
+            if (takes_part(from)) {
+                continue;
+            }
+            std::vector<Resident>& here = at_[from].residents;
+            // Small ones last, and taken from the end: what doesn't fit is then of the largest.
+            std::sort(here.begin(), here.end(), [](const Resident& a, const Resident& b) {
+                return std::tuple(-a.bytes, a.hash) < std::tuple(-b.bytes, b.hash);
+            });
+            for (std::size_t left = here.size(); left-- > 0;) {
+                if (const auto to = roomiest(here[left].bytes, disk_percent)) {
+                    move({from, *to, left}, snapshot, moves);
+                }
+            }
+            for (const Resident& stays : here) {
+                complaints.add(
+                    "disk", fmt::format("{}-{} can't leave {} of broker {}: its {} bytes fit on no "
+                                        "other directory of this broker",
+                                        snapshot.topics[stays.topic].name, stays.partition,
+                                        broker_.disks[from].path, broker_.id, stays.bytes));
+            }
         }
     }
 
@@ -69,6 +85,42 @@ private:
     };
 
     bool takes_part(std::size_t disk) const { return !broker_.disks[disk].cordoned; }
+
+    void move(const Step& step, const Snapshot& snapshot, std::vector<DiskMove>& moves) {
+        Shelf& from = at_[step.from];
+        Shelf& to = at_[step.to];
+        const Resident moved = from.residents[step.resident];
+        moves.push_back({snapshot.topics[moved.topic].name, moved.partition, broker_.id,
+                         broker_.disks[step.from].path, broker_.disks[step.to].path, moved.bytes});
+        from.residents.erase(from.residents.begin() + static_cast<std::ptrdiff_t>(step.resident));
+        from.load -= moved.bytes + of_each;
+        --from.of_topic[moved.topic];
+        to.load += moved.bytes + of_each;
+        to.arrived += moved.bytes;
+        ++to.of_topic[moved.topic];
+    }
+
+    std::int64_t room_on(std::size_t disk, int disk_percent) const {
+        const Disk& one = broker_.disks[disk];
+        return one.capacity > 0 ? one.capacity / 100 * disk_percent - one.used - at_[disk].arrived
+                                : std::numeric_limits<std::int64_t>::max();
+    }
+
+    /// Where this finds room, the disk that is emptiest for its size.
+    std::optional<std::size_t> roomiest(std::int64_t bytes, int disk_percent) const {
+        std::optional<std::size_t> found;
+        double least = 0;
+        for (std::size_t disk = 0; disk < at_.size(); ++disk) {
+            const std::int64_t capacity = std::max<std::int64_t>(1, broker_.disks[disk].capacity);
+            const double load = static_cast<double>(at_[disk].load) / static_cast<double>(capacity);
+            if (takes_part(disk) && room_on(disk, disk_percent) >= bytes &&
+                (!found || load < least)) {
+                found = disk;
+                least = load;
+            }
+        }
+        return found;
+    }
 
     /// By capacity, as far as all are known.
     void set_shares() {
@@ -108,10 +160,7 @@ private:
             gap <= at_[to].share * band_percent / 100) {
             return std::nullopt;
         }
-        const Disk& target = broker_.disks[to];
-        const std::int64_t room = target.capacity > 0 ? target.capacity / 100 * disk_percent -
-                                                            target.used - at_[to].arrived
-                                                      : std::numeric_limits<std::int64_t>::max();
+        const std::int64_t room = room_on(to, disk_percent);
         std::optional<Step> found;
         std::tuple<std::int64_t, std::int64_t, std::uint64_t> best_rank;
         for (std::size_t i = 0; i < at_[from].residents.size(); ++i) {
@@ -138,8 +187,8 @@ private:
 
 }  // namespace
 
-void even_disks(const Snapshot& snapshot, const Desired& desired, const Limits& limits,
-                Plan& plan) {
+void even_disks(const Snapshot& snapshot, const Desired& desired, const Limits& limits, Plan& plan,
+                Complaints& complaints) {
     std::map<BrokerId, std::pair<const BrokerState*, Disks>> brokers;
     for (const BrokerState& broker : snapshot.brokers) {
         const bool known = std::none_of(broker.disks.begin(), broker.disks.end(),
@@ -174,6 +223,10 @@ void even_disks(const Snapshot& snapshot, const Desired& desired, const Limits& 
         }
     }
     for (auto& [id, broker] : brokers) {
+        if (desired.empty_cordoned_disks) {
+            broker.second.empty_cordoned(snapshot, limits.disk_percent, plan.disk_moves,
+                                         complaints);
+        }
         broker.second.even(snapshot, limits.disk_percent, plan.disk_moves);
     }
 }

@@ -48,8 +48,9 @@ void relieve(Model& model, const Snapshot& snapshot, const std::vector<Relief>& 
 /// What the model has changed, as moves in waves, within the budget.
 void schedule(Model& model, Plan& plan, Complaints& complaints);
 
-/// Replicas of a broker go from its fuller disks to its emptier ones, as their capacities are; not
-/// those that `plan` moves anyway.
-void even_disks(const Snapshot& snapshot, const Desired& desired, const Limits& limits, Plan& plan);
+/// Replicas of a broker go off its cordoned disks, where that is desired, and from its fuller disks
+/// to its emptier ones, as their capacities are; not those that `plan` moves anyway.
+void even_disks(const Snapshot& snapshot, const Desired& desired, const Limits& limits, Plan& plan,
+                Complaints& complaints);
 
 }  // namespace millrace::placement

@@ -195,7 +195,7 @@ Plan plan(const Snapshot& snapshot, const Desired& desired, const Limits& limits
     run_passes(model, snapshot, desired, plan, complaints);
     schedule(model, plan, complaints);
     if (desired.mode == Mode::scale_out || desired.mode == Mode::full) {
-        even_disks(snapshot, desired, limits, plan);
+        even_disks(snapshot, desired, limits, plan, complaints);
     }
     forecast(model, plan);
     plan.unmet = complaints.all();

@@ -24,6 +24,8 @@ void describe(Visitor& v, BrokerStatus& s) {
             {.doc = "It was given its share of replicas since it came, or none were to move."});
     v.field("volumes", s.volumes,
             {.doc = "Ids of its volumes that were given their share of its replicas."});
+    v.field("closedVolumes", s.closed_volumes,
+            {.doc = "Ids of volumes that take no new replica: the spec has them no more."});
     v.field("waitingFor", s.waiting_for, {.doc = "What it waits for, in one line."});
 }
 

@@ -361,7 +361,7 @@ Result<void> Connection::unregister(int id) {
     return {};
 }
 
-Result<VolumeReplicas> Connection::volume_replicas(int id) {
+Result<Volumes> Connection::volumes(int id) {
     v1::DescribeLogDirsRequest request;
     request.add_broker_ids(id);
     request.set_with_replicas(true);
@@ -478,12 +478,19 @@ Result<std::vector<Outcome>> Connection::alter_topics(const std::vector<Settings
 
 Result<void> Connection::alter_defaults(const SettingsChange& change) {
     MR_TRY(const auto outcomes, alter_topics({change}));
-    for (const Outcome& one : outcomes) {
-        if (one.kafka_error != 0) {
-            return Error::make(Code::invalid, "AlterConfigs: {}", one.message);
+    return all_done(outcomes);
+}
+
+Result<void> Connection::cordon_volumes(int id, const std::vector<std::string>& paths) {
+    // Its directories are known to it alone: no other broker can say whether they are its own.
+    for (const Node& node : all_nodes()) {
+        if (node.id == id && node.is_broker) {
+            MR_TRY(const auto response, call(*node.stub, &Stub::AlterConfigs,
+                                             cordon_request(id, paths), "AlterConfigs"));
+            return all_done(from_proto(response));
         }
     }
-    return {};
+    return Error::make(Code::unavailable, "AlterConfigs: broker {} isn't there", id);
 }
 
 Result<std::vector<Outcome>> Connection::delete_topics(const std::vector<std::string>& names) {

@@ -41,7 +41,8 @@ public:
     Result<int> drain_leaders(int id, bool undo) override;
     Result<void> cordon(const std::vector<int>& ids, bool cordoned) override;
     Result<void> unregister(int id) override;
-    Result<VolumeReplicas> volume_replicas(int id) override;
+    Result<Volumes> volumes(int id) override;
+    Result<void> cordon_volumes(int id, const std::vector<std::string>& paths) override;
     Result<QuorumFacts> quorum() override;
     Result<void> add_voter(const QuorumNode& node, const std::string& address) override;
     Result<void> remove_voter(const QuorumNode& node) override;
@@ -84,6 +85,11 @@ private:
     Result<Response> call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                        Response*),
                           const Request& request, std::string_view name, bool slow = false);
+    template <typename Request, typename Response>
+    Result<Response> call(Stub& to,
+                          grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                       Response*),
+                          const Request& request, std::string_view name, bool slow = false);
 
     const std::string cluster_;
     const DirectoryOptions options_;
@@ -115,10 +121,18 @@ Result<Response> Connection::call(grpc::Status (Stub::*method)(grpc::ClientConte
     if (!to) {
         return Error::make(Code::unavailable, "{}: no broker of {} answers", name, cluster_);
     }
+    return call(*to, method, request, name, slow);
+}
+
+template <typename Request, typename Response>
+Result<Response> Connection::call(Stub& to,
+                                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                               Response*),
+                                  const Request& request, std::string_view name, bool slow) {
     grpc::ClientContext context;
     set_deadline(context, slow ? options_.slow_deadline : options_.deadline);
     Response response;
-    const grpc::Status status = ((*to).*method)(&context, request, &response);
+    const grpc::Status status = (to.*method)(&context, request, &response);
     if (!status.ok()) {
         return error_of(status, name);
     }

@@ -141,11 +141,11 @@ ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& clu
     return facts;
 }
 
-Result<VolumeReplicas> from_proto(const v1::DescribeLogDirsResponse& response, int broker) {
+Result<Volumes> from_proto(const v1::DescribeLogDirsResponse& response, int broker) {
     if (response.silent_brokers_size() > 0) {
         return Error::make(Code::unavailable, "broker {} doesn't answer", broker);
     }
-    VolumeReplicas replicas;
+    Volumes volumes;
     for (const v1::LogDir& directory : response.directories()) {
         if (!directory.online()) {
             return Error::make(Code::unavailable, "{}: {}", directory.path(), directory.error());
@@ -158,10 +158,10 @@ Result<VolumeReplicas> from_proto(const v1::DescribeLogDirsResponse& response, i
         if (begin != std::string::npos && begin < end &&
             std::from_chars(path.data() + begin + 1, path.data() + end, volume).ptr ==
                 path.data() + end) {
-            replicas[volume] += directory.replicas_size();
+            volumes[volume] = {path, directory.replicas_size(), directory.cordoned()};
         }
     }
-    return replicas;
+    return volumes;
 }
 
 RestartVerdict from_proto(const v1::RestartCheckResponse& response) {
@@ -322,8 +322,35 @@ v1::PlanRebalanceRequest to_proto(const PlanWish& wish) {
     for (const std::string& topic : wish.exclude_topics) {
         request.add_exclude_topics(topic);
     }
+    request.set_empty_cordoned_directories(wish.empty_cordoned_volumes);
     request.mutable_limits()->set_max_moves_per_broker(wish.max_moves_per_broker);
     request.mutable_limits()->set_throttle_bytes_per_second(wish.throttle_bytes_per_second);
+    return request;
+}
+
+Result<void> all_done(const std::vector<Outcome>& outcomes) {
+    for (const Outcome& one : outcomes) {
+        if (one.kafka_error != 0) {
+            return Error::make(Code::invalid, "AlterConfigs: {}", one.message);
+        }
+    }
+    return {};
+}
+
+v1::AlterConfigsRequest cordon_request(int broker, const std::vector<std::string>& paths) {
+    v1::AlterConfigsRequest request;
+    v1::ConfigAlterations& one = *request.add_resources();
+    one.mutable_resource()->set_type(v1::CONFIG_RESOURCE_TYPE_BROKER);
+    one.mutable_resource()->set_name(std::to_string(broker));
+    v1::ConfigAlteration& alteration = *one.add_alterations();
+    alteration.set_key("cordoned.log.dirs");
+    alteration.set_op(paths.empty() ? v1::ConfigAlteration::OP_DELETE
+                                    : v1::ConfigAlteration::OP_SET);
+    std::string list;
+    for (const std::string& path : paths) {
+        list += (list.empty() ? "" : ",") + path;
+    }
+    alteration.set_value(list);
     return request;
 }
 

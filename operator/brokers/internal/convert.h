@@ -18,7 +18,7 @@ Error error_of(const grpc::Status& status, std::string_view call);
 ClusterFacts from_proto(const v1::HealthResponse& health, const std::string& cluster_id);
 RestartVerdict from_proto(const v1::RestartCheckResponse& response);
 QuorumFacts from_proto(const v1::QuorumHealth& quorum);
-Result<VolumeReplicas> from_proto(const v1::DescribeLogDirsResponse& response, int broker);
+Result<Volumes> from_proto(const v1::DescribeLogDirsResponse& response, int broker);
 Result<v1::AddVoterRequest> to_proto(const QuorumNode& node, const std::string& address);
 RestartProgress from_proto(const v1::RestartProgressResponse& response);
 CertificateUse from_proto(const v1::ReloadCertificatesResponse& response);
@@ -27,6 +27,8 @@ PlanProgress from_proto(const v1::PlanProgress& progress);
 TopicFacts from_proto(const v1::TopicDescription& topic);
 v1::PlanRebalanceRequest to_proto(const PlanWish& wish);
 v1::AlterConfigsRequest to_proto(const std::vector<SettingsChange>& changes);
+Result<void> all_done(const std::vector<Outcome>& outcomes);  ///< Of AlterConfigs.
+v1::AlterConfigsRequest cordon_request(int broker, const std::vector<std::string>& paths);
 std::vector<Outcome> from_proto(const v1::AlterConfigsResponse& response);
 
 }  // namespace millrace::brokers

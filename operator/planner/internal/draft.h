@@ -48,6 +48,9 @@ struct Draft {
     std::optional<api::RebalanceStatus> rebalance;
     std::set<int> balanced;  ///< Were given their share of replicas since they came.
     std::map<int, std::vector<std::int32_t>> spread_volumes;  ///< So were these of a broker.
+    /// Of each broker those that the spec has no more and that stay until they are empty.
+    std::map<int, std::set<std::int32_t>> kept_volumes;
+    std::map<int, std::set<std::int32_t>> closed_volumes;  ///< Take no new replica: our doing.
     int missing_certificates = 0;
     std::string certificates_problem;  ///< What is to be changed by a person.
     std::string certificates_wait;     ///< What a change of authorities waits for.
@@ -78,8 +81,13 @@ bool is_bound(const Json& claim);
 std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener);
 bool has_service_per_broker(const api::ListenerSpec& listener);
 
-/// Volumes that the spec has no more and replicas are on stay with their brokers.
+/// Volumes that the spec has no more stay with their brokers until nothing is on them and nothing
+/// can come.
 void keep_used_volumes(Draft& draft);
+/// They take no new replica; those that are written back do.
+void close_kept_volumes(Draft& draft);
+/// Replicas are to be moved off them.
+bool are_kept_volumes_in_use(const Draft& draft);
 
 void check_spec(Draft& draft);  ///< Fills problems.
 void plan_services(Draft& draft);

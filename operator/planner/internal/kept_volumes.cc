@@ -1,5 +1,6 @@
 // Volumes that the spec has no more. What is on them would be out of reach, and topics with one
-// replica offline, so a broker keeps one until no replica is on it.
+// replica offline, so a broker keeps one until no replica is on it. They are closed to new ones
+// first; a plan empties them.
 #include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
@@ -37,22 +38,46 @@ bool was_in_use(const Draft& draft, int broker, int volume, const std::string& c
     return is_mounted && (is_recorded || pod->second.ready);
 }
 
-/// How many replicas hold it back; none: it may go. What nobody can tell now holds it back, too.
-std::string why_kept(Draft& draft, int broker, int volume) {
+const brokers::VolumeFacts* facts_of(const Draft& draft, int broker, int volume) {
+    const auto answer = draft.world.answers.volumes.find(broker);
+    if (answer == draft.world.answers.volumes.end() || !answer->second.value) {
+        return nullptr;
+    }
+    const auto found = answer->second.value->find(volume);
+    return found == answer->second.value->end() ? nullptr : &found->second;
+}
+
+/// Asks once a round. False: it isn't known now.
+bool know_volumes(Draft& draft, int broker) {
     const auto answer = draft.world.answers.volumes.find(broker);
     if (answer == draft.world.answers.volumes.end()) {
         draft.plan.questions.emplace_back(AskVolumes{broker});
-        return "what is on it is being asked";
+        return false;
     }
-    if (!answer->second.value) {
-        return "what is on it isn't known: " + answer->second.error;
+    return answer->second.value.has_value();
+}
+
+/// What holds it back; nothing: it may go. What nobody can tell now holds it back, too.
+std::string why_kept(Draft& draft, int broker, int volume) {
+    if (!know_volumes(draft, broker)) {
+        const auto answer = draft.world.answers.volumes.find(broker);
+        return answer == draft.world.answers.volumes.end()
+                   ? "what is on it is being asked"
+                   : "what is on it isn't known: " + answer->second.error;
     }
-    const auto found = answer->second.value->find(volume);
-    if (found == answer->second.value->end() || found->second == 0) {
+    const brokers::VolumeFacts* facts = facts_of(draft, broker, volume);
+    if (facts == nullptr || (facts->replicas == 0 && facts->cordoned)) {
         return "";
     }
-    return fmt::format("{} of its replicas {} on it", found->second,
-                       found->second == 1 ? "is" : "are");
+    if (facts->replicas == 0) {
+        return "it is being closed to new replicas";
+    }
+    const bool is_ours = draft.world.cluster.spec.balance.mode != api::BalanceMode::off;
+    return fmt::format(
+        "{} of its replicas {} on it; {}", facts->replicas, facts->replicas == 1 ? "is" : "are",
+        is_ours ? "they go to its other volumes"
+                : "balance.mode is Off: move them to its other volumes (kafka-reassign-partitions "
+                  "does), or write the volume back");
 }
 
 void keep_volume(Draft& draft, int broker, api::VolumeSpec volume) {
@@ -95,14 +120,71 @@ void keep_used_volumes(Draft& draft) {
             kept.storage_class = asked;
         }
         keep_volume(draft, broker, std::move(kept));
+        draft.kept_volumes[broker].insert(volume);
         draft.look_again_in(ask_of_volumes_after);
         if (draft.volume_waits.empty()) {
             draft.volume_waits = fmt::format(
-                "broker {} keeps volume {}, which the spec has no more: {}; move them to its other "
-                "volumes (kafka-reassign-partitions does), or write the volume back",
-                broker, volume, why);
+                "broker {} keeps volume {}, which the spec has no more: {}", broker, volume, why);
         }
     }
+}
+
+void close_kept_volumes(Draft& draft) {
+    std::map<int, std::set<std::int32_t>> ours = draft.kept_volumes;
+    for (const api::BrokerStatus& known : draft.world.cluster.status.brokers) {
+        if (draft.running.contains(known.id)) {
+            ours[known.id].insert(known.closed_volumes.begin(), known.closed_volumes.end());
+        }
+    }
+    for (const auto& [broker, volumes] : ours) {
+        if (volumes.empty()) {
+            continue;
+        }
+        const brokers::BrokerFacts* facts = draft.broker(broker);
+        const bool is_up = facts != nullptr && facts->state == brokers::BrokerState::running;
+        const auto kept = draft.kept_volumes.find(broker);
+        const auto stays_closed = [&](int volume) {
+            return kept != draft.kept_volumes.end() && kept->second.contains(volume);
+        };
+        if (!is_up || !know_volumes(draft, broker)) {
+            draft.closed_volumes[broker] = volumes;
+            draft.look_again_in(ask_of_volumes_after);
+            continue;
+        }
+        std::set<std::int32_t>& closed = draft.closed_volumes[broker];
+        std::vector<std::string> paths;
+        bool is_other = false;
+        for (const auto& [volume, now] : *draft.world.answers.volumes.at(broker).value) {
+            const bool wanted = volumes.contains(volume) ? stays_closed(volume) : now.cordoned;
+            is_other |= wanted != now.cordoned;
+            if (wanted) {
+                paths.push_back(now.path);
+            }
+            if (volumes.contains(volume) && (wanted || now.cordoned)) {
+                closed.insert(volume);
+            }
+        }
+        for (const std::int32_t volume : volumes) {  // What a setting names that is there no more.
+            is_other |= facts_of(draft, broker, volume) == nullptr;
+        }
+        if (is_other) {
+            draft.act(Lane::scale, CordonVolumes{broker, std::move(paths)}, "VolumesClosed",
+                      kept == draft.kept_volumes.end()
+                          ? fmt::format("broker {}: no volume is about to go any more", broker)
+                          : fmt::format("no new replica goes to volumes of broker {} that the spec "
+                                        "has no more",
+                                        broker));
+        }
+    }
+}
+
+bool are_kept_volumes_in_use(const Draft& draft) {
+    return std::any_of(draft.kept_volumes.begin(), draft.kept_volumes.end(), [&](const auto& kept) {
+        return std::any_of(kept.second.begin(), kept.second.end(), [&](int volume) {
+            const brokers::VolumeFacts* facts = facts_of(draft, kept.first, volume);
+            return facts != nullptr && facts->cordoned && facts->replicas > 0;
+        });
+    });
 }
 
 }  // namespace millrace::planner

@@ -17,6 +17,7 @@ using brokers::PlanState;
 
 constexpr std::string_view somebodys_plan = "it was asked for elsewhere";
 constexpr std::string_view new_suffix = " new";
+constexpr std::string_view volumes_go = "volumes are about to go";
 
 std::string list_of(const std::vector<int>& ids) {
     std::string text;
@@ -202,6 +203,17 @@ void note_beyond_repair(Draft& draft, const brokers::PlanFacts& plan) {
     }
 }
 
+/// What a volume that is about to go can't be rid of.
+void note_what_stays(Draft& draft, const brokers::PlanFacts& plan) {
+    const auto stays = std::find_if(plan.unmet.begin(), plan.unmet.end(),
+                                    [](const auto& unmet) { return unmet.constraint == "disk"; });
+    if (stays != plan.unmet.end()) {
+        draft.volume_waits = fmt::format(
+            "{}{}; make its other volumes larger, or write this one back", stays->reason,
+            stays->count > 1 ? fmt::format(" (and {} more)", stays->count - 1) : std::string());
+    }
+}
+
 /// It was tried, and nothing has changed since.
 bool has_failed(const Draft& draft, const brokers::PlanFacts& plan) {
     const auto& progress = draft.world.answers.progress;
@@ -232,6 +244,8 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
         }
     } else if (wish.mode == brokers::PlanMode::repair) {
         note_beyond_repair(draft, plan);
+    } else if (wish.empty_cordoned_volumes) {
+        note_what_stays(draft, plan);
     }
     if (plan.moves == 0) {
         return false;
@@ -648,27 +662,31 @@ void plan_spreading(Draft& draft) {
         }
     }
     const std::vector<int> grown = with_new_volumes(draft);
-    const bool is_due = !fresh.empty() || !grown.empty();
+    const bool goes = are_kept_volumes_in_use(draft);
+    const bool is_new = !fresh.empty() || !grown.empty();
+    const bool is_due = is_new || goes;
     if (!is_due && started_by_us(draft) == nullptr) {
         return;
     }
     const auto fits = [&](const std::string& begun) {
-        return is_due && begun.ends_with(new_suffix);
+        return (is_new && begun.ends_with(new_suffix)) || (goes && begun == volumes_go);
     };
     if (plan_under_way(draft, fits) || !is_due || !all_run(draft)) {
         return;
     }
-    if (came_together(draft, fresh)) {
+    if (!goes && came_together(draft, fresh)) {
         call_all_balanced(draft);
         return;
     }
     const bool has_answer = draft.world.answers.plan && draft.world.answers.plan->value;
     const std::string trigger =
-        fresh.empty() ? fmt::format("volumes of {} are{}", brokers_text(grown), new_suffix)
-                      : fmt::format("{} {}{}", brokers_text(fresh),
-                                    fresh.size() == 1 ? "is" : "are", new_suffix);
-    if (!move_replicas(draft, wish_for(draft, brokers::PlanMode::scale_out), trigger) &&
-        has_answer) {
+        !is_new         ? std::string(volumes_go)
+        : fresh.empty() ? fmt::format("volumes of {} are{}", brokers_text(grown), new_suffix)
+                        : fmt::format("{} {}{}", brokers_text(fresh),
+                                      fresh.size() == 1 ? "is" : "are", new_suffix);
+    brokers::PlanWish wish = wish_for(draft, brokers::PlanMode::scale_out);
+    wish.empty_cordoned_volumes = goes;
+    if (!move_replicas(draft, wish, trigger) && has_answer) {
         call_all_balanced(draft);
     }
 }
@@ -691,6 +709,10 @@ void plan_staying(Draft& draft) {
 void remember_scale(Draft& draft) {
     draft.balanced = balanced_before(draft);
     remember_volumes(draft);
+    for (const api::BrokerStatus& broker : draft.world.cluster.status.brokers) {
+        draft.closed_volumes[broker.id] = {broker.closed_volumes.begin(),
+                                           broker.closed_volumes.end()};
+    }
     const api::RebalanceStatus* ours = started_by_us(draft);
     if (ours == nullptr) {
         return;
@@ -705,6 +727,7 @@ void remember_scale(Draft& draft) {
 void plan_scale(Draft& draft) {
     draft.balanced = balanced_before(draft);
     remember_volumes(draft);
+    close_kept_volumes(draft);
     take_back(draft);
     if (!draft.membership.leaving.empty()) {
         plan_leaving(draft);

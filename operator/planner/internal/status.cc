@@ -58,6 +58,9 @@ api::BrokerStatus broker_status(const Draft& draft, int id, const std::string& p
     if (const auto volumes = draft.spread_volumes.find(id); volumes != draft.spread_volumes.end()) {
         status.volumes = volumes->second;
     }
+    if (const auto closed = draft.closed_volumes.find(id); closed != draft.closed_volumes.end()) {
+        status.closed_volumes.assign(closed->second.begin(), closed->second.end());
+    }
     const auto& all = draft.world.cluster.status.brokers;
     const auto before = std::find_if(all.begin(), all.end(), [&](const api::BrokerStatus& one) {
         return one.id == id && one.state == status.state && !one.since.empty();

@@ -20,6 +20,7 @@ admin::PlanWish wish() {
     wish.lost = {BrokerId{9}};
     wish.replication_factors = {{"a.b_c-d", 2}, {"orders", 3}};
     wish.exclude_topics = {"__*", "tmp-?"};
+    wish.empty_cordoned_disks = true;
     wish.limits.max_moves_per_broker = 7;
     wish.limits.max_bytes = 1'000'000'000'000;
     return wish;
@@ -34,6 +35,7 @@ TEST(PlanIntent, a_wish_can_be_read_back_from_the_plans_name) {
     EXPECT_THAT(read->lost, ElementsAre(BrokerId{9}));
     EXPECT_EQ(read->replication_factors, wish().replication_factors);
     EXPECT_THAT(read->exclude_topics, ElementsAre("__*", "tmp-?"));
+    EXPECT_TRUE(read->empty_cordoned_disks);
     EXPECT_EQ(read->limits.max_moves_per_broker, 7);
     EXPECT_EQ(read->limits.max_bytes, 1'000'000'000'000);
 }

@@ -14,6 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 TEST(Plan, of_an_even_cluster_is_empty) {
@@ -382,6 +383,49 @@ TEST(Plan, fills_disks_by_their_capacity_and_never_beyond_it) {
     EXPECT_THAT(plan(snapshot, in_mode(Mode::scale_out), {}).disk_moves, SizeIs(3));
     snapshot.brokers[0].disks[1].cordoned = true;
     EXPECT_THAT(plan(snapshot, in_mode(Mode::scale_out), {}).disk_moves, IsEmpty());
+}
+
+Snapshot on_three_disks(std::int64_t bytes_each) {
+    Snapshot snapshot = brokers(1, 0);
+    const std::int64_t gib = std::int64_t{1} << 30;
+    snapshot.topics.push_back(
+        topic("t", std::vector<std::vector<int>>(30, std::vector<int>{1}), bytes_each));
+    for (PartitionState& state : snapshot.topics[0].partitions) {
+        state.replicas[0].disk = static_cast<std::int16_t>(state.index % 3);
+    }
+    snapshot.brokers[0].disks = {disk("/0", 100 * gib), disk("/1", 100 * gib),
+                                 disk("/2", 100 * gib)};
+    for (Disk& one : snapshot.brokers[0].disks) {
+        one.used = 10 * bytes_each;
+    }
+    return snapshot;
+}
+
+TEST(Plan, empties_cordoned_disks_where_that_is_asked_for) {
+    Snapshot snapshot = on_three_disks(std::int64_t{1} << 30);
+    snapshot.brokers[0].disks[1].cordoned = true;
+    Desired desired = in_mode(Mode::scale_out);
+    EXPECT_THAT(plan(snapshot, desired, {}).disk_moves, IsEmpty());
+    desired.empty_cordoned_disks = true;
+    std::map<std::string, int> arrived;
+    for (const DiskMove& move : plan(snapshot, desired, {}).disk_moves) {
+        EXPECT_EQ(move.from, "/1");
+        ++arrived[move.to];
+    }
+    EXPECT_THAT(arrived, ElementsAre(Pair("/0", 5), Pair("/2", 5)));
+}
+
+TEST(Plan, says_what_a_cordoned_disk_keeps_for_want_of_room) {
+    Snapshot snapshot = on_three_disks(std::int64_t{7} << 30);
+    snapshot.brokers[0].disks[1].cordoned = true;
+    Desired desired = in_mode(Mode::scale_out);
+    desired.empty_cordoned_disks = true;  // 25 of 100 GiB are left on two: three replicas each.
+    const Plan found = plan(snapshot, desired, {});
+    EXPECT_THAT(found.disk_moves, SizeIs(6));
+    ASSERT_THAT(found.unmet, SizeIs(1));
+    EXPECT_EQ(found.unmet[0].constraint, "disk");
+    EXPECT_EQ(found.unmet[0].count, 4);
+    EXPECT_THAT(found.unmet[0].reason, HasSubstr("fit on no other directory"));
 }
 
 TEST(Plan, gives_brokers_their_share_by_weight) {

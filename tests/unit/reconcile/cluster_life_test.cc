@@ -840,10 +840,8 @@ int mounts_of(const World& world, const std::string& pod, const std::string& cla
     return count;
 }
 
-// The brokers were restarted without it: topics with one replica went offline, one rack after the
-// other.
-TEST(ClusterLife, a_volume_that_the_spec_has_no_more_stays_until_no_replica_is_on_it) {
-    World world;
+/// Three brokers with two volumes each, and replicas on all of them.
+void fill_two_volumes(World& world) {
     world.apply_cluster(two_volumes);
     world.settle();
     world.kube->brokers().add_topic("orders", 12, 1);
@@ -851,13 +849,23 @@ TEST(ClusterLife, a_volume_that_the_spec_has_no_more_stays_until_no_replica_is_o
     for (int id = 0; id < 3; ++id) {
         world.kube->brokers().put_on_volume(id, 1, 4);
     }
+}
+
+// The brokers were restarted without it: topics with one replica went offline, one rack after the
+// other.
+TEST(ClusterLife, a_volume_that_the_spec_has_no_more_stays_until_no_replica_is_on_it) {
+    World world;
+    fill_two_volumes(world);
     const auto before = world.pod_uids();
-    world.apply_cluster(three_brokers);
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "balance": {"mode": "Off"}})");
     world.settle();
     EXPECT_EQ(world.pod_uids(), before);
     EXPECT_THAT(
         world.cluster()["status"]["message"].text(),
-        HasSubstr("broker 0 keeps volume 1, which the spec has no more: 4 of its replicas"));
+        HasSubstr("broker 0 keeps volume 1, which the spec has no more: 4 of its replicas are on "
+                  "it; balance.mode is Off"));
+    EXPECT_EQ(world.cluster()["status"]["brokers"][0]["closedVolumes"].dump(), "[1]");
 
     // A pod that is lost comes back with it.
     world.kube->take_away(kube::pods, {"default", "main-1"});
@@ -873,6 +881,51 @@ TEST(ClusterLife, a_volume_that_the_spec_has_no_more_stays_until_no_replica_is_o
     EXPECT_EQ(mounts_of(world, "main-0", "main-0-data-0"), 1);
     EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
     EXPECT_EQ(world.cluster()["status"]["brokers"][0]["volumes"].items().size(), 1U);
+}
+
+TEST(ClusterLife, a_volume_that_the_spec_has_no_more_is_closed_and_emptied_and_goes) {
+    World world;
+    fill_two_volumes(world);
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.clock.advance(60s);
+    world.settle();
+    const auto calls = world.kube->brokers().journal();
+    const auto first = [&](std::string_view call) {
+        return std::find_if(
+                   calls.begin(), calls.end(),
+                   [&](const std::string& one) { return one.find(call) != std::string::npos; }) -
+               calls.begin();
+    };
+    EXPECT_LT(first("AlterConfigs 0"), first("ApplyPlan")) << "filled again while it is emptied";
+    for (int id = 0; id < 3; ++id) {
+        EXPECT_EQ(mounts_of(world, fmt::format("main-{}", id), fmt::format("main-{}-data-1", id)),
+                  0)
+            << world.journal_tail();
+    }
+    const Json status = world.cluster()["status"];
+    EXPECT_EQ(status["message"].text(), "");
+    EXPECT_FALSE(status["brokers"][0].has("closedVolumes")) << status.dump();
+    EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "True");
+}
+
+TEST(ClusterLife, a_volume_that_is_written_back_before_it_went_takes_replicas_again) {
+    World world;
+    fill_two_volumes(world);
+    world.kube->brokers().fail_next("PlanRebalance", Code::unavailable, "not now", 1000);
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["brokers"][2]["closedVolumes"].dump(), "[1]");
+    EXPECT_TRUE(world.kube->brokers().is_cordoned(2, 1));
+    world.kube->brokers().fail_next("PlanRebalance", Code::unavailable, "not now", 0);
+    const auto before = world.pod_uids();
+    world.apply_cluster(two_volumes);
+    world.settle();
+    EXPECT_FALSE(world.kube->brokers().is_cordoned(2, 1));
+    EXPECT_EQ(world.pod_uids(), before);
+    const Json status = world.cluster()["status"];
+    EXPECT_FALSE(status["brokers"][2].has("closedVolumes")) << status.dump();
+    EXPECT_EQ(status["message"].text(), "");
 }
 
 // It was taken for one that had its share already.
