@@ -91,4 +91,22 @@ Result<std::vector<Endpoint>> parse_bootstrap_servers(std::string_view text) {
     return servers;
 }
 
+bool is_own_address(const std::vector<Listener>& listeners, const Endpoint& address) {
+    const bool is_loopback =
+        address.host == "localhost" || address.host == "127.0.0.1" || address.host == "::1";
+    return std::any_of(listeners.begin(), listeners.end(), [&](const Listener& own) {
+        return own.endpoint == address || (is_loopback && own.endpoint.port == address.port);
+    });
+}
+
+bool names_others(const QuorumConfig& config) {
+    const auto is_other_voter = [&](const Voter& voter) { return voter.key.id != config.node_id; };
+    const auto is_other_server = [&](const Endpoint& server) {
+        return !is_own_address(config.listeners, server);
+    };
+    return std::any_of(config.voters.begin(), config.voters.end(), is_other_voter) ||
+           std::any_of(config.bootstrap_servers.begin(), config.bootstrap_servers.end(),
+                       is_other_server);
+}
+
 }  // namespace millrace::raft

@@ -53,6 +53,9 @@ struct Broker::Inside {
     void give_up();
     Result<void> mark_clean_shutdown(BrokerEpoch epoch);
     Result<void> open_store(const config::BrokerValues& values);
+    Result<void> check_that_it_may_begin_alone(const config::BrokerValues& values,
+                                               const std::string& path) const;
+    Result<raft::QuorumConfig> identified_quorum(const config::BrokerValues& values) const;
     Result<void> check_that_none_holds_the_metadata(const std::vector<std::string>& paths,
                                                     const std::string& metadata_path);
     Result<std::unique_ptr<storage::LogStore>> claim_directories(std::vector<std::string> paths);

@@ -150,6 +150,9 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
             "log.dirs, or the cluster id that the data has",
             wanted, paths.front(), *on_disk);
     }
+    if (!on_disk && wanted.empty()) {
+        MR_TRY_VOID(check_that_it_may_begin_alone(values, paths.front()));
+    }
     cluster_id = on_disk          ? *on_disk
                  : wanted.empty() ? Uuid::random(*node.control_shard().random).to_string()
                                   : wanted;
@@ -178,6 +181,34 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
         metadata_store = std::move(metadata_claimed);
     }
     return {};
+}
+
+/// Each of several nodes would make a cluster of its own up, and keep it on its disk.
+Result<void> Broker::Inside::check_that_it_may_begin_alone(const config::BrokerValues& values,
+                                                           const std::string& path) const {
+    MR_TRY(const raft::QuorumConfig quorum, identified_quorum(values));
+    if (!raft::names_others(quorum)) {
+        return {};
+    }
+    return Error::make(
+        Code::invalid,
+        "{} names other nodes, but cluster.id is not set and {} belongs to no "
+        "cluster yet: set the same cluster.id at every node, or format {} with "
+        "kafka-storage",
+        quorum.voters.empty() ? "controller.quorum.bootstrap.servers" : "controller.quorum.voters",
+        path, path);
+}
+
+/// The quorum as it is configured, and who we are in it.
+Result<raft::QuorumConfig> Broker::Inside::identified_quorum(
+    const config::BrokerValues& values) const {
+    MR_TRY(raft::QuorumConfig quorum, quorum_config(values));
+    quorum.node_id = self;
+    quorum.is_controller = roles.controller;
+    for (const metadata::Endpoint& endpoint : endpoints_of(true)) {
+        quorum.listeners.push_back({endpoint.listener, {endpoint.host, endpoint.port}});
+    }
+    return quorum;
 }
 
 /// A second metadata log, an empty one, would be a cluster that has forgotten everything.
@@ -218,14 +249,9 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         // An empty metadata log elsewhere would be a cluster that has forgotten everything.
         return Error::make(Code::io, "{} holds the metadata log and can't be used", path);
     }
-    MR_TRY(raft::QuorumConfig quorum, quorum_config(values));
-    quorum.node_id = self;
+    MR_TRY(raft::QuorumConfig quorum, identified_quorum(values));
     quorum.directory_id = home->id();
-    quorum.is_controller = roles.controller;
     quorum.cluster_id = cluster_id;
-    for (const metadata::Endpoint& endpoint : endpoints_of(true)) {
-        quorum.listeners.push_back({endpoint.listener, {endpoint.host, endpoint.port}});
-    }
     raft::DriverOptions driver_options;
     driver_options.quorum = std::move(quorum);
     driver_options.directory = home->path() + std::string(metadata_folder);

@@ -288,7 +288,6 @@ private:
     void on_member_response(const InFlight& sent, const DescribeQuorumResponse& response);
     void on_member_failed(const InFlight& sent);
     void form_if_complete();
-    bool is_own_address(const Endpoint& address) const;
     std::string missing_members() const;
 
     CoreConfig config_;

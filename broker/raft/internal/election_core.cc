@@ -274,6 +274,9 @@ void RaftCore::Impl::lose_election() {
     if (forming_ && forming_->formed) {
         // Somebody may have another disk by now: find out afresh who is there.
         history_.set_fallback({});
+        for (Member& member : forming_->members) {
+            member.is_new = false;
+        }
         forming_->formed = false;
         forming_->next_ask = now_ + election_backoff();
     }

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "raft/internal/core_impl.h"
 #include "raft/internal/mutants.h"
+#include "raft/quorum_config.h"
 
 namespace millrace::raft {
 
@@ -22,15 +23,6 @@ constexpr Duration ask_every = std::chrono::milliseconds(200);
 constexpr Duration notice_every = std::chrono::seconds(10);
 
 }  // namespace
-
-bool RaftCore::Impl::is_own_address(const Endpoint& address) const {
-    return std::any_of(
-        config_.listeners.begin(), config_.listeners.end(), [&](const Listener& own) {
-            const bool is_loopback =
-                address.host == "localhost" || address.host == "127.0.0.1" || address.host == "::1";
-            return own.endpoint == address || (is_loopback && own.endpoint.port == address.port);
-        });
-}
 
 bool RaftCore::Impl::is_forming() const {
     const bool is_new = log_end_ == Offset{0} && !snapshot_ && !history_.latest_offset();
@@ -45,8 +37,9 @@ bool RaftCore::Impl::is_forming() const {
         return lowest->key.id == config_.self.id;
     }
     return config_.bootstrap_servers.empty() ||
-           std::any_of(config_.bootstrap_servers.begin(), config_.bootstrap_servers.end(),
-                       [&](const Endpoint& server) { return is_own_address(server); });
+           std::any_of(
+               config_.bootstrap_servers.begin(), config_.bootstrap_servers.end(),
+               [&](const Endpoint& server) { return is_own_address(config_.listeners, server); });
 }
 
 void RaftCore::Impl::start_forming() {
@@ -62,7 +55,8 @@ void RaftCore::Impl::start_forming() {
     }
     if (config_.static_voters.empty()) {
         for (const Endpoint& server : config_.bootstrap_servers) {
-            forming.members.push_back({.address = server, .is_self = is_own_address(server)});
+            forming.members.push_back(
+                {.address = server, .is_self = is_own_address(config_.listeners, server)});
         }
     }
     if (forming.members.empty()) {

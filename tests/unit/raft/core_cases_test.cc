@@ -422,6 +422,28 @@ TEST(RaftForming, another_id_waits_to_be_asked_for_its_vote) {
     EXPECT_TRUE(answer.value().granted);
 }
 
+// Who has refused once, as a node of another cluster does for ever, is asked anew who it is, and
+// not in the same breath.
+TEST(RaftForming, a_refused_vote_is_asked_for_again_at_leisure) {
+    CoreBench bench(1, {}, static_list(3));
+    int votes = 0;
+    for (int slice = 0; slice < 500; ++slice) {
+        for (int moments = 0; moments < 10; ++moments) {
+            for (const Send& asked : bench.take_sent<DescribeQuorumRequest>()) {
+                bench.step(ResponseReceived{asked.id, new_member(asked.to_id.value)});
+            }
+            for (const Send& asked : bench.take_sent<VoteRequest>()) {
+                ++votes;
+                bench.step(ResponseReceived{
+                    asked.id, VoteResponse{.error = KafkaError::inconsistent_cluster_id}});
+            }
+        }
+        bench.pass(std::chrono::milliseconds(10));
+    }
+    EXPECT_GE(votes, 6);
+    EXPECT_LE(votes, 60);
+}
+
 TEST(RaftForming, an_emptied_disk_forms_nothing_beside_a_quorum_that_lives) {
     CoreBench bench(1, {}, static_list(3));
     const auto asked = bench.take_sent<DescribeQuorumRequest>();

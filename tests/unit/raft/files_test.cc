@@ -162,6 +162,21 @@ TEST(QuorumLists, are_read_in_kafkas_notation) {
     EXPECT_TRUE(parse_voters("", "CONTROLLER")->empty());
 }
 
+TEST(QuorumLists, say_whether_others_belong_to_the_quorum) {
+    QuorumConfig config;
+    config.node_id = BrokerId{1};
+    config.listeners = {{"CONTROLLER", {"host-a", 9093}}};
+    EXPECT_FALSE(names_others(config));
+    config.voters = *parse_voters("1@anything:9093", "CONTROLLER");
+    config.bootstrap_servers = *parse_bootstrap_servers("host-a:9093,localhost:9093");
+    EXPECT_FALSE(names_others(config));
+    config.bootstrap_servers = *parse_bootstrap_servers("host-a:9093,host-b:9093");
+    EXPECT_TRUE(names_others(config));
+    config.bootstrap_servers.clear();
+    config.voters = *parse_voters("1@host-a:9093,2@host-b:9093", "CONTROLLER");
+    EXPECT_TRUE(names_others(config));
+}
+
 TEST(QuorumLists, with_a_mistake_are_refused_with_the_place) {
     for (const char* text : {"1", "1@host", "x@host:1", "1@host:1,1@other:2", "-1@host:1",
                              "1@:9093", "1@::1:9093", "1@host:99999", "1@host:1,,2@host:2"}) {
