@@ -1,9 +1,9 @@
 #include "app/internal/controller_registration.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "app/internal/registration_pace.h"
 #include "app/internal/what_we_offer.h"
 #include "model/kafka_error.h"
 #include "protocol/messages/controller_registration_request.h"
@@ -18,8 +18,6 @@ using protocol::ControllerRegistrationRequest;
 using protocol::ControllerRegistrationResponse;
 
 constexpr Duration entry_patience = 3s;
-constexpr Duration entry_pause_first = 100ms;
-constexpr Duration entry_pause_most = 5s;
 
 Result<void> outcome_of(const Result<handlers::ControllerDoor::Answer>& answer) {
     if (!answer) {
@@ -84,13 +82,16 @@ struct ControllerRegistration::Inside : std::enable_shared_from_this<Inside> {
 
     /// In either case there is a pause: what was taken comes with the metadata, a little later.
     void on_answer(const Result<void>& outcome) {
-        if (outcome) {
-            MR_LOG(log, info, "controller.registered", field("controller", options.self));
-            pause = entry_pause_first;
-        } else {
+        const Duration pause = outcome ? pace.after_success() : pace.after_refusal();
+        if (!outcome) {
             MR_LOG(log, info, "controller.not_registered", field("controller", options.self),
                    field("reason", outcome.error().message()));
-            pause = std::min(2 * pause, entry_pause_most);
+        } else if (pace.is_disputed()) {
+            MR_LOG(log, warn, "controller.registered_again", field("controller", options.self),
+                   field("reason", "another process has registered under this id"),
+                   field("remedy", "give every node a node.id of its own"));
+        } else {
+            MR_LOG(log, info, "controller.registered", field("controller", options.self));
         }
         control.after(pause, [weak = weak_from_this()] {
             if (auto self = weak.lock()) {
@@ -105,7 +106,7 @@ struct ControllerRegistration::Inside : std::enable_shared_from_this<Inside> {
     ControllerLink& controller;
     const metadata::ImageHandle& image;
     const Logger& log;
-    Duration pause = entry_pause_first;
+    RegistrationPace pace;
     bool waits = false;  ///< For an answer, or for a while after it.
 };
 

@@ -119,6 +119,8 @@ void RaftCore::Impl::on_fetch_response(const InFlight& sent, SendId id, FetchRes
         state->look_elsewhere = false;
         state->next_fetch = now_ + config_.retry_backoff;
         if (response.error == KafkaError::inconsistent_cluster_id) {
+            // That takes a person to put right.
+            state->next_fetch = now_ + config_.fetch_timeout;
             notice("raft.other_cluster", fmt::format("{} belongs to another cluster", sent.node),
                    true);
         }

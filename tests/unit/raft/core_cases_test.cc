@@ -444,6 +444,22 @@ TEST(RaftForming, a_refused_vote_is_asked_for_again_at_leisure) {
     EXPECT_LE(votes, 60);
 }
 
+TEST(RaftCases, a_leader_of_another_cluster_is_not_asked_again_and_again) {
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)));
+    bench.follow(2, QuorumEpoch{3});
+    int fetches = 0;
+    for (int slice = 0; slice < 100; ++slice) {
+        for (const Send& asked : bench.take_sent<FetchRequest>()) {
+            ++fetches;
+            bench.step(ResponseReceived{
+                asked.id, FetchResponse{.error = KafkaError::inconsistent_cluster_id}});
+        }
+        bench.pass(std::chrono::milliseconds(10));
+    }
+    EXPECT_GE(fetches, 1);
+    EXPECT_LE(fetches, 3);
+}
+
 TEST(RaftForming, an_emptied_disk_forms_nothing_beside_a_quorum_that_lives) {
     CoreBench bench(1, {}, static_list(3));
     const auto asked = bench.take_sent<DescribeQuorumRequest>();
