@@ -31,5 +31,5 @@ launch() { # SETTING...
 }
 serves() { timeout 3 kcat -b "$at" -L; }
 start() { launch "$@"; until_true 60 serves; }
-kill_hard() { kill -9 "$pid"; wait "$pid" 2>/dev/null || true; pid=; }
+kill_hard() { kill -9 "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; pid=; }
 stop() { kill "$pid"; wait "$pid" || fail "the broker ended with $?"; pid=; }
