@@ -9,6 +9,7 @@
 #include "groups/internal/describe.h"
 #include "groups/internal/gather.h"
 #include "groups/internal/group_shard.h"
+#include "metadata/link_mark.h"
 #include "protocol/messages/consumer_group_describe_request.h"
 #include "protocol/messages/consumer_group_heartbeat_request.h"
 #include "protocol/messages/consumer_group_heartbeat_response.h"
@@ -93,7 +94,8 @@ void shape_offset_fetch(protocol::OffsetFetchResponse& response, std::int16_t ve
                                       .committed_offset = partition.committed_offset,
                                       .committed_leader_epoch = partition.committed_leader_epoch,
                                       .metadata = partition.metadata,
-                                      .error_code = partition.error_code});
+                                      .error_code = partition.error_code,
+                                      .unknown_tags = partition.unknown_tags});
         }
     }
 }
@@ -357,7 +359,9 @@ void GroupCoordinator::offset_fetch(const protocol::OffsetFetchRequest& request,
                             protocol::OffsetFetchResponse::OffsetFetchResponseGroup>;
     using Asked = protocol::OffsetFetchRequest::OffsetFetchRequestGroup;
     const bool has_groups = caller.version >= first_fetch_with_groups;
-    const bool by_id = caller.version >= first_fetch_with_ids;
+    const OffsetRequests::FetchManner manner{
+        request.require_stable, caller.version >= first_fetch_with_ids,
+        metadata::find_link_mark(request.unknown_tags) != nullptr};
     std::vector<Asked> asked = request.groups;
     if (!has_groups) {  // One group, at the top.
         Asked& only = asked.emplace_back();
@@ -403,7 +407,7 @@ void GroupCoordinator::offset_fetch(const protocol::OffsetFetchRequest& request,
             continue;
         }
         inside_->run(group.group_id, [&](GroupShard& shard, coordinator::Operation& operation) {
-            auto answer = shard.offsets().fetch(group, request.require_stable, by_id);
+            auto answer = shard.offsets().fetch(group, manner);
             if (answer->response.error_code != 0) {
                 answer = failed(static_cast<KafkaError>(answer->response.error_code));
             }

@@ -1,13 +1,53 @@
 #include "mirror/group_core.h"
 
 #include <algorithm>
+#include <fmt/core.h>
 
 #include "base/mutants.h"
 
 namespace millrace::mirror {
 
+namespace {
+
+constexpr std::string_view any_mark = "mirror:";
+/// What brokers take by default (offset.metadata.max.bytes); a position counts for more than what
+/// is noted beside it.
+constexpr std::size_t longest_metadata = 4096;
+
+/// What the group itself has noted, whichever links it came through.
+std::string_view without_marks(std::string_view metadata) {
+    while (metadata.starts_with(any_mark)) {
+        metadata.remove_prefix(std::min(metadata.find(';'), metadata.size() - 1) + 1);
+    }
+    return metadata;
+}
+
+std::string marked(const std::string& mark, std::string_view metadata) {
+    const std::string_view own = without_marks(metadata);
+    return own.empty() || mark.size() + 1 + own.size() > longest_metadata
+               ? mark
+               : fmt::format("{};{}", mark, own);
+}
+
+/// Whether the group's last word was spoken here.
+bool is_used_here(const GroupWorld& world, const TopicPartition& partition,
+                  const GroupOffset& source, const GroupOffset& here) {
+    if (here.metadata.starts_with(any_mark)) {
+        return false;
+    }
+    const auto since = world.follows_since.find(partition.topic);
+    if (since == world.follows_since.end() || !here.at) {
+        return true;
+    }
+    const bool was_before = *here.at < since->second;
+    const bool went_on_there = source.at && *source.at > *here.at;
+    return !was_before && !went_on_there;
+}
+
+}  // namespace
+
 std::string mark_of_link(const std::string& link_id) {
-    return "mirror:" + link_id;
+    return std::string(any_mark) + link_id;
 }
 
 GroupPlan plan_group(const GroupWorld& world) {
@@ -25,13 +65,14 @@ GroupPlan plan_group(const GroupWorld& world) {
         // The epoch of the source's commit may not have come here yet: without one, consumers
         // don't compare.
         wanted.epoch = no_leader_epoch;
-        wanted.metadata = source.metadata.empty() ? world.mark : world.mark + ";" + source.metadata;
+        wanted.metadata = marked(world.mark, source.metadata);
+        wanted.at.reset();
         if (wanted.offset != source.offset) {
             plan.clamped.push_back({partition, source.offset, wanted.offset});
         }
         const auto here = world.here.find(partition);
         if (here != world.here.end() && here->second.offset >= Offset{0}) {
-            if (!here->second.metadata.starts_with(world.mark)) {
+            if (is_used_here(world, partition, source, here->second)) {
                 ++plan.skipped;
                 continue;
             }

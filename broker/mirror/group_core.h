@@ -1,7 +1,9 @@
 // mirror/group_core.h
 //
 // Which offsets of a group are written on the mirror's side: exactly the source's, as long as
-// nobody uses the group here, never beyond what is mirrored. Pure.
+// nobody uses the group here, never beyond what is mirrored. When roles change, positions go along:
+// who committed here while this side led, and moved over, has not been using the group here since.
+// Pure.
 #pragma once
 
 #include <map>
@@ -9,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "model/ids.h"
 
 namespace millrace::mirror {
@@ -17,6 +20,7 @@ struct GroupOffset {
     Offset offset = no_offset;
     LeaderEpoch epoch = no_leader_epoch;
     std::string metadata;
+    std::optional<Timestamp> at = {};  ///< When it was committed; Apache Kafka doesn't tell.
     friend bool operator==(const GroupOffset&, const GroupOffset&) = default;
 };
 using GroupOffsets = std::map<TopicPartition, GroupOffset>;
@@ -28,12 +32,15 @@ struct MirrorReach {
 };
 
 struct GroupWorld {
-    /// Marks what this link wrote: a commit without it was made by somebody who uses the group
-    /// here.
+    /// Marks what this link writes. A commit without a mark, of whichever link, was made by
+    /// somebody who uses the group here, or used it here before.
     std::string mark;
     GroupOffsets source;  ///< By the mirror's topic names.
     GroupOffsets here;
     std::map<TopicPartition, MirrorReach> reach;
+    /// Topics that took writes here, and since when they follow again. What groups committed while
+    /// this was their side is the past, unless they went on here.
+    std::map<std::string, Timestamp> follows_since;
 };
 
 struct ClampedOffset {

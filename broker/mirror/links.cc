@@ -438,7 +438,8 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             const auto found = pulled.find(id);
             const Pulled mine = found == pulled.end() ? Pulled{} : found->second;
             LinkFigures one;
-            one.view = whole_view(runner->view(), *image.current(), mine.partitions);
+            one.view =
+                whole_view(runner->view(), runner->link().spec, *image.current(), mine.partitions);
             one.pulled = mine.counters;
             one.connections = mine.connections;
             one.group_offsets_written = runner->groups_total().written;
@@ -458,7 +459,8 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             std::vector<LinkView> all;
             for (const auto& [id, runner] : self->runners) {
                 const auto found = pulled.find(id);
-                all.push_back(whole_view(runner->view(), *self->image.current(),
+                all.push_back(whole_view(runner->view(), runner->link().spec,
+                                         *self->image.current(),
                                          found == pulled.end() ? std::vector<PartitionView>{}
                                                                : found->second.partitions));
             }

@@ -72,6 +72,7 @@ struct TopicView {
     std::string reason;
     std::int64_t lag_records = 0;
     Duration lag{};
+    bool is_as_wished = false;  ///< In the state that the link wishes for it.
 };
 
 struct LostRange {

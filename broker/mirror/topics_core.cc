@@ -52,6 +52,12 @@ LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) 
     local.chain = get(topic_setting::chain);
     local.is_shared = get(topic_setting::shared) == "true";
     local.sealed = sealed_in(get(topic_setting::promotion));
+    const std::string since = get(topic_setting::since);
+    if (Timestamp at;
+        std::from_chars(since.data(), since.data() + since.size(), at.milliseconds).ec ==
+        std::errc{}) {
+        local.follows_since = at;
+    }
     if (const auto id = Uuid::parse(get(topic_setting::source_topic))) {
         local.source_topic = *id;
     }

@@ -28,6 +28,8 @@ inline constexpr std::string_view state = "millrace.mirror.state";
 inline constexpr std::string_view chain = "millrace.mirror.source.cluster.id";
 inline constexpr std::string_view source_topic = "millrace.mirror.source.topic.id";
 inline constexpr std::string_view shared = "millrace.mirror.shared";
+inline constexpr std::string_view since = "millrace.mirror.since";
+inline constexpr std::string_view drained = "millrace.mirror.drained";
 inline constexpr std::string_view promotion = "millrace.mirror.promotion";
 inline constexpr std::string_view losses = "millrace.mirror.losses";
 inline constexpr std::string_view caught_up = "millrace.mirror.caught.up";
@@ -80,6 +82,8 @@ struct LocalTopic {
     StageNote note;
     Uuid source_topic;
     bool is_shared = false;  ///< It and its source are known to have been one topic.
+    /// It took writes here, and has followed again from then on.
+    std::optional<Timestamp> follows_since = {};
     std::string chain;
     std::map<PartitionIndex, Sealed> sealed;
     config::Entries settings;  ///< All that is set for the topic itself.

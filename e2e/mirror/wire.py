@@ -81,3 +81,66 @@ class Broker:
                 errors[topic, partition] = error
                 at += 22
         return errors
+
+    def coordinator(self, group):
+        """The address of the group's coordinator."""
+        answer = self.ask(10, 0, text(group))
+        error, _, size = struct.unpack_from(">hih", answer, 0)
+        if error:
+            raise ConnectionError(f"no coordinator of {group}: {error}")
+        return f"{answer[8:8 + size].decode()}:{struct.unpack_from('>i', answer, 8 + size)[0]}"
+
+    def commit(self, group, offsets):
+        """As a consumer that is on its own commits: {(topic, partition): offset}; the error code of each."""
+        body = text(group) + struct.pack(">i", -1) + text("") + struct.pack(">qi", -1, len(offsets))
+        for (topic, partition), offset in offsets.items():
+            body += text(topic) + struct.pack(">iiq", 1, partition, offset) + text("")
+        answer, at, errors = self.ask(8, 2, body), 4, {}
+        for _ in range(struct.unpack_from(">i", answer, 0)[0]):
+            size = struct.unpack_from(">h", answer, at)[0]
+            topic = answer[at + 2:at + 2 + size].decode()
+            at += 2 + size + 4
+            partition, errors[topic] = struct.unpack_from(">ih", answer, at)
+            errors[topic, partition] = errors.pop(topic)
+            at += 6
+        return errors
+
+    def committed(self, group, places):
+        """By place: the group's offset, -1 where it has none."""
+        body = text(group) + struct.pack(">i", len(places))
+        for topic, partition in places:
+            body += text(topic) + struct.pack(">ii", 1, partition)
+        answer, at, offsets = self.ask(9, 1, body), 4, {}
+        for _ in range(struct.unpack_from(">i", answer, 0)[0]):
+            size = struct.unpack_from(">h", answer, at)[0]
+            topic = answer[at + 2:at + 2 + size].decode()
+            at += 2 + size + 4
+            partition, offset, size = struct.unpack_from(">iqh", answer, at)
+            offsets[topic, partition] = offset
+            at += 14 + max(0, size) + 2
+        return offsets
+
+    def delete_records(self, before):
+        """{(topic, partition): offset}; the error code of each. Of the broker that leads them."""
+        body = struct.pack(">i", len(before))
+        for (topic, partition), offset in before.items():
+            body += text(topic) + struct.pack(">iiq", 1, partition, offset)
+        answer, at, errors = self.ask(21, 0, body + struct.pack(">i", 10_000)), 8, {}
+        for _ in range(struct.unpack_from(">i", answer, 4)[0]):
+            size = struct.unpack_from(">h", answer, at)[0]
+            topic = answer[at + 2:at + 2 + size].decode()
+            at += 2 + size + 4
+            partition, _, error = struct.unpack_from(">iqh", answer, at)
+            errors[topic, partition] = error
+            at += 14
+        return errors
+
+    def end(self, topic, partition, timestamp=-1):
+        """Where a log ends, or with -2 where it starts."""
+        body = struct.pack(">ii", -1, 1) + text(topic) + struct.pack(">iiq", 1, partition, timestamp)
+        answer = self.ask(2, 1, body)
+        size = struct.unpack_from(">h", answer, 4)[0]
+        _, error, _, offset = struct.unpack_from(">ihqq", answer, 10 + size)
+        if error:
+            raise ConnectionError(f"no end of {topic}-{partition}: {error}")
+        return offset

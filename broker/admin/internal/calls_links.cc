@@ -174,7 +174,9 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
         const bool well_b = b.reason.empty();
         return std::tie(well_a, b.lag, a.topic) < std::tie(well_b, a.lag, b.topic);
     });
+    state.set_topics_as_wished(0);
     for (const mirror::TopicView& topic : topics) {
+        state.set_topics_as_wished(state.topics_as_wished() + (topic.is_as_wished ? 1 : 0));
         state.set_topics_total(state.topics_total() + 1);
         state.set_topics_mirroring(state.topics_mirroring() +
                                    (topic.state == mirror::TopicState::mirroring ? 1 : 0));

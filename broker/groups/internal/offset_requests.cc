@@ -1,8 +1,10 @@
 #include "groups/internal/offset_requests.h"
 
 #include <algorithm>
+#include <span>
 
 #include "groups/internal/records.h"
+#include "metadata/link_mark.h"
 #include "protocol/messages/offset_commit_request.h"
 #include "protocol/messages/offset_commit_response.h"
 #include "protocol/messages/offset_delete_request.h"
@@ -316,8 +318,7 @@ KafkaError OffsetRequests::may_fetch(const FetchGroup& request) const {
 }
 
 AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& request,
-                                                              bool require_stable,
-                                                              bool by_id) const {
+                                                              const FetchManner& manner) const {
     auto answer = make_answer<FetchedGroup>();
     answer->response.group_id = answer->own(request.group_id);
     if (const KafkaError error = may_fetch(request); error != KafkaError::none) {
@@ -329,12 +330,20 @@ AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& 
         auto& out = to.partitions.emplace_back();
         out.partition_index = partition;
         out.committed_offset = -1;
-        if (require_stable && state_.offsets.has_pending(request.group_id, topic, partition)) {
+        if (manner.require_stable &&
+            state_.offsets.has_pending(request.group_id, topic, partition)) {
             out.error_code = code_of(KafkaError::unstable_offset_commit);
         } else if (offset != nullptr) {
             out.committed_offset = offset->offset.value;
             out.committed_leader_epoch = offset->leader_epoch.value;
             out.metadata = answer->own(std::string_view{offset->metadata});
+            if (manner.tells_times) {
+                const auto mark = metadata::CommitMark{offset->committed_at}.encode();
+                const std::string_view kept =
+                    answer->own(std::string_view{mark.data(), mark.size()});
+                out.unknown_tags.push_back(
+                    {.tag = metadata::link_tag, .data = std::as_bytes(std::span(kept))});
+            }
         }
     };
     if (!request.topics) {
@@ -353,7 +362,7 @@ AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& 
         return answer;
     }
     const auto is_known = [&](const auto& topic) {
-        return !by_id || state_.env.topics->find(topic.topic_id).has_value();
+        return !manner.by_id || state_.env.topics->find(topic.topic_id).has_value();
     };
     using Asked = std::remove_cvref_t<decltype(request.topics->front())>;
     std::vector<const Asked*> asked;  // Topics that don't exist come last, as in Kafka's answer.
@@ -369,7 +378,7 @@ AnswerPtr<OffsetRequests::FetchedGroup> OffsetRequests::fetch(const FetchGroup& 
         auto& out = answer->response.topics.emplace_back();
         const bool is_unknown = !is_known(topic);
         std::string_view name = topic.name;
-        if (by_id) {
+        if (manner.by_id) {
             name = is_unknown ? "" : state_.env.topics->find(topic.topic_id)->name;
         }
         out.name = answer->own(name);

@@ -29,7 +29,12 @@ public:
     /// One group of an OffsetFetch, as version 8 and later have it.
     using FetchGroup = protocol::OffsetFetchRequest::OffsetFetchRequestGroup;
     using FetchedGroup = protocol::OffsetFetchResponse::OffsetFetchResponseGroup;
-    AnswerPtr<FetchedGroup> fetch(const FetchGroup& request, bool require_stable, bool by_id) const;
+    struct FetchManner {
+        bool require_stable = false;
+        bool by_id = false;
+        bool tells_times = false;  ///< As mirror links ask for it.
+    };
+    AnswerPtr<FetchedGroup> fetch(const FetchGroup& request, const FetchManner& manner) const;
     void remove(coordinator::Operation& operation, const protocol::OffsetDeleteRequest& request,
                 Reply<protocol::OffsetDeleteResponse> reply);
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "metadata/link_mark.h"
 #include "mirror/internal/ends.h"
 #include "protocol/messages/list_groups_request.h"
 #include "protocol/messages/list_groups_response.h"
@@ -25,6 +26,13 @@ constexpr client::Versions offset_fetch_versions{2, 7};
 constexpr client::Versions commit_versions{2, 8};
 constexpr client::Versions list_versions{0, 4};
 
+constexpr std::size_t groups_at_once = 32;
+
+std::optional<Timestamp> time_of(const std::vector<protocol::UnknownTag>& tags) {
+    const auto mark = metadata::CommitMark::find(tags);
+    return mark ? std::optional(mark->at) : std::nullopt;
+}
+
 GroupOffsets offsets_of(const OffsetFetchResponse& response) {
     GroupOffsets offsets;
     for (const auto& topic : response.topics) {
@@ -33,7 +41,7 @@ GroupOffsets offsets_of(const OffsetFetchResponse& response) {
                 offsets[{std::string(topic.name), PartitionIndex{partition.partition_index}}] = {
                     Offset{partition.committed_offset},
                     LeaderEpoch{partition.committed_leader_epoch},
-                    std::string(partition.metadata.value_or(""))};
+                    std::string(partition.metadata.value_or("")), time_of(partition.unknown_tags)};
             }
         }
     }
@@ -44,10 +52,11 @@ GroupOffsets offsets_of(const OffsetFetchResponse& response) {
 
 struct GroupSync::Round {
     LinkSpec spec;
-    std::map<std::string, std::string> mirrors;
+    Mirrors mirrors;
     Done done;
     std::string mark;
     std::set<std::string> groups;  ///< Still to do.
+    std::size_t under_way = 0;
     std::size_t brokers_left = 0;
     Ends ends;  ///< Of mirrors, as far as they were asked for in this round.
     Ends starts;
@@ -60,8 +69,7 @@ struct GroupSync::OneGroup {
     GroupPlan plan;
 };
 
-void GroupSync::round(const LinkSpec& spec, std::string mark,
-                      std::map<std::string, std::string> mirrors, Done done) {
+void GroupSync::round(const LinkSpec& spec, std::string mark, Mirrors mirrors, Done done) {
     auto round = std::make_shared<Round>();
     round->spec = spec;
     round->mark = std::move(mark);
@@ -93,21 +101,34 @@ void GroupSync::list_groups(const std::shared_ptr<Round>& round) {
                         ++round->outcome.failed;
                     }
                     if (--round->brokers_left == 0) {
-                        self.next_group(round);
+                        self.begin_groups(round);
                     }
                 }),
             list_versions);
     }
 }
 
-void GroupSync::next_group(const std::shared_ptr<Round>& round) {
-    if (round->groups.empty()) {
-        round->done(std::move(round->outcome));
-        return;
+/// Several at once: a promotion waits for a round, and a source may be far away.
+void GroupSync::begin_groups(const std::shared_ptr<Round>& round) {
+    while (!round->groups.empty() && round->under_way < groups_at_once) {
+        ++round->under_way;
+        std::string name = *round->groups.begin();
+        round->groups.erase(round->groups.begin());
+        begin_group(round, std::move(name));
     }
+    if (round->under_way == 0 && round->done) {
+        std::exchange(round->done, {})(std::move(round->outcome));
+    }
+}
+
+void GroupSync::end_group(const std::shared_ptr<Round>& round) {
+    --round->under_way;
+    begin_groups(round);
+}
+
+void GroupSync::begin_group(const std::shared_ptr<Round>& round, std::string name) {
     auto group = std::make_shared<OneGroup>();
-    group->name = *round->groups.begin();
-    round->groups.erase(round->groups.begin());
+    group->name = std::move(name);
     group->world.mark = round->mark;
     fetch(source_, group->name,
           guarded([round, group](GroupSync& self, const Result<GroupOffsets>& offsets) {
@@ -119,14 +140,18 @@ void GroupSync::next_group(const std::shared_ptr<Round>& round) {
               for (const auto& [partition, offset] : *offsets) {
                   const auto mirror = round->mirrors.find(partition.topic);
                   if (mirror != round->mirrors.end()) {
-                      group->world.source[{mirror->second, partition.partition}] = offset;
-                      if (!round->ends.contains(mirror->second)) {
-                          topics.insert(mirror->second);
+                      const Mirror& here = mirror->second;
+                      group->world.source[{here.topic, partition.partition}] = offset;
+                      if (here.since) {
+                          group->world.follows_since[here.topic] = *here.since;
+                      }
+                      if (!round->starts.contains(here.topic)) {  // what is read last
+                          topics.insert(here.topic);
                       }
                   }
               }
               if (group->world.source.empty()) {
-                  self.next_group(round);
+                  self.end_group(round);
                   return;
               }
               self.reach(round, group, topics);
@@ -195,7 +220,7 @@ void GroupSync::read_here(const std::shared_ptr<Round>& round,
                   round->outcome.clamped[group->name] = group->plan.clamped;
               }
               if (group->plan.commit.empty()) {
-                  self.next_group(round);
+                  self.end_group(round);
               } else {
                   self.commit(round, group);
               }
@@ -247,7 +272,7 @@ void GroupSync::commit(const std::shared_ptr<Round>& round,
                                                          : round->outcome.skipped);
                         }
                     }
-                    again.next_group(round);
+                    again.end_group(round);
                 }),
                 commit_versions);
         }));
@@ -258,7 +283,7 @@ void GroupSync::give_up(const std::shared_ptr<Round>& round, const OneGroup& gro
     MR_LOG(log_, debug, "mirror.group_not_synced", field("group", group.name),
            field("reason", why.message()));
     ++round->outcome.failed;
-    next_group(round);
+    end_group(round);
 }
 
 void GroupSync::fetch(client::Cluster& cluster, const std::string& group,
@@ -273,10 +298,13 @@ void GroupSync::fetch(client::Cluster& cluster, const std::string& group,
         }
         client::ask<OffsetFetchRequest, OffsetFetchResponse>(
             *connection, cluster.request_timeout(),
-            [group](std::int16_t) {
+            [group](std::int16_t version) {
                 OffsetFetchRequest request;
                 request.group_id = group;
                 request.topics = std::nullopt;
+                if (version >= OffsetFetchRequest::first_flexible_version) {
+                    request.unknown_tags.push_back({.tag = metadata::link_tag, .data = {}});
+                }
                 return request;
             },
             [shared](const Result<OffsetFetchResponse>& response, std::int16_t) {

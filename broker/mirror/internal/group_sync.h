@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -31,17 +32,24 @@ public:
     GroupSync(client::Cluster& source, client::Cluster& own, const Logger& log)
         : source_(source), own_(own), log_(log) {}
 
-    /// `mirrors`: source topic to mirror topic, of those whose offsets follow. One round at a time;
-    /// `done` does not run if we are destroyed. Both clusters outlive us.
-    void round(const LinkSpec& spec, std::string mark, std::map<std::string, std::string> mirrors,
-               Done done);
+    struct Mirror {
+        std::string topic;
+        std::optional<Timestamp> since = {};  ///< It took writes here before.
+    };
+    using Mirrors = std::map<std::string, Mirror>;  ///< By the source's topic.
+
+    /// `mirrors`: those whose offsets follow. One round at a time; `done` does not run if we are
+    /// destroyed. Both clusters outlive us.
+    void round(const LinkSpec& spec, std::string mark, Mirrors mirrors, Done done);
 
 private:
     struct Round;
     struct OneGroup;
 
     void list_groups(const std::shared_ptr<Round>& round);
-    void next_group(const std::shared_ptr<Round>& round);
+    void begin_groups(const std::shared_ptr<Round>& round);
+    void begin_group(const std::shared_ptr<Round>& round, std::string name);
+    void end_group(const std::shared_ptr<Round>& round);
     void reach(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group,
                const std::set<std::string>& topics);
     void use_reach(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group);

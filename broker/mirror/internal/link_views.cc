@@ -46,9 +46,13 @@ std::vector<LostRange> losses_of(const LocalTopic& topic) {
 void add_to(std::optional<FailoverView>& report, const LocalTopic& promoted) {
     FailoverView sum = report.value_or(FailoverView{});
     ++sum.topics;
+    const bool is_drained = promoted.settings.contains(topic_setting::drained);
     for (const auto& [index, sealed] : promoted.sealed) {
         ++sum.partitions;
         sum.at = std::max(sum.at, sealed.at);
+        if (is_drained) {
+            continue;  // whatever its puller had seen: nothing was left at the source
+        }
         sum.lost = std::max(sum.lost, sealed.lag);
         if (sealed.source_end == no_offset || sum.lost_records < 0) {
             sum.lost_records = -1;
@@ -84,6 +88,18 @@ bool has_passed_horizon(const LocalTopic& local) {
     const auto found = local.settings.find(topic_setting::caught_up);
     const auto note = found == local.settings.end() ? std::nullopt : caught_up_in(found->second);
     return note && note->horizon_passed;
+}
+
+bool is_as_wished(TopicState state, Desired wish) {
+    switch (wish) {
+        case Desired::mirroring:
+            return state == TopicState::mirroring;
+        case Desired::paused:
+            return state == TopicState::paused;
+        case Desired::promoted:
+            return state == TopicState::promoted;
+    }
+    MR_ASSERT(false);
 }
 
 using Shown = std::map<std::string_view, std::vector<const PartitionView*>>;  ///< By topic.
@@ -150,7 +166,7 @@ std::string_view to_string(TopicState state) {
     MR_ASSERT(false);
 }
 
-LinkView whole_view(LinkView known, const metadata::Image& image,
+LinkView whole_view(LinkView known, const LinkSpec& spec, const metadata::Image& image,
                     const std::vector<PartitionView>& partitions) {
     LinkView view = std::move(known);
     Shown shown;
@@ -171,6 +187,7 @@ LinkView whole_view(LinkView known, const metadata::Image& image,
         } else {
             view.could_lose = std::max({view.could_lose, topic.lag, view.unseen});
         }
+        topic.is_as_wished = is_as_wished(topic.state, spec.desired(local.name));
         view.topics.push_back(std::move(topic));
         const auto losses = losses_of(local);
         view.losses.insert(view.losses.end(), losses.begin(), losses.end());

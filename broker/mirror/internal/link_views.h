@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "metadata/image.h"
+#include "mirror/link.h"
 #include "mirror/state.h"
 
 namespace millrace::mirror {
 
-/// `known` has what its runner knows; the topics come from the metadata.
-LinkView whole_view(LinkView known, const metadata::Image& image,
+/// `known` has what its runner knows; the topics come from the metadata, and what is wished for
+/// them from the link.
+LinkView whole_view(LinkView known, const LinkSpec& spec, const metadata::Image& image,
                     const std::vector<PartitionView>& partitions);
 
 }  // namespace millrace::mirror

@@ -102,6 +102,7 @@ void Runner::change(Link link) {
     link_ = std::move(link);
     const LinkSpec& now = link_.spec;
     refused_.clear();
+    came_from_here_.clear();
     has_planned_ = false;
     if (phase_ == LinkPhase::failed) {
         phase_ = LinkPhase::connecting;
@@ -148,7 +149,7 @@ void Runner::look_soon() {
 }
 
 void Runner::look() {
-    if (looking_ || !source_ || phase_ == LinkPhase::failed) {
+    if (looking_ || !source_ || (phase_ == LinkPhase::failed && !is_another_cluster_)) {
         return;
     }
     looking_ = true;
@@ -183,9 +184,12 @@ void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
         on_source_lost(info.error());
         return;
     }
-    if (const auto identity = check_identity(**info); !identity) {
+    const auto identity = check_identity(**info);
+    is_another_cluster_ = !identity;
+    if (!identity) {
         fail(identity.error().code() == Code::invalid ? "SelfLink" : "ClusterIdMismatch",
              identity.error().message());
+        arm(shell_.options.look_interval);  // the right one may be back behind its address
         return;
     }
     if (phase_ != LinkPhase::active) {
@@ -236,6 +240,9 @@ void Runner::on_source_lost(const Error& why) {
 }
 
 void Runner::fail(std::string reason, std::string message) {
+    if (phase_ == LinkPhase::failed && reason_ == reason && message_ == message) {
+        return;
+    }
     MR_LOG(*shell_.log, warn, "mirror.link_failed", field("link", link_.spec.name),
            field("reason", reason), field("message", message));
     phase_ = LinkPhase::failed;
@@ -290,7 +297,8 @@ LinkView Runner::view() const {
                    : !draining_.empty()     ? draining_message()
                    : !room_.lacking.empty() ? room_message()
                    : !held_.empty()         ? held_message()
-                                            : left_out_message();
+                   : !left_out_.empty()     ? left_out_message()
+                                            : unknown_override_message(*image);
     for (const auto& [topic, hold] : held_) {
         view.held.emplace(topic, to_string(hold));
     }

@@ -87,7 +87,9 @@ private:
     /// All that the plan wants to rejoin, with one question to the source.
     void rejoin();
     void rejoin(const std::string& topic, const std::map<std::string, std::string>* settings);
-    void set_stage(const std::string& topic, const StageNote& note);
+    /// `is_drained`: promoted with all that the source had.
+    void set_stage(const std::string& topic, const StageNote& note, bool is_drained = false);
+    std::string now_as_text() const;
     /// The source was seen, and is what it shall be.
     bool knows_source() const {
         return source_ && (phase_ == LinkPhase::active || phase_ == LinkPhase::paused);
@@ -96,6 +98,7 @@ private:
     std::string left_out_message() const;
     /// What topics wait for before they follow again; empty if none does.
     std::string held_message() const;
+    std::string unknown_override_message(const metadata::Image& image) const;
     /// What the plan wants to begin, as far as there is room for it.
     using BeginsPtr = std::shared_ptr<const std::vector<Begin>>;
     void begin_topics();
@@ -140,6 +143,7 @@ private:
     client::ClusterInfoPtr info_;
     LinkPhase phase_ = LinkPhase::pending;
     std::string reason_;
+    bool is_another_cluster_ = false;  ///< That answers: failed, and looked at again all the same.
     std::string message_;
     bool looking_ = false;
     bool look_again_ = false;
@@ -160,6 +164,13 @@ private:
     std::set<std::string> under_way_;  ///< Topics that something is being done about.
     std::map<std::string, HaltReason> refused_;
     std::set<std::string> left_out_;
+    /// Topics of the source that a glob takes and that are mirrors of what came from this cluster.
+    struct CameFromHere {
+        Uuid id;
+        Instant seen;
+    };
+    std::map<std::string, CameFromHere> came_from_here_;
+    void leave_out_what_came_from_here(TopicPlan& plan);
     std::shared_ptr<GroupSync> groups_;
     runtime::TimerId groups_timer_{};
     bool groups_busy_ = false;
@@ -202,6 +213,7 @@ private:
     void on_fences(const std::vector<std::string>& topics, const Result<FenceOutcomes>& outcomes);
     void compare_ends(const std::vector<std::string>& topics);
     void on_ends(const Comparison& ends);
+    void copy_groups(const std::vector<std::string>& topics, Instant until);
     void promote_drained(const std::vector<std::string>& topics);
     void drained_a_step(bool moved);
     void arm_drain(Duration delay);

@@ -206,6 +206,15 @@ void Runner::begin(const CreateMirror& action) {
 void Runner::create(const CreateMirror& action,
                     const std::map<std::string, std::string>& settings) {
     const auto chain = chain_of(settings);
+    if (!chain && link_.spec.naming == Naming::prefix &&
+        !link_.spec.names_topic(action.source_topic)) {
+        // With prefixes both ways, a glob takes the other side's mirrors of our own topics, too.
+        came_from_here_[action.source_topic] = {action.source_id,
+                                                shell_.control.executor->clock().now()};
+        left_out_.insert(action.source_topic);
+        creating_.erase(action.topic);
+        return;
+    }
     if (!chain) {
         refused_[action.topic] = HaltReason::provenance_loop;
         return;
@@ -248,11 +257,15 @@ void Runner::begin(const AdoptTopic& action) {
         changes[std::string(topic_setting::chain)] = *chain;
         changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
         changes[std::string(topic_setting::promotion)] = std::nullopt;  // of a link of before
+        changes[std::string(topic_setting::drained)] = std::nullopt;
         changes[std::string(topic_setting::shared)] = std::nullopt;
         const auto local = local_topic(*self->shell_.image->current(), action.topic);
         if (local && began_here(settings->at(action.source_topic), self->shell_.options.cluster_id,
                                 local->id)) {
             changes[std::string(topic_setting::shared)] = "true";
+        }
+        if (local && (local->link.empty() || local->note.stage == Stage::promoted)) {
+            changes[std::string(topic_setting::since)] = self->now_as_text();
         }
         self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
     });

@@ -33,17 +33,22 @@ void Runner::sync_groups(runtime::Task then) {
         };
         return;
     }
-    if (!source_ || phase_ != LinkPhase::active || link_.spec.groups_include.empty() ||
-        !is_mine(*image)) {
+    if (link_.spec.groups_include.empty() || !is_mine(*image)) {
         then();
         return;
     }
-    std::map<std::string, std::string> mirrors;
+    if (!knows_source()) {
+        groups_synced_ = false;
+        then();
+        return;
+    }
+    GroupSync::Mirrors mirrors;
     for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
         const auto source = link_.spec.source_name(local.name);
-        if (source &&
-            (local.note.stage == Stage::mirroring || local.note.stage == Stage::promoting)) {
-            mirrors[*source] = local.name;
+        // Of a paused link only what is promoted all the same.
+        const bool follows = local.note.stage == Stage::mirroring && phase_ == LinkPhase::active;
+        if (source && (follows || local.note.stage == Stage::promoting)) {
+            mirrors[*source] = {local.name, local.follows_since};
         }
     }
     if (mirrors.empty()) {

@@ -12,6 +12,9 @@
 namespace millrace::mirror {
 namespace {
 
+constexpr Duration groups_patience = 10s;
+constexpr Duration groups_pause = 100ms;
+
 /// Asking again would bring the same answer.
 bool is_final(KafkaError error) {
     switch (error) {
@@ -100,7 +103,8 @@ void Runner::fence_sources(std::vector<std::string> topics) {
                });
 }
 
-/// A promotion that nobody will end any more leaves its source as it was.
+/// A promotion that nobody will end any more leaves its source as it was. Every broker asks: the
+/// one who looked after the link may be what is gone, and a fence that is lifted twice is lifted.
 void Runner::leave(const metadata::Image& image) {
     std::vector<std::string> fenced;
     for (const LocalTopic& local : topics_of_link(image, link_.id)) {
@@ -109,7 +113,7 @@ void Runner::leave(const metadata::Image& image) {
             fenced.push_back(*source);
         }
     }
-    if (fenced.empty() || !source_ || !is_mine(image)) {
+    if (fenced.empty() || !source_) {
         return;
     }
     // Outlives us until it has answered; and is not destroyed by its own answer.
@@ -280,10 +284,33 @@ void Runner::on_ends(const Comparison& ends) {
     for (const std::string& topic : drained) {
         under_way_.insert(topic);
     }
-    // All data is here, so every offset of a group can be: nobody's position is clamped.
-    sync_groups([weak = weak_from_this(), drained] {
-        if (auto self = weak.lock()) {
-            self->promote_drained(drained);
+    copy_groups(drained, now + groups_patience);
+}
+
+/// All data is here, so every offset of a group can be: nobody's position is clamped. What fails is
+/// tried again, as a coordinator may be on its way to another broker, but nobody's writes wait for
+/// ever for a group that can't be read.
+void Runner::copy_groups(const std::vector<std::string>& topics, Instant until) {
+    sync_groups([weak = weak_from_this(), topics, until] {
+        auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        runtime::Executor& loop = *self->shell_.control.executor;
+        if (self->groups_synced_ || self->link_.spec.groups_include.empty()) {
+            self->promote_drained(topics);
+        } else if (loop.clock().now() < until) {
+            loop.after(groups_pause, [weak, topics, until] {
+                auto again = weak.lock();
+                // Else the source was exchanged meanwhile, and whoever drains begins anew.
+                if (again && again->under_way_.contains(topics.front())) {
+                    again->copy_groups(topics, until);
+                }
+            });
+        } else {
+            MR_LOG(*self->shell_.log, warn, "mirror.groups_left_behind",
+                   field("link", self->link_.spec.name), field("topics", topics.size()));
+            self->promote_drained(topics);
         }
     });
 }
@@ -293,7 +320,7 @@ void Runner::promote_drained(const std::vector<std::string>& topics) {
         under_way_.erase(topic);
         const bool drains = draining_.erase(topic) > 0;
         if (drains && link_.spec.desired(topic) == Desired::promoted) {  // not called off meanwhile
-            act(SetStage{topic, {Stage::promoted, {}, 0}});
+            set_stage(topic, {Stage::promoted, {}, 0}, true);
         }
     }
     drained_a_step(true);

@@ -6,12 +6,18 @@
 #include "mirror/internal/runner.h"
 
 namespace millrace::mirror {
+namespace {
+
+constexpr Duration loops_stay = 60s;
+
+}  // namespace
 
 void Runner::plan(const client::ClusterInfo* source) {
     const metadata::ImagePtr image = shell_.image->current();
-    const TopicPlan plan =
+    TopicPlan plan =
         plan_topics({link_, source, *image, missing_, shell_.control.executor->clock().wall(),
                      shell_.options.deletion_grace});
+    leave_out_what_came_from_here(plan);
     if (source != nullptr) {
         missing_.clear();
         for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
@@ -64,6 +70,27 @@ void Runner::plan(const client::ClusterInfo* source) {
         return !local || local->note.stage != Stage::promoting;
     });
     drain();
+}
+
+/// It is looked at again now and then: what is promoted there is the other side's own from then on.
+void Runner::leave_out_what_came_from_here(TopicPlan& plan) {
+    const Instant now = shell_.control.executor->clock().now();
+    std::erase_if(plan.actions, [&](const TopicAction& action) {
+        const auto* create = std::get_if<CreateMirror>(&action);
+        if (create == nullptr) {
+            return false;
+        }
+        const auto known = came_from_here_.find(create->source_topic);
+        if (known == came_from_here_.end()) {
+            return false;
+        }
+        if (known->second.id != create->source_id || now - known->second.seen > loops_stay) {
+            came_from_here_.erase(known);
+            return false;
+        }
+        plan.left_out.insert(create->source_topic);
+        return true;
+    });
 }
 
 OwnCluster::Done Runner::noted(std::string what, std::string topic) {
@@ -150,10 +177,31 @@ std::string Runner::left_out_message() const {
         return "";
     }
     return fmt::format(
-        "not mirrored: {}{}, named like mirrors of another link of this cluster; what is listed "
-        "without a glob is mirrored all the same",
-        *left_out_.begin(),
-        left_out_.size() > 1 ? fmt::format(" and {} more", left_out_.size() - 1) : "");
+        "not mirrored: {}{}, {}", *left_out_.begin(),
+        left_out_.size() > 1 ? fmt::format(" and {} more", left_out_.size() - 1) : "",
+        came_from_here_.contains(*left_out_.begin()) ? "which came from this cluster"
+                                                     : "named like mirrors of another link of this "
+                                                       "cluster; what is listed without a glob is "
+                                                       "mirrored all the same");
+}
+
+/// Whoever means to promote one topic has to see that none is meant.
+std::string Runner::unknown_override_message(const metadata::Image& image) const {
+    if (!has_planned_) {
+        return "";
+    }
+    for (const auto& [topic, state] : link_.spec.topic_states) {
+        const auto local = local_topic(image, topic);
+        if ((!local || local->link != link_.id) && !creating_.contains(topic) &&
+            !refused_.contains(topic)) {
+            return fmt::format(
+                "topics.overrides: {} is no topic of this link{}", topic,
+                link_.spec.naming == Naming::prefix
+                    ? fmt::format("; its mirrors are called {}.TOPIC", link_.spec.alias)
+                    : "");
+        }
+    }
+    return "";
 }
 
 std::string Runner::held_message() const {
@@ -229,18 +277,28 @@ void Runner::act(const SetStage& action) {
     set_stage(action.topic, action.note);
 }
 
-void Runner::set_stage(const std::string& topic, const StageNote& note) {
+/// What groups committed on this side before that is the past.
+std::string Runner::now_as_text() const {
+    return std::to_string(shell_.control.executor->clock().wall().milliseconds);
+}
+
+void Runner::set_stage(const std::string& topic, const StageNote& note, bool is_drained) {
     SettingChanges changes;
     changes[std::string(topic_setting::state)] = to_text(note);
     if (note.stage == Stage::promoted) {
         // Who was fenced when the other side took over is not any more.
         changes[std::string(topic_setting::fenced)] = std::nullopt;
+        if (is_drained) {
+            changes[std::string(topic_setting::drained)] = "true";
+        }
     } else {
         changes[std::string(topic_setting::promotion)] = std::nullopt;
+        changes[std::string(topic_setting::drained)] = std::nullopt;
     }
     const auto local = local_topic(*shell_.image->current(), topic);
     if (local && local->note.stage == Stage::promoted && note.stage == Stage::mirroring) {
         changes[std::string(topic_setting::shared)] = "true";  // until it was promoted
+        changes[std::string(topic_setting::since)] = now_as_text();
     }
     shell_.own->set_topic(topic, changes, noted(to_text(note), topic));
 }

@@ -1,5 +1,8 @@
 // Committed offsets: who may commit, what is read back, what is forgotten.
+#include <array>
+
 #include "group_fixture.h"
+#include "metadata/link_mark.h"
 #include "record/batch_view.h"
 
 namespace millrace::groups {
@@ -207,6 +210,43 @@ TEST_F(Offsets, of_topics_that_do_not_exist_are_told_last) {
             return ids;
         });
     EXPECT_EQ(*told, (std::vector<Uuid>{orders, unknown}));
+}
+
+// A mirror link has to know on which side a group has spoken last.
+TEST_F(Offsets, are_told_with_their_time_to_links_and_to_nobody_else) {
+    commit({.offset = 7});
+    const Timestamp committed = loop.clock().wall();
+    loop.advance(5s);
+    for (const std::int16_t version : std::to_array<std::int16_t>({6, 7, 8, 10})) {
+        for (const bool is_link : {true, false}) {
+            protocol::OffsetFetchRequest request;
+            request.group_id = "g";
+            request.topics.reset();
+            if (version >= 8) {
+                auto& group = request.groups.emplace_back();
+                group.group_id = "g";
+                group.topics.reset();
+            }
+            if (is_link) {
+                request.unknown_tags.push_back({.tag = metadata::link_tag, .data = {}});
+            }
+            const auto told = ask<std::optional<Timestamp>, protocol::OffsetFetchResponse>(
+                version,
+                [&](const Caller& caller, auto reply) {
+                    coordinator->offset_fetch(request, caller, std::move(reply));
+                },
+                [](const protocol::OffsetFetchResponse& response) {
+                    const auto& tags =
+                        response.groups.empty()
+                            ? response.topics.at(0).partitions.at(0).unknown_tags
+                            : response.groups.at(0).topics.at(0).partitions.at(0).unknown_tags;
+                    const auto mark = metadata::CommitMark::find(tags);
+                    return mark ? std::optional(mark->at) : std::nullopt;
+                });
+            EXPECT_EQ(told->has_value(), is_link) << version;
+            EXPECT_EQ(told->value_or(committed), committed) << version;
+        }
+    }
 }
 
 TEST_F(Offsets, are_written_as_one_batch_per_turn) {

@@ -49,6 +49,54 @@ TEST(MirrorGroups, leaves_a_group_alone_that_is_used_here) {
     EXPECT_EQ(plan.skipped, 1);
 }
 
+// A side that led before and follows now: what groups committed there then is the past.
+TEST(MirrorGroups, a_position_from_when_this_side_led_gives_way) {
+    GroupWorld back = world(Offset{80}, Offset{100});
+    back.follows_since["orders"] = Timestamp{5'000};
+    back.here[orders] = {Offset{95}, LeaderEpoch{1}, "", Timestamp{4'000}};
+    EXPECT_EQ(plan_group(back).commit.at(orders).offset, Offset{80});
+}
+
+TEST(MirrorGroups, who_stayed_here_over_the_change_is_left_alone_until_he_goes_on_there) {
+    GroupWorld back = world(Offset{80}, Offset{100});
+    back.follows_since["orders"] = Timestamp{5'000};
+    back.here[orders] = {Offset{95}, LeaderEpoch{1}, "", Timestamp{6'000}};
+    EXPECT_EQ(plan_group(back).skipped, 1);  // Apache Kafka doesn't say when it was committed.
+    back.source[orders].at = Timestamp{5'500};
+    EXPECT_EQ(plan_group(back).skipped, 1);
+    back.source[orders].at = Timestamp{6'500};
+    EXPECT_EQ(plan_group(back).commit.at(orders).offset, Offset{80});
+}
+
+TEST(MirrorGroups, a_mirror_that_never_led_leaves_every_use_alone) {
+    GroupWorld used = world(Offset{80}, Offset{100});
+    used.source[orders].at = Timestamp{9'000};
+    used.here[orders] = {Offset{30}, LeaderEpoch{1}, "", Timestamp{1'000}};
+    EXPECT_EQ(plan_group(used).skipped, 1);
+}
+
+TEST(MirrorGroups, what_another_link_wrote_is_no_use) {
+    GroupWorld again = world(Offset{80}, Offset{100});
+    again.here[orders] = {Offset{30}, no_leader_epoch, mark_of_link("of before")};
+    EXPECT_EQ(plan_group(again).commit.at(orders).offset, Offset{80});
+}
+
+TEST(MirrorGroups, marks_do_not_pile_up_from_switchover_to_switchover) {
+    GroupWorld world_after_two = world(Offset{40}, Offset{100});
+    world_after_two.source[orders].metadata =
+        mark_of_link("back") + ";" + mark_of_link("there") + ";checkpoint-7";
+    EXPECT_EQ(plan_group(world_after_two).commit.at(orders).metadata, mark + ";checkpoint-7");
+    world_after_two.source[orders].metadata = mark_of_link("back");
+    EXPECT_EQ(plan_group(world_after_two).commit.at(orders).metadata, mark);
+}
+
+// Else the commit would be refused, and the position stay where it is for ever.
+TEST(MirrorGroups, metadata_that_leaves_no_room_for_the_mark_stays_behind) {
+    GroupWorld noted = world(Offset{40}, Offset{100});
+    noted.source[orders].metadata = std::string(4'096, 'x');
+    EXPECT_EQ(plan_group(noted).commit.at(orders).metadata, mark);
+}
+
 TEST(MirrorGroups, writes_nothing_once_all_is_as_at_the_source) {
     GroupWorld same = world(Offset{40}, Offset{100});
     same.here = plan_group(same).commit;
