@@ -43,8 +43,9 @@ void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecords
         response.topics[t].name = asked.name;
         response.topics[t].partitions.resize(asked.partitions.size());
         const metadata::Topic* topic = image->topics.find(asked.name);
-        const bool kept =
-            topic != nullptr && !book->rules(topic->name)->replication.limits.cleanup.remove;
+        const auto rules = topic == nullptr ? nullptr : book->rules(topic->name);
+        // A mirror has what its source has, and what is fenced is to arrive on the other side.
+        const bool kept = rules && (!rules->replication.limits.cleanup.remove || rules->fenced);
         for (std::size_t p = 0; p < asked.partitions.size(); ++p) {
             auto& to = response.topics[t].partitions[p];
             to.partition_index = asked.partitions[p].partition_index;

@@ -322,6 +322,15 @@ MaybeRefusal grow_topic(Draft& draft, const Context& context, const Growth& grow
     if (topic == nullptr) {
         return Refusal::of(KafkaError::unknown_topic_or_partition);
     }
+    // A partition that the source lacks could never be taken back: the mirror would stand still.
+    const std::string* mirrored = draft.image().configs.find(
+        {ConfigResourceType::topic, topic->name}, "millrace.mirror.state");
+    if (mirrored != nullptr && *mirrored != "promoted" &&
+        find_link_mark(growth.unknown_tags) == nullptr) {
+        return Refusal::make(
+            KafkaError::policy_violation,
+            "the topic is a mirror and gets its source's partitions: add them there");
+    }
     const auto have = static_cast<std::int32_t>(topic->partitions.size());
     if (growth.count <= have) {
         return Refusal::make(KafkaError::invalid_partitions,

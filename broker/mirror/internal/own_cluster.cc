@@ -98,6 +98,7 @@ void OwnCluster::grow_topic(const std::string& name, std::int32_t partitions, Do
     topic.name = name;
     topic.count = partitions;
     topic.assignments = std::nullopt;
+    topic.unknown_tags.push_back(link_mark);
     ask_controller<protocol::CreatePartitionsResponse>(
         controller_, 3, request,
         [name](const protocol::CreatePartitionsResponse& r) { return outcome_of(name, r.results); },

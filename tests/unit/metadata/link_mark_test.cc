@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "protocol/messages/create_partitions_request.h"
+#include "protocol/messages/create_partitions_response.h"
 #include "protocol/messages/incremental_alter_configs_request.h"
 #include "protocol/messages/incremental_alter_configs_response.h"
 #include "tests/unit/metadata/world.h"
@@ -88,6 +90,29 @@ TEST_F(LinkMark, a_mirrors_leader_epoch_is_raised_and_all_else_stays) {
     // Once more: it is there already.
     EXPECT_EQ(raise(topic, {1, 2}, 70), KafkaError::none);
     EXPECT_EQ(world.partition(topic).leader_epoch, LeaderEpoch{70});
+}
+
+// What its source lacks could never be taken back.
+TEST_F(LinkMark, only_a_link_adds_partitions_to_a_mirror_until_it_is_promoted) {
+    const Uuid id = world.create("m", {{1}});
+    const auto grow = [&](std::int32_t count, bool by_link) {
+        protocol::CreatePartitionsRequest request;
+        auto& topic = request.topics.emplace_back();
+        topic.name = "m";
+        topic.count = count;
+        topic.assignments = std::nullopt;
+        if (by_link) {
+            topic.unknown_tags.push_back(mark);
+        }
+        const auto answer = world.apply(create_partitions(*world.borrow(), request));
+        return static_cast<KafkaError>(answer.results.at(0).error_code);
+    };
+    ASSERT_EQ(set(2, "m", "millrace.mirror.state", "mirroring", true), KafkaError::none);
+    EXPECT_EQ(grow(2, false), KafkaError::policy_violation);
+    EXPECT_EQ(grow(2, true), KafkaError::none);
+    ASSERT_EQ(set(2, "m", "millrace.mirror.state", "promoted", true), KafkaError::none);
+    EXPECT_EQ(grow(3, false), KafkaError::none);
+    EXPECT_EQ(world.image.topics.find(id)->partitions.size(), 3U);
 }
 
 TEST_F(LinkMark, only_a_mirrors_epoch_is_raised) {
