@@ -240,6 +240,10 @@ struct MirrorLink {
     MirrorLinkStatus status;
 };
 
+/// Of an object that parse_mirror_link() refuses: as much as says whose it is and what becomes of
+/// its topics when the object goes.
+MirrorLink outline_of_mirror_link(const kube::Json& object);
+
 Result<MirrorLink> parse_mirror_link(const kube::Json& object);
 Result<MirrorLinkSpec> parse_mirror_link_spec(const kube::Json& spec);
 Result<MirrorLinkStatus> parse_mirror_link_status(const kube::Json& status);

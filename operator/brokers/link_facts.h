@@ -93,6 +93,7 @@ struct LinkFacts {
     std::string message;
     std::string source_cluster_id;
     std::int64_t topics = 0;
+    std::int64_t topics_as_wished = -1;  ///< -1: brokers of a version that doesn't tell.
     std::map<std::string, std::int64_t, std::less<>> topics_by_state;
     std::int64_t lag_records = 0;
     std::int64_t lag_ms = 0;

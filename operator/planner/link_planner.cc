@@ -104,6 +104,14 @@ private:
             plan_.act = LinkAct::delete_keeping;
             return;
         }
+        if (!world_.unreadable.empty()) {  // No wish can be made of it; it may be promoted already.
+            plan_.act = LinkAct::delete_promoting;
+            wish_error_ = fmt::format(
+                "the link is to be promoted before it goes, and its spec can't be read: {}. Mend "
+                "it, or say onDelete: KeepReadOnly",
+                world_.unreadable);
+            return;
+        }
         if (!world_.found->is_as_wished) {  // Promotion comes first: the wish of a link that goes.
             auto wish = wish_of(world_);
             if (!wish) {

@@ -49,7 +49,8 @@ struct LinkWorld {
     LinkSecrets secrets;
     std::optional<brokers::LinkFacts> found;  ///< None: the brokers couldn't be asked.
     std::string unreachable;                  ///< Why they couldn't.
-    std::string refused;                      ///< Why they refused what this round asked for.
+    std::string unreadable;  ///< What in the spec can't be read: the link only goes.
+    std::string refused;     ///< Why they refused what this round asked for.
     Timestamp now;
 };
 

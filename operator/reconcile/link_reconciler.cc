@@ -310,12 +310,18 @@ Result<std::optional<Duration>> LinkReconciler::reconcile(const ObjectKey& key) 
         first_word_.forget(key.to_string());
         return std::optional<Duration>{};
     }
-    const auto link = api::parse_mirror_link(*object);
+    auto link = api::parse_mirror_link(*object);
+    std::string unreadable;
     if (!link) {
-        MR_TRY_VOID(refuse(*object, link.error()));
-        return std::optional<Duration>{};  // Until its author changes it.
+        if (api::parse_metadata(*object).deletion_timestamp.empty()) {
+            MR_TRY_VOID(refuse(*object, link.error()));
+            return std::optional<Duration>{};  // Until its author changes it.
+        }
+        unreadable = link.error().message();
+        link = api::outline_of_mirror_link(*object);
     }
     MR_TRY(LinkWorld world, observe(*link));
+    world.unreadable = std::move(unreadable);
     if (const std::string why = planner::why_certificate(world); !why.empty()) {
         MR_TRY_VOID(issue_certificate(world, why));
         look_up_source(world);

@@ -147,6 +147,7 @@ v1::LinkState SimCluster::link_state(const Link& link) const {
     if (source != nullptr) {
         state.set_source_cluster_id(source->cluster_id);
     }
+    state.set_topics_as_wished(0);
     for (const auto& [topic, records] : link.mirrored) {
         const std::int64_t end = source != nullptr && source->records.count(topic) != 0
                                      ? source->records.at(topic)
@@ -168,6 +169,12 @@ v1::LinkState SimCluster::link_state(const Link& link) const {
         state.set_topics_total(state.topics_total() + 1);
         state.set_topics_mirroring(state.topics_mirroring() +
                                    (worst.state() == v1::MIRROR_TOPIC_STATE_MIRRORING ? 1 : 0));
+        const v1::LinkDesired wish = desired(link.spec, topic);
+        const bool is_as_wished = wish == v1::LINK_DESIRED_PROMOTED ? promoted
+                                  : wish == v1::LINK_DESIRED_PAUSED
+                                      ? worst.state() == v1::MIRROR_TOPIC_STATE_PAUSED
+                                      : worst.state() == v1::MIRROR_TOPIC_STATE_MIRRORING;
+        state.set_topics_as_wished(state.topics_as_wished() + (is_as_wished ? 1 : 0));
         state.set_lag_records(state.lag_records() + worst.lag_records());
         const std::string name = v1::MirrorTopicState_Name(worst.state()).substr(19);
         std::string key;
@@ -266,8 +273,13 @@ Result<v1::ListLinksResponse> SimCluster::ListLinks(const v1::ListLinksRequest&)
 
 Result<v1::DeleteLinkResponse> SimCluster::DeleteLink(const v1::DeleteLinkRequest& request) {
     MR_SIM_ENTER(DeleteLink);
-    if (links_.count(request.name()) == 0) {
+    const auto found = links_.find(request.name());
+    if (found == links_.end()) {
         return Error::make(Code::not_found, "there is no link {}", request.name());
+    }
+    if (request.topics() == v1::DeleteLinkRequest::TOPICS_PROMOTE &&
+        found->second.promoted.size() < found->second.mirrored.size()) {
+        return Error(Code::fenced, "not promoted yet: apply the link with state promoted first");
     }
     if (!request.guard().dry_run()) {
         note("DeleteLink " + request.name());

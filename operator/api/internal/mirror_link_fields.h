@@ -90,6 +90,12 @@ void describe(Visitor& v, LinkTopics& s) {
         {.doc = "Topics whose state differs from the link's.", .max_items = 100, .key = "name"});
 }
 
+/// No text is absent or unreadable, which is told elsewhere.
+inline bool is_some_time(const Json& span) {
+    const auto length = Span::parse(span.text());
+    return !length || length->length.count() > 0;
+}
+
 template <typename Visitor>
 void describe(Visitor& v, LinkGroups& s) {
     v.field("include", s.include,
@@ -103,11 +109,17 @@ void describe(Visitor& v, LinkGroups& s) {
              .max_items = 1000,
              .set = true});
     v.field("interval", s.interval, {.doc = "How often offsets are read."});
+    v.rule({.cel = "!has(self.interval) || self.interval.matches('[1-9]')",
+            .message = "an interval of 0 leaves no time to read: write for example interval: 5s; "
+                       "include: [] copies no offsets",
+            .holds = [](const Json& self, const Json*) {
+                return !self.has("interval") || is_some_time(self["interval"]);
+            }});
 }
 
 template <typename Visitor>
 void describe(Visitor& v, LinkSync& s) {
-    v.field("configs", s.configs, {.doc = "How often topic settings are read."});
+    v.field("configs", s.configs, {.doc = "How often topic settings are read; 0s: never."});
     v.field("acls", s.acls, {.doc = "Mirror ACLs of mirrored topics."});
 }
 
@@ -121,6 +133,15 @@ void describe(Visitor& v, LinkLimits& s) {
              .example = "auto",
              .max_length = 4,
              .loose = true});
+    v.rule({.cel = "!has(self.bytesPerSecond) || string(self.bytesPerSecond).matches('[1-9]')",
+            .message = "with 0 bytes a second nothing would come: remove bytesPerSecond for no "
+                       "limit, or say state: Paused",
+            .holds = [](const Json& self, const Json*) {
+                const Json& limit = self["bytesPerSecond"];
+                const std::string text = limit.is_string() ? limit.text() : limit.dump();
+                return !self.has("bytesPerSecond") ||
+                       text.find_first_of("123456789") != std::string::npos;
+            }});
 }
 
 template <typename Visitor>
@@ -204,6 +225,12 @@ void describe_link_rules(Visitor& v) {
                        "MirrorLink",
             .holds = [](const Json& self, const Json* old_self) {
                 return same(self, *old_self, "naming") && same(self, *old_self, "alias");
+            }});
+    v.rule({.cel = "!has(self.maxLag) || self.maxLag.matches('[1-9]')",
+            .message = "a maxLag of 0 is never kept, as records take time to arrive: write for "
+                       "example maxLag: 30s",
+            .holds = [](const Json& self, const Json*) {
+                return !self.has("maxLag") || is_some_time(self["maxLag"]);
             }});
     describe_promotion_rules(v);
 }

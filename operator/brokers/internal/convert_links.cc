@@ -116,6 +116,10 @@ public:
         facts_.id = answer.id();
         facts_.source_cluster_id = state.source_cluster_id();
         facts_.topics = std::max<std::int64_t>(facts_.topics, state.topics_total());
+        // A topic is as wished once everybody says so; who doesn't tell, doesn't say so.
+        const std::int64_t as_wished = state.has_topics_as_wished() ? state.topics_as_wished() : -1;
+        facts_.topics_as_wished =
+            first ? as_wished : std::min<std::int64_t>(facts_.topics_as_wished, as_wished);
         facts_.lag_records += state.lag_records();
         facts_.lag_ms = std::max(facts_.lag_ms, state.max_lag_ms());
         facts_.rpo_ms = std::max(facts_.rpo_ms, state.rpo_ms());

@@ -194,6 +194,9 @@ private:
 
     /// Topics that are in the state that is wished for them.
     std::int64_t topics_done(const LinkFacts& facts) const {
+        if (facts.topics_as_wished >= 0) {
+            return facts.topics_as_wished;
+        }
         const bool mixed = !spec_.topics.overrides.empty();
         const auto wished = [&](api::LinkState state) { return mixed || spec_.state == state; };
         return (wished(api::LinkState::mirroring) ? count_of(facts, "mirroring") : 0) +
@@ -267,9 +270,9 @@ private:
             return "Failed";
         }
         if (spec_.state == api::LinkState::promoted) {
-            return facts.topics > 0 && topics_done(facts) >= facts.topics ? "Promoted"
-                   : spec_.promotion == api::LinkPromotion::forced        ? "FailingOver"
-                                                                          : "Promoting";
+            return topics_done(facts) >= facts.topics              ? "Promoted"
+                   : spec_.promotion == api::LinkPromotion::forced ? "FailingOver"
+                                                                   : "Promoting";
         }
         return phase_word(facts.phase);
     }
@@ -280,7 +283,9 @@ private:
     }
 
     void ready(const LinkFacts& facts) {
-        if (!world_.refused.empty()) {
+        if (!world_.unreadable.empty()) {
+            not_ready("Invalid", wish_error_.empty() ? world_.unreadable : wish_error_);
+        } else if (!world_.refused.empty()) {
             not_ready("Refused", world_.refused);
         } else if (!wish_error_.empty()) {
             not_ready("Incomplete", wish_error_);
@@ -290,7 +295,7 @@ private:
             not_ready(facts.reason, facts.message);
         } else if (const auto halted = first_halted(facts)) {
             not_ready("TopicHalted", *halted);
-        } else if (spec_.state == api::LinkState::promoted) {
+        } else if (spec_.state == api::LinkState::promoted || is_promoted_to_go()) {
             promotion(facts);
         } else if (is_source_lost(facts)) {
             not_ready(facts.reason.empty() ? "SourceUnavailable" : facts.reason, facts.message);
@@ -306,8 +311,15 @@ private:
                       facts.message.empty() ? "topics are on their way to the wished state"
                                             : facts.message);
         } else {
+            told_.status.message = facts.message;  // what is worth knowing all the same
             settled(spec_.state == api::LinkState::paused ? "Paused" : "Mirroring");
         }
+    }
+
+    /// The last wish of a link that is deleted with onDelete: Promote.
+    bool is_promoted_to_go() const {
+        return !world_.link.metadata.deletion_timestamp.empty() &&
+               spec_.on_delete == api::OnLinkDelete::promote;
     }
 
     void settled(const std::string& reason) {

@@ -347,6 +347,77 @@ TEST_F(Links, an_object_that_is_to_promote_when_it_goes_waits_for_that) {
     EXPECT_TRUE(link().is_null());
 }
 
+// Its author would wait for ever for an object that nobody looks after.
+TEST_F(Links, one_that_can_not_be_read_any_more_goes_when_it_is_deleted) {
+    apply();
+    rounds(10);
+    apply(R"(, "groups": {"interval": "1000000h"})");
+    rounds(3);
+    EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("1000000h"));
+    EXPECT_TRUE(is_known_to_brokers());
+    world.kube->take_away(mirror_links, {"default", "east-to-west"});
+    rounds(5);
+    EXPECT_TRUE(link().is_null());
+    EXPECT_FALSE(is_known_to_brokers());
+}
+
+TEST_F(Links, one_that_can_not_be_read_is_not_promoted_by_guesswork_and_goes_once_it_is_mended) {
+    apply(R"(, "onDelete": "Promote")");
+    rounds(10);
+    apply(R"(, "onDelete": "Promote", "groups": {"interval": "1000000h"})");
+    world.kube->take_away(mirror_links, {"default", "east-to-west"});
+    rounds(5);
+    EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("onDelete: KeepReadOnly"));
+    EXPECT_TRUE(is_known_to_brokers());
+    Json object = link();
+    object["spec"]["groups"]["interval"] = "1s";
+    world.kube->put(mirror_links, std::move(object));
+    rounds(15);
+    EXPECT_TRUE(link().is_null());
+    EXPECT_FALSE(is_known_to_brokers());
+}
+
+// Whoever waits for the promotion of one topic, or of all but one, is not told of another's state.
+TEST_F(Links, with_overrides_each_topic_counts_in_the_state_that_is_wished_for_it) {
+    apply(R"(, "state": "Promoted", "topics": {"include": ["orders*"],
+               "overrides": [{"name": "orders.eu", "state": "Paused"}]})");
+    rounds(10);
+    v1::LinkState said;
+    said.set_topics_total(2);
+    (*said.mutable_topics_by_state())["paused"] = 1;
+    said.set_topics_as_wished(1);
+    world.kube->brokers().say_of_link("east-to-west", said);
+    rounds(3);
+    EXPECT_EQ(condition("Ready"), "False");
+    said.set_topics_as_wished(2);
+    world.kube->brokers().say_of_link("east-to-west", said);
+    rounds(3);
+    EXPECT_EQ(condition("Ready"), "True");
+}
+
+TEST_F(Links, what_is_worth_knowing_of_a_link_that_is_well_is_told) {
+    apply();
+    rounds(10);
+    v1::LinkState said;
+    said.set_message("topics.overrides: order is no topic of this link");
+    world.kube->brokers().say_of_link("east-to-west", said);
+    rounds(3);
+    EXPECT_EQ(condition("Ready"), "True");
+    EXPECT_EQ(link()["status"]["message"].text(), said.message());
+}
+
+TEST_F(Links, one_that_is_promoted_to_go_says_what_it_waits_for) {
+    apply(R"(, "onDelete": "Promote")");
+    rounds(10);
+    world.kube->brokers().set_source_reachable(source, false);
+    rounds(3);
+    world.kube->take_away(mirror_links, {"default", "east-to-west"});
+    rounds(3);
+    EXPECT_THAT(link()["status"]["message"].text(),
+                HasSubstr("promotion: Forced takes what is here"))
+        << link().dump();
+}
+
 TEST_F(Links, a_deleted_cluster_holds_no_link_back) {
     apply();
     rounds(5);
