@@ -274,3 +274,122 @@ def everything_both_ways_with_prefixes(world):
     expect(set(west.topics()) == {"t", "e.t"} and set(east.topics()) == {"t", "w.t"}, f"{west.topics()} and {east.topics()}")
     expect(same(east.address, west.address, "t", "e.t") and same(west.address, east.address, "t", "w.t"), "the sides differ")
     return "each has the other's topics once"
+
+
+def failed_back(world, east, west, writer, before_back, **there):
+    """East was lost after west had taken over; it follows anew, takes over, and west follows it again by the usual edits."""
+    east.link(west, truncate=True, name="back")
+    until(is_mirrored(east, "back"), 60, f"the old primary has it again: {east.state('back')}")
+    east.link(west, "PROMOTED", truncate=True, name="back")
+    writer.wait_for(east, 100, 60)
+    west.link(east, "MIRRORING", truncate=True, name="there", **there)
+    until(is_mirrored(west, "there"), 40, f"the standby follows again: {west.state('there')}")
+    writer.wait_for(east, 50)
+    writer.stop()
+    until(lambda: same(east.address, west.address, "t"), 40, "level")
+    expect_kept(before_back + writer.all(), west.address, ["t"])
+    expect(not gaps_of(west, "there"), f"something was cut: {gaps_of(west, 'there')}")
+
+
+@moment
+def the_topic_was_deleted_at_the_old_primary(world):
+    """After the failover somebody deletes the topic at the old primary, to begin anew. The way back makes it there again, under another id: the standby
+    knows it for the copy of its own, and follows."""
+    east, west = world.ours("east"), world.ours("west")
+    east.topic("t", 2)
+    first = written(east, 100, [("t", 0), ("t", 1)])
+    west.link(east, name="there")
+    until(is_mirrored(west, "there"), 40, "mirrored")
+    until(lambda: same(east.address, west.address, "t"), 30, "level")
+    west.link(east, "PROMOTED", "FORCED", name="there")
+    until(lambda: west.in_state("promoted", "there"), 30, "promoted")
+    east.call("DeleteTopics", {"topics": [{"name": "t"}]})
+    writer = Writer([("t", 0), ("t", 1)], west, east)
+    writer.wait_for(west, 100)
+    failed_back(world, east, west, writer, first)
+    return f"{len(first) + len(writer.all())} records"
+
+
+@moment
+def the_old_primary_is_rebuilt_from_nothing(world):
+    """The primary burns down. Another cluster takes its place, at its address, with nothing: it follows, takes over, and the standby, told whom to expect
+    now, follows it. Before it is told, it appends nothing."""
+    port = PORT + 180
+    east, west = world.ours("east", port=port), world.ours("west")
+    east.topic("t", 2)
+    first = written(east, 100, [("t", 0), ("t", 1)])
+    west.link(east, name="there")
+    until(is_mirrored(west, "there"), 40, "mirrored")
+    until(lambda: same(east.address, west.address, "t"), 30, "level")
+    east.kill(1)
+    west.link(east, "PROMOTED", "FORCED", name="there")
+    until(lambda: west.in_state("promoted", "there"), 30, "promoted")
+    other = world.ours("other", port=port)
+    writer = Writer([("t", 0), ("t", 1)], west, other)
+    writer.wait_for(west, 100)
+    west.link(other, "PROMOTED", "FORCED", name="there")
+    until(lambda: west.state("there").get("reason") == "ClusterIdMismatch", 40, f"another cluster is noticed: {west.state('there')}")
+    failed_back(world, other, west, writer, first, source_more={"expected_cluster_id": other.cluster_id})
+    return f"{len(first) + len(writer.all())} records"
+
+
+@moment
+def what_was_written_apart_on_a_rebuilt_primary_cuts_nothing(world):
+    """As above, but somebody has made a topic of that name on the new cluster and written to it, more than the standby has. The standby is told to follow it
+    all the same: it halts, and not a record of it is cut."""
+    port = PORT + 180
+    east, west = world.ours("east", port=port), world.ours("west")
+    east.topic("t", 1)
+    first = written(east, 100)
+    west.link(east, name="there")
+    until(is_mirrored(west, "there"), 40, "mirrored")
+    until(lambda: same(east.address, west.address, "t"), 30, "level")
+    east.kill(1)
+    west.link(east, "PROMOTED", "FORCED", name="there")
+    until(lambda: west.in_state("promoted", "there"), 30, "promoted")
+    second = written(west, 50)
+    before = dump(west.address, "t")
+    other = world.ours("other", port=port)
+    other.topic("t", 1)
+    written(other, 400)
+    west.link(other, "MIRRORING", truncate=True, name="there", source_more={"expected_cluster_id": other.cluster_id})
+    until(lambda: west.in_state("halted", "there"), 40, f"halted: {west.state('there')}")
+    expect(dump(west.address, "t") == before, "what is here was changed")
+    west.link(other, "PROMOTED", "FORCED", name="there", source_more={"expected_cluster_id": other.cluster_id})
+    until(lambda: west.in_state("promoted", "there"), 30, "promoted again")
+    third = written(west, 50)
+    expect_kept(first + second + third, west.address, ["t"])
+    return f"{len(first + second + third)} records kept"
+
+
+@moment
+def promoted_by_force_from_a_paused_link(world):
+    """The link is paused with all that was there, another one behind; the source dies, and both are promoted by force: the reports say what is known to be
+    lost, nothing of the first and exactly what was seen of the second."""
+    east, west = world.ours("east"), world.ours("west")
+    for topic in ("t", "u"):
+        east.topic(topic, 1)
+    first = written(east, 100)
+    west.link(east, topics=["t"])
+    until(is_mirrored(west), 40, "mirrored")
+    until(lambda: same(east.address, west.address, "t"), 30, "level")
+    time.sleep(1)  # an answer that has nothing new
+    west.link(east, "PAUSED", topics=["t"])
+    until(lambda: west.in_state("paused"), 20, "paused")
+    written(east, 3000, [("u", 0)])
+    slowly = {"limits": {"bytes_per_second": 4000}}
+    west.link(east, topics=["u"], name="slow", **slowly)
+    until(lambda: "u" in west.topics() and len(dump(west.address, "u")) > 0, 30, "some of it is here")
+    east.kill(1)
+    for link, topic in (("link", "t"), ("slow", "u")):
+        west.link(east, "PROMOTED", "FORCED", topics=[topic], name=link, **slowly)
+        until(lambda: west.in_state("promoted", link), 30, "promoted")
+    lost = {}
+    for link in ("link", "slow"):
+        report = west.state(link).get("last_failover", west.state(link).get("lastFailover", {}))
+        lost[link] = int(report.get("lost_records_at_most", report.get("lostRecordsAtMost", 0)))
+    have = wire.Broker(west.address).end("u", 0)
+    expect(lost["link"] == 0, f"the paused one reports {lost['link']}")
+    expect(lost["slow"] >= 3000 - have and lost["slow"] > 0, f"the slow one reports {lost['slow']}, and has {have} of more than 3000")
+    expect_kept(first, west.address, ["t"])
+    return f"{lost['slow']} of the slow one are known to be lost, {have} are here"

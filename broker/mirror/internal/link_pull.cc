@@ -25,7 +25,17 @@ void LinkPull::set(Puller::Link link) {
         wanted.insert_or_assign(job.id, std::move(job));
     }
     for (auto at = pulls_.begin(); at != pulls_.end();) {
-        at = wanted.contains(at->first) ? std::next(at) : drop(at);
+        if (wanted.contains(at->first)) {
+            ++at;
+            continue;
+        }
+        const Pull& pull = at->second;
+        if (pull.job.seal) {
+            seen_.erase(at->first);
+        } else if (pull.source_high_watermark != no_offset) {
+            seen_[at->first] = {pull.source_high_watermark, pull.lag};
+        }
+        at = drop(at);
     }
     for (auto& [id, job] : wanted) {
         put(id, std::move(job));
@@ -170,6 +180,11 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job) {
         lag = known->second.lag;
         high_watermark = known->second.source_high_watermark;
         drop(known);
+    }
+    if (const auto before = seen_.find(id);
+        job.seal && high_watermark == no_offset && before != seen_.end()) {
+        high_watermark = before->second.high_watermark;
+        lag = before->second.lag;
     }
     Pull& pull = pulls_.emplace(id, Pull(std::move(job))).first->second;
     pull.generation = ++generations_;

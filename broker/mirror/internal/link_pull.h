@@ -136,6 +136,13 @@ private:
     Pulls pulls_;
     std::map<LanesOf, std::vector<std::shared_ptr<Lane>>> lanes_;
     std::map<TopicIdPartition, LeaderEpoch> seal_epochs_;
+    /// Of what is not pulled now, as its topic is paused or its source gone: what a seal then knows
+    /// to be lost.
+    struct Seen {
+        Offset high_watermark;
+        LagClock lag;
+    };
+    std::map<TopicIdPartition, Seen> seen_;
     std::uint64_t generations_ = 0;
     runtime::TimerId seal_timer_{};
     PullCounters counters_;

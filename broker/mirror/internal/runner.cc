@@ -166,6 +166,18 @@ void Runner::look() {
     });
 }
 
+bool Runner::takes_the_place(const client::ClusterInfo& info) const {
+    if (link_.cluster_id.empty() || info.cluster_id == link_.cluster_id ||
+        info.cluster_id != link_.spec.expected_cluster_id ||
+        info.cluster_id == shell_.options.cluster_id || !link_.spec.truncate_existing) {
+        return false;
+    }
+    const std::vector<LocalTopic> topics = topics_of_link(*shell_.image->current(), link_.id);
+    return std::all_of(topics.begin(), topics.end(), [](const LocalTopic& one) {
+        return is_archive(one) || one.note.stage == Stage::promoted;
+    });
+}
+
 Result<void> Runner::check_identity(const client::ClusterInfo& info) {
     if (info.cluster_id == shell_.options.cluster_id) {
         return Error(Code::invalid, "the source is this very cluster");
@@ -182,6 +194,13 @@ Result<void> Runner::check_identity(const client::ClusterInfo& info) {
 void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
     if (!info) {
         on_source_lost(info.error());
+        return;
+    }
+    if (takes_the_place(**info)) {
+        if (is_mine(*shell_.image->current())) {
+            pin((*info)->cluster_id);
+        }
+        arm(shell_.options.look_interval);
         return;
     }
     const auto identity = check_identity(**info);

@@ -68,6 +68,10 @@ private:
     void look();
     void on_source(const Result<client::ClusterInfoPtr>& info);
     void on_source_lost(const Error& why);
+    /// Whether the cluster that answers may take the place of the one that was followed: it is
+    /// the one that the link names, and there is nothing here that could go on with the wrong
+    /// history: all is promoted, and is to be compared before anything is cut.
+    bool takes_the_place(const client::ClusterInfo& info) const;
     Result<void> check_identity(const client::ClusterInfo& info);
     bool is_mine(const metadata::Image& image) const;
     void pin(const std::string& cluster_id);
@@ -161,6 +165,11 @@ private:
     int sizes_failed_ = 0;                        ///< In a row.
     std::map<std::string, std::string> rejoins_;  ///< By their name at the source, to be asked for.
     std::map<std::string, Hold> held_;
+    /// Promoted topics whose source is by now a copy of them, and what is noted of it when they
+    /// follow.
+    std::map<std::string, SettingChanges> copies_;
+    void recognize(const std::string& topic, const std::string& source,
+                   const std::map<std::string, std::string>* settings);
     std::set<std::string> under_way_;  ///< Topics that something is being done about.
     std::map<std::string, HaltReason> refused_;
     std::set<std::string> left_out_;

@@ -143,11 +143,33 @@ void Runner::rejoin() {
             self->under_way_.erase(topic);
             if (settings) {
                 const auto found = settings->find(source);
-                self->rejoin(topic, found == settings->end() ? nullptr : &found->second);
+                const auto* const known = found == settings->end() ? nullptr : &found->second;
+                self->recognize(topic, source, known);
+                self->rejoin(topic, known);
             }
         }
         self->release();
     });
+}
+
+/// What was lost at the source and came back as a copy of what is here has another id, and may be
+/// in another cluster. It is not another topic: all that it had is here.
+void Runner::recognize(const std::string& topic, const std::string& source,
+                       const std::map<std::string, std::string>* settings) {
+    copies_.erase(topic);
+    const auto local = local_topic(*shell_.image->current(), topic);
+    if (settings == nullptr || !local || !info_) {
+        return;
+    }
+    const auto found = info_->topics.find(source);
+    const auto chain = chain_of(*settings);
+    if (found == info_->topics.end() || found->second.id.is_zero() || !chain ||
+        found->second.id == local->source_topic ||
+        !began_here(*settings, shell_.options.cluster_id, local->id)) {
+        return;
+    }
+    copies_[topic] = {{std::string(topic_setting::source_topic), found->second.id.to_string()},
+                      {std::string(topic_setting::chain), *chain}};
 }
 
 void Runner::rejoin(const std::string& topic, const std::map<std::string, std::string>* settings) {
@@ -299,7 +321,11 @@ void Runner::set_stage(const std::string& topic, const StageNote& note, bool is_
     if (local && local->note.stage == Stage::promoted && note.stage == Stage::mirroring) {
         changes[std::string(topic_setting::shared)] = "true";  // until it was promoted
         changes[std::string(topic_setting::since)] = now_as_text();
+        if (const auto copy = copies_.find(topic); copy != copies_.end()) {
+            changes.insert(copy->second.begin(), copy->second.end());
+        }
     }
+    copies_.erase(topic);
     shell_.own->set_topic(topic, changes, noted(to_text(note), topic));
 }
 
