@@ -236,6 +236,7 @@ private:
     bool is_far_behind_ = false;
     bool is_near_ = false;  ///< Outside of the ISR, with all that was committed a moment ago.
     int behind_for_ = 0;    ///< Answers in a row after which something was still to come.
+    std::optional<Code> told_of_;          ///< Why nothing can be taken, as long as that is so.
     Offset committed_before_ = no_offset;  ///< What the last answer said.
     Offset known_high_watermark_{0};
     LogHistory history_;

@@ -111,10 +111,16 @@ Partition::Taken Partition::run(const std::vector<FollowerEffect>& effects, cons
             taken = Taken::back_off;
         }
         if (!outcome) {
-            MR_LOG(*shell_.log, warn, "replication.follower_stopped", field("topic", state_.topic),
-                   field("partition", state_.id.partition),
-                   field("reason", outcome.error().message()));
+            // It is tried ten times a second, and a full disk has many partitions.
+            if (std::exchange(told_of_, outcome.error().code()) != outcome.error().code()) {
+                MR_LOG(*shell_.log, warn, "replication.follower_stopped",
+                       field("topic", state_.topic), field("partition", state_.id.partition),
+                       field("reason", outcome.error().message()));
+            }
             return Taken::back_off;
+        }
+        if (taken == Taken::changed) {
+            told_of_.reset();
         }
     }
     return taken;

@@ -182,7 +182,9 @@ protected:
         return static_cast<Machine&>(*follower_node_.program()).shard->counts().syncs.load();
     }
 
-    runtime::sim::Simulation simulation_{{.seed = 7}};
+    std::vector<std::string> lines_;
+    runtime::sim::Simulation simulation_{
+        {.seed = 7, .trace = [this](const std::string& line) { lines_.push_back(line); }}};
     runtime::sim::SimNode& leader_node_;
     runtime::sim::SimNode& follower_node_;
     std::map<int, int> epochs_;
@@ -267,6 +269,26 @@ TEST_F(Lanes, what_is_far_behind_is_fetched_on_before_it_is_synced_and_synced_on
     answer(0, 10, Offset{30});
     EXPECT_EQ(asking(0)->from[0], Offset{30});
     EXPECT_EQ(asking(0)->synced[0], Offset{30});
+}
+
+TEST_F(Lanes, who_has_no_room_says_so_once_until_there_was_some) {
+    const auto times_told = [&] {
+        return std::count_if(lines_.begin(), lines_.end(), [](const std::string& line) {
+            return line.find("replication.follower_stopped") != std::string::npos;
+        });
+    };
+    follow(0, true);
+    for (int round = 1; round <= 2; ++round) {
+        follower_node_.sim_disk().set_full(true);
+        for (int i = 0; i < 20; ++i) {
+            ASSERT_TRUE(simulation_.run_until([&] { return asking(0) != nullptr; }, 10s)) << i;
+            answer(0, 20000, Offset{1000000});
+        }
+        EXPECT_EQ(times_told(), round);
+        follower_node_.sim_disk().set_full(false);
+        ASSERT_TRUE(simulation_.run_until([&] { return asking(0) != nullptr; }, 10s));
+        answer(0, 1, Offset{1000000});
+    }
 }
 
 // Others wait for the same device.
