@@ -52,6 +52,22 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     return Endpoint{std::string(host), *port};
 }
 
+bool is_this_machine(std::string_view host) {
+    return host == "localhost" || host == "127.0.0.1" || host == "::1";
+}
+
+/// "kafka-1" and "kafka-1.example.com" are one; two domains or two addresses are not.
+bool is_same_host(std::string_view a, std::string_view b) {
+    const std::string_view& longer = a.size() < b.size() ? b : a;
+    const std::string_view& shorter = a.size() < b.size() ? a : b;
+    if (!longer.starts_with(shorter)) {
+        return false;
+    }
+    const bool is_name = shorter.find('.') == std::string_view::npos &&
+                         shorter.find_first_not_of("0123456789") != std::string_view::npos;
+    return longer.size() == shorter.size() || (is_name && longer[shorter.size()] == '.');
+}
+
 }  // namespace
 
 Result<std::vector<Voter>> parse_voters(std::string_view text, std::string_view listener_name) {
@@ -91,18 +107,18 @@ Result<std::vector<Endpoint>> parse_bootstrap_servers(std::string_view text) {
     return servers;
 }
 
-bool is_own_address(const std::vector<Listener>& listeners, const Endpoint& address) {
-    const bool is_loopback =
-        address.host == "localhost" || address.host == "127.0.0.1" || address.host == "::1";
-    return std::any_of(listeners.begin(), listeners.end(), [&](const Listener& own) {
-        return own.endpoint == address || (is_loopback && own.endpoint.port == address.port);
+bool is_reached_at(const std::vector<Listener>& listeners, const Endpoint& address) {
+    return std::any_of(listeners.begin(), listeners.end(), [&](const Listener& listener) {
+        return listener.endpoint.port == address.port &&
+               (is_this_machine(address.host) ||
+                is_same_host(listener.endpoint.host, address.host));
     });
 }
 
 bool names_others(const QuorumConfig& config) {
     const auto is_other_voter = [&](const Voter& voter) { return voter.key.id != config.node_id; };
     const auto is_other_server = [&](const Endpoint& server) {
-        return !is_own_address(config.listeners, server);
+        return !is_reached_at(config.listeners, server);
     };
     return std::any_of(config.voters.begin(), config.voters.end(), is_other_voter) ||
            std::any_of(config.bootstrap_servers.begin(), config.bootstrap_servers.end(),

@@ -41,8 +41,10 @@ Result<std::vector<Voter>> parse_voters(std::string_view text, std::string_view 
 /// "host1:9093,host2:9093".
 Result<std::vector<Endpoint>> parse_bootstrap_servers(std::string_view text);
 
-/// Whether a node with these listeners is reached at `address`.
-bool is_own_address(const std::vector<Listener>& listeners, const Endpoint& address);
+/// Whether a node with these listeners is the one that `address` leads to: by the name it gives
+/// itself, by that name with or without its domain, or on this machine. Another name may lead to
+/// anybody, and to somebody else tomorrow.
+bool is_reached_at(const std::vector<Listener>& listeners, const Endpoint& address);
 /// Whether the quorum that is configured has, or is to have, other controllers than this node.
 bool names_others(const QuorumConfig& config);
 

@@ -328,6 +328,9 @@ private:
         ReplicaKey key;
         QuorumEpoch epoch{0};
         std::vector<Listener> listeners;
+
+        /// It is who the configuration means.
+        bool is_expected() const;
     };
     struct Forming {
         std::vector<Member> members;

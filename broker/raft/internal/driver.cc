@@ -67,6 +67,7 @@ void Driver::start(StateListener& listener, UniqueFunction<void(Error)> on_halt)
                                        random_, executor_.clock().now());
     recovered_.reset();
     tell_of_another_directory();
+    tell_that_it_is_not_listed();
     channel_.on_disconnect(guarded([this](BrokerId node) { step(ConnectionLost{node}); }));
     schedule_delivery();
     step(Tick{});
@@ -88,6 +89,25 @@ void Driver::tell_of_another_directory() const {
                                  "replaced, remove that voter and add this one with "
                                  "kafka-metadata-quorum",
                                  voter.key.directory.to_string())));
+    }
+}
+
+/// A new controller that finds itself in the list forms a quorum with the others of it.
+void Driver::tell_that_it_is_not_listed() const {
+    const QuorumConfig& quorum = options_.quorum;
+    const auto is_us = [&](const Endpoint& server) {
+        return is_reached_at(quorum.listeners, server);
+    };
+    const auto& servers = quorum.bootstrap_servers;
+    const bool is_new = core_->log_end() == Offset{0} && core_->voters().empty();
+    if (quorum.is_controller && is_new && quorum.voters.empty() && !servers.empty() &&
+        !quorum.listeners.empty() && std::none_of(servers.begin(), servers.end(), is_us)) {
+        MR_LOG(log_out_, info, "raft.not_listed",
+               field("self", quorum.listeners.front().endpoint.to_string()),
+               field("detail",
+                     "not in controller.quorum.bootstrap.servers: it joins the quorum that "
+                     "those form, and forms none; advertised.listeners says how this "
+                     "node calls itself"));
     }
 }
 

@@ -72,6 +72,7 @@ private:
     // driver.cc
     void step(Event event);
     void tell_of_another_directory() const;
+    void tell_that_it_is_not_listed() const;
     void perform(Effect& effect);
     void arm_timer();
     void persist();

@@ -73,7 +73,7 @@ void RaftCore::Impl::look_for_leader(std::optional<SendId>& fetch, Instant& next
         places.emplace_back(no_broker, server);
     }
     std::erase_if(places, [&](const auto& place) {
-        return place.first == config_.self.id || is_own_address(config_.listeners, place.second);
+        return place.first == config_.self.id || is_reached_at(config_.listeners, place.second);
     });
     if (places.empty()) {
         next_fetch = Instant::never();

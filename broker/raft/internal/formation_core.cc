@@ -39,7 +39,7 @@ bool RaftCore::Impl::is_forming() const {
     return config_.bootstrap_servers.empty() ||
            std::any_of(
                config_.bootstrap_servers.begin(), config_.bootstrap_servers.end(),
-               [&](const Endpoint& server) { return is_own_address(config_.listeners, server); });
+               [&](const Endpoint& server) { return is_reached_at(config_.listeners, server); });
 }
 
 void RaftCore::Impl::start_forming() {
@@ -56,7 +56,7 @@ void RaftCore::Impl::start_forming() {
     if (config_.static_voters.empty()) {
         for (const Endpoint& server : config_.bootstrap_servers) {
             forming.members.push_back(
-                {.address = server, .is_self = is_own_address(config_.listeners, server)});
+                {.address = server, .is_self = is_reached_at(config_.listeners, server)});
         }
     }
     if (forming.members.empty()) {
@@ -143,11 +143,7 @@ void RaftCore::Impl::form_if_complete() {
         // Nobody may have been in an epoch that we did not stand in: it was for a quorum that our
         // directory did not form.
         const bool voted_without_us = member.epoch > forming_->stood;
-        const bool is_expected =
-            member.expected == no_broker
-                ? std::any_of(member.listeners.begin(), member.listeners.end(),
-                              [&](const Listener& l) { return l.endpoint == member.address; })
-                : member.key.id == member.expected;
+        const bool is_expected = member.is_expected();
         const bool is_twice = std::any_of(found.begin(), found.end(), [&](const Voter& other) {
             return other.key.id == member.key.id;
         });
@@ -179,15 +175,27 @@ void RaftCore::Impl::form_if_complete() {
     stand_for_pre_vote();
 }
 
+bool RaftCore::Impl::Member::is_expected() const {
+    return expected == no_broker ? is_reached_at(listeners, address) : key.id == expected;
+}
+
 std::string RaftCore::Impl::missing_members() const {
     std::string text;
     for (const Member& member : forming_->members) {
-        if (member.is_self || (member.is_new && member.epoch <= forming_->stood)) {
+        const bool may_join = member.is_new && member.epoch <= forming_->stood;
+        if (member.is_self || (may_join && member.is_expected())) {
             continue;
         }
         text += text.empty() ? "" : ", ";
         text += member.address.to_string();
-        if (member.answered != Instant{0}) {
+        if (member.answered == Instant{0}) {
+            continue;
+        }
+        if (may_join) {
+            text += fmt::format(
+                " (leads to node {}, which calls itself {})", member.key.id,
+                member.listeners.empty() ? "nothing" : member.listeners[0].endpoint.to_string());
+        } else {
             text += member.epoch > forming_->stood ? " (voted for another quorum)"
                                                    : " (not a new controller of this list)";
         }

@@ -494,6 +494,18 @@ TEST(RaftForming, a_server_list_must_name_each_member_by_its_own_address) {
     EXPECT_TRUE(bench.core().voters().empty());
 }
 
+// As in a server.properties without advertised.listeners.
+TEST(RaftForming, a_server_list_may_name_nodes_of_this_machine_by_its_loopback) {
+    CoreConfig config;
+    config.bootstrap_servers = {{"localhost", 9001}, {"127.0.0.1", 9002}, {"n3.example.com", 9003}};
+    CoreBench bench(1, {}, config);
+    const auto asked = bench.take_sent<DescribeQuorumRequest>();
+    ASSERT_THAT(asked, SizeIs(2));
+    bench.step(ResponseReceived{asked[0].id, new_member(2)});
+    bench.step(ResponseReceived{asked[1].id, new_member(3)});
+    EXPECT_EQ(bench.core().voters(), voter_set(3));
+}
+
 TEST(RaftForming, a_node_that_is_not_in_the_server_list_only_follows) {
     CoreConfig config;
     config.bootstrap_servers = {address(1)};

@@ -177,6 +177,22 @@ TEST(QuorumLists, say_whether_others_belong_to_the_quorum) {
     EXPECT_TRUE(names_others(config));
 }
 
+TEST(QuorumLists, know_a_node_by_its_own_names_only) {
+    const auto reached = [](const char* own, const char* address) {
+        return is_reached_at({{"CONTROLLER", {own, 9093}}}, {address, 9093});
+    };
+    EXPECT_TRUE(reached("host-a", "host-a"));
+    EXPECT_TRUE(reached("host-a.example.com", "host-a"));
+    EXPECT_TRUE(reached("host-a", "host-a.example.com"));
+    EXPECT_TRUE(reached("host-a", "127.0.0.1"));
+    EXPECT_FALSE(reached("host-a", "host-ab"));
+    EXPECT_FALSE(reached("host-a", "host"));
+    EXPECT_FALSE(reached("host-a.example", "host-a.example.com"));
+    EXPECT_FALSE(reached("10", "10.0.0.1"));
+    EXPECT_FALSE(reached("10.0.0.1", "10.0.0.11"));
+    EXPECT_FALSE(is_reached_at({{"CONTROLLER", {"host-a", 9093}}}, {"localhost", 9094}));
+}
+
 TEST(QuorumLists, with_a_mistake_are_refused_with_the_place) {
     for (const char* text : {"1", "1@host", "x@host:1", "1@host:1,1@other:2", "-1@host:1",
                              "1@:9093", "1@::1:9093", "1@host:99999", "1@host:1,,2@host:2"}) {
