@@ -57,6 +57,8 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
                                     : std::make_shared<net::Ledger>(std::int64_t{1} << 30);
     MR_TRY(listeners, config::read_listeners(values));
     MR_TRY_VOID(check_settings(values));
+    MR_TRY(const raft::QuorumConfig configured, quorum_config(values));
+    advertise_as_listed(listeners, controller_listener(values), configured.voters, self);
     MR_TRY(tls, TlsNode::open(config, listeners,
                               {inter_broker_listener(values), controller_listener(values)}, node));
     MR_TRY(link_keys, read_link_keys(node.disk(), values.get(option::millrace_links_key_file)));

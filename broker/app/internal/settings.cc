@@ -192,6 +192,19 @@ Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values) {
     return quorum;
 }
 
+void advertise_as_listed(std::vector<config::ListenerSpec>& listeners, std::string_view listener,
+                         const std::vector<raft::Voter>& listed, BrokerId self) {
+    for (const raft::Voter& voter : listed) {
+        for (config::ListenerSpec& spec : listeners) {
+            const bool says_nothing = spec.name == listener && spec.advertised_host.empty();
+            if (voter.key.id == self && says_nothing && !voter.listeners.empty()) {
+                spec.advertised_host = voter.listeners.front().endpoint.host;
+                spec.advertised_port = voter.listeners.front().endpoint.port;
+            }
+        }
+    }
+}
+
 Result<void> check_settings(const config::BrokerValues& values) {
     MR_TRY_VOID(quorum_config(values));
     return {};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "config/listeners.h"
 #include "groups/settings.h"
 #include "handlers/fetch_session.h"
 #include "metadata/image_settings.h"
@@ -35,6 +36,10 @@ void set_throttles(replication::Throttles& throttles, const config::BrokerValues
 net::ServerLimits server_limits(const config::BrokerValues& values);
 /// Without identity and listeners, which app knows better.
 Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);
+/// A controller that doesn't say how it is reached is where controller.quorum.voters has it: this
+/// machine's own name may mean nothing elsewhere, and that list is what the others dial.
+void advertise_as_listed(std::vector<config::ListenerSpec>& listeners, std::string_view listener,
+                         const std::vector<raft::Voter>& listed, BrokerId self);
 /// As clients are told directories: from the root on.
 std::string absolute_path(const std::string& path);
 /// log.dirs, or log.dir. A node without partitions has its metadata.log.dir alone, if that is set.
