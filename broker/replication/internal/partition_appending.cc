@@ -196,13 +196,18 @@ void Partition::write_staged() {
     MR_ASSERT(views.size() == staged.size());
     const auto written = log_->append(views, shell_.loop->clock().wall());
     if (!written) {
-        MR_LOG(*shell_.log, warn, "replication.append_failed", field("topic", state_.topic),
-               field("partition", state_.id.partition), field("reason", written.error().message()));
+        // A full disk has many producers, and each tries again at once.
+        if (std::exchange(told_of_, written.error().code()) != written.error().code()) {
+            MR_LOG(*shell_.log, warn, "replication.append_failed", field("topic", state_.topic),
+                   field("partition", state_.id.partition),
+                   field("reason", written.error().message()));
+        }
         for (Staged& one : staged) {
             refuse(std::move(one.request), error_of(written.error()));
         }
         return;
     }
+    told_of_.reset();
     for (Staged& one : staged) {
         finish_staged(std::move(one));
     }
