@@ -78,8 +78,8 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     s.epochs_dirty = true;
     s.producers.clear();
     s.producers.set_end(start);
-    if (!had_folder) {
-        return {};
+    if (!had_folder && start == Offset{0}) {
+        return {};  // What has no files begins there.
     }
     // The file's name is what remembers where an empty log goes on. Without room for it, the next
     // append makes it; a start before that finds no log and has lost nothing.

@@ -393,3 +393,27 @@ def promoted_by_force_from_a_paused_link(world):
     expect(lost["slow"] >= 3000 - have and lost["slow"] > 0, f"the slow one reports {lost['slow']}, and has {have} of more than 3000")
     expect_kept(first, west.address, ["t"])
     return f"{lost['slow']} of the slow one are known to be lost, {have} are here"
+
+
+@moment
+def an_empty_partition_keeps_its_place(world):
+    """The source has deleted all that a partition had before it was mirrored. The destination is killed and started, the source is dead for good: the promoted
+    topic goes on where the source's ended, and a group that is there misses nothing."""
+    east, west = world.ours("east"), world.ours("west")
+    east.topic("t", 1)
+    written(east, 100)
+    end = wire.Broker(east.address).end("t", 0)
+    wire.Broker(east.address).delete_records({("t", 0): end})
+    west.link(east)
+    until(is_mirrored(west), 40, "mirrored")
+    until(lambda: wire.Broker(west.address).end("t", 0) == end, 30, "the mirror ends where the source does")
+    east.kill(1)
+    west.kill(1)
+    west.start(1)
+    until(lambda: wire.Broker(west.address, 3), 30, "it is back")
+    west.link(east, "PROMOTED", "FORCED")
+    until(lambda: west.in_state("promoted"), 30, "promoted")
+    after = written(west, 20)
+    first = min(int(line.split(" ")[1]) for line in dump(west.address, "t"))
+    expect(first == end, f"new records begin at {first}, the source's ended at {end}")
+    return f"{len(after)} records behind {end}"

@@ -94,7 +94,9 @@ KafkaError Partition::start_mirrored_at(LeaderEpoch as_epoch, Offset start) {
     if (const KafkaError error = check_mirror(as_epoch); error != KafkaError::none) {
         return error;
     }
-    return after_cut(log_->truncate_fully_and_start_at(start));
+    const KafkaError error = after_cut(log_->truncate_fully_and_start_at(start));
+    shell_.flush_soon(*this);  // whoever was told of this start may remember it longer than we do
+    return error;
 }
 
 Result<storage::ReadSlice> Partition::read_mirrored(LeaderEpoch as_epoch, Offset from,

@@ -336,6 +336,18 @@ TEST_F(PartitionLogTest, truncates_fully_and_starts_elsewhere) {
     EXPECT_THAT(batches_in(*log, 100, 101), ElementsAre(100));
 }
 
+// A mirror whose source has nothing left begins where the source does, and so do its groups.
+TEST_F(PartitionLogTest, what_never_had_a_record_remembers_where_it_was_told_to_begin) {
+    auto log = create();
+    ASSERT_TRUE(log->truncate_fully_and_start_at(Offset{100}));
+    ASSERT_TRUE(log->sync_now());
+    log.reset();
+    const auto again = recover({.now = noon});
+    ASSERT_TRUE(again);
+    EXPECT_EQ((*again)->end(), Offset{100});
+    EXPECT_EQ((*again)->start(), Offset{100});
+}
+
 TEST_F(PartitionLogTest, a_held_slice_outlives_its_segment) {
     const auto log = create({.segment_bytes = 300_B});
     fill(*log, 10);
