@@ -417,3 +417,24 @@ def an_empty_partition_keeps_its_place(world):
     first = min(int(line.split(" ")[1]) for line in dump(west.address, "t"))
     expect(first == end, f"new records begin at {first}, the source's ended at {end}")
     return f"{len(after)} records behind {end}"
+
+
+@moment
+def a_limit_that_is_edited_while_it_holds(world):
+    """A link so narrow that it would take minutes is widened, and narrowed and widened again, with a backlog behind it: each edit holds at once."""
+    east, west = world.ours("east"), world.ours("west")
+    east.topic("t", 4)
+    done = written(east, 3000, [("t", p) for p in range(4)])
+    for n, limit in enumerate((1000, 0, 1000, 0)):
+        more = {"limits": {"bytes_per_second": limit}} if limit else {}
+        if n == 2:
+            west.link(east, **more)
+            done += written(east, 2000, [("t", p) for p in range(4)])
+        west.link(east, **more)
+        if limit:
+            time.sleep(4)
+            expect(not same(east.address, west.address, "t"), "the limit is not felt")
+        else:
+            until(lambda: same(east.address, west.address, "t"), 15, "level once it is wide")
+    expect_kept(done, west.address, ["t"])
+    return f"{len(done)} records"

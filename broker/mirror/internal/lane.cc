@@ -51,9 +51,9 @@ void Lane::remove(const TopicIdPartition& id) {
     partitions_.erase(id);
 }
 
-void Lane::kick() {
+void Lane::kick(Duration delay) {
     if (!in_flight_) {
-        arm(Duration{});
+        arm(delay);
     }
 }
 

@@ -19,7 +19,7 @@ void LinkPull::set(Puller::Link link) {
     connection_ = std::move(link.connection);
     own_connection_ = std::move(link.own_connection);
     connections_ = std::max<std::size_t>(1, link.connections_per_broker);
-    throttle_.set_rate(link.bytes_per_second);
+    const bool is_freed = throttle_.set_rate(link.bytes_per_second, now());
     std::map<TopicIdPartition, PullJob> wanted;
     for (PullJob& job : link.jobs) {
         wanted.insert_or_assign(job.id, std::move(job));
@@ -42,6 +42,11 @@ void LinkPull::set(Puller::Link link) {
     }
     for (auto& [of, lanes] : lanes_) {
         std::erase_if(lanes, [](const auto& lane) { return lane->idle(); });
+        for (const auto& lane : lanes) {
+            if (is_freed) {
+                lane->kick(throttle_.left(now()));
+            }
+        }
     }
     // What is sealed once more later begins an epoch of its own again.
     std::erase_if(seal_epochs_, [&](const auto& entry) {

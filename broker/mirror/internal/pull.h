@@ -71,7 +71,7 @@ public:
     std::size_t size() const { return partitions_.size(); }
     client::Connection& connection() { return connection_; }
     /// Something may be ready to be asked for.
-    void kick();
+    void kick(Duration delay = {});
 
 private:
     struct Asked {

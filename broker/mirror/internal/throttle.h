@@ -13,8 +13,24 @@ namespace millrace::mirror {
 
 class Throttle {
 public:
-    /// 0: no limit.
-    void set_rate(std::int64_t bytes_per_second) { rate_ = bytes_per_second; }
+    /// 0: no limit. What is owed is owed at the new rate. Whether there is less to wait for now.
+    bool set_rate(std::int64_t bytes_per_second, Instant now) {
+        if (bytes_per_second == rate_) {
+            return false;
+        }
+        const Duration owed = left(now);
+        const double longer =
+            bytes_per_second <= 0 || rate_ <= 0
+                ? 0
+                : static_cast<double>(rate_) / static_cast<double>(bytes_per_second);
+        rate_ = bytes_per_second;
+        paid_until_ =
+            now + Duration{static_cast<std::int64_t>(static_cast<double>(owed.count()) * longer)};
+        return left(now) < owed;
+    }
+
+    /// How long not to ask.
+    Duration left(Instant now) const { return paid_until_ > now ? paid_until_ - now : Duration{}; }
 
     /// Notes what came and tells how long not to ask.
     Duration spend(std::int64_t bytes, Instant now) {
