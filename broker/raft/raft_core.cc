@@ -37,6 +37,9 @@ Effects RaftCore::step(Instant now, Event event) {
 Instant RaftCore::deadline() const {
     return impl_->deadline();
 }
+bool RaftCore::all_have_heard() const {
+    return impl_->all_have_heard();
+}
 Role RaftCore::role() const {
     return impl_->role();
 }

@@ -90,6 +90,8 @@ public:
     std::int16_t kraft_version() const;
     const EpochHistory& epochs() const;
     std::optional<SnapshotId> latest_snapshot() const;
+    /// A leader: whoever followed lately has all that is committed, and knows it.
+    bool all_have_heard() const;
     /// The id of a snapshot of everything below `end`, a batch boundary; none if it may not be
     /// taken (not committed, or not beyond the latest one).
     std::optional<SnapshotId> snapshot_id_at(Offset end) const;

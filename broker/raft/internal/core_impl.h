@@ -149,6 +149,7 @@ public:
     Instant deadline() const;
 
     Role role() const { return static_cast<Role>(state_.index()); }
+    bool all_have_heard() const;
     QuorumEpoch epoch() const { return election_.epoch; }
     BrokerId leader() const;
     std::optional<Endpoint> leader_endpoint() const;

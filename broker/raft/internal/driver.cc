@@ -13,6 +13,7 @@ namespace millrace::raft {
 namespace {
 
 constexpr const char* quorum_state_name = "quorum-state";
+constexpr Duration last_words = std::chrono::milliseconds(50);  ///< For who is slow to hear them.
 
 CoreConfig core_config(const QuorumConfig& quorum) {
     return {.self = {quorum.node_id, quorum.directory_id},
@@ -134,6 +135,9 @@ void Driver::step(Event event) {
     }
     stepping_ = false;
     arm_timer();
+    if (leaves_when_heard_ && (stopped_ || core_->all_have_heard())) {
+        say_farewell();
+    }
 }
 
 void Driver::perform(Effect& effect) {
@@ -325,6 +329,22 @@ void Driver::stop(Error reason) {
 
 void Driver::shutdown(Duration grace, UniqueFunction<void()> done) {
     on_shutdown_ = std::move(done);
+    grace_ = grace;
+    if (stopped_ || !core_ || core_->role() != Role::leader || core_->all_have_heard()) {
+        say_farewell();
+        return;
+    }
+    // What it decided last may be all that anybody hears for long: where it was the only voter.
+    leaves_when_heard_ = true;
+    executor_.after(std::min(grace, last_words), guarded([this] {
+                        if (leaves_when_heard_) {
+                            say_farewell();
+                        }
+                    }));
+}
+
+void Driver::say_farewell() {
+    leaves_when_heard_ = false;
     if (!stopped_ && core_ && core_->role() == Role::leader) {
         step(ResignRequested{core_->epoch()});
     }
@@ -332,7 +352,7 @@ void Driver::shutdown(Duration grace, UniqueFunction<void()> done) {
         executor_.post(guarded([this] { finish_shutdown(); }));
         return;
     }
-    executor_.after(grace, guarded([this] { finish_shutdown(); }));
+    executor_.after(grace_, guarded([this] { finish_shutdown(); }));
 }
 
 void Driver::finish_shutdown() {

@@ -82,6 +82,7 @@ private:
     void must(const Result<void>& outcome, std::string_view doing);
     void halt(Error error);
     void stop(Error reason);
+    void say_farewell();
     void finish_shutdown();
     void close_log();
     std::string path_of(const SnapshotId& id) const;
@@ -151,6 +152,8 @@ private:
     std::map<std::string, std::string> unreached_;  ///< Peers, and what was said of each.
     std::size_t farewells_ = 0;                     ///< EndQuorumEpoch under way.
     UniqueFunction<void()> on_shutdown_;
+    bool leaves_when_heard_ = false;
+    Duration grace_{0};  ///< Of that shutdown.
     bool closing_ = false;
 
     std::optional<AppendProposed> appended_;                        ///< By the step under way.

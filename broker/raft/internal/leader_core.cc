@@ -291,6 +291,27 @@ std::vector<ReplicaKey> RaftCore::Impl::successors(const Leader& leader) const {
     return keys;
 }
 
+/// Who has nothing to hear waits for news: the fetch of each is parked.
+bool RaftCore::Impl::all_have_heard() const {
+    const auto* leader = std::get_if<Leader>(&state_);
+    if (leader == nullptr) {
+        return true;
+    }
+    const auto waits = [&](const Progress& progress) {
+        const bool is_gone =
+            !progress.last_fetch || *progress.last_fetch + config_.fetch_timeout < now_;
+        return is_gone || std::any_of(leader->parked.begin(), leader->parked.end(),
+                                      [&](const ParkedFetch& parked) {
+                                          return parked.request.replica == progress.key;
+                                      });
+    };
+    const auto all_wait = [&](const auto& replicas) {
+        return std::all_of(replicas.begin(), replicas.end(),
+                           [&](const auto& one) { return waits(one.second); });
+    };
+    return synced_end_ == log_end_ && all_wait(leader->voters) && all_wait(leader->observers);
+}
+
 void RaftCore::Impl::resign() {
     const auto& leader = std::get<Leader>(state_);
     const EndQuorumEpochRequest request{.cluster_id = config_.cluster_id,

@@ -192,6 +192,22 @@ TEST(RaftDriver, hands_over_at_once_when_the_leader_is_stopped_in_order) {
     cluster.expect_agreement();
 }
 
+// Kafka's MetadataRequestTest: who follows the only voter listed it for as long as it was away.
+TEST(RaftDriver, who_follows_the_only_voter_hears_what_it_decided_last) {
+    Cluster cluster(9);
+    cluster.add_nodes(1);
+    cluster.add_node(2, Cluster::list_of(1));
+    cluster.add_node(3, Cluster::list_of(1));
+    ASSERT_TRUE(cluster.say("before"));
+    ASSERT_TRUE(cluster.await_everywhere("before"));
+    ASSERT_TRUE(cluster.say("last"));
+    cluster.machine(1).stop();
+    ASSERT_TRUE(cluster.simulation.run_until([&] { return cluster.node(1) == nullptr; },
+                                             std::chrono::seconds(5)));
+    EXPECT_TRUE(Cluster::has(*cluster.node(2), "last"));
+    EXPECT_TRUE(Cluster::has(*cluster.node(3), "last"));
+}
+
 TEST(RaftDriver, loses_nothing_when_all_machines_lose_power_at_once) {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         FaultPlan plan;
