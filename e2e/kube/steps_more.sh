@@ -9,15 +9,18 @@ replicas_on_claim() {
 }
 mounted() { k get pod disks-0 -o 'jsonpath={.spec.volumes[*].persistentVolumeClaim.claimName}'; }
 
-# A second disk gets its share. Taken out of the spec again, with the only replicas there are, it stays until nothing is on it.
+# A second disk gets its share. Taken out of the spec again, with the only replicas there are, it stays until nothing is on it: a person
+# sees to that where balance.mode is Off, else a plan. Written back it gets its share again.
 step_volumes() {
   local uid moved at
-  disks() { printf 'apiVersion: millrace.dev/v1\nkind: Cluster\nmetadata: {name: disks}\nspec: {replicas: 1, storage: {%s}}\n' "$1" | k apply -f - >/dev/null; }
+  disks() { printf 'apiVersion: millrace.dev/v1\nkind: Cluster\nmetadata: {name: disks}\nspec: {replicas: 1, storage: {%s}, balance: {mode: %s}}\n' "$1" "${2:-OnScale}" | k apply -f - >/dev/null; }
   disks 'size: 1Gi'
   wait_ready 90 disks
   at=$(field .status.summary.bootstrap disks)
   printf 'apiVersion: millrace.dev/v1\nkind: Topic\nmetadata: {name: kept}\nspec: {clusterRef: {name: disks}, partitions: 8, replicas: 1, deletionPolicy: Delete}\n' | k apply -f - >/dev/null
   k wait --for=condition=Ready topic/kept --timeout=30s >/dev/null
+  reached() { in_network kcat -b "$at" -L -m 5; }
+  until_true 30 reached  # Nodes learn of a new service's addresses a moment later.
   seq -f '%050g' 20000 | in_network kcat -b "$at" -t kept -P -X acks=all
   disks 'volumes: [{id: 0, size: 1Gi}, {id: 1, size: 1Gi}]'
   spread() { status_is 'brokers[0].volumes' '[0,1]' disks && [ "$(condition Ready disks)" = True ] && [ "$(replicas_on_claim disks-0-data-0)" -lt 8 ]; }
@@ -30,7 +33,7 @@ step_volumes() {
     fail "the disk with the metadata was let go"
   fi
   grep -F 'has the metadata' "$dir/refused" >/dev/null || fail "$(cat "$dir/refused")"
-  disks 'size: 1Gi'
+  disks 'size: 1Gi' "'Off'"
   until_true 20 message_says "keeps volume 1, which the spec has no more: $moved of its replicas" disks
   expect "the pod of that broker" "$uid" "$(k get pod disks-0 -o 'jsonpath={.metadata.uid}')"
   k delete pod disks-0 --force --grace-period=0 >/dev/null 2>&1
@@ -40,12 +43,17 @@ step_volumes() {
   all_there() { [ "$(in_network kcat -b "$at" -t kept -C -o beginning -e -q | sort -u | wc -l)" = 20000 ]; }
   until_true 30 all_there  # Nodes learn of the new pod's address a moment later.
 
-  k delete topic kept --timeout=40s >/dev/null
+  disks 'size: 1Gi'
   without() { [ "$(mounted)" = disks-0-data-0 ] && [ "$(condition Ready disks)" = True ] && status_is message "" disks; }
   until_true 120 without
   expect "the disk that is let go" Bound "$(k get pvc disks-0-data-1 -o 'jsonpath={.status.phase}')"
+  expect "replicas on the disk that stays" 8 "$(replicas_on_claim disks-0-data-0)"
+  until_true 30 all_there
+  disks 'volumes: [{id: 0, size: 1Gi}, {id: 1, size: 1Gi}]'
+  until_true 90 spread
+  until_true 30 all_there
   k delete mrc disks --wait --timeout=60s >/dev/null
-  said="a second disk gets $moved of 8 replicas; taken out of the spec it stays until it is empty, also when the pod is lost"
+  said="a second disk gets $moved of 8 replicas; taken out of the spec it is emptied and goes, and stays until then, also when the pod is lost"
 }
 
 plan_hash() { field .status.rebalance.planHash; }

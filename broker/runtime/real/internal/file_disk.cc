@@ -158,8 +158,7 @@ Result<void> FileDisk::sync_directory(const std::string& path) {
         return error("fsync", path);
     }
     // As in DescriptorFile::sync(); a directory can't be written to, but asked to change nothing.
-    if (::fremovexattr(directory.get(), "user.millrace.none") != 0 &&
-        (errno == EIO || errno == EROFS)) {
+    if (::fremovexattr(directory.get(), "user.millrace.none") != 0 && errno == EIO) {
         return error("fsync", path);
     }
     return {};
