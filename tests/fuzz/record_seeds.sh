@@ -13,7 +13,7 @@ while read -r bytes; do
     if [ "$target" = fuzz_record_decompress ]; then
         batch=$(mktemp)
         mv "$seeds/$n" "$batch"
-        tail -c +23 "$batch" | head -c 1 > "$seeds/$n" # the low byte of the attributes
+        head -c 23 "$batch" | tail -c 1 > "$seeds/$n" # the low byte of the attributes
         tail -c +62 "$batch" >> "$seeds/$n"
         rm "$batch"
     fi

@@ -17,8 +17,10 @@ mkdir -p "$build/findings"
 fuzz() {
     local target=$1 seeds=$2 max_length=$3 corpus=$build/corpus/$1 log=$build/findings/$1.log runs cover
     if [ ! -d "$corpus" ]; then
-        mkdir -p "$corpus"
-        [ "$seeds" = - ] || "$seeds" "$target" "$corpus"
+        rm -rf "$corpus.new"
+        mkdir -p "$corpus.new"
+        [ "$seeds" = - ] || "$seeds" "$target" "$corpus.new" || { echo "FAILED  $target  no seeds: $seeds"; return 1; }
+        mv "$corpus.new" "$corpus"
     fi
     if "$build/bin/$target" "$corpus" -max_total_time="$seconds" -max_len="$max_length" \
         -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
