@@ -4,14 +4,16 @@
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/pki.sh"
 admin_call=$2
-read -r port admin metrics west west_admin < <(free_ports 5)
+read -r port admin metrics west west_admin behind < <(free_ports 6)
 at=127.0.0.1:$port
 authority ours
 authority stranger
 certificate broker ours /CN=broker IP:127.0.0.1
 certificate link ours /CN=link
 certificate mallory stranger /CN=mallory
-start east "log.dirs=$dir/east" "listeners=CLIENTS://$at,CONTROLLER://127.0.0.1:0" controller.listener.names=CONTROLLER \
+python3 "$(dirname "$0")/cut_wire.py" "$port" "$behind" &
+pids[wire]=$!
+start east "log.dirs=$dir/east" "listeners=CLIENTS://127.0.0.1:$behind,CONTROLLER://127.0.0.1:0" "advertised.listeners=CLIENTS://$at" controller.listener.names=CONTROLLER \
   listener.security.protocol.map=CLIENTS:SSL,CONTROLLER:PLAINTEXT inter.broker.listener.name=CLIENTS \
   ssl.keystore.type=PEM "ssl.keystore.location=$pki/broker.pem" ssl.truststore.type=PEM "ssl.truststore.location=$pki/ours.pem" \
   ssl.client.auth=required millrace.tls.reload.interval.ms=86400000 offsets.topic.replication.factor=1 \
@@ -64,9 +66,13 @@ link "$pki/link.key" "$pki/both.pem" >/dev/null
 certificate broker next /CN=broker IP:127.0.0.1
 call "127.0.0.1:$admin" ReloadCertificates '{}' >/dev/null
 client_settings link both >"$dir/link.conf"
-seq -f "word-%g" 1001 1500 | secure -t words -P -X enable.idempotence=true
+seq -f "word-%g" 1001 1400 | secure -t words -P -X enable.idempotence=true
+until_true 30 mirrored 1400
+# A connection that breaks is made anew with whom the link trusts by now, not with whom it trusted when it was first made.
+kill -USR1 "${pids[wire]}"
+seq -f "word-%g" 1401 1500 | secure -t words -P -X enable.idempotence=true
 until_true 30 mirrored 1500
-# Connections that are made from now on meet the new certificate: a broker that starts has no others.
+# So does a broker that starts.
 stop west
 start_west
 until_true 30 answers "127.0.0.1:$west"
@@ -78,3 +84,4 @@ seq -f "word-%g" 2001 2100 | secure -t words -P -X enable.idempotence=true
 until_true 30 mirrored 2100
 stop west
 stop east
+kill_hard wire

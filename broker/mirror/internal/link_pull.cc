@@ -1,6 +1,7 @@
 #include "mirror/internal/link_pull.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mirror/internal/set_aside.h"
 #include "storage/partition_log.h"
@@ -18,6 +19,11 @@ constexpr std::size_t backlog_begins = 512 << 10;
 void LinkPull::set(Puller::Link link) {
     connection_ = std::move(link.connection);
     own_connection_ = std::move(link.own_connection);
+    const bool anew =
+        std::exchange(source_generation_, link.source_generation) != link.source_generation;
+    if (anew) {
+        lanes_.clear();  // each goes with the last pull that is on it
+    }
     connections_ = std::max<std::size_t>(1, link.connections_per_broker);
     const bool is_freed = throttle_.set_rate(link.bytes_per_second, now());
     std::map<TopicIdPartition, PullJob> wanted;
@@ -38,7 +44,7 @@ void LinkPull::set(Puller::Link link) {
         at = drop(at);
     }
     for (auto& [id, job] : wanted) {
-        put(id, std::move(job));
+        put(id, std::move(job), anew);
     }
     for (auto& [of, lanes] : lanes_) {
         std::erase_if(lanes, [](const auto& lane) { return lane->idle(); });
@@ -167,9 +173,9 @@ LinkPull::Pulls::iterator LinkPull::drop(Pulls::iterator at) {
     return pulls_.erase(at);
 }
 
-void LinkPull::put(const TopicIdPartition& id, PullJob job) {
+void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     const auto known = pulls_.find(id);
-    if (known != pulls_.end() && known->second.job == job) {
+    if (known != pulls_.end() && known->second.job == job && !(anew && known->second.lane)) {
         return;
     }
     LagClock lag;

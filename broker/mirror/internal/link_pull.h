@@ -53,7 +53,7 @@ private:
     void sort(Pull& pull, const SourceFetched& fetched);
     static client::Connection* connection_of(const Pull& pull);
     Pulls::iterator drop(Pulls::iterator at);
-    void put(const TopicIdPartition& id, PullJob job);
+    void put(const TopicIdPartition& id, PullJob job, bool anew);
     PartitionView view(Pull& pull);
     /// Caught up once, and since then never far behind: records under way don't count.
     static bool is_steady(Pull& pull, const PartitionView& view);
@@ -131,6 +131,7 @@ private:
     const Logger& log_;
     client::ConnectionOptions connection_;
     client::ConnectionOptions own_connection_;
+    std::uint64_t source_generation_ = 0;
     std::size_t connections_ = 4;
     Throttle throttle_;
     Pulls pulls_;

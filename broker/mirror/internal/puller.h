@@ -62,7 +62,10 @@ public:
     struct Link {
         client::ConnectionOptions connection;      ///< The address is each job's.
         client::ConnectionOptions own_connection;  ///< Of jobs that are `from_own`.
-        std::int64_t bytes_per_second = 0;         ///< This shard's share; 0: no limit.
+        /// Another one: who we are, or whom we trust, has changed. What stands goes too: it would
+        /// come back with what it had.
+        std::uint64_t source_generation = 0;
+        std::int64_t bytes_per_second = 0;  ///< This shard's share; 0: no limit.
         std::size_t connections_per_broker = 4;
         std::vector<PullJob> jobs;
     };

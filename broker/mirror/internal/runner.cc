@@ -82,6 +82,7 @@ void Runner::make_source() {
     rejoins_.clear();
     releases_.clear();
     source_.reset();
+    ++source_generation_;
     if (!open) {
         fail("SecretUnreadable", open.error().message());
         return;

@@ -144,6 +144,7 @@ private:
     Shell& shell_;
     Link link_;
     std::unique_ptr<client::Cluster> source_;
+    std::uint64_t source_generation_ = 0;  // How often it was made.
     client::ClusterInfoPtr info_;
     LinkPhase phase_ = LinkPhase::pending;
     std::string reason_;

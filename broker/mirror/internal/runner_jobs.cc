@@ -149,6 +149,7 @@ bool Runner::give_jobs() {
         if (source_) {
             links[i].connection = source_->connection_options({});
         }
+        links[i].source_generation = source_generation_;
         links[i].own_connection = shell_.own_client->connection_options({});
         links[i].bytes_per_second = link_.spec.bytes_per_second / pulling;
         links[i].connections_per_broker =
