@@ -27,7 +27,7 @@ all: configure ## Build everything, tests and benchmarks included
 
 .PHONY: test
 test: all ## Build and run the tests
-	@cd $(BUILD) && ctest --output-on-failure -j $$(($(JOBS) + 1))
+	@cd $(BUILD) && ctest --output-on-failure -j $$(($(JOBS) * 2))
 
 .PHONY: run
 run: build ## Build and start a cluster of three brokers, and say how to try it
