@@ -22,11 +22,14 @@ import sys
 import tempfile
 import time
 
+from container import Container
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LOAD = ROOT / "build/release/bin/millrace-load"
 BROKER = ROOT / "build/release/bin/millrace-broker"
 PEER = ROOT / "e2e/peers/kafka/kafka-peer.sh"
 PARTITIONS = 8
+MEMORY = 3 << 30  # Of each broker, its page cache included: less than what it keeps on disk.
 ROOM = 20 << 30  # Bytes: what both brokers keep, and what they have yet to delete.
 # Both write as fast as they can for minutes and keep 4 GiB each.
 KEPT = ["log.retention.bytes=536870912", "log.segment.bytes=134217728", "log.retention.check.interval.ms=1000",
@@ -198,6 +201,9 @@ def measure(mode, args, rows):
     work = pathlib.Path(tempfile.mkdtemp(prefix="millrace-bench-"))
     theirs, ours = ([*settings, *KEPT] for settings in MODES[mode])
     sides = {"kafka": Kafka(work, theirs), "millrace": Millrace(work, ours)}
+    boxes = {name: Container(f"bench-{name}", MEMORY) for name in sides}
+    for name, side in sides.items():
+        boxes[name].take(side.pid)
     try:
         if mode == "replicated":
             rows.append((mode, "start to ready, s", sides["kafka"].start_seconds, sides["millrace"].start_seconds, None))
@@ -238,6 +244,8 @@ def measure(mode, args, rows):
     finally:
         for side in sides.values():
             side.stop()
+        for box in boxes.values():
+            box.remove()
         shutil.rmtree(work, ignore_errors=True)
 
 

@@ -16,12 +16,14 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "e2e/chaos"))
+from container import Container  # noqa: E402
 from cluster import NODES, Cluster, scratch  # noqa: E402
 
 LOAD, BROKER = ROOT / "build/release/bin/millrace-load", ROOT / "build/release/bin/millrace-broker"
 PARTITIONS = 4
+MEMORY = 4 << 30  # Of three brokers together, their page cache included: less than they keep on disk.
 # Three brokers on one disk, as fast as they can: no more of it stays than this run needs.
-KEPT = ["log.retention.bytes=268435456", "log.segment.bytes=67108864", "log.retention.check.interval.ms=1000",
+KEPT = ["log.retention.bytes=536870912", "log.segment.bytes=67108864", "log.retention.check.interval.ms=1000",
         "log.segment.delete.delay.ms=1000", "log.initial.task.delay.ms=1000"]
 MODES = {
     "replicated": {"kafka": [], "millrace": ["millrace.durability=replicated"]},
@@ -49,7 +51,7 @@ def made(kind, port, settings):
 
 
 def measure(mode, args, rows):
-    sides, seen = {}, {}
+    sides, boxes, seen = {}, {}, {}
     first_port = 27300 + 200 * list(MODES).index(mode)  # who was killed a moment ago may still hold the others
     try:
         for kind, port in (("kafka", first_port), ("millrace", first_port + 100)):
@@ -58,6 +60,9 @@ def measure(mode, args, rows):
             sides[kind].create_topic("bench", PARTITIONS, led_by=NODES[0])
         pids = {kind: [side.worker(node) if kind == "millrace" else side.processes[node].pid for node in NODES]
                 for kind, side in sides.items()}
+        for kind in sides:
+            boxes[kind] = Container(f"bench-{kind}", MEMORY)
+            boxes[kind].take(*pids[kind])
         for kind, side in sides.items():
             load(side, pids[kind], CELLS["produce 128 KB"], warm=2, seconds=args.warm_seconds)
         for name, words in CELLS.items():
@@ -75,6 +80,8 @@ def measure(mode, args, rows):
         for side in sides.values():
             side.close()
             subprocess.run(["rm", "-rf", side.directory], check=True)
+        for box in boxes.values():
+            box.remove()
 
 
 def main():
