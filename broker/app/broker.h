@@ -21,6 +21,8 @@ struct BrokerView;
 struct BrokerOptions {
     std::shared_ptr<const config::Given> given;
     std::string host_name = "localhost";  ///< Advertised where a listener names no host.
+    /// Whether a name leads to this machine; may block. None: nobody knows.
+    std::function<bool(const std::string& host)> is_own_host;
     /// What requests and answers may hold in memory together; none: a gibibyte. Outlives the node,
     /// for what its last tasks hold is given back when they go.
     std::shared_ptr<net::Ledger> request_memory;

@@ -70,6 +70,7 @@ int run(const config::Loaded& loaded, Beats* beats) {
     BrokerOptions options;
     options.given = loaded.given;
     options.host_name = host_name();
+    options.is_own_host = is_own_host;
     options.registry = registry;
     options.request_memory = request_memory;
     options.max_connections = static_cast<std::int32_t>(budget->connections);

@@ -59,6 +59,8 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
     MR_TRY_VOID(check_settings(values));
     MR_TRY(const raft::QuorumConfig configured, quorum_config(values));
     advertise_as_listed(listeners, controller_listener(values), configured.voters, self);
+    advertise_as_reached(listeners, controller_listener(values), configured.bootstrap_servers,
+                         options.host_name, options.is_own_host);
     MR_TRY(tls, TlsNode::open(config, listeners,
                               {inter_broker_listener(values), controller_listener(values)}, node));
     MR_TRY(link_keys, read_link_keys(node.disk(), values.get(option::millrace_links_key_file)));

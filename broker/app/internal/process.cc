@@ -7,10 +7,14 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <ifaddrs.h>
 #include <memory>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <set>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
 
@@ -142,6 +146,43 @@ std::string host_name() {
     }
     freeaddrinfo(found);
     return name.data();
+}
+
+bool is_own_host(const std::string& host) {
+    const auto bytes_of = [](const sockaddr* address) -> std::string {
+        if (address != nullptr && address->sa_family == AF_INET) {
+            sockaddr_in four{};
+            std::memcpy(&four, address, sizeof four);
+            return {reinterpret_cast<const char*>(&four.sin_addr), sizeof four.sin_addr};
+        }
+        if (address != nullptr && address->sa_family == AF_INET6) {
+            sockaddr_in6 six{};
+            std::memcpy(&six, address, sizeof six);
+            return {reinterpret_cast<const char*>(&six.sin6_addr), sizeof six.sin6_addr};
+        }
+        return {};
+    };
+    std::set<std::string> ours;
+    ifaddrs* interfaces = nullptr;
+    if (getifaddrs(&interfaces) == 0) {
+        for (const ifaddrs* one = interfaces; one != nullptr; one = one->ifa_next) {
+            ours.insert(bytes_of(one->ifa_addr));
+        }
+        freeifaddrs(interfaces);
+    }
+    ours.erase(std::string{});
+    addrinfo* found = nullptr;
+    if (getaddrinfo(host.c_str(), nullptr, nullptr, &found) != 0) {
+        return false;
+    }
+    bool is_ours = false;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        const std::string bytes = bytes_of(one->ai_addr);
+        const bool is_loopback = bytes.size() == sizeof(in_addr) && bytes[0] == 127;
+        is_ours = is_ours || is_loopback || ours.contains(bytes);
+    }
+    freeaddrinfo(found);
+    return is_ours;
 }
 
 }  // namespace millrace::app

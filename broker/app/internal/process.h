@@ -30,5 +30,7 @@ Result<Logger> make_log(const config::BrokerValues& values, metrics::Registry& r
 
 /// A name that others can reach this machine by, as far as it knows itself; else "localhost".
 std::string host_name();
+/// Whether this name or address leads to one of this machine's own interfaces. Blocks on DNS.
+bool is_own_host(const std::string& host);
 
 }  // namespace millrace::app

@@ -205,6 +205,29 @@ void advertise_as_listed(std::vector<config::ListenerSpec>& listeners, std::stri
     }
 }
 
+void advertise_as_reached(std::vector<config::ListenerSpec>& listeners, std::string_view listener,
+                          const std::vector<raft::Endpoint>& servers, std::string_view host_name,
+                          const std::function<bool(const std::string& host)>& is_own_host) {
+    for (config::ListenerSpec& spec : listeners) {
+        const std::vector<raft::Listener> as_named{
+            {spec.name, {std::string(host_name), spec.port}}};
+        const bool is_named = std::any_of(
+            servers.begin(), servers.end(),
+            [&](const raft::Endpoint& server) { return raft::is_reached_at(as_named, server); });
+        if (spec.name != listener || !spec.advertised_host.empty() || is_named || !is_own_host) {
+            continue;
+        }
+        const auto ours =
+            std::find_if(servers.begin(), servers.end(), [&](const raft::Endpoint& server) {
+                return server.port == spec.port && is_own_host(server.host);
+            });
+        if (ours != servers.end()) {
+            spec.advertised_host = ours->host;
+            spec.advertised_port = ours->port;
+        }
+    }
+}
+
 Result<void> check_settings(const config::BrokerValues& values) {
     MR_TRY_VOID(quorum_config(values));
     return {};

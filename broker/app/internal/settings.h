@@ -3,6 +3,8 @@
 // From options to the small structs that rooms take.
 #pragma once
 
+#include <functional>
+
 #include "config/config.h"
 #include "config/listeners.h"
 #include "groups/settings.h"
@@ -40,6 +42,11 @@ Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);
 /// machine's own name may mean nothing elsewhere, and that list is what the others dial.
 void advertise_as_listed(std::vector<config::ListenerSpec>& listeners, std::string_view listener,
                          const std::vector<raft::Voter>& listed, BrokerId self);
+/// The same of controller.quorum.bootstrap.servers, which names no ids: it is the one with its port
+/// that leads to this machine, unless one of them is `host_name`.
+void advertise_as_reached(std::vector<config::ListenerSpec>& listeners, std::string_view listener,
+                          const std::vector<raft::Endpoint>& servers, std::string_view host_name,
+                          const std::function<bool(const std::string& host)>& is_own_host);
 /// As clients are told directories: from the root on.
 std::string absolute_path(const std::string& path);
 /// log.dirs, or log.dir. A node without partitions has its metadata.log.dir alone, if that is set.

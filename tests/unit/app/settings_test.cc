@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "app/internal/process.h"
+
 namespace millrace::app {
 namespace {
 
@@ -34,6 +36,38 @@ TEST(Settings, what_a_controller_says_of_itself_or_is_not_listed_for_stays) {
     EXPECT_EQ(listeners[1].advertised_host, "");
     advertise_as_listed(listeners, "SECOND", voters, BrokerId{3});
     EXPECT_EQ(listeners[1].advertised_host, "");
+}
+
+const std::vector<raft::Endpoint> servers{
+    {"10.0.0.1", 9093}, {"kafka-2", 9093}, {"10.0.0.3", 9093}};
+
+std::string advertised(std::string said, std::string_view host_name, std::string_view own) {
+    std::vector<config::ListenerSpec> listeners{listener("CONTROLLER", std::move(said))};
+    advertise_as_reached(listeners, "CONTROLLER", servers, host_name,
+                         [own](const std::string& host) { return host == own; });
+    return listeners[0].advertised_host;
+}
+
+TEST(Settings, a_controller_without_an_address_of_its_own_is_the_bootstrap_server_that_leads_here) {
+    EXPECT_EQ(advertised("", "machine-3", "10.0.0.3"), "10.0.0.3");
+    EXPECT_EQ(advertised("", "machine-2", "kafka-2"), "kafka-2");
+    EXPECT_EQ(advertised("", "kafka-2", "10.0.0.3"), "") << "it is named as it names itself";
+    EXPECT_EQ(advertised("elsewhere", "machine-3", "10.0.0.3"), "elsewhere");
+    EXPECT_EQ(advertised("", "machine-4", "10.0.0.4"), "");
+}
+
+TEST(Settings, another_port_of_this_machine_is_another_controller) {
+    std::vector<config::ListenerSpec> listeners{listener("CONTROLLER", "")};
+    advertise_as_reached(listeners, "CONTROLLER", {{"10.0.0.1", 9193}}, "machine-1",
+                         [](const std::string&) { return true; });
+    EXPECT_EQ(listeners[0].advertised_host, "");
+}
+
+TEST(Process, an_address_of_this_machine_is_its_own) {
+    EXPECT_TRUE(is_own_host("127.0.0.1"));
+    EXPECT_TRUE(is_own_host("localhost"));
+    EXPECT_FALSE(is_own_host("192.0.2.1"));  // for documentation: nobody has it
+    EXPECT_FALSE(is_own_host("no such name"));
 }
 
 }  // namespace
