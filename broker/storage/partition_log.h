@@ -103,7 +103,7 @@ struct JournalPart {
 class SyncJob {
 public:
     /// Syncs files, then what names them. Once; a failure is final, except for a shortage: then the
-    /// log needs another job when that is over.
+    /// log needs another job when that is over. The directory knows of a failure when this returns.
     Result<void> run() const;
     Offset target() const { return target_; }
     /// Null where files have to be synced. Once a journal has taken it, run() needn't run.
@@ -111,7 +111,8 @@ public:
 
 private:
     friend class PartitionLog;
-    runtime::Disk* disk_ = nullptr;
+    Result<void> sync_all() const;
+    std::shared_ptr<LogDirectory> directory_;
     std::optional<JournalPart> part_;
     std::optional<Offset> active_base_;
     std::uint64_t active_size_ = 0;

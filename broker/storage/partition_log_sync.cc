@@ -32,6 +32,17 @@ void put_off(LogState& s, const std::vector<std::string>& directories) {
 }  // namespace
 
 Result<void> SyncJob::run() const {
+    Result<void> outcome = sync_all();
+    if (!outcome) {
+        // Here, for the process may be ended before its loop hears of it; the kernel has told it
+        // once, and the next start would hear of nothing.
+        (void)directory_->note(outcome.error());
+    }
+    return outcome;
+}
+
+Result<void> SyncJob::sync_all() const {
+    runtime::Disk& disk = directory_->disk();
     for (const runtime::FilePtr& file : files_) {
         MR_TRY_VOID(synced_or_lost(file->sync()));
     }
@@ -40,10 +51,10 @@ Result<void> SyncJob::run() const {
         return !result && result.error().code() == Code::not_found ? Result<void>{} : result;
     };
     for (const auto& [path, contents] : replaced_) {
-        MR_TRY_VOID(unless_gone(disk_->replace_whole(path, contents)));
+        MR_TRY_VOID(unless_gone(disk.replace_whole(path, contents)));
     }
     for (const std::string& directory : directories_) {
-        MR_TRY_VOID(synced_or_lost(unless_gone(disk_->sync_directory(directory))));
+        MR_TRY_VOID(synced_or_lost(unless_gone(disk.sync_directory(directory))));
     }
     return {};
 }
@@ -54,7 +65,7 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
         return std::nullopt;
     }
     SyncJob job;
-    job.disk_ = &s.disk();
+    job.directory_ = s.directory;
     s.part_is_void.reset();
     if (!into_files) {
         job.part_ = s.journal_part();

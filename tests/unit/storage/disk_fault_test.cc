@@ -275,6 +275,17 @@ TEST_F(DiskFault, after_a_failed_sync_the_next_process_writes_the_tail_again_bef
     EXPECT_EQ(log_->topic_id(), topic_id_);
 }
 
+// The loop hears of it some time later, or never: its process may be killed first.
+TEST_F(DiskFault, a_failed_sync_is_known_to_the_next_process_before_this_one_has_heard_of_it) {
+    ASSERT_TRUE(log_->sync_now());
+    fill(20);
+    sim_disk().fail_next(DiskCall::sync, 1);
+    const auto job = log_->begin_sync();
+    EXPECT_FALSE(job->run());
+    const auto next = open_directory();
+    EXPECT_EQ(*next->page_cache_may_lie(), true);
+}
+
 TEST_F(DiskFault, a_log_that_is_as_it_was_closed_needs_no_write_to_be_closed_again) {
     ASSERT_TRUE(log_->close_cleanly());
     const auto stays = log_->begin_close();
