@@ -9,7 +9,6 @@
 #include "raft/internal/snapshot_file.h"
 #include "raft/internal/wire.h"
 #include "raft/quorum_config.h"
-#include "raft/raft_driver.h"
 
 namespace millrace::raft {
 namespace {
@@ -66,7 +65,7 @@ void read_request(ByteView bytes) {
     const auto api_key = static_cast<std::int16_t>(bytes[0]);
     const auto version = static_cast<std::int16_t>(bytes[1]);
     const protocol::Api* api = protocol::find_api(api_key);
-    if (api == nullptr || !RaftDriver::is_raft_api(api_key) || !api->serves(version)) {
+    if (api == nullptr || !api->serves(version)) {
         return;
     }
     const auto request = decode_request(api_key, version, bytes.subspan(2));
