@@ -228,6 +228,12 @@ public:
             one.rewritten = *std::move(rewritten);
             one.bytes = one.rewritten;
         }
+        if (one.bytes.size() >
+            static_cast<std::size_t>(rules.replication.limits.segment_bytes.count)) {
+            outcome.message = "the batch is larger than a segment of the topic's log";
+            outcome.rejected_bytes = bytes.size();
+            return KafkaError::record_list_too_large;
+        }
         record::stamp(one.bytes, verdict, Offset{0}, LeaderEpoch{0});
         accepted.push_back(std::move(one));
         return KafkaError::none;

@@ -103,6 +103,27 @@ def one_bad_partition_does_not_spoil_the_others(side, version):
             {"Index": 9, "Records": batch()}]}]})
 
 
+def sized(size):
+    """A batch of so many bytes; the lengths in it take fewer when it shrinks."""
+    value = size
+    while len(made := batch([b"x" * value])) != size:
+        value += size - len(made)
+    return made
+
+
+@case("Produce", "top")
+def the_largest_batch_is_told_by_its_limit(side, version):
+    name = side.topic(max_message_bytes=5000)
+    put(side, "as large as may be", version, name, sized(5000))
+    put(side, "one byte more", version, name, sized(5001))
+    name = side.topic("large", max_message_bytes=1100000, segment_bytes=1048576)
+    put(side, "larger than the broker's own limit", version, name, sized(200000))
+    put(side, "as large as a segment", version, name, sized(1048576))
+    put(side, "larger than a segment", version, name, sized(1048577))
+    put(side, "larger than both", version, name, sized(1100001))
+    put(side, "goes on", version, name, batch())
+
+
 @case("Produce", "top")
 def a_compacted_topic_wants_keys(side, version):
     name = side.topic(cleanup_policy="compact")
