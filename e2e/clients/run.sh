@@ -2,7 +2,7 @@
 # Runs programs that nobody here wrote against a broker: each client in a broker of its own, each check of checks.txt by each client.
 #   run.sh [--short] [--nodes N] [--only a,b] [--port P] [--broker PROGRAM] [--keep]
 #   --short   what CI has time for: fewer records, and the clients and checks that it names as left out
-#   --nodes   brokers in the cluster: 1 (default) or 3
+#   --nodes   brokers in the cluster: 1 (default) or 3; a client with a file `nodes` has as many as it says
 #   --only    clients to run (also ONLY=...); CHECKS="codecs topics" limits the checks
 #   --keep    leaves the brokers' data and logs where the last line says
 # Each client is a folder with a client.sh: `client.sh prepare` installs its pinned packages below $MILLRACE_E2E_CACHE,
@@ -42,7 +42,7 @@ done
 
 export MILLRACE_BROKER=$broker
 export MILLRACE_E2E_CACHE=${MILLRACE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients}
-export MILLRACE_CTL=$here/broker.sh NODES=$nodes
+export MILLRACE_CTL=$here/broker.sh
 export RECORDS=${RECORDS:-$([ -n "$short" ] && echo 200 || echo 1000)} # a partition, in checks that count records
 mkdir -p "$MILLRACE_E2E_CACHE"
 work=$(mktemp -d "${TMPDIR:-/tmp}/millrace-clients-XXXXXX")
@@ -69,14 +69,15 @@ report() { # CLIENT ok|FAILED|n/a CHECK WORDS
 }
 
 run_client() {
-  local client=$1 dir=$work/$1 own_settings asked limit status=0 result check words seen=" "
+  local client=$1 dir=$work/$1 nodes=$nodes own_settings asked limit status=0 result check words seen=" "
   mkdir -p "$dir"
   if ! timeout 1500 "$here/$client/client.sh" prepare >"$dir/prepare.log" 2>&1; then
     report "$client" FAILED prepare "$(tail -n 2 "$dir/prepare.log" | tr '\n' ' ')"
     return
   fi
   export MILLRACE_E2E_STATE=$dir/brokers
-  export BOOTSTRAP=127.0.0.1:$port
+  if [ -f "$here/$client/nodes" ]; then nodes=$(cat "$here/$client/nodes"); fi
+  export BOOTSTRAP=127.0.0.1:$port NODES=$nodes
   for n in $(seq 2 "$nodes"); do BOOTSTRAP+=,127.0.0.1:$((port + n - 1)); done
   own_settings=()
   if [ -f "$here/$client/broker.settings" ]; then mapfile -t own_settings < <(grep -v '^#' "$here/$client/broker.settings"); fi
