@@ -53,9 +53,24 @@ std::string unknown_name(Resource resource, std::string_view name) {
                         : fmt::format("{} is no known setting; did you mean {}?", name, near);
 }
 
+bool is_of_link(std::string_view name) {
+    return name.starts_with("millrace.mirror.");
+}
+
+/// Many programs read all settings of a topic, change one and write all: what a link keeps comes
+/// back as it was shown.
+bool is_links_as_it_is(const Option& option, const Entries& entries, const Alteration& asked) {
+    if (!is_of_link(asked.name) || asked.by_link || asked.op != AlterOp::set || !asked.value) {
+        return false;
+    }
+    const auto found = entries.find(asked.name);
+    return found != entries.end() ? found->second == *asked.value
+                                  : option.fallback != nullptr && *asked.value == option.fallback;
+}
+
 std::optional<Refusal> check_changeable(Resource resource, const Option& option,
                                         std::string_view name, bool by_link) {
-    const bool of_link = name.starts_with("millrace.mirror.");
+    const bool of_link = is_of_link(name);
     if (of_link && by_link) {
         return std::nullopt;
     }
@@ -237,6 +252,9 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
         std::string message = unknown_name(resource, asked.name);
         return resource == Resource::client_metrics ? invalid_request(std::move(message))
                                                     : invalid_config(std::move(message));
+    }
+    if (is_links_as_it_is(*option, entries, asked)) {
+        return std::nullopt;
     }
     if (auto refusal = check_changeable(resource, *option, asked.name, asked.by_link)) {
         return refusal;

@@ -188,6 +188,21 @@ def replaces_all_settings(side, version):
     side.ask("nothing", "AlterConfigs", version, {"Resources": []})
 
 
+@case("AlterConfigs")
+def takes_back_all_that_it_shows(side, version):
+    """Programs that read every setting, change one and write them all; and those that make a topic like another."""
+    name = side.topic(compression_type="gzip")
+    shown = side.tell("DescribeConfigs", {"Resources": [{"ResourceType": TOPIC, "ResourceName": name, "ConfigurationKeys": None}]})
+    pairs = [{"Name": c["Name"], "Value": "9000" if c["Name"] == "retention.ms" else c["Value"]} for c in shown["Results"][0]["Configs"]]
+    side.ask("all of them", "AlterConfigs", version, {"Resources": [{"ResourceType": TOPIC, "ResourceName": name, "Configs": pairs}]})
+    seen(side, "one changed", TOPIC, name, "retention.ms", "compression.type")
+    answer = side.tell("CreateTopics", {"TimeoutMs": 10000, "Topics": [{
+        "Name": side.name("twin"), "NumPartitions": 1, "ReplicationFactor": 1, "Configs": pairs}]})
+    side.note("a twin", answer["Topics"][0]["ErrorCode"])
+    side.ask("each set", "IncrementalAlterConfigs", 1, {"Resources": [{"ResourceType": TOPIC, "ResourceName": name, "Configs": [
+        {**p, "ConfigOperation": SET} for p in pairs]}]})
+
+
 @case("ListConfigResources")
 def lists_resources(side, version):
     group, metrics, name = side.name("g"), side.name("m"), side.topic()

@@ -193,6 +193,29 @@ TEST(Alter, leaves_what_a_mirror_link_wrote_to_the_link) {
                 ElementsAre(Change{"retention.ms", std::nullopt}));
 }
 
+TEST(Alter, takes_back_what_was_shown_of_a_link) {
+    const Entries current = {{"millrace.mirror.link", "x"}};
+    Entries wanted;
+    for (const Described& one : config_of({}).describe_topic(current)) {
+        wanted[one.name] = one.value.value_or("");
+    }
+    ASSERT_EQ(wanted.at("millrace.mirror.link"), "x");
+    ASSERT_EQ(wanted.at("millrace.mirror.losses"), "");
+    std::vector<Alteration> asked;
+    for (const auto& [name, value] : wanted) {
+        asked.push_back({name, AlterOp::set, value});
+    }
+    for (const Altered& altered : {replace(Resource::topic, current, wanted, config_of({})),
+                                   alter(Resource::topic, current, asked, config_of({}))}) {
+        for (const Change& change : changes_of(altered)) {
+            EXPECT_THAT(change.name, Not(HasSubstr("millrace.mirror.")));
+        }
+    }
+    wanted["millrace.mirror.link"] = "y";
+    EXPECT_THAT(message_of(replace(Resource::topic, current, wanted, config_of({}))),
+                HasSubstr("kept by a mirror link"));
+}
+
 TEST(Alter, holds_settings_against_each_other_but_not_against_what_was_there) {
     const BrokerConfig config = config_of({});
     EXPECT_THAT(message_of(alter(Resource::topic, {{"min.compaction.lag.ms", "9"}},
