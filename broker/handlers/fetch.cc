@@ -338,8 +338,25 @@ private:
         look();
     }
 
+    /// A topic that was deleted while its reader waited has no other leader to go to.
+    void name_what_is_gone() {
+        for (Slot& slot : slots_) {
+            if (slot.result.error != KafkaError::not_leader_or_follower) {
+                continue;
+            }
+            const metadata::ImagePtr image = doors_.image->current();
+            const metadata::Topic* topic = call_.version() < first_fetch_with_ids
+                                               ? image->topics.find(slot.ask.topic)
+                                               : image->topics.find(slot.ask.topic_id);
+            if (topic == nullptr) {
+                slot.result.error = KafkaError::unknown_topic_or_partition;
+            }
+        }
+    }
+
     void answer() {
         FetchResponse response;
+        name_what_is_gone();
         cut_to_budget();
         if (is_over_quota()) {
             answer_without_data();

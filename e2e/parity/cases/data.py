@@ -313,6 +313,19 @@ def waits_for_bytes_and_no_longer(side, version):
     side.note("it did not wait", time.monotonic() - begin < 3)
 
 
+@case("Fetch")
+def a_deletion_ends_the_wait(side, version):
+    name = fill(side)
+    key = {"TopicId": side.topic_id(name)} if version >= 13 else {"Topic": name}
+    reader = side.connection("reader")
+    reader.post("Fetch", version, {"MaxWaitMs": 9000, "MinBytes": 1, "MaxBytes": 1 << 20, "SessionId": 0, "SessionEpoch": -1, "Topics": [
+        {**key, "Partitions": [{"Partition": 0, "FetchOffset": 9, "PartitionMaxBytes": 1 << 20}]}]})
+    # Nothing shows that the broker has seen it; a whole answer on another connection comes later than that.
+    fetch(side, "waiting does not hinder others", version, [(name, 0, 0)])
+    side.tell("DeleteTopics", {"Topics": [{"Name": name}], "TimeoutMs": 10000})
+    side.note("deleted", reader.answer("Fetch", version))
+
+
 def offsets(side, label, version, parts, isolation=0, **more):
     topics = {}
     for name, partition, time, *fields in parts:
