@@ -199,7 +199,12 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
 
 Desired LinkSpec::desired(const std::string& topic) const {
     const auto own = topic_states.find(topic);
-    return own == topic_states.end() ? state : own->second;
+    return own != topic_states.end() ? own->second : leaves_out(topic) ? Desired::paused : state;
+}
+
+bool LinkSpec::leaves_out(const std::string& topic) const {
+    const auto source = source_name(topic);
+    return !topic_states.contains(topic) && source && !takes_topic(*source);
 }
 
 bool LinkSpec::takes_topic(std::string_view source_topic) const {

@@ -73,8 +73,10 @@ struct LinkSpec {
 
     friend bool operator==(const LinkSpec&, const LinkSpec&) = default;
 
-    /// What is wished for one topic of this cluster.
+    /// What is wished for one topic of this cluster. What is left out stays as it is.
     Desired desired(const std::string& topic) const;
+    /// A mirror whose topic is excluded by now, or not included any more; an override comes first.
+    bool leaves_out(const std::string& topic) const;
     /// Whether the source's topic is to be mirrored. Internal topics never are.
     bool takes_topic(std::string_view source_topic) const;
     bool takes_group(std::string_view group) const;

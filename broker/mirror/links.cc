@@ -284,6 +284,12 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         return {};
     }
 
+    bool mirrors_carry_other_names(const Link& link, const LinkSpec& spec) const {
+        const std::string any = "any";
+        return link.spec.mirror_name(any) != spec.mirror_name(any) &&
+               !topics_of_link(*image.current(), link.id).empty();
+    }
+
     void apply(LinkSpec spec, std::int64_t expected, bool dry_run, Reply<Applied> reply) {
         if (const auto sound = check(spec); !sound) {
             reply(sound.error());
@@ -296,6 +302,12 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
             link = found->second;
         } else {
             link.id = Uuid::random(*control.random).to_string();
+        }
+        if (found != links.end() && mirrors_carry_other_names(link, spec)) {
+            reply(Error(Code::invalid,
+                        "naming and alias can't change, as mirrored topics carry them: "
+                        "make another link"));
+            return;
         }
         if (expected != 0 && expected != link.version) {
             reply(Error::make(Code::fenced, "the link's version is {}, not {}", link.version,

@@ -75,6 +75,9 @@ PartitionEffects PartitionCore::on_fetched(const SourceFetched& fetched,
         default:
             return {BackOff{fetched.error}};
     }
+    if (begins_later(log)) {
+        return {StartAt{policy_.begin}};
+    }
     if (fetched.diverging) {
         return on_epoch_end(last_epoch(log), fetched.diverging->epoch, fetched.diverging->end, log);
     }
@@ -100,6 +103,10 @@ PartitionEffects PartitionCore::on_fetched(const SourceFetched& fetched,
     return effects;
 }
 
+bool PartitionCore::begins_later(const LogFacts& log) const {
+    return log.end == Offset{0} && log.end < policy_.begin;
+}
+
 PartitionEffects PartitionCore::on_appended(const replication::MirrorAppended& appended,
                                             const SourceFetched& fetched) const {
     if (appended.epoch_needed) {
@@ -116,9 +123,12 @@ PartitionEffects PartitionCore::on_appended(const replication::MirrorAppended& a
 }
 
 PartitionEffects PartitionCore::on_range(Offset start, Offset end, const LogFacts& log) const {
+    if (begins_later(log)) {
+        return {StartAt{policy_.begin}};
+    }
     if (log.end == Offset{0} && log.end < start) {
         // Nothing was mirrored yet, so nothing is lost.
-        return {StartAt{policy_.start_from == StartFrom::latest ? end : start}};
+        return {StartAt{start}};
     }
     if (log.end < start) {
         if (policy_.on_gap == Reaction::halt) {

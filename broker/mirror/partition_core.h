@@ -132,7 +132,7 @@ using PartitionEffect =
 using PartitionEffects = std::vector<PartitionEffect>;
 
 struct PartitionPolicy {
-    StartFrom start_from = StartFrom::earliest;
+    Offset begin{0};  ///< Of a mirror that leaves out what was there before it.
     Reaction on_gap = Reaction::go_on;
     Reaction on_divergence = Reaction::truncate;
     bool cut_open_transactions = false;  ///< At the seal; otherwise they are aborted.
@@ -167,6 +167,7 @@ public:
                                       std::uint32_t salt);
 
 private:
+    bool begins_later(const LogFacts& log) const;
     PartitionEffects diverged_at(Offset end, const LogFacts& log) const;
 
     PartitionPolicy policy_;

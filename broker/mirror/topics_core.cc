@@ -52,6 +52,7 @@ LocalTopic describe(const metadata::Image& image, const metadata::Topic& topic) 
     local.chain = get(topic_setting::chain);
     local.is_shared = get(topic_setting::shared) == "true";
     local.sealed = sealed_in(get(topic_setting::promotion));
+    local.begins = begins_in(get(topic_setting::begins));
     const std::string since = get(topic_setting::since);
     if (Timestamp at;
         std::from_chars(since.data(), since.data() + since.size(), at.milliseconds).ec ==
@@ -73,6 +74,10 @@ public:
     void judge(const LocalTopic& local, const std::string& source_name) {
         const LinkSpec& spec = world_.link.spec;
         const Desired wish = spec.desired(local.name);
+        if (spec.leaves_out(local.name)) {
+            leave_out(local);
+            return;
+        }
         if (local.note.stage == Stage::promoted) {
             if (wish != Desired::promoted && spec.truncate_existing && world_.source != nullptr) {
                 plan_.actions.push_back(Rejoin{local.name, source_name});
@@ -127,6 +132,14 @@ public:
     }
 
 private:
+    /// It takes nothing more, and neither a promotion nor its end counts for it.
+    void leave_out(const LocalTopic& local) {
+        if (local.note.stage == Stage::mirroring ||
+            (local.note.stage == Stage::promoting && world_.source != nullptr)) {
+            set(local, Stage::paused);
+        }
+    }
+
     static bool is_recreated(const LocalTopic& local) {
         return local.note.stage == Stage::halted &&
                local.note.reason == to_string(HaltReason::topic_recreated);
@@ -427,6 +440,28 @@ std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries) {
                               Timestamp{numbers[6]}};
         }
         entries.remove_prefix(std::min(comma + 1, entries.size()));
+    }
+    return all;
+}
+
+std::string begins_text(const std::vector<Offset>& begins) {
+    std::string text;
+    for (const Offset begin : begins) {
+        text += fmt::format("{}{}", text.empty() ? "" : ",", begin);
+    }
+    return text;
+}
+
+std::map<PartitionIndex, Offset> begins_in(std::string_view entries) {
+    std::map<PartitionIndex, Offset> all;
+    const char* at = entries.data();
+    const char* const stop = at + entries.size();
+    for (std::int32_t index = 0; at < stop; ++index) {
+        Offset begin{0};
+        at = std::from_chars(at, stop, begin.value).ptr;
+        at = std::find(at, stop, ',');
+        at += at < stop ? 1 : 0;
+        all[PartitionIndex{index}] = begin;
     }
     return all;
 }

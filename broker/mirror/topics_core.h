@@ -27,6 +27,7 @@ inline constexpr std::string_view link = "millrace.mirror.link";
 inline constexpr std::string_view state = "millrace.mirror.state";
 inline constexpr std::string_view chain = "millrace.mirror.source.cluster.id";
 inline constexpr std::string_view source_topic = "millrace.mirror.source.topic.id";
+inline constexpr std::string_view begins = "millrace.mirror.begins";
 inline constexpr std::string_view shared = "millrace.mirror.shared";
 inline constexpr std::string_view since = "millrace.mirror.since";
 inline constexpr std::string_view drained = "millrace.mirror.drained";
@@ -73,6 +74,10 @@ struct Sealed {
 std::string promotion_entry(const Sealed& sealed);
 std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries);
 
+/// millrace.mirror.begins: an offset for each partition, in their order.
+std::string begins_text(const std::vector<Offset>& begins);
+std::map<PartitionIndex, Offset> begins_in(std::string_view entries);
+
 /// A topic of this cluster, as far as links care.
 struct LocalTopic {
     std::string name;
@@ -86,6 +91,8 @@ struct LocalTopic {
     std::optional<Timestamp> follows_since = {};
     std::string chain;
     std::map<PartitionIndex, Sealed> sealed;
+    /// Where partitions begin that leave out what their source had before the mirror was made.
+    std::map<PartitionIndex, Offset> begins = {};
     config::Entries settings;  ///< All that is set for the topic itself.
 };
 /// The aliases of all links of this cluster that give mirrors a prefix.

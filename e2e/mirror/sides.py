@@ -142,7 +142,8 @@ class Millrace:
 
     def link(self, source, state="MIRRORING", promotion="PLANNED", truncate=False, topics=("t*",), name="link", **more):
         bootstrap = source.bootstrap if isinstance(source, Millrace) else [source] if isinstance(source, str) else [source.address]
-        spec = {"name": name, "source": {"bootstrap_servers": bootstrap, **more.pop("source_more", {})}, "topics": {"include": list(topics)},
+        spec = {"name": name, "source": {"bootstrap_servers": bootstrap, **more.pop("source_more", {})},
+                "topics": {"include": list(topics), **more.pop("topics_more", {})},
                 "groups": {"include": ["*"], "interval_ms": 500}, "state": f"LINK_DESIRED_{state}", "promotion": f"LINK_PROMOTION_{promotion}",
                 "truncate_existing": truncate, **more}
         until(lambda: self.call("ApplyLink", {"link": spec}), 30, f"link {name} is applied")

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "mirror/internal/pull.h"
 #include "record/batch_view.h"
@@ -44,6 +45,7 @@ Lane::Lane(std::weak_ptr<LaneOwner> owner, LaneKind kind, client::ConnectionOpti
 
 void Lane::add(const TopicIdPartition& id) {
     partitions_.insert(id);
+    is_heard_ = false;
     kick();
 }
 
@@ -185,6 +187,7 @@ void Lane::on_answer(const Result<FetchResponse>& response) {
     }
     session_.answered(response->session_id, wanted_);
     backoff_ = {};
+    note_answer(*owner);
     std::map<Uuid, std::string> names;
     for (const auto& [name, wanted] : wanted_) {
         names[wanted.id] = name;
@@ -217,10 +220,33 @@ void Lane::on_failure(LaneOwner& owner, const Error& why) {
     session_.failed();
     MR_LOG(log_, debug, "mirror.fetch_failed", field("source", connection_.address().to_string()),
            field("reason", why.message()));
+    note_loss(owner, why);
     owner.source_lost(why);
     // With jitter: many lanes that lost one source shall not come back at the same moment.
     backoff_ = std::min(longest_lane_backoff, std::max(first_backoff, backoff_ * 2));
     arm(backoff_ / 2 + Duration{shard_.random->between(0, backoff_.count() / 2)});
+}
+
+/// Kept with each partition: it may come to another lane meanwhile.
+void Lane::note_loss(LaneOwner& owner, const Error& why) {
+    is_heard_ = false;
+    for (const TopicIdPartition& id : partitions_) {
+        if (Pull* pull = owner.find(id)) {
+            pull->lost_since = pull->lost_since.value_or(asked_at_);
+            pull->lost_why = why.code() == Code::permission ? "Unauthorized" : "SourceUnavailable";
+        }
+    }
+}
+
+void Lane::note_answer(LaneOwner& owner) {
+    if (std::exchange(is_heard_, true)) {
+        return;
+    }
+    for (const TopicIdPartition& id : partitions_) {
+        if (Pull* pull = owner.find(id)) {
+            pull->lost_since.reset();
+        }
+    }
 }
 
 void Lane::on_partition(LaneOwner& owner, const std::string& topic,

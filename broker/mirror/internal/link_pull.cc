@@ -10,6 +10,9 @@ namespace millrace::mirror {
 namespace {
 
 constexpr Duration steady_lag = 2s;
+/// A connection that broke and is made anew is no news.
+constexpr Duration loss_told_after = 5s;
+constexpr Duration leader_lost_after = 30s;
 /// An answer of this size with more behind it: as much as a quiet lane may bring at once, or
 /// nearly.
 constexpr std::size_t backlog_begins = 512 << 10;
@@ -24,7 +27,8 @@ void LinkPull::set(Puller::Link link) {
     if (anew) {
         lanes_.clear();  // each goes with the last pull that is on it
     }
-    connections_ = std::max<std::size_t>(1, link.connections_per_broker);
+    const std::size_t connections = std::max<std::size_t>(1, link.connections_per_broker);
+    const bool is_resized = std::exchange(connections_, connections) != connections;
     const bool is_freed = throttle_.set_rate(link.bytes_per_second, now());
     std::map<TopicIdPartition, PullJob> wanted;
     for (PullJob& job : link.jobs) {
@@ -46,10 +50,13 @@ void LinkPull::set(Puller::Link link) {
     for (auto& [id, job] : wanted) {
         put(id, std::move(job), anew);
     }
+    if (is_resized) {
+        spread();
+    }
     for (auto& [of, lanes] : lanes_) {
         std::erase_if(lanes, [](const auto& lane) { return lane->idle(); });
         for (const auto& lane : lanes) {
-            if (is_freed) {
+            if (is_freed || is_resized) {
                 lane->kick(throttle_.left(now()));
             }
         }
@@ -143,6 +150,21 @@ void LinkPull::join_lane(Pull& pull) {
     pull.lane->add(pull.job.id);
 }
 
+/// Over as many lanes as there may be by now; what is under way on another one comes all the same.
+void LinkPull::spread() {
+    for (auto& [of, lanes] : lanes_) {
+        if (of.second == LaneKind::backlog && lanes.size() > connections_) {
+            lanes.resize(connections_);  // the others go with their last pulls
+        }
+    }
+    for (auto& [id, pull] : pulls_) {
+        if (pull.lane && pull.has_backlog) {
+            leave_lane(pull);
+            join_lane(pull);
+        }
+    }
+}
+
 void LinkPull::sort(Pull& pull, const SourceFetched& fetched) {
     const auto log = facts(pull);
     const bool has_more = log && fetched.error == KafkaError::none && fetched.bytes > 0 &&
@@ -183,6 +205,8 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     bool is_steady = false;
     bool is_known = false;
     bool has_backlog = false;
+    std::optional<Instant> lost_since;
+    std::string lost_why;
     if (known != pulls_.end()) {
         is_steady = known->second.is_steady;
         // What was promoted in between may have been written by others.
@@ -190,6 +214,8 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
         has_backlog = known->second.has_backlog;
         lag = known->second.lag;
         high_watermark = known->second.source_high_watermark;
+        lost_since = known->second.lost_since;
+        lost_why = std::move(known->second.lost_why);
         drop(known);
     }
     if (const auto before = seen_.find(id);
@@ -204,9 +230,18 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     pull.is_steady = is_steady;
     pull.is_known = is_known;
     pull.has_backlog = has_backlog;
+    pull.lost_since = lost_since;
+    pull.lost_why = std::move(lost_why);
     if (!pull.job.seal) {
         join_lane(pull);
     }
+}
+
+/// What was written while its leader could not be asked, nobody knows: the link may well see the
+/// rest of the source.
+Duration LinkPull::behind(Pull& pull, Offset end) const {
+    const Duration lost = pull.lost_since ? now() - *pull.lost_since : Duration{};
+    return std::max(lost, pull.lag.behind(end, now()));
 }
 
 PartitionView LinkPull::view(Pull& pull) {
@@ -218,17 +253,21 @@ PartitionView LinkPull::view(Pull& pull) {
     if (const auto log = facts(pull)) {
         view.end = log->end;
         view.last_source_epoch = PartitionCore::last_epoch(*log);
-        view.lag = pull.lag.behind(log->end, now());
+        view.lag = behind(pull, log->end);
     }
-    view.state = pull.halted                               ? TopicState::halted
-                 : pull.job.seal                           ? TopicState::failing_over
-                 : pull.is_raising                         ? TopicState::epoch_fencing
-                 : pull.job.source_leader == no_broker     ? TopicState::source_unavailable
+    const Duration lost = pull.lost_since ? now() - *pull.lost_since : Duration{};
+    view.state = pull.halted       ? TopicState::halted
+                 : pull.job.seal   ? TopicState::failing_over
+                 : pull.is_raising ? TopicState::epoch_fencing
+                 : pull.job.source_leader == no_broker || lost >= leader_lost_after
+                     ? TopicState::source_unavailable
                  : view.source_high_watermark == no_offset ? TopicState::initializing
                  : !is_steady(pull, view)                  ? TopicState::catching_up
                                                            : TopicState::mirroring;
     if (pull.halted) {
         view.reason = to_string(*pull.halted);
+    } else if (lost >= loss_told_after) {
+        view.reason = pull.lost_why;
     } else if (pull.last_error != KafkaError::none) {
         view.reason = fmt::format("{}", pull.last_error);
     }

@@ -49,12 +49,14 @@ private:
 
     void leave_lane(Pull& pull);
     void join_lane(Pull& pull);
+    void spread();
     /// Moves it between the lanes for backlogs and for the rest, as it has more to come or not.
     void sort(Pull& pull, const SourceFetched& fetched);
     static client::Connection* connection_of(const Pull& pull);
     Pulls::iterator drop(Pulls::iterator at);
     void put(const TopicIdPartition& id, PullJob job, bool anew);
     PartitionView view(Pull& pull);
+    Duration behind(Pull& pull, Offset end) const;
     /// Caught up once, and since then never far behind: records under way don't count.
     static bool is_steady(Pull& pull, const PartitionView& view);
 

@@ -63,13 +63,9 @@ void LinkPull::seal(Pull& pull) {
         wait(pull, epoch_patience);
         return;
     }
-    const Sealed record{pull.job.id.partition,
-                        last,
-                        log->end,
-                        log->leader_epoch,
-                        pull.source_high_watermark,
-                        pull.lag.behind(log->end, now()),
-                        {}};
+    const Sealed record{
+        pull.job.id.partition,  last, log->end, log->leader_epoch, pull.source_high_watermark,
+        behind(pull, log->end), {}};
     up_.remember_seal(id_, pull.job.topic, record, *shard_.executor,
                       if_same(pull, [](LinkPull& self, Pull& now, bool) {
                           // The metadata ends this job; if it doesn't, once more.

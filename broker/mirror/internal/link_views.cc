@@ -107,10 +107,12 @@ using Shown = std::map<std::string_view, std::vector<const PartitionView*>>;  //
 TopicView view_of(const LocalTopic& local, const std::vector<const PartitionView*>& partitions) {
     TopicView topic{local.name, state_of(local.note.stage), local.note.reason, 0, {}};
     bool steady = true;
+    bool lost = false;
     for (const PartitionView* partition : partitions) {
         topic.lag_records += partition->lag_records();
         topic.lag = std::max(topic.lag, partition->lag);
         steady = steady && partition->state == TopicState::mirroring;
+        lost = lost || partition->state == TopicState::source_unavailable;
         if (topic.reason.empty() && local.note.stage != Stage::promoted) {
             topic.reason = partition->reason;
         }
@@ -118,8 +120,8 @@ TopicView view_of(const LocalTopic& local, const std::vector<const PartitionView
     if (topic.reason.empty() && local.note.stage != Stage::promoted && has_passed_horizon(local)) {
         topic.reason = past_tombstone_horizon;
     }
-    if (local.note.stage == Stage::mirroring && steady) {
-        topic.state = TopicState::mirroring;
+    if (local.note.stage == Stage::mirroring && (steady || lost)) {
+        topic.state = lost ? TopicState::source_unavailable : TopicState::mirroring;
     }
     const bool sealed = static_cast<std::int32_t>(local.sealed.size()) >= local.partitions;
     if (local.note.stage == Stage::promoted && !sealed) {
@@ -187,7 +189,8 @@ LinkView whole_view(LinkView known, const LinkSpec& spec, const metadata::Image&
         } else {
             view.could_lose = std::max({view.could_lose, topic.lag, view.unseen});
         }
-        topic.is_as_wished = is_as_wished(topic.state, spec.desired(local.name));
+        topic.is_as_wished =
+            spec.leaves_out(local.name) || is_as_wished(topic.state, spec.desired(local.name));
         view.topics.push_back(std::move(topic));
         const auto losses = losses_of(local);
         view.losses.insert(view.losses.end(), losses.begin(), losses.end());

@@ -32,6 +32,9 @@ struct Pull {
     std::optional<LeaderEpoch> seal_epoch;  ///< What the seal has asked for.
     Instant not_before{};
     KafkaError last_error = KafkaError::none;
+    /// Since when, and why, whoever leads it at the source can't be asked.
+    std::optional<Instant> lost_since;
+    std::string lost_why;
     Offset source_high_watermark = no_offset;
     Offset told_start = no_offset;    ///< Where the source's log begins; it says so once.
     Offset source_start = no_offset;  ///< Ours follows it, as far as is committed here.
@@ -87,6 +90,8 @@ private:
     protocol::FetchRequest request(std::int16_t version) const;
     void on_answer(const Result<protocol::FetchResponse>& response);
     void on_failure(LaneOwner& owner, const Error& why);
+    void note_loss(LaneOwner& owner, const Error& why);
+    void note_answer(LaneOwner& owner);
     void on_partition(LaneOwner& owner, const std::string& topic,
                       const protocol::FetchResponse::PartitionData& data);
 
@@ -97,6 +102,7 @@ private:
     client::Connection connection_;
     std::set<TopicIdPartition> partitions_;
     bool in_flight_ = false;
+    bool is_heard_ = false;  ///< All that it has now was there when an answer came.
     runtime::TimerId timer_{};
     Duration backoff_{};
 

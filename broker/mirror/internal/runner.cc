@@ -110,9 +110,12 @@ void Runner::change(Link link) {
         reason_.clear();
         message_.clear();
     }
-    if (!same_source(before, now)) {
+    if (!source_ || !same_source(before, now)) {
         looking_ = false;
         make_source();
+    }
+    if (before.groups_interval_ms != now.groups_interval_ms) {
+        arm_groups();  // the one before may be hours away
     }
     if (!link_.cluster_id.empty() && is_mine(*shell_.image->current())) {
         plan(nullptr);  // what needs no source is done at once: it may be dead
@@ -183,11 +186,12 @@ Result<void> Runner::check_identity(const client::ClusterInfo& info) {
     if (info.cluster_id == shell_.options.cluster_id) {
         return Error(Code::invalid, "the source is this very cluster");
     }
-    const std::string& expected =
-        link_.cluster_id.empty() ? link_.spec.expected_cluster_id : link_.cluster_id;
-    if (!expected.empty() && expected != info.cluster_id) {
-        return Error::make(Code::fenced, "the source is cluster {}, not {}", info.cluster_id,
-                           expected);
+    // The one that was seen first, and the one that is expected by now.
+    for (const std::string* wanted : {&link_.cluster_id, &link_.spec.expected_cluster_id}) {
+        if (!wanted->empty() && *wanted != info.cluster_id) {
+            return Error::make(Code::fenced, "the source is cluster {}, not {}", info.cluster_id,
+                               *wanted);
+        }
     }
     return {};
 }

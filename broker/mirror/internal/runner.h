@@ -116,7 +116,11 @@ private:
     void begin(const AdoptTopic& action);
     /// What there is no room for; empty if nothing.
     std::string room_message() const;
+    /// By what the link is now: it may have been edited while the source was asked.
+    bool is_wished(const std::string& topic, const std::string& source_topic) const;
     void create(const CreateMirror& action, const std::map<std::string, std::string>& settings);
+    void create_from_now(const CreateMirror& action, SettingChanges changes);
+    void create_with(const CreateMirror& action, const SettingChanges& changes);
     void sync_settings();
     void arm_groups();
     /// Copies group offsets now; `then` runs after the round, whatever came of it: at once if there

@@ -13,10 +13,13 @@ namespace {
 /// Partitions of a wished mirror are those of its source; of what it takes over something may be
 /// here.
 Wanted wanted_by(const Runner::Begin& begin, const client::ClusterInfo& source, const Sizes& theirs,
-                 const Sizes& ours) {
+                 const Sizes& ours, StartFrom start_from) {
     return std::visit(
         [&](const auto& action) {
             Wanted wanted{action.topic, {}};
+            if (start_from == StartFrom::latest && std::holds_alternative<CreateMirror>(begin)) {
+                return wanted;  // nothing of what is there
+            }
             const auto found = source.topics.find(action.source_topic);
             if (found == source.topics.end()) {
                 return wanted;
@@ -119,8 +122,8 @@ RoomVerdict Runner::room_for(const std::vector<Begin>& begins, const Sizes& thei
     std::vector<Coming> coming;
     for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
         const auto source = link_.spec.source_name(local.name);
-        if (!source || local.note.stage != Stage::mirroring) {
-            continue;
+        if (!source || local.note.stage != Stage::mirroring || !local.begins.empty()) {
+            continue;  // or nobody knows how much of it is to come
         }
         for (const auto& entry : image->topics.find(local.id)->partitions) {
             const std::int32_t index = entry.key.value;
@@ -132,7 +135,7 @@ RoomVerdict Runner::room_for(const std::vector<Begin>& begins, const Sizes& thei
     std::vector<Wanted> wanted;
     for (const Begin& one : begins) {
         if (info_) {
-            wanted.push_back(wanted_by(one, *info_, theirs, ours));
+            wanted.push_back(wanted_by(one, *info_, theirs, ours, link_.spec.start_from));
         }
     }
     const int copies =
@@ -167,13 +170,18 @@ void Runner::begin_all(const std::vector<Begin>& begins,
         std::visit(
             [&](const auto& action) {
                 under_way_.erase(action.topic);
-                const bool is_wished = link_.spec.desired(action.topic) == Desired::mirroring;
-                if (verdict && is_wished && !room_.lacking.contains(action.topic) && source_) {
+                if (verdict && is_wished(action.topic, action.source_topic) &&
+                    !room_.lacking.contains(action.topic) && source_) {
                     begin(action);
                 }
             },
             one);
     }
+}
+
+bool Runner::is_wished(const std::string& topic, const std::string& source_topic) const {
+    return link_.spec.takes_topic(source_topic) && link_.spec.mirror_name(source_topic) == topic &&
+           link_.spec.desired(topic) == Desired::mirroring;
 }
 
 std::string Runner::room_message() const {
@@ -205,6 +213,9 @@ void Runner::begin(const CreateMirror& action) {
 
 void Runner::create(const CreateMirror& action,
                     const std::map<std::string, std::string>& settings) {
+    if (!is_wished(action.topic, action.source_topic)) {
+        return;
+    }
     const auto chain = chain_of(settings);
     if (!chain && link_.spec.naming == Naming::prefix &&
         !link_.spec.names_topic(action.source_topic)) {
@@ -230,6 +241,36 @@ void Runner::create(const CreateMirror& action,
         changes[std::string(topic_setting::caught_up)] =
             to_text(CaughtUp{shell_.control.executor->clock().wall(), 0, false});
     }
+    if (link_.spec.start_from == StartFrom::latest) {
+        create_from_now(action, std::move(changes));
+    } else {
+        create_with(action, changes);
+    }
+}
+
+/// What is there by now is left out, and what comes from now on is not: noted with the topic, so
+/// that it is the same whenever its partitions begin, and whoever leads them then.
+void Runner::create_from_now(const CreateMirror& action, SettingChanges changes) {
+    under_way_.insert(action.topic);
+    read_ends(*source_, {action.source_topic},
+              [weak = weak_from_this(), action,
+               changes = std::move(changes)](const Result<Ends>& ends) mutable {
+                  auto self = weak.lock();
+                  if (!self) {
+                      return;
+                  }
+                  self->under_way_.erase(action.topic);
+                  // Without an answer it is asked again at the next look.
+                  if (ends && ends->contains(action.source_topic) &&
+                      self->is_wished(action.topic, action.source_topic)) {
+                      changes[std::string(topic_setting::begins)] =
+                          begins_text(ends->at(action.source_topic));
+                      self->create_with(action, changes);
+                  }
+              });
+}
+
+void Runner::create_with(const CreateMirror& action, const SettingChanges& changes) {
     shell_.own->create_topic(action.topic, action.partitions, shell_.options.replication_factor,
                              changes, noted("created", action.topic));
 }
@@ -243,7 +284,8 @@ void Runner::begin(const AdoptTopic& action) {
             return;
         }
         self->under_way_.erase(action.topic);
-        if (!settings || !settings->contains(action.source_topic)) {
+        if (!settings || !settings->contains(action.source_topic) ||
+            !self->is_wished(action.topic, action.source_topic)) {
             return;
         }
         const auto chain = self->chain_of(settings->at(action.source_topic));

@@ -52,21 +52,20 @@ void Runner::add_jobs(std::vector<PullJob>& all, const LocalTopic& local,
     job.topic = local.name;
     job.source_topic = *source_name;
     job.source_topic_id = local.source_topic;
-    job.policy = {link_.spec.start_from, link_.spec.on_gap, link_.spec.on_divergence,
+    job.policy = {Offset{0}, link_.spec.on_gap, link_.spec.on_divergence,
                   link_.spec.truncate_open_transactions, local.is_shared};
     job.read_up_to = archive ? ReadUpTo::high_watermark : link_.spec.read_up_to;
     job.seal = seal;
     job.from_own = archive;
     job.is_compacted = is_compacted(local.settings);
-    if (archive) {
-        job.policy.start_from = StartFrom::earliest;
-    }
     for (const auto& entry : image.topics.find(local.id)->partitions) {
         const metadata::Partition& partition = *entry.value;
         if (partition.leader != shell_.options.self || (seal && local.sealed.contains(entry.key))) {
             continue;
         }
         job.id = {local.id, entry.key};
+        const auto begin = local.begins.find(entry.key);
+        job.policy.begin = begin == local.begins.end() ? Offset{0} : begin->second;
         job.leader_epoch = partition.leader_epoch;
         job.source_leader = no_broker;
         if (archive) {
@@ -145,13 +144,14 @@ bool Runner::give_jobs() {
                                             [](const auto& one) { return !one.jobs.empty(); });
     const std::int64_t pulling =
         std::max<std::int64_t>(1, here) * leaders_of_link(*image, link_.id);
+    const std::int64_t limit = link_.spec.bytes_per_second;
     for (std::size_t i = 0; i < shards; ++i) {
         if (source_) {
             links[i].connection = source_->connection_options({});
         }
         links[i].source_generation = source_generation_;
         links[i].own_connection = shell_.own_client->connection_options({});
-        links[i].bytes_per_second = link_.spec.bytes_per_second / pulling;
+        links[i].bytes_per_second = limit > 0 ? std::max<std::int64_t>(1, limit / pulling) : 0;
         links[i].connections_per_broker =
             link_.spec.connections_per_broker > 0
                 ? static_cast<std::size_t>(link_.spec.connections_per_broker)

@@ -91,7 +91,8 @@ void Runner::sync_settings() {
         for (const auto& [source, wanted] : *settings) {
             const std::string topic = self->link_.spec.mirror_name(source);
             const auto local = local_topic(*image, topic);
-            if (!local || local->link != self->link_.id || self->under_way_.contains(topic)) {
+            if (!local || local->link != self->link_.id || local->note.stage != Stage::mirroring ||
+                self->under_way_.contains(topic)) {
                 continue;
             }
             const SettingChanges changes = setting_changes(wanted, local->settings);

@@ -106,5 +106,20 @@ TEST(Link, wishes_of_one_topic_come_before_the_links) {
     EXPECT_EQ(one.desired("orders.eu"), Desired::mirroring);
 }
 
+TEST(Link, a_mirror_that_is_not_taken_any_more_stays_as_it_is_unless_it_is_named) {
+    LinkSpec one = spec();
+    one.topics_include = {"orders.*"};
+    one.topics_exclude = {"orders.eu"};
+    one.state = Desired::promoted;
+    EXPECT_EQ(one.desired("orders.us"), Desired::promoted);
+    for (const std::string left_out : {"orders.eu", "users"}) {
+        EXPECT_TRUE(one.leaves_out(left_out));
+        EXPECT_EQ(one.desired(left_out), Desired::paused);
+        one.topic_states[left_out] = Desired::promoted;
+        EXPECT_FALSE(one.leaves_out(left_out));
+        EXPECT_EQ(one.desired(left_out), Desired::promoted);
+    }
+}
+
 }  // namespace
 }  // namespace millrace::mirror

@@ -161,10 +161,14 @@ TEST(MirrorPartition, a_new_mirror_begins_at_the_sources_start_and_reports_nothi
                 ElementsAre(effect(StartAt{Offset{50}})));
 }
 
-TEST(MirrorPartition, a_new_mirror_that_starts_from_latest_skips_what_is_there) {
-    const PartitionCore latest{{.start_from = StartFrom::latest}};
-    EXPECT_THAT(latest.on_range(Offset{50}, Offset{80}, Log{}.facts()),
+TEST(MirrorPartition, a_new_mirror_that_starts_from_latest_skips_what_was_there_when_it_was_made) {
+    const PartitionCore latest{{.begin = Offset{80}}};
+    EXPECT_THAT(latest.on_fetched(fetched(Offset{0}), Log{}.facts()),
                 ElementsAre(effect(StartAt{Offset{80}})));
+    EXPECT_THAT(latest.on_range(Offset{50}, Offset{90}, Log{}.facts()),
+                ElementsAre(effect(StartAt{Offset{80}})));
+    EXPECT_THAT(latest.on_range(Offset{95}, Offset{99}, Log{}.facts()),
+                ElementsAre(effect(StartAt{Offset{80}})));  // and then the gap is told
 }
 
 TEST(MirrorPartition, a_gap_is_reported_before_it_is_jumped) {

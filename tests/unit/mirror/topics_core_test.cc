@@ -148,6 +148,26 @@ TEST_F(MirrorTopics, fewer_partitions_at_the_source_halt) {
                 ElementsAre(action(SetStage{"orders", {Stage::halted, "NameConflict", 3}})));
 }
 
+TEST_F(MirrorTopics, what_is_left_out_by_now_pauses_and_is_never_promoted_cut_or_removed) {
+    at_source("users", 2);
+    here("users", 2, mirror_in("mirroring"));
+    EXPECT_THAT(plan().actions,
+                ElementsAre(TopicAction{SetStage{"users", {Stage::paused, {}, 0}}}));
+    EXPECT_EQ(plan_without_source().actions, plan().actions);
+    link.spec.state = Desired::promoted;
+    EXPECT_EQ(plan().actions, plan_without_source().actions);
+    here("users", 2, mirror_in("promoting"));
+    EXPECT_THAT(plan().actions,
+                ElementsAre(TopicAction{SetStage{"users", {Stage::paused, {}, 0}}}));
+    link.spec.state = Desired::mirroring;
+    link.spec.truncate_existing = true;
+    link.spec.on_source_deleted = Reaction::remove;
+    for (const char* state : {"promoted", "paused", "orphaned:1@1"}) {
+        here("users", 2, mirror_in(state));
+        EXPECT_THAT(plan().actions, IsEmpty()) << state;
+    }
+}
+
 TEST_F(MirrorTopics, a_local_topic_of_that_name_is_never_taken) {
     at_source("orders", 3);
     here("orders", 3, {});
