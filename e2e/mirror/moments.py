@@ -296,6 +296,7 @@ def a_group_that_is_active_on_both_sides(world):
 import edits  # noqa: E402,F401
 import groups  # noqa: E402,F401
 import hazards  # noqa: E402,F401
+import strains  # noqa: E402,F401
 import switches  # noqa: E402,F401  (more of them)
 
 
