@@ -122,6 +122,27 @@ class Millrace:
         self.processes[n] = subprocess.Popen([self.args.broker, *[word for one in settings for word in ("--set", one)]],
                                              stdout=open(f"{self.work}/{self.name}-{n}.log", "a"), stderr=subprocess.STDOUT)
 
+    def join(self, n):
+        """A broker that is no controller."""
+        ports = [self.port + 3 * (n - 1) + k for k in range(3)]
+        quorum = ",".join(f"{k}@127.0.0.1:{self.port + 3 * (k - 1) + 2}" for k in range(1, self.count + 1))
+        settings = [f"node.id={n}", "process.roles=broker", f"log.dirs={self.work}/{self.name}-{n}", f"listeners=PLAINTEXT://127.0.0.1:{ports[0]}",
+                    "controller.listener.names=CONTROLLER", f"controller.quorum.voters={quorum}", f"cluster.id={self.cluster_id}",
+                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT", f"millrace.admin.listener=127.0.0.1:{ports[1]}",
+                    "millrace.metrics.listener=", *self.settings]
+        self.processes[n] = subprocess.Popen([self.args.broker, *[word for one in settings for word in ("--set", one)]],
+                                             stdout=open(f"{self.work}/{self.name}-{n}.log", "a"), stderr=subprocess.STDOUT)
+        until(lambda: wire.Broker(self.address_of(n), 3), 40, f"{self.name}-{n} answers")
+
+    def move(self, topic, replicas):
+        """Replicas by partition."""
+        plan = pathlib.Path(f"{self.work}/plan.json")
+        plan.write_text(json.dumps({"version": 1, "partitions": [{"topic": topic, "partition": p, "replicas": to} for p, to in replicas.items()]}))
+        env = dict(os.environ, KAFKA_PEER_TOOL_HEAP="200m")
+        done = subprocess.run(["timeout", "60", PEER, "cli", "reassign-partitions", "--bootstrap-server", self.address, "--reassignment-json-file", str(plan),
+                               "--execute"], env=env, capture_output=True, text=True)
+        expect(done.returncode == 0, f"replicas can't be moved: {done.stdout[-400:]} {done.stderr[-400:]}")
+
     def kill(self, n):
         self.processes[n].kill()
         self.processes[n].wait()

@@ -178,3 +178,34 @@ def made_anew_while_it_is_promoted(world):
         mixed = [line for line in here if line.rsplit(" ", 1)[1] in taken]
         expect(not mixed, f"{topic}: records of another incarnation: {mixed[:3]}")
     return "five topics, each with what it had"
+
+
+@moment
+def the_destination_grows_and_loses_one(world):
+    """Three brokers more join here while it mirrors; replicas move to them, leaders too; a new one is killed and comes back, then an old one."""
+    east, west = world.ours("east"), world.ours("west", 3)
+    east.topic("t", 6)
+    west.link(east)
+    until(lambda: west.in_state("mirroring"), 40, "mirrored")
+    writer = Writer([("t", p) for p in range(6)], east)
+    writer.wait_for(east, 200)
+    for n in (4, 5, 6):
+        west.join(n)
+    writer.wait_for(east, 200)
+    west.move("t", {p: [4 + p % 3, 4 + (p + 1) % 3, 1 + p % 3] for p in range(6)})
+    until(lambda: west.call("ElectLeaders", {}) and all(west.leader_of("t", p) >= 4 for p in range(6)), 90, "the new ones lead")
+    writer.wait_for(east, 200)
+    west.kill(5)
+    writer.wait_for(east, 200)
+    writer.stop()
+    until(lambda: same(east.address, west.address, "t"), 60, "level without a new one")
+    west.join(5)
+    again = Writer([("t", p) for p in range(6)], east)
+    again.wait_for(east, 200)
+    west.kill(2)
+    again.wait_for(east, 200)
+    west.start(2)
+    again.stop()
+    until(lambda: same(east.address, west.address, "t"), 60, "level with all of them")
+    until(lambda: west.in_state("mirroring"), 60, "mirroring")
+    return f"{len(writer.all()) + len(again.all())} records"
