@@ -154,9 +154,9 @@ class Millrace:
         return json.loads(done.stdout)
 
     def topic(self, name, partitions, **settings):
-        until(lambda: self.call("CreateTopics", {"topics": [{"name": name, "partitions": partitions,
-                                                             "configs": {key.replace("_", "."): str(value) for key, value in settings.items()}}]}),
-              20, f"{name} is made")
+        wanted = {"name": name, "partitions": partitions, "configs": {key.replace("_", "."): str(value) for key, value in settings.items()}}
+        # Refused, in the answer's topics, while no broker has registered.
+        until(lambda: self.call("CreateTopics", {"topics": [wanted]}) and name in self.topics(), 20, f"{name} is made")
 
     def grow(self, name, partitions):
         self.call("CreatePartitions", {"topics": [{"name": name, "total": partitions}]})
