@@ -222,6 +222,10 @@ void Checkpoints::set(const CheckpointTimes& times) {
     inside_->arm(2, times.high_watermarks, {Checkpoint::high_watermark});
 }
 
+void Checkpoints::write_points_soon() {
+    inside_->want({Checkpoint::recovery_point});
+}
+
 Result<void> Checkpoints::write_last(const std::vector<LogMark>& marks) {
     Result<void> outcome;
     for (const auto& directory : inside_->store.directories()) {

@@ -31,6 +31,8 @@ public:
 
     /// Begins, or goes on with other intervals.
     void set(const CheckpointTimes& times);
+    /// Recovery points now, whatever their interval.
+    void write_points_soon();
     /// The last ones, for a clean start. Blocking, once the loops have stopped.
     Result<void> write_last(const std::vector<LogMark>& marks);
 

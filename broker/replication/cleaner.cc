@@ -1,5 +1,6 @@
 #include "replication/cleaner.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 #include <utility>
@@ -11,13 +12,18 @@ namespace {
 
 /// Lanes of the disk pool: the pieces of one round run one at a time.
 constexpr std::uint64_t first_lane = 0xc1ea'0000;
+constexpr Duration first_held_pause = 500ms;
 
 }  // namespace
 
 struct Cleaner::Inside : std::enable_shared_from_this<Cleaner::Inside> {
     Inside(runtime::Executor& control_in, const Replicas& replicas_in, Random& random_in,
-           const Logger& log_in)
-        : control(control_in), replicas(replicas_in), random(random_in), log(log_in) {}
+           std::function<void()> record_in, const Logger& log_in)
+        : control(control_in),
+          replicas(replicas_in),
+          random(random_in),
+          record(std::move(record_in)),
+          log(log_in) {}
 
     void look_after(Duration pause) {
         control.cancel(timer);
@@ -37,33 +43,45 @@ struct Cleaner::Inside : std::enable_shared_from_this<Cleaner::Inside> {
         struct Answers {
             std::size_t left;
             std::optional<std::pair<std::size_t, CompactionCandidate>> best;
+            bool any_held = false;
         };
         auto answers = std::make_shared<Answers>(Answers{replicas.size(), std::nullopt});
         for (std::size_t i = 0; i < replicas.size(); ++i) {
             replicas.on_shard(i, [weak = weak_from_this(), &home = control, answers,
                                   i](ShardReplicas& shard) {
-                home.post([weak, answers, i, candidate = shard.neediest_log()] {
+                home.post([weak, answers, i, needs = shard.compaction_needs()] {
                     auto self = weak.lock();
                     if (!self) {
                         return;
                     }
+                    const auto& candidate = needs.neediest;
+                    answers->any_held = answers->any_held || needs.any_held;
                     if (candidate && (!answers->best ||
                                       is_needier(candidate->need, answers->best->second.need))) {
                         answers->best.emplace(i, *candidate);
                     }
                     if (--answers->left == 0) {
-                        self->on_looked(answers->best);
+                        self->on_looked(answers->best, answers->any_held);
                     }
                 });
             });
         }
     }
 
-    void on_looked(const std::optional<std::pair<std::size_t, CompactionCandidate>>& best) {
+    void on_looked(const std::optional<std::pair<std::size_t, CompactionCandidate>>& best,
+                   bool any_held) {
         looking = false;
         if (*stopping) {
             return;
         }
+        if (!best && any_held) {
+            record();
+            // Longer and longer: a disk may be slow to sync, or not do it at all.
+            held_pause = std::min<Duration>(2 * held_pause, settings.pause);
+            look_after(held_pause);
+            return;
+        }
+        held_pause = first_held_pause;
         if (!best) {
             look_after(settings.pause);
             return;
@@ -135,7 +153,9 @@ struct Cleaner::Inside : std::enable_shared_from_this<Cleaner::Inside> {
     runtime::Executor& control;
     const Replicas& replicas;
     Random& random;
+    const std::function<void()> record;
     const Logger& log;
+    Duration held_pause = first_held_pause;
     CleanerSettings settings;
     bool started = false;
     bool looking = false;
@@ -150,8 +170,8 @@ struct Cleaner::Inside : std::enable_shared_from_this<Cleaner::Inside> {
 };
 
 Cleaner::Cleaner(runtime::Executor& control, const Replicas& replicas, Random& random,
-                 const Logger& log)
-    : inside_(std::make_shared<Inside>(control, replicas, random, log)) {}
+                 std::function<void()> record, const Logger& log)
+    : inside_(std::make_shared<Inside>(control, replicas, random, std::move(record), log)) {}
 
 Cleaner::~Cleaner() = default;
 

@@ -2,9 +2,11 @@
 //
 // Compaction of all shards' logs: every so often asks which log needs it most and runs rounds, so
 // many at once, one after the other while any log is due. Memory for keys and bytes per second are
-// shared by the rounds. Lives on the control loop.
+// shared by the rounds. A log that waits for nothing but the record of its recovery point need not
+// wait for the checkpoints' own time. Lives on the control loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/log.h"
@@ -31,8 +33,9 @@ struct CleanerCounts {
 
 class Cleaner {
 public:
+    /// `record` has recovery points written some time soon.
     Cleaner(runtime::Executor& control, const Replicas& replicas, Random& random,
-            const Logger& log);
+            std::function<void()> record, const Logger& log);
     ~Cleaner();
 
     /// Begins, or goes on differently: rounds under way end as they began.

@@ -70,6 +70,11 @@ struct CompactionCandidate {
     storage::CompactionNeed need;
 };
 
+struct CompactionNeeds {
+    std::optional<CompactionCandidate> neediest;
+    bool any_held = false;  ///< Some log waits for nothing but its recovery point's record.
+};
+
 /// What is late goes first, the latest of all; then what holds most that is new.
 inline bool is_needier(const storage::CompactionNeed& a, const storage::CompactionNeed& b) {
     return std::tie(a.overdue, a.dirty_ratio) > std::tie(b.overdue, b.dirty_ratio);
@@ -100,7 +105,7 @@ struct ShardCounts {
     std::atomic<std::uint64_t> isr_refused{0};  ///< Proposals that the controller did not follow.
     std::atomic<std::uint64_t> syncs{0};
     std::atomic<std::int64_t> sync_nanoseconds{0};  ///< Of those, from asking to hearing.
-    std::atomic<std::size_t> waiting_fetches{0};  ///< Now.
+    std::atomic<std::size_t> waiting_fetches{0};    ///< Now.
     std::atomic<std::uint64_t> journal_writes{0};   ///< Each a sync of many logs.
     std::atomic<std::uint64_t> journal_entries{0};  ///< Of logs, in those.
     std::atomic<std::uint64_t> journal_bytes{0};

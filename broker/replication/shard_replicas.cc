@@ -379,18 +379,21 @@ void ShardReplicas::note_recorded(const std::vector<std::pair<TopicIdPartition, 
     }
 }
 
-std::optional<CompactionCandidate> ShardReplicas::neediest_log() const {
+CompactionNeeds ShardReplicas::compaction_needs() const {
     const Timestamp now = inside_->shard.executor->clock().wall();
-    std::optional<CompactionCandidate> neediest;
+    CompactionNeeds needs;
+    auto& neediest = needs.neediest;
     // unordered: of those that need it as much the least id counts
     for (const auto& [id, partition] : inside_->partitions) {
         const auto need = partition->compaction_need(now);
-        if (need && (!neediest || is_needier(*need, neediest->need) ||
-                     (!is_needier(neediest->need, *need) && id < neediest->id))) {
+        needs.any_held = needs.any_held || (need && need->held);
+        if (need && need->due &&
+            (!neediest || is_needier(*need, neediest->need) ||
+             (!is_needier(neediest->need, *need) && id < neediest->id))) {
             neediest = CompactionCandidate{id, *need};
         }
     }
-    return neediest;
+    return needs;
 }
 
 void ShardReplicas::compact(const TopicIdPartition& id, const storage::CompactionBudget& budget,

@@ -37,7 +37,7 @@ namespace millrace::replication {
 class Partition;
 struct UpkeepTimes;
 struct LogMark;
-struct CompactionCandidate;
+struct CompactionNeeds;
 struct CopyUnderWay;
 struct CompactionPace;
 struct CompactionOutcome;
@@ -216,7 +216,7 @@ public:
     std::vector<LogMark> marks_with_facts();
     /// These recovery points have reached their checkpoint: compaction may go as far.
     void note_recorded(const std::vector<std::pair<TopicIdPartition, Offset>>& points);
-    std::optional<CompactionCandidate> neediest_log() const;
+    CompactionNeeds compaction_needs() const;
     /// One round. `done` runs on this loop, maybe inside the call.
     void compact(const TopicIdPartition& id, const storage::CompactionBudget& budget,
                  const CompactionPace& pace, UniqueFunction<void(CompactionOutcome)> done);

@@ -272,7 +272,7 @@ Result<CompactionNeed> PartitionLog::compaction_need(Timestamp now, Offset first
                                                      Offset upper, Offset recorded_end) {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
-    upper = std::min({upper, recorded_end, s.recovery_point});
+    const Offset recorded = std::min(recorded_end, s.recovery_point);
     CompactionNeed need{.first_dirty = first_dirty, .end = s.start};
     if (s.segments.empty()) {
         return need;
@@ -281,9 +281,13 @@ Result<CompactionNeed> PartitionLog::compaction_need(Timestamp now, Offset first
     if (first_dirty < first || first_dirty > s.end) {
         need.first_dirty = first;
     }
-    std::uint64_t clean = 0;
-    std::uint64_t dirty = 0;
-    std::optional<std::int64_t> oldest_dirty;
+    struct Tally {
+        std::uint64_t clean = 0;
+        std::uint64_t dirty = 0;
+        std::optional<std::int64_t> oldest_dirty;
+    };
+    Tally tally;
+    std::optional<Tally> known;  // Of what is recorded.
     need.end = first;
     for (std::size_t i = 0; i + 1 < s.segments.size(); ++i) {
         Segment& segment = *s.segments[i];
@@ -293,26 +297,35 @@ Result<CompactionNeed> PartitionLog::compaction_need(Timestamp now, Offset first
                              now - largest < s.limits.min_compaction_lag)) {
             break;
         }
-        need.end = next;
+        if (next <= recorded) {
+            need.end = next;
+        } else if (!known) {
+            known = tally;
+        }
         if (next <= need.first_dirty) {
-            clean += segment.size();
+            tally.clean += segment.size();
             continue;
         }
-        dirty += segment.size();
-        if (!oldest_dirty) {
-            MR_TRY(oldest_dirty, segment.first_timestamp());
+        tally.dirty += segment.size();
+        if (!tally.oldest_dirty) {
+            MR_TRY(tally.oldest_dirty, segment.first_timestamp());
         }
     }
-    if (dirty == 0) {
-        return need;
-    }
-    need.dirty_ratio = static_cast<double>(dirty) / static_cast<double>(clean + dirty);
-    if (oldest_dirty && *oldest_dirty >= 0 && s.limits.max_compaction_lag != Duration::max()) {
-        need.overdue =
-            std::max(Duration{0}, (now - Timestamp{*oldest_dirty}) - s.limits.max_compaction_lag);
-    }
-    need.due = s.limits.cleanup.compact &&
+    const auto judge = [&](const Tally& of) {
+        need.dirty_ratio = of.dirty == 0 ? 0
+                                         : static_cast<double>(of.dirty) /
+                                               static_cast<double>(of.clean + of.dirty);
+        need.overdue = of.oldest_dirty && *of.oldest_dirty >= 0 &&
+                               s.limits.max_compaction_lag != Duration::max()
+                           ? std::max(Duration{0}, (now - Timestamp{*of.oldest_dirty}) -
+                                                       s.limits.max_compaction_lag)
+                           : Duration{0};
+        return s.limits.cleanup.compact && of.dirty > 0 &&
                (need.dirty_ratio > s.limits.min_cleanable_ratio || need.overdue > Duration{0});
+    };
+    const bool due_once_recorded = judge(tally);
+    need.due = known ? judge(*known) : due_once_recorded;
+    need.held = due_once_recorded && !need.due;
     return need;
 }
 

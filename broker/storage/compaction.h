@@ -33,6 +33,7 @@ struct CompactionNeed {
     double dirty_ratio = 0;  ///< Of the bytes below `end`.
     Duration overdue{};      ///< By how much the oldest dirty record has outlived its lag.
     bool due = false;        ///< By the limits of the log.
+    bool held = false;       ///< It isn't, and is once the recovery point of now is recorded.
 };
 
 struct CompactionBudget {

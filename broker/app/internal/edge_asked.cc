@@ -67,7 +67,7 @@ std::optional<std::vector<ShardTold>> ask_shards(const handlers::Doors& doors) {
     for (std::size_t shard = 0; shard < replicas.size(); ++shard) {
         auto told = ask_loop(replicas.executor(shard), [&doors, &replicas, shard] {
             const replication::ShardReplicas& here = replicas.here(shard);
-            const auto neediest = here.neediest_log();
+            const auto neediest = here.compaction_needs().neediest;
             return ShardTold{here.views(), here.marks(),
                              neediest ? neediest->need.overdue : Duration{0},
                              doors.fetch_sessions->at(shard).size()};

@@ -54,8 +54,10 @@ StorageKeeper::StorageKeeper(runtime::Node& node, storage::LogStore& store,
       store_(store),
       replicas_(replicas),
       log_(log),
-      cleaner_(control_, replicas, *node.control_shard().random, log),
-      checkpoints_(node, store, replicas, log) {}
+      checkpoints_(node, store, replicas, log),
+      cleaner_(
+          control_, replicas, *node.control_shard().random,
+          [this] { checkpoints_.write_points_soon(); }, log) {}
 
 void StorageKeeper::set(const config::BrokerValues& values) {
     for (std::size_t i = 0; i < replicas_.size(); ++i) {

@@ -40,8 +40,8 @@ private:
     storage::LogStore& store_;
     const replication::Replicas& replicas_;
     const Logger& log_;
-    replication::Cleaner cleaner_;
     replication::Checkpoints checkpoints_;
+    replication::Cleaner cleaner_;
     std::int64_t reserve_bytes_ = -1;
     bool checking_space_ = false;
     bool is_current_ = false;

@@ -157,14 +157,14 @@ std::optional<storage::CompactionNeed> Partition::compaction_need(Timestamp now)
     }
     auto need =
         log_->compaction_need(now, history_.cleaned_end, last_stable(), history_.recorded_end);
-    return need && need->due ? std::optional(*need) : std::nullopt;
+    return need && (need->due || need->held) ? std::optional(*need) : std::nullopt;
 }
 
 void Partition::compact(const storage::CompactionBudget& budget, CompactionPace pace,
                         UniqueFunction<void(CompactionOutcome)> done) {
     const Timestamp now = shell_.loop->clock().wall();
     const auto need = compaction_need(now);
-    if (!need) {
+    if (!need || !need->due) {
         done({});
         return;
     }

@@ -47,8 +47,9 @@ public:
         shard = std::make_unique<ShardReplicas>(shard_options, node.data_shard(0), node.disk_pool(),
                                                 *store, controller, peers, node.log());
         replicas.add(node.data_shard(0), shard.get());
-        cleaner = std::make_unique<Cleaner>(*node.control_shard().executor, replicas,
-                                            *node.control_shard().random, node.log());
+        cleaner = std::make_unique<Cleaner>(
+            *node.control_shard().executor, replicas, *node.control_shard().random,
+            [this] { checkpoints->write_points_soon(); }, node.log());
         checkpoints = std::make_unique<Checkpoints>(node, *store, replicas, node.log());
     }
 
@@ -285,6 +286,28 @@ TEST_F(ShardUpkeep, the_cleaner_keeps_the_last_record_of_each_key) {
     EXPECT_GT(checkpoint(Checkpoint::cleaner).at(name_), Offset{10});
     EXPECT_EQ(files(".cleaned") + files(".swap") + files(".deleted"), 0U);
 }
+
+class CompactionOf : public ShardUpkeep, public testing::WithParamInterface<Durability> {};
+
+TEST_P(CompactionOf, a_log_that_is_due_does_not_wait_for_the_checkpoints_own_time) {
+    PartitionSettings settings = small_segments(GetParam());
+    settings.limits.cleanup = {.remove = false, .compact = true};
+    assign(settings);
+    for (int i = 0; i < 20; ++i) {
+        append(i % 2 == 0 ? "even" : "odd");
+    }
+    const std::uint64_t before = view().size_bytes;
+    on_control([](KeptMachine& m) {
+        m.checkpoints->set({.recovery_points = 1h, .log_starts = 1h, .high_watermarks = 1h});
+        m.cleaner->set({.rounds_at_once = 1, .key_bytes = 1 << 20, .pause = 2s});
+    });
+    simulation_.run_for(20s);
+    EXPECT_LT(view().size_bytes, before / 4);
+    EXPECT_EQ(machine().cleaner->counts().failures, 0U);
+    EXPECT_GT(checkpoint(Checkpoint::recovery_point).at(name_), Offset{10});
+}
+INSTANTIATE_TEST_SUITE_P(Durabilities, CompactionOf,
+                         testing::Values(Durability::synced, Durability::replicated));
 
 TEST_F(ShardUpkeep, quiesce_leaves_every_log_as_a_clean_start_wants_it) {
     assign(small_segments());

@@ -322,7 +322,11 @@ TEST_F(CompactionTest, only_what_a_recovery_will_not_scan_is_compacted) {
     seal();
     put("a", "2");
     seal();
-    EXPECT_EQ(log_->compaction_need(noon, Offset{0}, log_->end(), Offset{1})->end, Offset{1});
+    const auto need = log_->compaction_need(noon, Offset{0}, log_->end(), Offset{1});
+    EXPECT_EQ(need->end, Offset{1});
+    const auto held = log_->compaction_need(noon, Offset{0}, log_->end(), Offset{0});
+    EXPECT_FALSE(held->due);
+    EXPECT_TRUE(held->held) << "it waits for the record alone";
 }
 
 // --- Meanwhile
