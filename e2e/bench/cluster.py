@@ -60,7 +60,7 @@ def measure(mode, args, rows):
             sides[kind].create_topic("bench", PARTITIONS, led_by=NODES[0])
         pids = {kind: [side.worker(node) if kind == "millrace" else side.processes[node].pid for node in NODES]
                 for kind, side in sides.items()}
-        for kind in sides:
+        for kind in sides if mode == "synced" else ():
             boxes[kind] = Container(f"bench-{kind}", MEMORY)
             boxes[kind].take(*pids[kind])
         for kind, side in sides.items():
