@@ -147,7 +147,8 @@ bool Journal::begin_write(std::span<const SyncJob* const> jobs, std::size_t& hal
         const auto known = in.logs.find(part.partition);
         before.push_back(known == in.logs.end() ? std::nullopt : std::optional(known->second));
         in.unfiled += before.back() && before.back()->unfiled ? 0U : 1U;
-        in.logs.insert_or_assign(part.partition, Named{part.topic_id, true});
+        in.logs.insert_or_assign(part.partition,
+                                 Named{part.topic_id, true, journals_.last_sequence()});
     }
     return true;
 }
@@ -163,7 +164,8 @@ void Journal::unname(std::size_t half, const JournalPart& part,
         return;
     }
     // It may have been filed, or have gone, meanwhile.
-    named->second = {before->topic_id, before->unfiled && named->second.unfiled};
+    named->second = {before->topic_id, before->unfiled && named->second.unfiled,
+                     before->written_after};
     in.unfiled += named->second.unfiled ? 1U : 0U;
 }
 
@@ -259,11 +261,12 @@ Result<void> Journal::free_half() {
     return freed;
 }
 
-void Journal::note_filed(const TopicPartition& partition) {
+void Journal::note_filed(const TopicPartition& partition, std::uint64_t before) {
     const std::lock_guard lock(mutex_);
     for (Half& half : halves_) {
         const auto found = half.logs.find(partition);
-        if (found != half.logs.end() && std::exchange(found->second.unfiled, false)) {
+        if (found != half.logs.end() && found->second.written_after < before &&
+            std::exchange(found->second.unfiled, false)) {
             --half.unfiled;
         }
     }
@@ -378,10 +381,10 @@ void Journals::add(std::shared_ptr<Journal> journal) {
     journals_.push_back(std::move(journal));
 }
 
-void Journals::note_filed(const TopicPartition& partition) {
+void Journals::note_filed(const TopicPartition& partition, std::uint64_t before) {
     const std::lock_guard lock(mutex_);
     for (const auto& journal : journals_) {
-        journal->note_filed(partition);
+        journal->note_filed(partition, before);
     }
 }
 

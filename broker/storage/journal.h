@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -87,6 +88,7 @@ private:
     struct Named {
         Uuid topic_id;
         bool unfiled = false;
+        std::uint64_t written_after = 0;  ///< A sequence: of the last write that named it.
     };
     struct Half {
         bool is_full = false;
@@ -104,7 +106,7 @@ private:
     /// What was named for a job that was not taken after all.
     void unname(std::size_t half, const JournalPart& part, const std::optional<Named>& before);
     Result<void> write_half_header(std::size_t half);
-    void note_filed(const TopicPartition& partition);
+    void note_filed(const TopicPartition& partition, std::uint64_t before);
     /// Whether a crash may find something of it; not before a write under way is over.
     bool names_after_write(const TopicPartition& partition);
     std::uint64_t oldest_sequence() const;
@@ -144,14 +146,18 @@ public:
 
     // --- The running ones ---
 
+    static constexpr auto all_sequences = std::numeric_limits<std::uint64_t>::max();
+
     void add(std::shared_ptr<Journal> journal);
-    /// What is in the journals of this log is in its files now, and synced, or not wanted any more.
-    void note_filed(const TopicPartition& partition);
+    /// What writes that began before that sequence have brought of this log is in its files now,
+    /// and synced, or not wanted any more.
+    void note_filed(const TopicPartition& partition, std::uint64_t before = all_sequences);
     /// Before a log cuts what may be in a journal, or begins anew: durable when this returns, and
     /// costs nothing where no journal names the log. Blocking; a shortage can be tried again.
     Result<void> cut(JournalCut cut);
     Result<void> forget(const TopicPartition& partition);
     std::uint64_t next_sequence() { return last_sequence_.fetch_add(1) + 1; }
+    std::uint64_t last_sequence() const { return last_sequence_.load(); }
     /// After a stop in order: every file is synced.
     Result<void> remove();
 

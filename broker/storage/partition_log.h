@@ -120,6 +120,7 @@ private:
     std::vector<std::pair<std::string, std::string>> replaced_;  // Small files: path, contents.
     std::vector<runtime::FilePtr> files_;
     Offset target_;
+    std::uint64_t journaled_before_ = 0;  // Of a filing: the file has these entries' bytes.
 };
 
 /// Starts writing what was appended, so that a later sync finds little left to do. run() may wait:
@@ -256,7 +257,8 @@ public:
     // --- Sync -----------------------------------------------------------------------------------
 
     /// Nothing if all is synced or a sync is under way (what is appended meanwhile shares the
-    /// next). `into_files`: what only a journal has counts as not synced, too.
+    /// next), or a filing and this is nothing for a journal. `into_files`: what only a journal has
+    /// counts as not synced, too.
     std::optional<SyncJob> begin_sync(bool into_files = false);
     enum class SyncedIn { files, journal };
     /// On success synced_end() reaches the job's target; on failure the log is failed for good. In
@@ -264,6 +266,14 @@ public:
     /// them is not. Nothing counts, has_unsynced() stays, and begin_sync() tries again.
     void complete_sync(const SyncJob& job, const Result<void>& outcome,
                        SyncedIn in = SyncedIn::files);
+    /// Gets what only a journal has into the active segment's file, for recovery_point(): others go
+    /// on meanwhile, as long as they go to a journal. Nothing if there is nothing to do, or if it
+    /// takes more than that one file: begin_sync(true) does it then. Once at a time, and never
+    /// beside a job that runs: the kernel tells the failure of a file to one of two.
+    std::optional<SyncJob> begin_filing();
+    /// A failure is final; in a shortage the journal still has it.
+    void complete_filing(const SyncJob& job, const Result<void>& outcome);
+    bool is_filing() const;
     bool sync_under_way() const;
     bool has_unsynced() const;
     /// A journal has it, the files may not.

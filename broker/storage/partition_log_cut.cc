@@ -20,9 +20,7 @@ Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
     s.start = std::min(s.start, end);
     s.synced_end = std::min(s.synced_end, end);
     s.recovery_point = std::min(s.recovery_point, end);
-    if (s.syncing_to) {
-        s.syncing_to = std::min(*s.syncing_to, end);
-    }
+    s.lower_syncs(end);
     if (s.epochs.truncate_from_end(end)) {
         s.epochs_dirty = true;
     }
@@ -71,9 +69,7 @@ Result<void> start_over(LogState& s, Offset start, Timestamp now) {
     s.sealed_at.reset();
     s.forget_tail();
     s.synced_end = s.recovery_point = start;
-    if (s.syncing_to) {
-        s.syncing_to = std::min(*s.syncing_to, start);
-    }
+    s.lower_syncs(start);
     s.epochs.clear();
     s.epochs_dirty = true;
     s.producers.clear();
@@ -217,7 +213,7 @@ bool PartitionLog::has_files_to_retire() const {
 Result<void> PartitionLog::rename_folder(const std::string& name) {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
-    if (s.syncing_to) {
+    if (sync_under_way()) {
         return Error::make(Code::busy, "{}: a sync is under way", s.partition);
     }
     std::string path = join_path(s.directory->path(), name);

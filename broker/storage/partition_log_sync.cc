@@ -64,11 +64,17 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
     if (!s.usable() || s.syncing_to || (!has_unsynced() && !(into_files && has_unfiled()))) {
         return std::nullopt;
     }
+    if (s.filing_to && (into_files || s.needs_files())) {
+        return std::nullopt;  // Two syncs of one file: the kernel would tell its failure to one.
+    }
     SyncJob job;
     job.directory_ = s.directory;
     s.part_is_void.reset();
     if (!into_files) {
         job.part_ = s.journal_part();
+    }
+    if (s.filing_to && !job.part_) {
+        return std::nullopt;
     }
     if (!s.segments.empty()) {
         job.active_base_ = s.active().base();
@@ -92,6 +98,7 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
     job.directories_.assign(s.unsynced_directories.begin(), s.unsynced_directories.end());
     s.unsynced_directories.clear();
     job.target_ = s.end;
+    s.syncing_files = !job.part_;
     s.cut_syncing = std::exchange(s.cut_unsynced, false);
     s.names_syncing = s.names_changed;
     s.tail_syncing = std::exchange(s.tail_written, std::nullopt);
@@ -137,6 +144,55 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
     }
 }
 
+std::optional<SyncJob> PartitionLog::begin_filing() {
+    LogState& s = *state_;
+    if (!s.usable() || s.filing_to || !has_unfiled() || !s.active_file || s.needs_files() ||
+        (s.syncing_to && s.syncing_files)) {
+        return std::nullopt;
+    }
+    SyncJob job;
+    job.directory_ = s.directory;
+    job.active_base_ = s.active().base();
+    job.files_.push_back(s.active_file);
+    if (s.epochs_unfiled) {
+        job.replaced_.emplace_back(s.file_path(epoch_checkpoint_name),
+                                   print_epoch_checkpoint(s.epochs.entries()));
+    }
+    job.target_ = s.synced_end;
+    job.journaled_before_ = s.directory->journals().next_sequence();
+    s.filing_to = s.synced_end;
+    s.journaled_since = false;
+    return job;
+}
+
+void PartitionLog::complete_filing(const SyncJob& job, const Result<void>& outcome) {
+    LogState& s = *state_;
+    MR_ASSERT(s.filing_to.has_value() && *s.filing_to <= job.target());
+    const Offset reached = *std::exchange(s.filing_to, std::nullopt);
+    if (!outcome) {
+        if (!runtime::is_shortage(outcome.error())) {
+            s.fail(outcome.error());
+        }
+        return;  // Journals have it still.
+    }
+    if (s.failure) {
+        return;
+    }
+    // The file has more, but what counts as synced is the other sync's to say.
+    s.recovery_point = std::max(s.recovery_point, reached);
+    const bool same_active = !s.segments.empty() && job.active_base_ == s.active().base();
+    if (same_active && !s.journaled_since) {
+        s.active_unfiled = false;
+        s.epochs_unfiled = false;
+        if (!s.active_unsynced && !s.syncing_to) {
+            s.active_file.reset();
+        }
+    }
+    s.directory->journals().note_filed(s.partition, MR_PLANTED(filing_counts_what_came_since)
+                                                        ? Journals::all_sequences
+                                                        : job.journaled_before_);
+}
+
 /// What the files have now, and what a journal.
 void PartitionLog::note_synced(const SyncJob& job, SyncedIn in, Offset reached) {
     LogState& s = *state_;
@@ -145,6 +201,7 @@ void PartitionLog::note_synced(const SyncJob& job, SyncedIn in, Offset reached) 
         s.durable_size = job.active_size_;
     }
     if (in == SyncedIn::journal) {
+        s.journaled_since = true;
         // Without its file it is another segment, of a log that has started over there meanwhile.
         s.active_unfiled =
             s.active_unfiled || (same_active && s.active_file && job.part_->length > 0);
@@ -163,8 +220,12 @@ bool PartitionLog::has_unfiled() const {
     return state_->active_unfiled || (state_->epochs_unfiled && state_->folder_exists);
 }
 
+bool PartitionLog::is_filing() const {
+    return state_->filing_to.has_value();
+}
+
 bool PartitionLog::sync_under_way() const {
-    return state_->syncing_to.has_value();
+    return state_->syncing_to.has_value() || is_filing();
 }
 
 bool PartitionLog::has_unsynced() const {
@@ -180,7 +241,7 @@ bool PartitionLog::has_unsynced_names() const {
 Result<void> PartitionLog::sync_now() {
     LogState& s = *state_;
     MR_TRY_VOID(s.usable());
-    MR_ASSERT(!s.syncing_to);
+    MR_ASSERT(!sync_under_way());
     if (const auto job = begin_sync(true)) {
         const auto outcome = job->run();
         complete_sync(*job, outcome);
@@ -192,7 +253,7 @@ Result<void> PartitionLog::sync_now() {
 Result<std::optional<SyncJob>> PartitionLog::begin_close() {
     LogState& s = *state_;
     MR_TRY_VOID(s.free_to_cut());
-    if (s.syncing_to) {
+    if (sync_under_way()) {
         // Its failure would have been told once, to a job that nobody asks any more.
         return Error::make(Code::busy, "{}: closed while a sync was under way", s.partition);
     }
@@ -259,8 +320,9 @@ std::optional<LogFacts> PartitionLog::take_facts() {
 
 std::optional<WritebackJob> PartitionLog::take_writeback() {
     LogState& s = *state_;
-    // Others wait for the device meanwhile: little at a time, and little left for the sync.
-    const std::uint64_t step = std::uint64_t{512} << 10;
+    // Others wait for the device meanwhile: little at a time, and little left for the sync; least
+    // where each wait is somebody's acknowledgement.
+    const std::uint64_t step = std::uint64_t{s.active_unfiled ? 256U : 512U} << 10;
     if ((!s.active_unsynced && !s.active_unfiled) || s.active().size() < s.written_back + step) {
         return std::nullopt;
     }

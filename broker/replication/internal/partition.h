@@ -34,6 +34,8 @@ public:
         bool closing = false;  ///< No further syncs: the last one is close_cleanly()'s.
         /// A sync of its log, alone or with those of others.
         std::function<void(Partition&, storage::SyncJob, SyncGroup::Done)> sync;
+        /// The same for a job of begin_filing().
+        std::function<void(Partition&, storage::SyncJob, SyncGroup::Done)> file;
         std::function<void(Partition&)> file_soon;   ///< Call file_log() in a while.
         std::function<void(Partition&)> flush_soon;  ///< Call flush() at the end of this turn.
         std::function<void(Partition&)> readable;    ///< Data or leadership changed: wake readers.

@@ -312,10 +312,33 @@ bool Partition::file_log() {
     if (!log_ || log_->failure() || !log_->has_unfiled() || shell_.closing) {
         return false;
     }
-    if (!std::exchange(into_files_, true)) {
-        background_sync_ = true;
-        start_sync();
+    if (log_->is_filing()) {
+        return true;
     }
+    auto job = log_->begin_filing();
+    if (!job) {
+        if (!std::exchange(into_files_, true)) {
+            background_sync_ = true;
+            start_sync();
+        }
+        return true;
+    }
+    shell_.file(
+        *this, *std::move(job),
+        [find = shell_.find, id = state_.id, log = log_->identity()](
+            const storage::SyncJob& done, const Result<void>& outcome, SyncGroup::SyncedIn) {
+            auto partition = find(id);
+            if (!partition || !partition->is_of(log)) {
+                return;
+            }
+            partition->log_->complete_filing(done, outcome);
+            if (partition->log_->failure()) {
+                partition->on_sync_failed(*partition->log_->failure());
+                return;
+            }
+            partition->start_sync();  // What is nothing for a journal has waited.
+            partition->tidy_log();
+        });
     return true;
 }
 

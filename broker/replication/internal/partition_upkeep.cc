@@ -73,7 +73,7 @@ void Partition::tidy_log() {
         background_sync_ = true;
         start_sync();
     }
-    if (settings_.durability == Durability::synced && !is_far_behind_) {
+    if (settings_.durability == Durability::synced && !is_far_behind_ && !log_->has_unfiled()) {
         return;  // its syncs leave nothing to write back
     }
     if (auto job = log_->take_writeback()) {

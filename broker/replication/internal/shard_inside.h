@@ -58,6 +58,9 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
         shell.sync = [this](Partition& partition, storage::SyncJob job, SyncGroup::Done done) {
             syncs_of(partition).sync(std::move(job), partition.state().id, std::move(done));
         };
+        shell.file = [this](Partition& partition, storage::SyncJob job, SyncGroup::Done done) {
+            syncs_of(partition).file(std::move(job), partition.state().id, std::move(done));
+        };
         shell.file_soon = [this](Partition& partition) {
             syncs_of(partition).file_soon(partition.state().id);
         };

@@ -7,8 +7,11 @@ namespace millrace::replication {
 
 namespace {
 
-/// Each costs the device several writes, which acknowledgements then wait for.
-constexpr std::size_t filed_at_once = 2;
+/// Each costs the device several writes, behind which those of the journal wait: one at a time, and
+/// more only where the half that is in use would be full before the other is free.
+constexpr std::size_t filed_at_once = 1;
+constexpr std::size_t filed_in_a_hurry = 4;
+constexpr double hurries_from = 0.4;  // Of the half in use: by a half, all should be filed.
 constexpr Duration look_again_after = 50ms;
 constexpr Duration make_again_after = 60s;
 
@@ -33,6 +36,7 @@ bool SyncGroup::may_be_journaled(const storage::SyncJob& job) const {
 void SyncGroup::sync(storage::SyncJob job, const TopicIdPartition& id, Done done) {
     Item item{std::move(job), id, std::move(done)};
     if (!may_be_journaled(item.job)) {
+        note_overlap();
         run_alone(std::move(item));
         return;
     }
@@ -40,21 +44,32 @@ void SyncGroup::sync(storage::SyncJob job, const TopicIdPartition& id, Done done
     write_soon();
 }
 
+void SyncGroup::file(storage::SyncJob job, const TopicIdPartition& id, Done done) {
+    run_alone({std::move(job), id, std::move(done)});
+}
+
 void SyncGroup::run_alone(Item item) {
-    note_overlap();
-    ++under_way_;
+    const auto [place, is_free] = alone_.try_emplace(item.id);
+    if (!is_free) {
+        place->second.push_back(std::move(item));
+        return;
+    }
     auto shared = std::make_shared<std::pair<Item, Result<void>>>(std::move(item), Result<void>{});
     doors_.pool->run(
         0, *doors_.loop, [shared] { shared->second = shared->first.job.run(); },
         [weak = weak_from_this(), shared] {
             Item& item = shared->first;
             auto self = weak.lock();
+            std::vector<Item> next;
             if (self) {
-                --self->under_way_;
+                next = std::move(self->alone_.extract(item.id).mapped());
             }
             item.done(item.job, shared->second, SyncedIn::files);
             if (self) {
                 self->on_filed(item.id);
+                for (Item& waited : next) {
+                    self->run_alone(std::move(waited));
+                }
             }
         });
 }
@@ -121,6 +136,7 @@ void SyncGroup::on_written(Write& write) {
     for (std::size_t i = 0; i < write.items.size(); ++i) {
         Item& item = write.items[i];
         if (outcome && !outcome->taken[i]) {
+            note_overlap();
             run_alone(std::move(item));
             continue;
         }
@@ -133,7 +149,7 @@ void SyncGroup::on_written(Write& write) {
 // --- Making one ----------------------------------------------------------------------------------
 
 void SyncGroup::note_overlap() {
-    if (journal_ || making_ || rules_.bytes == 0 || (under_way_ == 0 && rules_.after > 0)) {
+    if (journal_ || making_ || rules_.bytes == 0 || (alone_.empty() && rules_.after > 0)) {
         return;
     }
     const Instant now = doors_.loop->clock().now();
@@ -204,7 +220,9 @@ void SyncGroup::file_some() {
     if (directory_->failed()) {
         return;
     }
-    const auto full = journal_ ? journal_->full(filed_at_once * 4) : std::nullopt;
+    const auto full = journal_ ? journal_->full(filed_in_a_hurry * 4) : std::nullopt;
+    const std::size_t at_once =
+        full && full->other_filled > hurries_from ? filed_in_a_hurry : filed_at_once;
     if (full && !freeing_ && journal_->can_be_freed()) {
         freeing_ = true;
         doors_.pool->run(
@@ -219,8 +237,8 @@ void SyncGroup::file_some() {
                 }
             });
     }
-    const auto begin = [this](const TopicIdPartition& id) {
-        if (filing_.size() >= filed_at_once || !filing_.insert(id).second) {
+    const auto begin = [&](const TopicIdPartition& id) {
+        if (filing_.size() >= at_once || !filing_.insert(id).second) {
             return;
         }
         if (!doors_.file(id)) {
@@ -237,7 +255,7 @@ void SyncGroup::file_some() {
             }
         }
     }
-    for (auto next = to_file_.begin(); next != to_file_.end() && filing_.size() < filed_at_once;) {
+    for (auto next = to_file_.begin(); next != to_file_.end() && filing_.size() < at_once;) {
         const auto at = next++;
         begin(*at);
         if (!filing_.contains(*at)) {

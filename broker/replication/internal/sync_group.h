@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -40,6 +41,8 @@ public:
 
     /// `done` runs on the loop.
     void sync(storage::SyncJob job, const TopicIdPartition& id, Done done);
+    /// The same for a job of begin_filing(): in files, beside what goes to the journal.
+    void file(storage::SyncJob job, const TopicIdPartition& id, Done done);
     /// Has this log synced in its files some time soon.
     void file_soon(const TopicIdPartition& id);
 
@@ -52,6 +55,7 @@ private:
     struct Write;
 
     bool may_be_journaled(const storage::SyncJob& job) const;
+    /// In its files. Never two of one log at a time: who comes second waits.
     void run_alone(Item item);
     void write_soon();
     void write();
@@ -70,7 +74,7 @@ private:
     std::vector<Item> waiting_;
     bool writing_ = false;
     bool write_posted_ = false;
-    std::size_t under_way_ = 0;  // Alone.
+    std::map<TopicIdPartition, std::vector<Item>> alone_;  // Under way, and who waits for it.
     unsigned overlaps_ = 0;
     Instant overlaps_since_{};
     bool making_ = false;

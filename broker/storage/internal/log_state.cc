@@ -326,12 +326,22 @@ Result<void> LogState::settle_journaled(bool was_cut) {
     return directory->journals().settle(partition);
 }
 
+bool LogState::needs_files() const {
+    return !unsynced_files.empty() || !unsynced_directories.empty() || !names_are_durable() ||
+           cut_unsynced || point_lowered || tail_written || segments.empty() || !folder_exists ||
+           identity_unwritten || folder != join_path(directory->path(), log_folder_name(partition));
+}
+
+void LogState::lower_syncs(Offset end) {
+    for (std::optional<Offset>* to : {&syncing_to, &filing_to}) {
+        if (*to) {
+            *to = std::min(**to, end);
+        }
+    }
+}
+
 std::optional<JournalPart> LogState::journal_part() {
-    const bool files_too = !unsynced_files.empty() || !unsynced_directories.empty() ||
-                           !names_are_durable() || cut_unsynced || point_lowered || tail_written ||
-                           segments.empty() || !folder_exists || identity_unwritten;
-    if (files_too || active().size() < durable_size ||
-        folder != join_path(directory->path(), log_folder_name(partition))) {
+    if (needs_files() || active().size() < durable_size) {
         return std::nullopt;
     }
     JournalPart part{.partition = partition,

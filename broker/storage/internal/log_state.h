@@ -57,6 +57,11 @@ public:
     bool active_unsynced = false;
     runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
     std::optional<Offset> syncing_to;
+    bool syncing_files = false;  // That one is no job for a journal.
+
+    // The filing under way: its file is being synced while journals go on taking what is new.
+    std::optional<Offset> filing_to;
+    bool journaled_since = false;  // A journal has taken more since it began.
 
     // What a journal has, and the files may not.
     bool active_unfiled = false;
@@ -148,8 +153,12 @@ public:
     /// After a recovery, with all of it in the files and synced. `was_cut`: some of what was
     /// journaled may have found no place, and must find none later.
     Result<void> settle_journaled(bool was_cut);
+    /// A sync has more to do than to get bytes of the active segment onto the disk.
+    bool needs_files() const;
     /// What a job for a journal needs; nothing where files have to be synced.
     std::optional<JournalPart> journal_part();
+    /// Whatever is being synced ends there: a cut has come.
+    void lower_syncs(Offset end);
 
     /// Before anything at or above `end` is cut: no recovery may trust what is written there next.
     /// `segment_base`: of the segment that is cut.

@@ -422,6 +422,7 @@ public:
                 "journal_not_replayed",
                 "journal_not_synced",
                 "journal_reused_before_its_logs",
+                "filing_counts_what_came_since",
                 "journaled_end_is_recorded",
                 "journal_cuts_not_noted",
                 "remembers_one_batch",

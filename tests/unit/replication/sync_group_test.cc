@@ -6,6 +6,7 @@
 #include "record/batch_builder.h"
 #include "record/compression.h"
 #include "replication/housekeeping.h"
+#include "storage/journal.h"
 #include "tests/unit/replication/machine.h"
 
 namespace millrace::replication {
@@ -37,10 +38,13 @@ protected:
     }
     ShardReplicas& shard() { return *static_cast<Machine&>(*node_.program()).shard; }
     static TopicIdPartition id(int i) { return {{5, 6}, PartitionIndex{i}}; }
-    void append(int i) {
-        node_.data_shard(0).executor->post([this, i] {
+    void append(int i, std::size_t size = 0) {
+        node_.data_shard(0).executor->post([this, i, size] {
             record::BatchBuilder builder({});
-            builder.append({.timestamp = 1, .key = as_bytes(std::string_view("key")), .value = {}});
+            const Buffer value(size);
+            builder.append({.timestamp = 1,
+                            .key = as_bytes(std::string_view("key")),
+                            .value = ByteView(value)});
             record::Compressor compressor;
             Buffer batch = *builder.finish(compressor);
             Append request;
@@ -93,6 +97,19 @@ TEST_F(SyncGroups, a_quiet_logs_recovery_point_comes_with_the_next_rounds) {
     for (const LogMark& mark : shard().marks()) {
         EXPECT_EQ(mark.recovery_point, Offset{20});
     }
+}
+
+TEST_F(SyncGroups, what_is_too_large_for_the_journal_is_synced_once_its_file_is_free) {
+    append_to_all(20);
+    for (int round = 0; round < 40; ++round) {
+        append_to_all(1);
+        const int before = acknowledged_;
+        node_.data_shard(0).executor->post([&] { (void)shard().marks_with_facts(); });
+        simulation_.run_for(round * 50us);  // One of these comes in the midst of it.
+        append(0, std::size_t{2} * storage::journal_entry_max);
+        ASSERT_TRUE(simulation_.run_until([&] { return acknowledged_ > before; }, 60s)) << round;
+    }
+    EXPECT_EQ(refused_, 0);
 }
 
 TEST_F(SyncGroups, a_clean_stop_syncs_every_file) {

@@ -482,6 +482,100 @@ TEST_F(JournalRecovery, a_half_is_free_once_its_logs_are_synced_and_forgets_them
     EXPECT_LE(read_journal(*file, home)->size(), 1U) << "the freed half names nobody";
 }
 
+// --- Filing: a file is synced while journals go on ----------------------------------------------
+
+TEST_F(JournalRecovery, what_is_journaled_during_a_filing_is_synced_and_not_filed) {
+    auto log = journaled_log();
+    const auto filing = log->begin_filing();
+    ASSERT_TRUE(filing);
+    EXPECT_TRUE(log->is_filing());
+    EXPECT_FALSE(log->begin_filing()) << "one at a time";
+    add(*log, 3);
+    journal(*log);
+    EXPECT_EQ(log->synced_end(), Offset{18});
+    EXPECT_EQ(log->recovery_point(), Offset{10});
+    log->complete_filing(*filing, filing->run());
+    EXPECT_FALSE(log->failure());
+    EXPECT_EQ(log->recovery_point(), Offset{15});
+    EXPECT_TRUE(log->has_unfiled());
+    cut_power(std::move(log));
+    EXPECT_EQ((*recover_from(15))->end(), Offset{18});
+}
+
+TEST_F(JournalRecovery, a_filing_alone_leaves_nothing_to_file) {
+    auto log = journaled_log();
+    const auto filing = log->begin_filing();
+    log->complete_filing(*filing, filing->run());
+    EXPECT_EQ(log->recovery_point(), Offset{15});
+    EXPECT_FALSE(log->has_unfiled());
+    EXPECT_FALSE(log->begin_filing());
+    journal_.reset();
+    directory_->journals().note_filed(partition_);
+    log.reset();
+    power_cycle();
+    ASSERT_TRUE(disk().remove("/data/millrace-journal-0"));
+    next_start();
+    EXPECT_EQ((*recover_from(15))->end(), Offset{15}) << "without any journal";
+}
+
+TEST_F(JournalRecovery, a_half_that_was_written_to_during_a_filing_is_not_free_after_it) {
+    auto log = journaled_log();
+    const auto filing = log->begin_filing();
+    const Offset filed = log->synced_end();
+    while (!journal_->full(1)) {
+        add(*log, 1, 0, 2000);
+        journal(*log);
+    }
+    log->complete_filing(*filing, filing->run());
+    EXPECT_FALSE(journal_->can_be_freed()) << "the file was synced up to " << filed.value;
+    const auto next = log->begin_filing();
+    log->complete_filing(*next, next->run());
+    EXPECT_TRUE(journal_->can_be_freed());
+}
+
+TEST_F(JournalRecovery, what_needs_its_file_waits_for_the_filing) {
+    auto log = journaled_log();
+    const auto filing = log->begin_filing();
+    add(*log, 1, 0, std::size_t{2} * journal_entry_max);
+    EXPECT_FALSE(log->begin_sync()) << "more than a journal takes";
+    EXPECT_FALSE(log->begin_sync(true));
+    EXPECT_EQ(log->begin_close().error().code(), Code::busy);
+    EXPECT_EQ(log->rename_folder("elsewhere").error().code(), Code::busy);
+    log->complete_filing(*filing, filing->run());
+    const auto job = log->begin_sync();
+    ASSERT_TRUE(job);
+    EXPECT_FALSE(log->begin_filing()) << "the job has the file";
+    log->complete_sync(*job, job->run());
+    EXPECT_EQ(log->recovery_point(), Offset{16});
+}
+
+TEST_F(JournalRecovery, a_filing_that_a_cut_overtakes_counts_up_to_the_cut) {
+    auto log = journaled_log();
+    add(*log, 2);
+    journal(*log);
+    const auto filing = log->begin_filing();
+    ASSERT_TRUE(log->truncate_to(Offset{15}));
+    add(*log, 4, 1);
+    log->complete_filing(*filing, filing->run());
+    EXPECT_EQ(log->recovery_point(), Offset{15});
+    EXPECT_EQ(log->synced_end(), Offset{15});
+    ASSERT_TRUE(log->sync_now());
+    cut_power(std::move(log));
+    const auto found = *recover_from(15);
+    EXPECT_EQ(found->end(), Offset{19});
+    EXPECT_EQ(found->epochs().latest()->epoch, LeaderEpoch{1});
+}
+
+TEST_F(JournalRecovery, a_filing_that_fails_fails_the_log) {
+    auto log = journaled_log();
+    const auto filing = log->begin_filing();
+    sim_disk().fail_next(runtime::sim::DiskCall::sync, 1);
+    log->complete_filing(*filing, filing->run());
+    EXPECT_TRUE(log->failure());
+    EXPECT_TRUE(directory_->failed());
+    EXPECT_EQ(log->recovery_point(), Offset{10});
+}
+
 TEST_F(JournalRecovery, while_no_half_is_free_it_takes_nothing) {
     auto log = journaled_log();
     while (journal_->takes(1000)) {
