@@ -68,7 +68,11 @@ fuzz: deps ## Run every fuzz target for a while: make fuzz [SECONDS_EACH=30]
 	@tests/fuzz/run.sh $${SECONDS_EACH:-30}
 
 .PHONY: bench
-bench: all ## Run the benchmarks
+bench: all ## Measure one broker beside Apache Kafka, both durabilities, some 20 minutes: make bench [ONLY="128 KB"] [ARGS="--mode synced"]
+	@e2e/bench/run.sh $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+.PHONY: microbench
+microbench: all ## Run the benchmarks of the rooms
 	@for b in $(BUILD)/bin/bench_*; do echo "== $$b"; $$b --benchmark_min_time=0.2 || exit 1; done
 
 .PHONY: image

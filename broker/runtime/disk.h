@@ -100,7 +100,7 @@ public:
 
 /// Threads for what may wait. `job` runs off the loop, `done` back on it; in the simulator both run
 /// later on the one thread, with a drawn latency. Jobs of one `lane` run one at a time, in order;
-/// lane 0 has no order.
+/// lane 0 has no order. An empty `done`: nobody needs to know.
 class DiskPool {
 public:
     virtual ~DiskPool() = default;

@@ -77,7 +77,7 @@ void Partition::tidy_log() {
         return;  // its syncs leave nothing to write back
     }
     if (auto job = log_->take_writeback()) {
-        shell_.pool->run(0, *shell_.loop, [job = *std::move(job)] { job.run(); }, [] {});
+        shell_.pool->run(0, *shell_.loop, [job = *std::move(job)] { job.run(); }, {});
     }
 }
 

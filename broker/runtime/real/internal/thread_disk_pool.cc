@@ -78,7 +78,9 @@ void ThreadDiskPool::work() {
         lock.unlock();
         job.work();
         job.work = nullptr;  // What it owns is gone before its owner hears.
-        job.home->post(std::move(job.done));
+        if (job.done) {
+            job.home->post(std::move(job.done));
+        }
         lock.lock();
         lane_is_free(job.lane);
     }

@@ -47,7 +47,9 @@ void SimDiskPool::act(Job job) {
     world_.events.add(
         world_.now + took, owner(),
         [this, lane = job.lane, home = job.home, done = std::move(job.done)]() mutable {
-            home->post(std::move(done));
+            if (done) {
+                home->post(std::move(done));
+            }
             finish(lane);
         });
 }
