@@ -124,6 +124,12 @@ struct Run {
         return all;
     }
     Duration longest_wait();
+    /// Without its founder's disk a quorum that has never met can't be told from one that lost a
+    /// member, and who was alone in an ISR takes that with it: by design, and there is nothing yet
+    /// to lose.
+    bool waits_for_a_person() const {
+        return watch->was_emptied_unformed() || watch->lost_an_only_member();
+    }
     bool all_sent() const {
         std::size_t sent = 0;
         for (const std::size_t count : next) {
@@ -212,6 +218,9 @@ private:
 };
 
 Duration Run::longest_wait() {
+    if (waits_for_a_person()) {
+        return {};
+    }
     Duration longest{};
     for (std::uint32_t i = 0; i < producers; ++i) {
         auto* program = static_cast<ProducerProgram*>(simulation.node(brokers + i).program());
@@ -448,11 +457,8 @@ public:
         run.stalls->healed();
         std::uint64_t asked = 0;
         const auto done = [&] { return ++asked % 64 == 0 && is_done(run); };
-        // Without its founder's disk a quorum that has never met can't be told from one that lost a
-        // member, and who was alone in an ISR takes that with it: they wait for a person, by
-        // design, and there is nothing yet to lose.
         if (!run.simulation.violation() && !run.simulation.run_until(done, good_time) &&
-            !run.watch->was_emptied_unformed() && !run.watch->lost_an_only_member()) {
+            !run.waits_for_a_person()) {
             run.simulation.fail("not whole in a healthy world: " + run.watch->state());
         }
         if (auto violation = run.history.violation(); violation && !run.simulation.violation()) {
