@@ -221,6 +221,12 @@ std::optional<std::string> ClusterWatch::check_partition(std::size_t index, std:
         view.doors->replicas->here(view.doors->replicas->shard_of(id));
     const storage::LeaderEpochCache* const epochs = shard.epochs(id);
     if (epochs == nullptr) {
+        // It goes, and may come again as another before this broker knows what others know.
+        if (const auto gone = nodes_[index].replicas.find(partition);
+            gone != nodes_[index].replicas.end()) {
+            gone->second.high_watermark = no_offset;
+            gone->second.said_synced = no_offset;
+        }
         return std::nullopt;
     }
     const auto now = *shard.view(id);
