@@ -39,8 +39,16 @@ void keep_made(Draft& draft, const render::Member& member, const Json& stored, J
     const auto wanted_size = api::Quantity::parse(
         std::as_const(wanted)["spec"]["resources"]["requests"]["storage"].text());
     if (size && wanted_size && *size >= *wanted_size) {
+        if (*size > *wanted_size) {
+            // The API's own rule compares a field with itself; this one was said by another one.
+            draft.volume_waits = fmt::format(
+                "the disk {} has {} and keeps it: a disk can only grow, and {} is less; new "
+                "brokers get {}",
+                stored["metadata"]["name"].text(), size->text(), wanted_size->text(),
+                wanted_size->text());
+        }
         wanted["spec"]["resources"]["requests"]["storage"] =
-            stored["spec"]["resources"]["requests"]["storage"];  // Disks only grow.
+            stored["spec"]["resources"]["requests"]["storage"];
     }
     const std::string asked = std::as_const(wanted)["spec"]["storageClassName"].text();
     const std::string& has = stored["spec"]["storageClassName"].text();

@@ -221,6 +221,21 @@ TEST(ClusterLife, a_disk_that_exists_keeps_its_class_and_the_status_says_so) {
     EXPECT_EQ(world.pod_uids().at("main-0"), uids.at("main-0"));
 }
 
+TEST(ClusterLife, a_smaller_size_said_by_another_field_is_told) {
+    World world;
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "2Gi"}})");
+    world.settle();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(), Not(HasSubstr("only grow")));
+    world.apply_cluster(R"({"replicas": 3, "storage": {"volumes": [{"id": 0, "size": "1Gi"}]}})");
+    world.settle();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                AllOf(HasSubstr("has 2Gi and keeps it"), HasSubstr("1Gi is less")));
+    for (const Json& claim : world.kube->all(kube::claims)) {
+        EXPECT_EQ(claim["spec"]["resources"]["requests"]["storage"].text(), "2Gi");
+    }
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
 TEST(ClusterLife, brokers_of_one_rack_restart_together_once_the_first_is_well) {
     World world;
     world.kube->brokers().knobs().catch_up_ticks = 3;
