@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fstream>
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sstream>
@@ -58,6 +59,23 @@ TEST_F(AdminServerTest, says_who_it_is) {
     EXPECT_EQ(response.cluster_id(), "Zm9vYmFyYmF6cXV4cXV4eA");
     EXPECT_EQ(response.epoch(), 7);
     EXPECT_EQ(response.features().at("metadata.version"), 33);
+}
+
+TEST_F(AdminServerTest, reflects_nothing_unless_it_was_asked_for) {
+    grpc::GenericStub stub(channel_);
+    grpc::CompletionQueue queue;
+    const auto call_context = context();
+    const auto call = stub.PrepareUnaryCall(
+        call_context.get(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        grpc::ByteBuffer(), &queue);
+    call->StartCall();
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    void* tag = nullptr;
+    bool is_done = false;
+    call->Finish(&answer, &status, &tag);
+    ASSERT_TRUE(queue.Next(&tag, &is_done));
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(AdminServerTest, asks_the_rules_what_the_proto_says) {
