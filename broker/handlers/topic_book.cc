@@ -30,7 +30,8 @@ storage::LogLimits log_limits(const config::TopicValues& values) {
     limits.segment_index_bytes = Bytes{values.get(topic_option::segment_index_bytes)};
     limits.retention = milliseconds(values.get(topic_option::retention_ms));
     limits.retention_bytes = Bytes{values.get(topic_option::retention_bytes)};
-    limits.file_delete_delay = milliseconds(values.get(topic_option::file_delete_delay_ms));
+    limits.file_delete_delay = std::min<Duration>(
+        milliseconds(values.get(topic_option::file_delete_delay_ms)), 365 * 24h);  // a timer's
     const auto& policy = values.get(topic_option::cleanup_policy);
     limits.cleanup.remove = contains(policy, "delete");
     limits.cleanup.compact = contains(policy, "compact");

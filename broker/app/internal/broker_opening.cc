@@ -293,14 +293,14 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     metadata_options.controller.default_partitions = values.get(option::num_partitions);
     metadata_options.controller.default_copies = default_copies_of(values);
     metadata_options.timers.session_timeout =
-        std::chrono::milliseconds{values.get(option::broker_session_timeout_ms)};
+        duration_of(values.get(option::broker_session_timeout_ms), 1ms);
     metadata_options.timers.balance_leaders = values.get(option::auto_leader_rebalance_enable);
     metadata_options.timers.balance_interval =
-        std::chrono::seconds{values.get(option::leader_imbalance_check_interval_seconds)};
+        duration_of(values.get(option::leader_imbalance_check_interval_seconds), 1s);
     metadata_options.snapshots.max_bytes = static_cast<std::uint64_t>(
         values.get(option::metadata_log_max_record_bytes_between_snapshots));
     metadata_options.snapshots.max_interval =
-        std::chrono::milliseconds{values.get(option::metadata_log_max_snapshot_interval_ms)};
+        duration_of(values.get(option::metadata_log_max_snapshot_interval_ms), 1ms);
     metadata = std::make_unique<MetadataNode>(std::move(metadata_options), node.control_shard(),
                                               image, *rules, *driver, log);
     controller_channels = raft::make_net_channel(
@@ -308,7 +308,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         node.control_shard(), log);
     controller = std::make_unique<ControllerLink>(
         *node.control_shard().executor, *metadata, *driver, *controller_channels,
-        std::chrono::milliseconds{values.get(option::request_timeout_ms)});
+        duration_of(values.get(option::request_timeout_ms), 1ms));
     return {};
 }
 
@@ -434,8 +434,8 @@ void Broker::Inside::watch_brokers(const config::BrokerValues& values) {
     broker_watch = std::make_unique<BrokerWatch>(
         BrokerWatch::Options{.self = self,
                              .listener = inter_broker_listener(values),
-                             .heartbeat_interval = std::chrono::milliseconds{values.get(
-                                 option::broker_heartbeat_interval_ms)},
+                             .heartbeat_interval =
+                                 duration_of(values.get(option::broker_heartbeat_interval_ms), 1ms),
                              .wrap = tls->dialed(inter_broker_listener(values))},
         node.control_shard(), *metadata->controller(), log);
     const auto look = [this] { broker_watch->look(image.current()); };
@@ -463,11 +463,9 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     for (const auto& directory : store->directories()) {
         life.directories.push_back(directory->id());
     }
-    life.heartbeat_interval =
-        std::chrono::milliseconds{values.get(option::broker_heartbeat_interval_ms)};
+    life.heartbeat_interval = duration_of(values.get(option::broker_heartbeat_interval_ms), 1ms);
     life.failed_directories = [this] { return failed_directories(); };
-    life.failure_timeout =
-        std::chrono::milliseconds{values.get(option::log_dir_failure_timeout_ms)};
+    life.failure_timeout = duration_of(values.get(option::log_dir_failure_timeout_ms), 1ms);
     life.on_failure_unheard = [this] {
         halt(Error(Code::io,
                    "a log directory has failed, and no controller could be told within "
@@ -490,7 +488,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     replication::ShardReplicas::Options shard_options;
     shard_options.self = self;
     shard_options.logs_come_preloaded = !store->clean_start();
-    shard_options.lag_max = std::chrono::milliseconds{values.get(option::replica_lag_time_max_ms)};
+    shard_options.lag_max = duration_of(values.get(option::replica_lag_time_max_ms), 1ms);
     shard_options.follower_fetch = follower_fetch(values);
     shard_options.throttles = throttles;
     shard_options.journal.bytes =
@@ -524,10 +522,9 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     groups = std::make_unique<groups::GroupCoordinator>(
         *control.executor, *group_log, *control.random, group_settings(values), log);
     mirrors = std::make_unique<MirrorNode>(
-        MirrorNodeOptions{
-            self, cluster_id, among_brokers, tls->dialed(among_brokers),
-            std::chrono::milliseconds{values.get(option::millrace_links_delete_grace_ms)},
-            std::move(link_keys), default_copies_of(values)},
+        MirrorNodeOptions{self, cluster_id, among_brokers, tls->dialed(among_brokers),
+                          duration_of(values.get(option::millrace_links_delete_grace_ms), 1ms),
+                          std::move(link_keys), default_copies_of(values)},
         node, replicas, image, *controller);
     doors.groups = groups.get();
     doors.log_directories = [this] { return log_directory_views(); };

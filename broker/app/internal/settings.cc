@@ -10,7 +10,7 @@ namespace {
 namespace option = config::broker_option;
 
 Duration milliseconds(std::int64_t count) {
-    return std::chrono::milliseconds{count};
+    return duration_of(count, 1ms);
 }
 
 std::string joined(const std::vector<std::string>& list) {
@@ -52,8 +52,7 @@ groups::GroupSettings group_settings(const config::BrokerValues& values) {
     groups::GroupSettings settings;
     settings.offsets_compression =
         static_cast<record::Compression>(values.get(option::offsets_topic_compression_codec));
-    settings.offsets_retention =
-        std::chrono::minutes{values.get(option::offsets_retention_minutes)};
+    settings.offsets_retention = duration_of(values.get(option::offsets_retention_minutes), 1min);
     settings.offsets_check_interval =
         milliseconds(values.get(option::offsets_retention_check_interval_ms));
     settings.offset_metadata_max = values.get(option::offset_metadata_max_bytes);
@@ -120,13 +119,12 @@ replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {
 
 quotas::Window quota_window(const config::BrokerValues& values) {
     return {.samples = values.get(option::quota_window_num),
-            .length = std::chrono::seconds{values.get(option::quota_window_size_seconds)}};
+            .length = duration_of(values.get(option::quota_window_size_seconds), 1s)};
 }
 
 quotas::Window mutation_window(const config::BrokerValues& values) {
-    return {
-        .samples = values.get(option::controller_quota_window_num),
-        .length = std::chrono::seconds{values.get(option::controller_quota_window_size_seconds)}};
+    return {.samples = values.get(option::controller_quota_window_num),
+            .length = duration_of(values.get(option::controller_quota_window_size_seconds), 1s)};
 }
 
 quotas::Rules quota_rules(const metadata::Quotas& quotas) {
@@ -165,7 +163,8 @@ net::ServerLimits server_limits(const config::BrokerValues& values) {
     limits.max_request_bytes = values.get(option::socket_request_max_bytes);
     limits.max_connections = values.get(option::max_connections);
     limits.max_connections_per_address = values.get(option::max_connections_per_ip);
-    limits.idle_deadline = milliseconds(values.get(option::connections_max_idle_ms));
+    const std::int64_t idle = values.get(option::connections_max_idle_ms);
+    limits.idle_deadline = milliseconds(idle < 0 ? INT64_MAX : idle);  // below 0: never
     limits.first_request_deadline =
         milliseconds(values.get(option::millrace_connection_first_request_timeout_ms));
     limits.request_deadline =

@@ -3,6 +3,7 @@
 // From options to the small structs that rooms take.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 
 #include "config/config.h"
@@ -19,6 +20,14 @@
 #include "runtime/node.h"
 
 namespace millrace::app {
+
+/// So many units. Kafka's "for ever" is the largest number there is, and more than a Duration
+/// holds: what is longer than a century is a century, which outlives every timer.
+constexpr Duration duration_of(std::int64_t count, Duration unit) {
+    constexpr Duration century = 100 * 365 * 24h;
+    const std::int64_t most = century / unit;
+    return std::clamp(count, -most, most) * unit;
+}
 
 replication::FollowerFetch follower_fetch(const config::BrokerValues& values);
 groups::GroupSettings group_settings(const config::BrokerValues& values);

@@ -38,7 +38,8 @@ Duration delete_retention_of(const config::Entries& settings) {
         const std::string& text = found->second;
         std::from_chars(text.data(), text.data() + text.size(), ms);
     }
-    return ms < 0 ? default_delete_retention : std::chrono::milliseconds{ms};
+    constexpr std::int64_t most = INT64_MAX / 1'000'000;  // for ever
+    return ms < 0 ? default_delete_retention : std::chrono::milliseconds{std::min(ms, most)};
 }
 
 void HorizonWatch::look(std::vector<Mirror> mirrors) {

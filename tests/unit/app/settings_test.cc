@@ -70,5 +70,32 @@ TEST(Process, an_address_of_this_machine_is_its_own) {
     EXPECT_FALSE(is_own_host("no such name"));
 }
 
+config::BrokerConfig config_of(config::Entries entries) {
+    config::Given given;
+    given.entries = std::move(entries);
+    return config::BrokerConfig(std::make_shared<const config::Given>(std::move(given)));
+}
+
+// "For ever" is the largest number of minutes; as nanoseconds it came round to a time before now,
+// and every committed offset had expired.
+TEST(Settings, what_is_kept_for_ever_does_not_expire_at_once) {
+    const auto groups =
+        group_settings(config_of({{"offsets.retention.minutes", "2147483647"},
+                                  {"offsets.retention.check.interval.ms", "9223372036854775807"}})
+                           .broker());
+    EXPECT_GT(groups.offsets_retention, 90 * 365 * 24h);
+    EXPECT_GT(groups.offsets_check_interval, 90 * 365 * 24h);
+    EXPECT_EQ(group_settings(config_of({}).broker()).offsets_retention, 7 * 24h);
+}
+
+TEST(Settings, connections_that_may_be_idle_for_ever_are_not_closed_at_once) {
+    for (const char* never : {"-1", "9223372036854775807"}) {
+        EXPECT_GT(
+            server_limits(config_of({{"connections.max.idle.ms", never}}).broker()).idle_deadline,
+            90 * 365 * 24h);
+    }
+    EXPECT_EQ(server_limits(config_of({}).broker()).idle_deadline, 10min);
+}
+
 }  // namespace
 }  // namespace millrace::app
