@@ -4,6 +4,7 @@
 // what is written into records and shown to people (wall clock, milliseconds as Kafka's).
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <compare>
 #include <cstdint>
@@ -32,8 +33,14 @@ struct Timestamp {
     friend Timestamp operator+(Timestamp at, Duration d) {
         return {at.milliseconds + std::chrono::duration_cast<std::chrono::milliseconds>(d).count()};
     }
+    /// Producers write what they like, microseconds too: what no Duration holds is 292 years.
     friend Duration operator-(Timestamp a, Timestamp b) {
-        return std::chrono::milliseconds{a.milliseconds - b.milliseconds};
+        constexpr std::int64_t most = INT64_MAX / 1'000'000;
+        std::int64_t between = 0;
+        if (__builtin_sub_overflow(a.milliseconds, b.milliseconds, &between)) {
+            between = a < b ? -most : most;
+        }
+        return std::chrono::milliseconds{std::clamp(between, -most, most)};
     }
 };
 
