@@ -30,7 +30,7 @@ struct ServerLimits {
     std::int32_t max_in_flight = 64;               ///< Requests open per connection.
     std::int64_t max_response_bytes = 64LL << 20;  ///< Queued per connection before reading pauses.
     Duration first_request_deadline = 30s;
-    Duration request_deadline = 60s;   ///< From a frame's first byte to its last.
+    Duration request_deadline = 60s;   ///< Between two bytes of a frame.
     Duration response_deadline = 60s;  ///< Without progress of a pending answer.
     Duration idle_deadline = 10min;
 };

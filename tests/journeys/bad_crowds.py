@@ -5,6 +5,7 @@ CONTROL is the port of its controller listener.
 LIMIT is its socket.request.max.bytes, MEMORY its millrace.memory.limit in MiB.
 """
 
+import resource
 import socket
 import struct
 import sys
@@ -151,6 +152,20 @@ calm(f"{len(peers)} large requests to the controller")
 for peer in peers:
     peer.settimeout(60)
 expect_end("a large request to the controller", peers)
+calm("they are gone")
+
+# Who sends nearly all of requests that are not large: they cost nothing to begin.
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+nearly = [dial() for _ in range(1200)]
+for peer in nearly:
+    peer.settimeout(0.2)
+    try:
+        peer.sendall(struct.pack(">i", 260_000) + bytes([0, 3, 0, 4]) + HEADER + bytes(255_000))
+    except (TimeoutError, ConnectionError):
+        pass
+    peer.settimeout(60)
+calm(f"{len(nearly)} requests that are nearly there")
+expect_end("a request that is nearly there", nearly)
 calm("they are gone")
 
 # Who announces large requests and sends a part.

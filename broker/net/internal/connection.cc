@@ -17,6 +17,10 @@ constexpr std::size_t length_size = 4;
 constexpr std::size_t read_budget = 1U << 20;
 constexpr int request_budget = 16;
 constexpr Duration ledger_retry = 5ms;
+/// What a connection keeps of a request that is not all there without being charged for it; each is
+/// counted with so much at rest (config/budget.cc).
+constexpr std::size_t kept_free = 16U << 10;
+constexpr Duration short_retry = 50ms;
 // While memory is short: what a large request has to come with after a moment, and how long an
 // answer may stand still.
 constexpr std::int64_t least_bytes_a_second = 256 << 10;
@@ -37,9 +41,7 @@ Connection::Connection(ShardConnections& owner, ConnectionInfo info, runtime::St
     : owner_(owner), info_(std::move(info)), stream_(std::move(stream)) {}
 
 Connection::~Connection() {
-    if (out_charged_ > 0) {
-        owner_.shared().ledger->release(out_charged_);
-    }
+    owner_.shared().ledger->release(out_charged_ + pending_charged_);
 }
 
 void Connection::start() {
@@ -82,6 +84,7 @@ void Connection::read_loop() {
             pending_.shrink_to_fit();  // an idle connection holds no buffer
         }
     };
+        charge_pending();
     for (;;) {
         if (large_) {
             const Progress progress = read_large(now, budget);
@@ -106,9 +109,20 @@ void Connection::read_loop() {
             if (progress != Progress::blocked) {
                 resume_soon();
             }
+            } else {
+                frame_began_.reset();  // it is we who don't read on
             return;
         }
-        const auto got = stream_->read(scratch.subspan(held));
+        const bool is_tight = is_short(*owner_.shared().ledger);
+        if (is_tight && held >= kept_free) {
+            // A crowd of requests that stop before their end must not fill a scratch each.
+            keep_rest(0);
+            frame_began_ = now;
+            owner_.run_after(short_retry, info_.id, &Connection::on_readable);
+            return;
+        }
+        const auto got = stream_->read(is_tight ? scratch.subspan(held).first(kept_free - held)
+                                                : scratch.subspan(held));
         if (!got) {
             if (got.error().code() == Code::again) {
                 keep_rest(0);
@@ -132,6 +146,15 @@ void Connection::read_loop() {
 }
 
 Connection::Progress Connection::read_large(Instant now, std::size_t& budget) {
+/// The bytes are here already, so they can't be refused: others wait for them.
+void Connection::charge_pending() {
+    const auto held = pending_.size() > kept_free ? static_cast<std::int64_t>(pending_.size()) : 0;
+    if (held != pending_charged_) {
+        hold_anyway(*owner_.shared().ledger, held - pending_charged_);
+        pending_charged_ = held;
+    }
+}
+
     LargeFrame& large = *large_;
     while (large.filled < large.bytes->size()) {
         if (budget == 0) {
@@ -219,6 +242,8 @@ Connection::Progress Connection::begin_large(std::size_t frame_size, ByteView fi
                      std::move(charge)};
     std::memcpy(large.bytes->data(), first_bytes.data(), first_bytes.size());
     large_ = std::move(large);
+    pending_ = Buffer();
+    charge_pending();
     frame_began_ = frame_began_.value_or(owner_.now());
     return Progress::continues;
 }
@@ -449,8 +474,9 @@ void Connection::check_deadlines(Instant now) {
     const ServerLimits& limits = owner_.shared().limits;
     if (!any_request_ && !muted_until_ && now - opened_ > limits.first_request_deadline) {
         close("no request in time", true);
-    } else if (!muted_until_ && frame_began_ && now - *frame_began_ > limits.request_deadline) {
-        close("a request was begun and not finished in time", true);
+    } else if (!muted_until_ && frame_began_ &&
+               now - std::max(*frame_began_, last_activity_) > limits.request_deadline) {
+        close("a request was begun and stands still", true);
     } else if (output_stalled_ && now - *output_stalled_ > limits.response_deadline) {
         close("an answer was not taken in time", true);
     } else if (!muted_until_ && answers_.empty() && out_.empty() &&
@@ -463,11 +489,12 @@ void Connection::check_deadlines(Instant now) {
 
 /// Others need what this one holds and makes no use of.
 void Connection::check_memory(Instant now) {
-    if (large_ && frame_began_ && !muted_until_ && large_->filled < large_->bytes->size()) {
+    const bool is_large = large_ && large_->filled < large_->bytes->size();
+    if (frame_began_ && !muted_until_ && (is_large || pending_charged_ > 0)) {
         const Duration took = now - *frame_began_;
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(took).count();
-        if (took > moment &&
-            static_cast<std::int64_t>(large_->filled) < seconds * least_bytes_a_second) {
+        const std::size_t here = is_large ? large_->filled : pending_.size();
+        if (took > moment && static_cast<std::int64_t>(here) < seconds * least_bytes_a_second) {
             close("memory is short, and a large request comes too slowly", true);
         }
     } else if (output_stalled_ && now - *output_stalled_ > longest_standstill &&

@@ -48,6 +48,7 @@ private:
 
     void read_loop();
     Progress read_large(Instant now, std::size_t& budget);
+    void charge_pending();
     Progress cut_frames(MutableBytes data, std::size_t& used);
     Progress begin_large(std::size_t frame_size, ByteView first_bytes);
     bool is_full() const;
@@ -69,7 +70,8 @@ private:
     runtime::StreamPtr stream_;
     std::unique_ptr<Session> session_;
 
-    Buffer pending_;  ///< Bytes received and not yet dispatched; empty when idle.
+    Buffer pending_;                    ///< Bytes received and not yet dispatched; empty when idle.
+    std::int64_t pending_charged_ = 0;  ///< Of it, to the ledger.
     std::optional<LargeFrame> large_;
     std::deque<std::optional<Response>> answers_;  ///< One for each open request, in its order.
     std::uint64_t first_sequence_ = 0;             ///< Of answers_.front().

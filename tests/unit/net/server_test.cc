@@ -360,6 +360,64 @@ TEST_F(ServerTest, a_silent_connection_is_closed_before_its_first_request) {
     EXPECT_TRUE(wire->closed);
 }
 
+// However thin its line: what comes steadily is waited for.
+TEST_F(ServerTest, a_frame_that_goes_on_coming_is_waited_for) {
+    start({.request_deadline = 5s});
+    auto wire = connect();
+    receive(*wire, framed("first"));
+    const std::string frame = framed("a thin line");
+    for (const char byte : frame) {
+        receive(*wire, std::string(1, byte));
+        loop.advance(4s);
+    }
+    EXPECT_FALSE(wire->closed);
+    EXPECT_THAT(dispatch.seen, ElementsAre("first", "a thin line"));
+}
+
+TEST_F(ServerTest, what_has_come_of_a_frame_is_in_the_ledger) {
+    start();
+    auto wire = connect();
+    const std::string frame = framed(std::string(100'000, 'x'));
+    receive(*wire, frame.substr(0, 90'000));
+    EXPECT_EQ(ledger->used(), 90'000);
+    receive(*wire, frame.substr(90'000));
+    EXPECT_EQ(dispatch.seen.size(), 1U);
+    EXPECT_EQ(ledger->used(), 0);
+    receive(*wire, frame.substr(0, 90'000));
+    wire->ended = true;
+    wire->events->on_readable();
+    loop.run();
+    EXPECT_EQ(ledger->used(), 0);
+}
+
+// Frames that fit the scratch cost their peers nothing to begin: a crowd of them is let in as far
+// as there is room, who sends no more of one goes, and small requests are served all the while.
+TEST_F(ServerTest, a_crowd_of_frames_that_stop_before_their_end_leaves_room_for_others) {
+    constexpr std::int64_t limit = 4 << 20;
+    start({}, limit);
+    auto other = connect();
+    const std::string frame = framed(std::string(250'000, 'x'));
+    std::vector<std::shared_ptr<Wire>> crowd;
+    for (int i = 0; i < 200; ++i) {
+        crowd.push_back(connect());
+        receive(*crowd.back(), frame.substr(0, 240'000));
+        EXPECT_LE(ledger->used(), limit);
+    }
+    std::int64_t taken = 0;
+    for (const auto& wire : crowd) {
+        taken += 240'000 - static_cast<std::int64_t>(wire->to_broker.size());
+    }
+    EXPECT_LE(taken, limit + 200 * (16 << 10)) << "and so much of each connection at rest";
+    receive(*other, framed("small"));
+    EXPECT_THAT(dispatch.seen, ElementsAre("small"));
+    loop.advance(2min);
+    for (const auto& wire : crowd) {
+        EXPECT_TRUE(wire->closed);
+    }
+    EXPECT_FALSE(other->closed);
+    EXPECT_EQ(ledger->used(), 0);
+}
+
 TEST_F(ServerTest, a_peer_that_takes_no_answer_is_closed) {
     start({.response_deadline = 3s});
     auto wire = connect();
