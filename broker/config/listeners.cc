@@ -32,6 +32,7 @@ constexpr std::string_view map_key = "listener.security.protocol.map";
 constexpr std::string_view protocol_key = "security.inter.broker.protocol";
 constexpr std::string_view inter_broker_key = "inter.broker.listener.name";
 constexpr std::string_view controllers_key = "controller.listener.names";
+constexpr std::string_view overrides_key = "max.connections.per.ip.overrides";
 
 /// NAME://host:port, the host possibly empty or in brackets; the string says what is wrong.
 std::variant<Address, std::string> parse_address(std::string_view text) {
@@ -315,6 +316,54 @@ std::vector<ListenerSpec> read_listeners(const BrokerValues& values, Faults& fau
         choose_inter_broker(listeners, values, faults);
     }
     return listeners;
+}
+
+namespace {
+
+/// As the kernel names a peer: names would have to be looked up, and may mean many.
+bool is_address(std::string_view text) {
+    const bool is_v6 = text.find(':') != std::string_view::npos;
+    return (is_v6 || std::count(text.begin(), text.end(), '.') == 3) &&
+           std::all_of(text.begin(), text.end(), [is_v6](char c) {
+               return (c >= '0' && c <= '9') || c == '.' ||
+                      (is_v6 && ((c >= 'a' && c <= 'f') || c == ':'));
+           });
+}
+
+}  // namespace
+
+std::vector<AddressLimit> connection_overrides(const BrokerValues& values, Faults& faults) {
+    std::vector<AddressLimit> limits;
+    for (const std::string& pair :
+         split_list(trimmed(values.get(broker_option::max_connections_per_ip_overrides)))) {
+        const std::size_t colon = std::min(pair.rfind(':'), pair.size());
+        const std::string_view digits =
+            std::string_view{pair}.substr(std::min(colon + 1, pair.size()));
+        std::int32_t limit = 0;
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), limit);
+        if (colon == 0 || !is_digits(digits) || error != std::errc{}) {
+            faults.push_back({overrides_key, fmt::format("'{}' is not address:count", pair)});
+            continue;
+        }
+        std::string_view address = std::string_view{pair}.substr(0, colon);
+        if (address.size() > 2 && address.front() == '[' && address.back() == ']') {
+            address = address.substr(1, address.size() - 2);
+        }
+        if (!is_address(address)) {
+            faults.push_back(
+                {overrides_key, fmt::format("'{}' is a name; give the address, as in 10.0.0.1:{}",
+                                            address, limit)});
+            continue;
+        }
+        limits.push_back({std::string(address), limit});
+    }
+    return limits;
+}
+
+std::vector<AddressLimit> connection_overrides(const BrokerValues& values) {
+    Faults faults;
+    return connection_overrides(values, faults);
 }
 
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values) {

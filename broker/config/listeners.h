@@ -58,4 +58,14 @@ std::vector<ListenerSpec> read_listeners(const BrokerValues& values,
 /// The same, with the first fault for an error.
 Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values);
 
+/// How many connections one address may have.
+struct AddressLimit {
+    std::string address;
+    std::int32_t limit = 0;
+};
+/// max.connections.per.ip.overrides, without what is wrong in it.
+std::vector<AddressLimit> connection_overrides(const BrokerValues& values,
+                                               std::vector<ListenerFault>& faults);
+std::vector<AddressLimit> connection_overrides(const BrokerValues& values);
+
 }  // namespace millrace::config

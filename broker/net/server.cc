@@ -19,6 +19,7 @@ public:
         shared_->limits = options.limits;
         shared_->wrap = std::move(options.wrap);
         shared_->admit = std::move(options.admit);
+        gate_ = options.gate ? std::move(options.gate) : ConnectionGate::make();
         shared_->dispatch = &dispatch;
         shared_->ledger = &ledger;
         shared_->log = &log;
@@ -37,25 +38,26 @@ public:
 
     void on_accept(runtime::StreamPtr stream) {
         ServerCounters& counters = shared_->counters;
-        const auto open = counters.open_connections.fetch_add(1, std::memory_order_relaxed);
-        if (open >= shared_->limits.max_connections) {
-            counters.open_connections.fetch_sub(1, std::memory_order_relaxed);
+        auto place = gate_->enter(shared_->listener, stream->peer().host);
+        if (!place) {
             counters.refused.fetch_add(1, std::memory_order_relaxed);
             MR_LOG(*shared_->log, warn, "net.connection_refused",
                    field("listener", shared_->listener), field("peer", stream->peer().to_string()),
-                   field("reason", "connection limit"),
-                   field("limit", shared_->limits.max_connections));
+                   field("reason", place.error().message()));
             return;
         }
+        counters.open_connections.fetch_add(1, std::memory_order_relaxed);
         counters.accepted.fetch_add(1, std::memory_order_relaxed);
         const std::size_t target = next_shard_++ % shards_.size();
         if (target == 0) {
-            tables_.front()->add(std::move(stream));
+            tables_.front()->add(std::move(stream), *std::move(place));
             return;
         }
-        shards_[target].executor->post(
-            [table = tables_[target], net = shards_[target].net,
-             stream = std::move(stream)]() mutable { table->add(net->adopt(std::move(stream))); });
+        shards_[target].executor->post([table = tables_[target], net = shards_[target].net,
+                                        stream = std::move(stream),
+                                        place = *std::move(place)]() mutable {
+            table->add(net->adopt(std::move(stream)), std::move(place));
+        });
     }
 
     void drain(Duration deadline, runtime::Task done) {
@@ -118,6 +120,7 @@ private:
     bool paused_ = false;
     std::vector<runtime::Shard> shards_;
     std::shared_ptr<ShardConnections::Shared> shared_;
+    std::shared_ptr<ConnectionGate> gate_;
     std::vector<std::shared_ptr<ShardConnections>> tables_;
     std::unique_ptr<runtime::Listener> listener_;
     std::size_t next_shard_ = 0;

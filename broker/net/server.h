@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/ids.h"
+#include "net/connection_gate.h"
 #include "net/frame.h"
 #include "net/ledger.h"
 #include "runtime/net.h"
@@ -25,8 +26,6 @@ namespace millrace::net {
 struct ServerLimits {
     std::int64_t max_request_bytes = 100LL << 20;
     std::int64_t max_request_bytes_before_auth = 64LL << 10;
-    std::int32_t max_connections = 10'000;
-    std::int32_t max_connections_per_address = 10'000;
     std::int32_t max_in_flight = 64;               ///< Requests open per connection.
     std::int64_t max_response_bytes = 64LL << 20;  ///< Queued per connection before reading pauses.
     Duration first_request_deadline = 30s;
@@ -88,6 +87,8 @@ public:
         /// How long a new connection from that address waits before it is turned away; zero: it is
         /// let in. From any shard's loop. Empty: everybody is.
         std::function<Duration(const std::string& address, Instant now)> admit;
+        /// How many may be in at a time, counted together with others' that share it. Empty: any.
+        std::shared_ptr<ConnectionGate> gate;
     };
 
     /// `shards[0]` accepts; connections go round over all of them. All arguments outlive the

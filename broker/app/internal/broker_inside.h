@@ -63,6 +63,7 @@ struct Broker::Inside {
     std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
     std::vector<metrics::Histogram> produce_seconds(std::string_view kind) const;
     Result<void> listen(const config::BrokerValues& values);
+    void set_connection_limits();
     std::string inter_broker_listener(const config::BrokerValues& values) const;
     std::string controller_listener(const config::BrokerValues& values) const;
     void watch_brokers(const config::BrokerValues& values);
@@ -146,6 +147,8 @@ struct Broker::Inside {
     };
     std::vector<Listening> servers;
     std::atomic<bool> ready{false};
+    std::shared_ptr<net::ConnectionGate> client_gate = net::ConnectionGate::make();
+    std::shared_ptr<net::ConnectionGate> quorum_gate = net::ConnectionGate::make();
     // On the control loop.
     bool draining = false;
     bool enrolled = false;  ///< This run's registration has been seen in the metadata.

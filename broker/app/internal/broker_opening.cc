@@ -361,10 +361,8 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     controller_dispatch = std::make_unique<handlers::Dispatcher>(
         handlers::ListenerKind::controller, doors,
         std::vector<runtime::Executor*>{node.control_shard().executor}, meters("control", 1));
-    net::ServerLimits limits = server_limits(values);
-    if (options.max_connections > 0) {
-        limits.max_connections = std::min(limits.max_connections, options.max_connections);
-    }
+    const net::ServerLimits limits = server_limits(values);
+    set_connection_limits();
     for (config::ListenerSpec& spec : listeners) {
         if (!is_served(spec)) {
             continue;
@@ -375,6 +373,7 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         server.limits = limits;
         server.wrap = tls->served(spec.name);
         server.start_paused = !spec.controller;
+        server.gate = spec.controller ? quorum_gate : client_gate;
         if (!spec.controller) {
             server.admit = [this](const std::string& address, Instant now) {
                 return client_quotas->connected_from(address, now);
@@ -392,6 +391,11 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         servers.push_back({spec.name, spec.controller, *std::move(made)});
     }
     return {};
+}
+
+void Broker::Inside::set_connection_limits() {
+    client_gate->set(connection_limits(*config, listeners, options.max_connections));
+    quorum_gate->set(controller_limits(*config, options.max_connections));
 }
 
 std::vector<metadata::Endpoint> Broker::Inside::endpoints_of(bool controller_side) const {

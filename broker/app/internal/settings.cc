@@ -161,8 +161,6 @@ std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValue
 net::ServerLimits server_limits(const config::BrokerValues& values) {
     net::ServerLimits limits;
     limits.max_request_bytes = values.get(option::socket_request_max_bytes);
-    limits.max_connections = values.get(option::max_connections);
-    limits.max_connections_per_address = values.get(option::max_connections_per_ip);
     const std::int64_t idle = values.get(option::connections_max_idle_ms);
     limits.idle_deadline = milliseconds(idle < 0 ? INT64_MAX : idle);  // below 0: never
     limits.first_request_deadline =
@@ -170,6 +168,44 @@ net::ServerLimits server_limits(const config::BrokerValues& values) {
     limits.request_deadline =
         milliseconds(values.get(option::millrace_connection_stalled_request_timeout_ms));
     limits.response_deadline = limits.request_deadline;
+    return limits;
+}
+
+net::ConnectionLimits connection_limits(const config::BrokerConfig& config,
+                                        const std::vector<config::ListenerSpec>& listeners,
+                                        std::int32_t most) {
+    const config::BrokerValues& values = config.broker();
+    net::ConnectionLimits limits = controller_limits(config, most);
+    limits.per_address = values.get(option::max_connections_per_ip);
+    for (const config::AddressLimit& one : config::connection_overrides(values)) {
+        limits.of_address.insert_or_assign(one.address, one.limit);
+    }
+    std::size_t clients = 0;
+    for (const config::ListenerSpec& spec : listeners) {
+        if (spec.controller) {
+            continue;
+        }
+        ++clients;
+        const std::int32_t own = config.broker_for_listener(spec.name).get(option::max_connections);
+        if (own != values.get(option::max_connections)) {
+            limits.of_listener.insert_or_assign(spec.name, own);
+        }
+        if (spec.inter_broker) {
+            limits.spared_listener = spec.name;
+        }
+    }
+    if (clients < 2) {
+        limits.spared_listener.clear();  // Nobody could tell a broker from a crowd.
+    }
+    return limits;
+}
+
+net::ConnectionLimits controller_limits(const config::BrokerConfig& config, std::int32_t most) {
+    net::ConnectionLimits limits;
+    limits.in_all = config.broker().get(option::max_connections);
+    if (most > 0) {
+        limits.in_all = std::min(limits.in_all, most);
+    }
     return limits;
 }
 

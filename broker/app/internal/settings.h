@@ -45,6 +45,13 @@ quotas::Rules quota_rules(const metadata::Quotas& quotas);
 void set_throttles(replication::Throttles& throttles, const config::BrokerValues& values,
                    Instant now);
 net::ServerLimits server_limits(const config::BrokerValues& values);
+/// Of the listeners that brokers and clients come to. `most` is what the machine bears; 0: any.
+net::ConnectionLimits connection_limits(const config::BrokerConfig& config,
+                                        const std::vector<config::ListenerSpec>& listeners,
+                                        std::int32_t most);
+/// Of those of the quorum, where it is never an address that is bounded: a crowd of nodes behind
+/// one must find their controllers.
+net::ConnectionLimits controller_limits(const config::BrokerConfig& config, std::int32_t most);
 /// Without identity and listeners, which app knows better.
 Result<raft::QuorumConfig> quorum_config(const config::BrokerValues& values);
 /// A controller that doesn't say how it is reached is where controller.quorum.voters has it: this

@@ -134,14 +134,10 @@ void check_retention(const BrokerValues& values, std::vector<Conflict>& conflict
 }
 
 void check_connection_overrides(const BrokerValues& values, std::vector<Conflict>& conflicts) {
-    for (const std::string& pair :
-         split_list(trimmed(values.get(broker_option::max_connections_per_ip_overrides)))) {
-        const std::size_t colon = pair.rfind(':');
-        if (colon == std::string::npos || colon == 0 ||
-            !is_digits(std::string_view{pair}.substr(colon + 1))) {
-            conflicts.push_back(
-                {"max.connections.per.ip.overrides", fmt::format("'{}' is not host:count", pair)});
-        }
+    std::vector<ListenerFault> faults;
+    connection_overrides(values, faults);
+    for (ListenerFault& fault : faults) {
+        conflicts.push_back({std::string{fault.key}, std::move(fault.what)});
     }
 }
 

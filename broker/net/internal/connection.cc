@@ -37,8 +37,9 @@ Buffer framed(std::uint64_t total) {
 
 }  // namespace
 
-Connection::Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream)
-    : owner_(owner), info_(std::move(info)), stream_(std::move(stream)) {}
+Connection::Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream,
+                       ConnectionGate::Place place)
+    : owner_(owner), place_(std::move(place)), info_(std::move(info)), stream_(std::move(stream)) {}
 
 Connection::~Connection() {
     owner_.shared().ledger->release(out_charged_ + pending_charged_);
@@ -83,8 +84,8 @@ void Connection::read_loop() {
         if (pending_.empty()) {
             pending_.shrink_to_fit();  // an idle connection holds no buffer
         }
-    };
         charge_pending();
+    };
     for (;;) {
         if (large_) {
             const Progress progress = read_large(now, budget);
@@ -108,9 +109,9 @@ void Connection::read_loop() {
             keep_rest(0);
             if (progress != Progress::blocked) {
                 resume_soon();
-            }
             } else {
                 frame_began_.reset();  // it is we who don't read on
+            }
             return;
         }
         const bool is_tight = is_short(*owner_.shared().ledger);
@@ -145,7 +146,6 @@ void Connection::read_loop() {
     }
 }
 
-Connection::Progress Connection::read_large(Instant now, std::size_t& budget) {
 /// The bytes are here already, so they can't be refused: others wait for them.
 void Connection::charge_pending() {
     const auto held = pending_.size() > kept_free ? static_cast<std::int64_t>(pending_.size()) : 0;
@@ -155,6 +155,7 @@ void Connection::charge_pending() {
     }
 }
 
+Connection::Progress Connection::read_large(Instant now, std::size_t& budget) {
     LargeFrame& large = *large_;
     while (large.filled < large.bytes->size()) {
         if (budget == 0) {
@@ -241,9 +242,9 @@ Connection::Progress Connection::begin_large(std::size_t frame_size, ByteView fi
     LargeFrame large{std::make_shared<RawBuffer>(frame_size), first_bytes.size(),
                      std::move(charge)};
     std::memcpy(large.bytes->data(), first_bytes.data(), first_bytes.size());
-    large_ = std::move(large);
     pending_ = Buffer();
     charge_pending();
+    large_ = std::move(large);
     frame_began_ = frame_began_.value_or(owner_.now());
     return Progress::continues;
 }

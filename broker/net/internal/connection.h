@@ -17,7 +17,8 @@ class ShardConnections;
 
 class Connection final : public runtime::StreamEvents {
 public:
-    Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream);
+    Connection(ShardConnections& owner, ConnectionInfo info, runtime::StreamPtr stream,
+               ConnectionGate::Place place);
     ~Connection() override;
 
     void start();
@@ -47,8 +48,8 @@ private:
     enum class Progress { continues, blocked, closed };
 
     void read_loop();
-    Progress read_large(Instant now, std::size_t& budget);
     void charge_pending();
+    Progress read_large(Instant now, std::size_t& budget);
     Progress cut_frames(MutableBytes data, std::size_t& used);
     Progress begin_large(std::size_t frame_size, ByteView first_bytes);
     bool is_full() const;
@@ -66,6 +67,7 @@ private:
     void unmute();
 
     ShardConnections& owner_;
+    ConnectionGate::Place place_;
     ConnectionInfo info_;
     runtime::StreamPtr stream_;
     std::unique_ptr<Session> session_;

@@ -15,7 +15,7 @@ ShardConnections::ShardConnections(std::shared_ptr<Shared> shared, runtime::Shar
                                    std::size_t index)
     : shared_(std::move(shared)), shard_(shard), index_(index) {}
 
-void ShardConnections::add(runtime::StreamPtr stream) {
+void ShardConnections::add(runtime::StreamPtr stream, ConnectionGate::Place place) {
     if (stopped_) {
         shared_->counters.open_connections.fetch_sub(1, std::memory_order_relaxed);
         return;
@@ -31,7 +31,8 @@ void ShardConnections::add(runtime::StreamPtr stream) {
     info.peer = stream->peer();
     info.local = stream->local();
     const std::uint64_t id = info.id;
-    auto connection = std::make_unique<Connection>(*this, std::move(info), std::move(stream));
+    auto connection =
+        std::make_unique<Connection>(*this, std::move(info), std::move(stream), std::move(place));
     Connection& added = *connection;
     connections_.emplace(id, std::move(connection));
     if (wait > Duration{}) {

@@ -29,7 +29,7 @@ public:
 
     ShardConnections(std::shared_ptr<Shared> shared, runtime::Shard shard, std::size_t index);
 
-    void add(runtime::StreamPtr stream);
+    void add(runtime::StreamPtr stream, ConnectionGate::Place place);
     void drain(runtime::Task on_empty);
     void close_all();
 

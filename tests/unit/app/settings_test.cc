@@ -76,6 +76,27 @@ config::BrokerConfig config_of(config::Entries entries) {
     return config::BrokerConfig(std::make_shared<const config::Given>(std::move(given)));
 }
 
+TEST(Settings, connections_are_bounded_in_all_by_address_and_by_listener) {
+    const config::BrokerConfig config =
+        config_of({{"max.connections", "500"},
+                   {"max.connections.per.ip", "20"},
+                   {"max.connections.per.ip.overrides", "10.0.0.1:50, [::1]:7"},
+                   {"listener.name.outside.max.connections", "100"}});
+    std::vector<config::ListenerSpec> listeners{listener("OUTSIDE", ""), listener("INSIDE", ""),
+                                                listener("CONTROLLER", "")};
+    listeners[1].inter_broker = true;
+    listeners[2].controller = true;
+    const net::ConnectionLimits expected{.in_all = 400,
+                                         .per_address = 20,
+                                         .of_address = {{"10.0.0.1", 50}, {"::1", 7}},
+                                         .of_listener = {{"OUTSIDE", 100}},
+                                         .spared_listener = "INSIDE"};
+    EXPECT_EQ(connection_limits(config, listeners, 400), expected);
+    EXPECT_EQ(controller_limits(config, 0), net::ConnectionLimits{.in_all = 500});
+    // Alone, the brokers' listener is everybody's.
+    EXPECT_EQ(connection_limits(config, {listeners[1], listeners[2]}, 0).spared_listener, "");
+}
+
 // "For ever" is the largest number of minutes; as nanoseconds it came round to a time before now,
 // and every committed offset had expired.
 TEST(Settings, what_is_kept_for_ever_does_not_expire_at_once) {

@@ -75,7 +75,8 @@ struct Wire {
 
 class FakeStream final : public runtime::Stream {
 public:
-    explicit FakeStream(std::shared_ptr<Wire> wire) : wire_(std::move(wire)) {}
+    explicit FakeStream(std::shared_ptr<Wire> wire, std::string host = "127.0.0.1")
+        : wire_(std::move(wire)), address_{std::move(host), 1} {}
     ~FakeStream() override { wire_->closed = true; }
     void set_events(runtime::StreamEvents* events) override { wire_->events = events; }
     Result<std::size_t> read(MutableBytes into) override {
@@ -118,7 +119,7 @@ public:
 
 private:
     std::shared_ptr<Wire> wire_;
-    runtime::Address address_{"127.0.0.1", 1};
+    runtime::Address address_;
 };
 
 class FakeListener final : public runtime::Listener {

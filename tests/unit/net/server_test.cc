@@ -35,14 +35,14 @@ struct Recorder final : Dispatch {
 struct ServerTest : testing::Test {
     void start(ServerLimits limits = {}, std::int64_t ledger_bytes = 1 << 30) {
         ledger = std::make_unique<Ledger>(ledger_bytes);
-        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false, admit},
+        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false, admit, gate},
                                   {{&loop, &net, nullptr}}, dispatch, *ledger, log);
         ASSERT_TRUE(made);
         server = *std::move(made);
     }
-    std::shared_ptr<Wire> connect() {
+    std::shared_ptr<Wire> connect(std::string from = "127.0.0.1") {
         auto wire = std::make_shared<Wire>();
-        net.on_accept(std::make_unique<FakeStream>(wire));
+        net.on_accept(std::make_unique<FakeStream>(wire, std::move(from)));
         loop.run();
         return wire;
     }
@@ -57,7 +57,14 @@ struct ServerTest : testing::Test {
         return Response{.bytes = Buffer(as_bytes(body).begin(), as_bytes(body).end())};
     }
 
+    void end(Wire& wire) {
+        wire.ended = true;
+        wire.events->on_readable();
+        loop.run();
+    }
+
     std::function<Duration(const std::string&, Instant)> admit;
+    std::shared_ptr<ConnectionGate> gate;
     Logger log;
     std::unique_ptr<Ledger> ledger;
     ManualExecutor loop;
@@ -353,13 +360,6 @@ TEST_F(ServerTest, a_frame_begun_and_not_finished_is_given_up) {
     EXPECT_TRUE(wire->closed);
 }
 
-TEST_F(ServerTest, a_silent_connection_is_closed_before_its_first_request) {
-    start({.first_request_deadline = 3s});
-    auto wire = connect();
-    loop.advance(5s);
-    EXPECT_TRUE(wire->closed);
-}
-
 // However thin its line: what comes steadily is waited for.
 TEST_F(ServerTest, a_frame_that_goes_on_coming_is_waited_for) {
     start({.request_deadline = 5s});
@@ -416,6 +416,13 @@ TEST_F(ServerTest, a_crowd_of_frames_that_stop_before_their_end_leaves_room_for_
     }
     EXPECT_FALSE(other->closed);
     EXPECT_EQ(ledger->used(), 0);
+}
+
+TEST_F(ServerTest, a_silent_connection_is_closed_before_its_first_request) {
+    start({.first_request_deadline = 3s});
+    auto wire = connect();
+    loop.advance(5s);
+    EXPECT_TRUE(wire->closed);
 }
 
 TEST_F(ServerTest, a_peer_that_takes_no_answer_is_closed) {
@@ -475,12 +482,60 @@ TEST_F(ServerTest, one_that_goes_while_it_drains_leaves_nothing_behind) {
 }
 
 TEST_F(ServerTest, connections_beyond_the_limit_are_refused) {
-    start({.max_connections = 1});
+    gate = ConnectionGate::make({.in_all = 1});
+    start();
     auto first = connect();
     auto second = connect();
     EXPECT_FALSE(first->closed);
     EXPECT_TRUE(second->closed);
     EXPECT_EQ(server->counters().refused.load(), 1);
+    end(*first);
+    EXPECT_FALSE(connect()->closed) << "the place of one that has ended is free";
+}
+
+TEST_F(ServerTest, an_address_has_no_more_connections_than_its_limit) {
+    gate = ConnectionGate::make({.per_address = 2, .of_address = {{"10.0.0.9", 3}}});
+    start();
+    auto first = connect("10.0.0.1");
+    auto second = connect("10.0.0.1");
+    EXPECT_TRUE(connect("10.0.0.1")->closed);
+    EXPECT_FALSE(connect("10.0.0.2")->closed) << "others are let in";
+    end(*first);
+    EXPECT_FALSE(connect("10.0.0.1")->closed);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_FALSE(connect("10.0.0.9")->closed) << "it has a limit of its own";
+    }
+    EXPECT_TRUE(connect("10.0.0.9")->closed);
+    EXPECT_EQ(server->counters().open_connections.load(), 6);
+}
+
+TEST_F(ServerTest, a_limit_that_changes_is_felt_by_who_comes_next) {
+    gate = ConnectionGate::make({.per_address = 1});
+    start();
+    auto first = connect();
+    EXPECT_TRUE(connect()->closed);
+    gate->set({.per_address = 2});
+    EXPECT_FALSE(connect()->closed);
+    gate->set({.per_address = 1});
+    EXPECT_FALSE(first->closed) << "who is in stays";
+    EXPECT_TRUE(connect()->closed);
+}
+
+TEST(ConnectionGate, counts_over_listeners_and_lets_brokers_in_beyond_it) {
+    const auto gate = ConnectionGate::make(
+        {.in_all = 2, .of_listener = {{"SLOW", 1}}, .spared_listener = "INTERNAL"});
+    auto slow = gate->enter("SLOW", "10.0.0.1");
+    ASSERT_TRUE(slow);
+    EXPECT_EQ(gate->enter("SLOW", "10.0.0.2").error().code(), Code::exhausted);
+    auto fast = gate->enter("FAST", "10.0.0.1");
+    ASSERT_TRUE(fast);
+    EXPECT_FALSE(gate->enter("FAST", "10.0.0.3"));
+    auto broker = gate->enter("INTERNAL", "10.0.0.4");
+    EXPECT_TRUE(broker);
+    *fast = ConnectionGate::Place{};
+    EXPECT_FALSE(gate->enter("FAST", "10.0.0.3")) << "the brokers' connections count";
+    *broker = ConnectionGate::Place{};
+    EXPECT_TRUE(gate->enter("FAST", "10.0.0.3"));
 }
 
 }  // namespace
