@@ -46,12 +46,14 @@ int run(const config::Loaded& loaded, Beats* beats) {
         std::fprintf(stderr, "millrace-broker: %s\n", signals.error().message().c_str());
         return EXIT_FAILURE;
     }
-    const config::BrokerConfig config{loaded.given};
-    const auto budget = config::make_budget(this_machine(), config.broker());
+    const auto budget =
+        config::make_budget(this_machine(), config::BrokerConfig{loaded.given}.broker());
     if (!budget) {
         std::fprintf(stderr, "millrace-broker: %s\n", budget.error().message().c_str());
         return exit_bad_config;
     }
+    const auto given = config::fitted(loaded.given, *budget);
+    const config::BrokerConfig config{given};
     const auto registry = std::make_shared<metrics::Registry>();
     auto log = make_log(config.broker(), *registry);
     if (!log) {
@@ -68,7 +70,7 @@ int run(const config::Loaded& loaded, Beats* beats) {
     std::promise<int> ended;
     bool ending = false;  // touched on the control loop only
     BrokerOptions options;
-    options.given = loaded.given;
+    options.given = given;
     options.host_name = host_name();
     options.is_own_host = is_own_host;
     options.registry = registry;

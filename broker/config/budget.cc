@@ -99,6 +99,31 @@ Result<Budget> make_budget(const MachineFacts& facts, const BrokerValues& values
     return budget;
 }
 
+std::shared_ptr<const Given> fitted(const std::shared_ptr<const Given>& given,
+                                    const Budget& budget) {
+    constexpr std::int64_t kafkas = 100 << 20;
+    const std::string key = "socket.request.max.bytes";
+    const auto where = given->where.find(key);
+    const auto batch = given->where.find("message.max.bytes");
+    // load() lets it follow from message.max.bytes, and says so.
+    const bool follows = where != given->where.end() && batch != given->where.end() &&
+                         where->second == batch->second;
+    if (given->entries.contains(key) && !follows) {
+        return given;
+    }
+    const std::int64_t now =
+        BrokerConfig{given}.broker().get(broker_option::socket_request_max_bytes);
+    const std::int64_t most =
+        std::min({kafkas, budget.memory_bytes / 16, budget.request_bytes / 2});
+    if (most <= now) {
+        return given;
+    }
+    auto all = std::make_shared<Given>(*given);
+    all->entries[key] = std::to_string(most);
+    all->where[key] = "the memory of this machine";
+    return all;
+}
+
 std::vector<BudgetLine> lines_of(const Budget& budget) {
     return {{"data_shards", budget.data_shards, false},
             {"disk_threads", budget.disk_threads, false},

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,11 @@ struct Budget {
 
 /// Refuses a machine on which a broker can't do its work.
 Result<Budget> make_budget(const MachineFacts& facts, const BrokerValues& values);
+
+/// What was given, and what follows from the machine where nothing was: requests may be as large as
+/// Kafka lets them be, as far as one takes no more than a sixteenth of the process.
+std::shared_ptr<const Given> fitted(const std::shared_ptr<const Given>& given,
+                                    const Budget& budget);
 
 /// Name and figure of everything in the budget, as metrics and the log show them.
 struct BudgetLine {

@@ -112,6 +112,15 @@ def sized(size):
 
 
 @case("Produce", "top")
+def as_much_at_once_as_kafka_takes(side, version):
+    """Clients that gather what goes to one broker send batches of hundreds of partitions in one request, up to Kafka's 100 MiB."""
+    name, data = side.topic(partitions=220), sized(95000)
+    answer = side.tell("Produce", {"Acks": 1, "TimeoutMs": 30000, "TransactionalId": None, "TopicData": [
+        {**topic_key(side, version, name), "PartitionData": [{"Index": p, "Records": data} for p in range(220)]}]}, version)
+    side.note("20 MB", [answer.get("Unanswered"), sorted(p["ErrorCode"] for t in answer.get("Responses", []) for p in t["PartitionResponses"])])
+
+
+@case("Produce", "top")
 def the_largest_batch_is_told_by_its_limit(side, version):
     name = side.topic(max_message_bytes=5000)
     put(side, "as large as may be", version, name, sized(5000))

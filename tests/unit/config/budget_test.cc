@@ -96,6 +96,34 @@ TEST(Budget, refuses_a_machine_that_is_too_small_and_says_what_to_do) {
                 HasSubstr("socket.request.max.bytes: a request of 1000000000 bytes would not fit"));
 }
 
+std::int64_t largest_request(std::int64_t memory, Entries entries = {}) {
+    MachineFacts facts = small_pod();
+    facts.group_memory_bytes = memory;
+    Given given;
+    given.entries = std::move(entries);
+    const auto before = std::make_shared<const Given>(std::move(given));
+    const Budget budget = *make_budget(facts, BrokerConfig{before}.broker());
+    return BrokerConfig{fitted(before, budget)}.broker().get(
+        broker_option::socket_request_max_bytes);
+}
+
+// Clients that put batches of many partitions into one request make them as large as Kafka's
+// default lets them be.
+TEST(Budget, a_request_may_be_as_large_as_with_kafka_where_there_is_room) {
+    EXPECT_EQ(largest_request(8192 * mib), 100 * mib);
+    EXPECT_EQ(largest_request(2048 * mib), 64 * mib);
+    EXPECT_EQ(largest_request(256 * mib), 16 * mib);
+    EXPECT_EQ(largest_request(8192 * mib, {{"socket.request.max.bytes", "5000000"}}), 5'000'000);
+    // What follows from larger batches is a least.
+    Source source;
+    source.text = "message.max.bytes=20000000\n";
+    const auto given = load(source).given;
+    const Budget budget = *make_budget(small_pod(), BrokerConfig{given}.broker());
+    EXPECT_EQ(
+        BrokerConfig{fitted(given, budget)}.broker().get(broker_option::socket_request_max_bytes),
+        64 * mib);
+}
+
 MachineFacts read_from(std::map<std::string, std::string> files) {
     files["/proc/meminfo"] = "MemTotal:       16265180 kB\nMemFree:          123 kB\n";
     return read_machine(
