@@ -22,7 +22,7 @@ struct LogLimits {
 
     Bytes segment_bytes = 1_GiB;
     Duration segment_age = 168h;   ///< Roll once the first record is older, even if not full.
-    Duration segment_jitter = 0s;  ///< Subtracted from segment_age; drawn per log by the owner.
+    Duration segment_jitter = 0s;  ///< So much of segment_age at most is let off each segment.
     Bytes index_interval = 4_KiB;  ///< One index entry per so many bytes of log.
     Bytes segment_index_bytes = 10_MiB;  ///< Roll once an index would grow past it.
 

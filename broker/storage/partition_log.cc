@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/crc32c.h"
 #include "storage/internal/log_state.h"
 
 namespace millrace::storage {
@@ -50,16 +51,32 @@ Result<void> check_offsets(std::span<const record::BatchView> batches, Offset en
     return {};
 }
 
-Duration age_limit(const LogLimits& limits) {
+/// Another number for each segment, and the same whenever it is asked for.
+std::uint64_t spread_of(const LogState& s, const Segment& segment) {
+    std::uint64_t mixed =
+        crc32c(as_bytes(s.folder)) +
+        0x9e3779b97f4a7c15ULL * (static_cast<std::uint64_t>(segment.base().value) + 1);
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebULL;
+    return mixed ^ (mixed >> 31);
+}
+
+Duration age_limit(const LogState& s, const Segment& segment) {
+    const LogLimits& limits = s.limits;
     // What is compacted has to leave the active segment before its lag has passed.
     const Duration limit = limits.cleanup.compact
                                ? std::min(limits.segment_age, limits.max_compaction_lag)
                                : limits.segment_age;
-    return limit - limits.segment_jitter;
+    const Duration most = std::min(limits.segment_jitter, limit);
+    if (most <= Duration{0}) {
+        return limit;
+    }
+    return limit - Duration{static_cast<std::int64_t>(spread_of(s, segment) %
+                                                      static_cast<std::uint64_t>(most.count()))};
 }
 
 /// Too old to take `batch`: measured by the batches' own time where they have one.
-Result<bool> is_aged(Segment& segment, const record::BatchView& batch, const LogLimits& limits,
+Result<bool> is_aged(const LogState& s, Segment& segment, const record::BatchView& batch,
                      Timestamp now) {
     if (segment.empty()) {
         return false;
@@ -67,8 +84,8 @@ Result<bool> is_aged(Segment& segment, const record::BatchView& batch, const Log
     MR_TRY(const auto first, segment.first_timestamp());
     const bool timed = first.value_or(-1) >= 0 && batch.max_timestamp() >= 0;
     const Duration age =
-        timed ? Timestamp{batch.max_timestamp()} - Timestamp{*first} : now - segment.touched();
-    return age > age_limit(limits);
+        timed ? Timestamp{batch.max_timestamp()} - Timestamp{*first} : now - segment.began();
+    return age > age_limit(s, segment);
 }
 
 /// How many of `batches` go into the active segment before it is full.
@@ -85,7 +102,7 @@ Result<std::size_t> count_that_fit(LogState& s, std::span<const record::BatchVie
             break;
         }
         if (!first_of_segment && count == 0) {
-            MR_TRY(const bool aged, is_aged(active, batch, s.limits, now));
+            MR_TRY(const bool aged, is_aged(s, active, batch, now));
             if (aged) {
                 break;
             }
@@ -206,7 +223,7 @@ Result<void> PartitionLog::roll_if_aged(Timestamp now) {
     if (s.segments.empty() || s.active().empty()) {
         return {};
     }
-    return now - s.active().touched() > age_limit(s.limits) ? roll(now) : Result<void>{};
+    return now - s.active().touched() > age_limit(s, s.active()) ? roll(now) : Result<void>{};
 }
 
 Offset PartitionLog::start() const {

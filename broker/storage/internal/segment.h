@@ -117,7 +117,12 @@ public:
     Result<std::optional<std::int64_t>> first_timestamp();
     /// When it last grew or was opened, for batches that have no timestamp or an absurd one.
     Timestamp touched() const { return touched_; }
-    void touch(Timestamp now) { touched_ = now; }
+    void touch(Timestamp now) {
+        touched_ = now;
+        began_ = began_.value_or(now);
+    }
+    /// When it was made or opened: what its age counts from where its batches have no timestamp.
+    Timestamp began() const { return began_.value_or(touched_); }
 
     // --- Cutting --------------------------------------------------------------------------------
 
@@ -158,6 +163,7 @@ private:
     IndexRule rule_;
     std::optional<std::int64_t> first_timestamp_;
     Timestamp touched_;
+    std::optional<Timestamp> began_;
     std::vector<Recent>
         recent_;  // A ring of the last batches; recent_next_ is the oldest once full.
     std::size_t recent_next_ = 0;

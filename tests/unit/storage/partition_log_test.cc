@@ -97,6 +97,44 @@ TEST_F(PartitionLogTest, rolls_when_the_records_grow_older_than_the_limit) {
     EXPECT_EQ(log->segment_count(), 2U);
 }
 
+// Each segment lets off another part of the jitter, so that many logs don't roll at one moment.
+// Never all of its age: it would take one batch.
+TEST_F(PartitionLogTest, spreads_the_age_at_which_segments_roll) {
+    std::set<std::int64_t> lengths;
+    for (int partition = 0; partition < 5; ++partition) {
+        partition_.partition = PartitionIndex{partition};
+        const auto log = create({.segment_age = 100s, .segment_jitter = 1000s});
+        std::size_t known = 1;
+        std::int64_t since = 0;
+        for (std::int64_t at = 0; at < 400; ++at) {
+            const Timestamp now = noon + at * 1s;
+            ASSERT_TRUE(append(*log, make_batch({.base = at, .first_time = now}), now));
+            if (log->segment_count() > known) {
+                known = log->segment_count();
+                lengths.insert(at - since);
+                since = at;
+            }
+        }
+        EXPECT_GT(log->segment_count(), 4U);
+        EXPECT_LT(log->segment_count(), 40U);
+    }
+    EXPECT_GT(lengths.size(), 5U);
+    EXPECT_LE(*lengths.rbegin(), 101);
+}
+
+TEST_F(PartitionLogTest, rolls_what_has_no_timestamps_by_the_age_of_the_segment) {
+    const auto log = create({.segment_age = 1h});
+    const auto append_at = [&](Timestamp now) {
+        return append(*log, make_batch({.base = log->end().value, .first_time = Timestamp{-1}}),
+                      now);
+    };
+    ASSERT_TRUE(append_at(noon));
+    ASSERT_TRUE(append_at(noon + 40min));
+    EXPECT_EQ(log->segment_count(), 1U);
+    ASSERT_TRUE(append_at(noon + 80min));
+    EXPECT_EQ(log->segment_count(), 2U);
+}
+
 TEST_F(PartitionLogTest, reads_from_the_middle_of_a_batch_as_from_its_base) {
     const auto log = create();
     fill(*log, 3, 10);
