@@ -35,7 +35,9 @@ std::vector<std::string> assignors(const std::vector<std::string>& named) {
     return names;
 }
 
-groups::MigrationPolicy migration_policy(const std::string& text) {
+groups::MigrationPolicy migration_policy(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (text == "upgrade") {
         return groups::MigrationPolicy::upgrade;
     }

@@ -97,6 +97,19 @@ TEST(Settings, connections_are_bounded_in_all_by_address_and_by_listener) {
     EXPECT_EQ(connection_limits(config, {listeners[1], listeners[2]}, 0).spared_listener, "");
 }
 
+// Kafka names the policies in capitals and takes them in any.
+TEST(Settings, the_migration_policy_counts_in_any_case) {
+    const auto policy = [](const char* text) {
+        return group_settings(config_of({{"group.consumer.migration.policy", text}}).broker())
+            .migration;
+    };
+    EXPECT_EQ(policy("DISABLED"), groups::MigrationPolicy::disabled);
+    EXPECT_EQ(policy("Upgrade"), groups::MigrationPolicy::upgrade);
+    EXPECT_EQ(policy("DOWNGRADE"), groups::MigrationPolicy::downgrade);
+    EXPECT_EQ(policy("BIDIRECTIONAL"), groups::MigrationPolicy::bidirectional);
+    EXPECT_EQ(policy("bidirectional"), groups::MigrationPolicy::bidirectional);
+}
+
 // "For ever" is the largest number of minutes; as nanoseconds it came round to a time before now,
 // and every committed offset had expired.
 TEST(Settings, what_is_kept_for_ever_does_not_expire_at_once) {
