@@ -22,9 +22,8 @@ void add_config(CreateTopicsRequest::CreatableTopic& topic, std::string_view nam
     topic.configs.push_back({.name = name, .value = value});
 }
 
-/// An internal topic can't have more replicas than there are brokers; a cluster of one still needs
-/// its coordinators. Counted over all registered brokers, so that one which is down for a moment
-/// does not cost a replica for good.
+/// Where nobody has said how many: a cluster of one needs its coordinators, too. Counted over all
+/// registered brokers, so that one which is down for a moment does not cost a replica for good.
 std::int16_t replicas_for(const Doors& doors, std::int16_t wanted) {
     const auto brokers = doors.image->current()->cluster.brokers.size();
     return static_cast<std::int16_t>(
@@ -52,8 +51,13 @@ CreateTopicsRequest::CreatableTopic describe(const Doors& doors, const std::stri
             : std::int16_t{-1};
     if (name == offsets_topic) {
         topic.num_partitions = values.get(option::offsets_topic_num_partitions);
+        // What was asked for is waited for (KIP-115): whoever comes while the brokers are still
+        // starting would have the topic made with fewer, and that is what it would keep.
+        const std::int16_t wanted = values.get(option::offsets_topic_replication_factor);
         topic.replication_factor =
-            replicas_for(doors, values.get(option::offsets_topic_replication_factor));
+            is_given(book->config(), option::offsets_topic_replication_factor)
+                ? wanted
+                : replicas_for(doors, wanted);
         add_config(topic, "cleanup.policy", "compact");
         add_config(topic, "compression.type", "producer");
         add_config(topic, "segment.bytes",

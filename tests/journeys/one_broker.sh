@@ -39,3 +39,13 @@ if timeout 10 "$broker" --set "log.dirs=$dir/data" --set "listeners=PLAINTEXT://
 fi
 expect "records with a rival refused" 1500 "$(read_all | wc -l)"
 stop one
+
+# By default one broker is enough for the offsets topic, as above. How many replicas somebody has asked for is waited for.
+read -r port2 control2 < <(free_ports 2)
+start two "log.dirs=$dir/two" "listeners=PLAINTEXT://127.0.0.1:$port2,CONTROLLER://127.0.0.1:$control2" controller.listener.names=CONTROLLER \
+  offsets.topic.replication.factor=2 millrace.metrics.listener= millrace.admin.listener=
+until_true 20 answers "127.0.0.1:$port2"
+asked_for() { timeout 2 kcat -b "127.0.0.1:$port2" -G early words >/dev/null 2>&1 || true; grep -q 'handlers.topic_not_created topic=__consumer_offsets' "$dir/two.log"; }
+until_true 20 asked_for
+if timeout 3 kcat -b "127.0.0.1:$port2" -L | grep -q __consumer_offsets; then fail "the offsets topic was made with one replica of two"; fi
+stop two
