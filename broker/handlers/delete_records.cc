@@ -52,10 +52,10 @@ void delete_records(const Doors& doors, Call<DeleteRecordsRequest, DeleteRecords
             to.low_watermark = invalid_low_watermark;
             const PartitionIndex index{to.partition_index};
             const std::int64_t before = asked.partitions[p].offset;
-            if (is_internal_topic(asked.name)) {
-                to.error_code = code_of(KafkaError::invalid_topic_exception);
-            } else if (topic == nullptr || topic->partition(index) == nullptr) {
+            if (topic == nullptr || topic->partition(index) == nullptr) {
                 to.error_code = code_of(KafkaError::unknown_topic_or_partition);
+            } else if (is_internal_topic(asked.name)) {
+                to.error_code = code_of(KafkaError::invalid_topic_exception);
             } else if (kept) {
                 to.error_code = code_of(KafkaError::policy_violation);
             } else if (before < up_to_high_watermark) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "app/internal/broker_inside.h"
@@ -65,6 +66,35 @@ Result<void> Broker::Inside::check_cordoned(const std::string& value) const {
     return {};
 }
 
+/// Others have been told where this broker listens, and are told anew when it starts.
+Result<void> Broker::Inside::check_listeners(const handlers::Doors::SettingChanges& changes) const {
+    config::Entries entries = config->this_broker();
+    for (const auto& [name, value] : changes) {
+        if (value) {
+            entries[name] = *value;
+        } else {
+            entries.erase(name);
+        }
+    }
+    const config::BrokerConfig after{options.given, config->cluster_default(), std::move(entries)};
+    const auto addresses_of = [](const config::BrokerValues& values) {
+        std::vector<config::ListenerFault> faults;
+        std::vector<std::tuple<std::string, std::string, int, std::string, int>> all;
+        for (const config::ListenerSpec& one : config::read_listeners(values, faults)) {
+            all.emplace_back(one.name, one.host, one.port, one.advertised_host,
+                             one.advertised_port);
+        }
+        return all;
+    };
+    if (addresses_of(after.broker()) != addresses_of(config->broker())) {
+        return Error::make(Code::invalid,
+                           "listeners: a broker listens where it was started to; set it where "
+                           "broker {} is started, and start it anew",
+                           self);
+    }
+    return {};
+}
+
 void Broker::Inside::judge_settings(handlers::Doors::SettingChanges changes,
                                     UniqueFunction<void(Result<void>)> done) {
     node.control_shard().executor->post(
@@ -75,6 +105,10 @@ void Broker::Inside::judge_settings(handlers::Doors::SettingChanges changes,
                     done(std::move(known));
                     return;
                 }
+            }
+            if (Result<void> same = check_listeners(changes); !same) {
+                done(std::move(same));
+                return;
             }
             tls->judge(std::move(changes), std::move(done));
         });

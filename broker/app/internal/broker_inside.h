@@ -89,6 +89,7 @@ struct Broker::Inside {
                         UniqueFunction<void(Result<void>)> done);
     void when_settings_work(handlers::Doors::SettingChanges changes, UniqueFunction<void()> done);
     Result<void> check_cordoned(const std::string& value) const;
+    Result<void> check_listeners(const handlers::Doors::SettingChanges& changes) const;
     std::vector<metadata::Endpoint> endpoints_of(bool controller_side) const;
 
     runtime::Node& node;
@@ -146,9 +147,9 @@ struct Broker::Inside {
         std::unique_ptr<net::Server> server;
     };
     std::vector<Listening> servers;
-    std::atomic<bool> ready{false};
     std::shared_ptr<net::ConnectionGate> client_gate = net::ConnectionGate::make();
     std::shared_ptr<net::ConnectionGate> quorum_gate = net::ConnectionGate::make();
+    std::atomic<bool> ready{false};
     // On the control loop.
     bool draining = false;
     bool enrolled = false;  ///< This run's registration has been seen in the metadata.

@@ -264,6 +264,20 @@ void check_groups(const BrokerValues& values, std::vector<Conflict>& conflicts) 
     }
 }
 
+/// A member that is to be heard less often than it may be silent would be thrown out between two
+/// heartbeats.
+void check_heartbeats(const GroupValues& group, std::vector<Conflict>& conflicts) {
+    for (const std::string_view kind : {"consumer", "share", "streams"}) {
+        const std::string heartbeat = fmt::format("{}.heartbeat.interval.ms", kind);
+        const std::string session = fmt::format("{}.session.timeout.ms", kind);
+        if (integer(group, heartbeat) >= integer(group, session)) {
+            conflicts.push_back({heartbeat, fmt::format("is {}, not less than the {} of {}",
+                                                        integer(group, heartbeat),
+                                                        integer(group, session), session)});
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<Conflict> broker_conflicts(const BrokerValues& values) {
@@ -314,6 +328,7 @@ std::vector<Conflict> group_conflicts(const GroupValues& group, const BrokerValu
                                              integer(broker, bound.most), bound.most)});
         }
     }
+    check_heartbeats(group, conflicts);
     return conflicts;
 }
 

@@ -417,10 +417,10 @@ void OffsetRequests::remove(Operation& operation, const protocol::OffsetDeleteRe
         const bool is_subscribed = group->is_subscribed_to(topic.name);
         const auto known = state_.env.topics->find(topic.name);
         for (const auto& partition : topic.partitions) {
-            const KafkaError error = is_subscribed ? KafkaError::group_subscribed_to_topic
-                                     : known && has_partition(*known, partition.partition_index)
-                                         ? KafkaError::none
-                                         : KafkaError::unknown_topic_or_partition;
+            const KafkaError error = !known || !has_partition(*known, partition.partition_index)
+                                         ? KafkaError::unknown_topic_or_partition
+                                     : is_subscribed ? KafkaError::group_subscribed_to_topic
+                                                     : KafkaError::none;
             out.partitions.push_back(
                 {.partition_index = partition.partition_index, .error_code = code_of(error)});
             if (error == KafkaError::none) {

@@ -63,6 +63,32 @@ re2::StringPiece piece(std::string_view text) {
     return {text.data(), text.size()};
 }
 
+/// Kafka's dialect is RE2's, with Java's way to name a group beside RE2's and without \C, which is
+/// half a letter at times. Nothing for an expression that has that.
+std::optional<std::string> in_our_dialect(std::string_view regex) {
+    std::string out;
+    for (std::size_t at = 0; at < regex.size(); ++at) {
+        const std::string_view rest = regex.substr(at);
+        if (rest.starts_with("\\Q")) {
+            const std::size_t end = std::min(rest.find("\\E"), rest.size());
+            out += rest.substr(0, end);
+            at += end - 1;
+        } else if (rest.starts_with("\\C")) {
+            return std::nullopt;
+        } else if (rest.starts_with('\\')) {
+            out += rest.substr(0, 2);
+            ++at;
+        } else if (rest.starts_with("(?<") && !rest.starts_with("(?<=") &&
+                   !rest.starts_with("(?<!")) {
+            out += "(?P<";
+            at += 2;
+        } else {
+            out += rest.front();
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 std::int64_t MetadataHash::of(const std::vector<std::string_view>& topics, const TopicsView& view) {
@@ -86,14 +112,19 @@ std::int64_t MetadataHash::of(const std::vector<std::string_view>& topics, const
 }
 
 std::optional<std::string> check_regex(std::string_view regex) {
-    const RE2 compiled{piece(regex), options()};
+    const std::optional<std::string> ours = in_our_dialect(regex);
+    if (!ours) {
+        return "invalid escape sequence: \\C";
+    }
+    const RE2 compiled{piece(*ours), options()};
     return compiled.ok() ? std::nullopt : std::optional{compiled.error()};
 }
 
 std::vector<std::string> resolve_regex(std::string_view regex, const TopicsView& view,
                                        const std::function<bool(std::string_view)>& may_describe) {
     std::vector<std::string> out;
-    const RE2 compiled{piece(regex), options()};
+    const std::optional<std::string> ours = in_our_dialect(regex);
+    const RE2 compiled{piece(ours.value_or("(")), options()};
     if (!compiled.ok()) {
         return out;
     }

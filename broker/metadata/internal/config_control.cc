@@ -125,6 +125,11 @@ MaybeRefusal check_change(const Image& image, const ConfigResource& resource,
         return Refusal::make(KafkaError::invalid_config, "{} needs metadata.version 4.3-IV0",
                              change.name);
     }
+    if (change.name == "listeners" && change.value && !is_judged) {
+        return Refusal::make(KafkaError::invalid_request,
+                             "listeners: only broker {} can tell whether it listens there; ask it",
+                             resource.name);
+    }
     if (change.name == setting::cordoned_directories && change.value && !is_judged) {
         return check_directories(image, resource, *change.value);
     }

@@ -136,6 +136,7 @@ def alters_other_kinds(side, version):
     side.tell("IncrementalAlterConfigs", {"Resources": [{"ResourceType": BROKER, "ResourceName": "1", "Configs": [
         {"Name": "no.such.key", "ConfigOperation": DELETE, "Value": None}]}]})  # Kafka would go on showing it
     alter(side, "broker, bad value", version, BROKER, "1", ("log.cleaner.threads", "many"))
+    alter(side, "broker, other addresses", version, BROKER, "1", ("listeners", "PLAINTEXT://127.0.0.1:1"))
     alter(side, "broker, cordons a directory that it hasn't", version, BROKER, "1", ("cordoned.log.dirs", "/no/such/directory"))
     alter(side, "broker, adds one to the cordoned that it hasn't", version, BROKER, "1", ("cordoned.log.dirs", "/no/such/directory", APPEND))
     alter(side, "broker, cordons nothing", version, BROKER, "1", ("cordoned.log.dirs", ""))
@@ -151,6 +152,7 @@ def alters_other_kinds(side, version):
     alter(side, "group", version, GROUP, group, ("consumer.session.timeout.ms", "6000"))
     alter(side, "group, bad value", version, GROUP, group, ("consumer.session.timeout.ms", "x"))
     alter(side, "group, below the broker's minimum", version, GROUP, group, ("consumer.session.timeout.ms", "1"))
+    alter(side, "group, heard no more often than it may be silent", version, GROUP, group, ("consumer.heartbeat.interval.ms", "6000"))
     alter(side, "group, unknown", version, GROUP, group, ("no.such.key", "x"))
     alter(side, "group, delete", version, GROUP, group, ("consumer.session.timeout.ms", None, DELETE))
     alter(side, "empty group", version, GROUP, "", ("consumer.session.timeout.ms", "6000"))

@@ -94,6 +94,8 @@ def refuses_bad_heartbeats(side, version):
     if version >= 1:
         beat(side, "bad pattern", version, group, member(3), 0, SubscribedTopicRegex="a[")
         beat(side, "lookahead", version, group, member(3), 0, SubscribedTopicRegex="a(?=b)")
+        beat(side, "a named group", version, group, member(4), 0, SubscribedTopicRegex="(?<word>x)")
+        beat(side, "half a letter", version, group, member(3), 0, SubscribedTopicRegex="\\C")
         beat(side, "empty pattern", version, group, member(3), 0, SubscribedTopicRegex="")
 
 
@@ -188,7 +190,7 @@ def a_live_consumer_group_is_not_deleted(side, version):
     group, name = side.group(), side.topic()
     until_assigned(side, 1, group, member(1), 1, 0, SubscribedTopicNames=[name])
     side.ask("live", "DeleteGroups", version, {"GroupsNames": [group]})
-    side.ask("offset of a subscribed topic", "OffsetDelete", 0, {"GroupId": group, "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": 0}]}]})
+    side.ask("offset of a subscribed topic", "OffsetDelete", 0, {"GroupId": group, "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": 0}, {"PartitionIndex": 7}]}]})
     beat(side, "leaves", 1, group, member(1), -1)
     side.ask("empty", "DeleteGroups", version, {"GroupsNames": [group]})
 

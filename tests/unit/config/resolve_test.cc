@@ -229,6 +229,23 @@ TEST(Alter, holds_settings_against_each_other_but_not_against_what_was_there) {
                 HasSubstr("socket.request.max.bytes"));
 }
 
+// Kafka: CONSUMER_SESSION_TIMEOUT_MS must be greater.
+TEST(Alter, wants_members_heard_more_often_than_they_may_be_silent) {
+    const BrokerConfig config = config_of({{"group.consumer.min.session.timeout.ms", "5000"},
+                                           {"group.consumer.session.timeout.ms", "5000"},
+                                           {"group.consumer.min.heartbeat.interval.ms", "100"},
+                                           {"group.consumer.heartbeat.interval.ms", "1000"}});
+    for (const char* interval : {"5000", "6000"}) {
+        EXPECT_THAT(
+            message_of(alter(Resource::group, {},
+                             {{"consumer.heartbeat.interval.ms", AlterOp::set, interval}}, config)),
+            HasSubstr("not less than the 5000 of consumer.session.timeout.ms"));
+    }
+    EXPECT_EQ(message_of(alter(Resource::group, {},
+                               {{"consumer.heartbeat.interval.ms", AlterOp::set, "4999"}}, config)),
+              "");
+}
+
 TEST(Alter, refuses_what_is_not_offered_with_the_reason) {
     EXPECT_THAT(message_of(alter(Resource::topic, {},
                                  {{"remote.storage.enable", AlterOp::set, "true"}}, config_of({}))),

@@ -15,8 +15,9 @@ TEST_F(Consumers, get_their_assignment_with_their_first_heartbeat) {
     EXPECT_EQ(a->epoch, 2);
     EXPECT_EQ(a->interval_ms, 5000);
     EXPECT_EQ(a->assignment, "orders:0,1,2,3,4,5");
-    EXPECT_EQ(describe_consumer(), "Stable epoch=2 assigned=2 uniform "
-                                   "[a epoch=2 has orders:0,1,2,3,4,5 wants orders:0,1,2,3,4,5]");
+    EXPECT_EQ(describe_consumer(),
+              "Stable epoch=2 assigned=2 uniform "
+              "[a epoch=2 has orders:0,1,2,3,4,5 wants orders:0,1,2,3,4,5]");
 }
 
 TEST_F(Consumers, hear_of_their_assignment_only_when_it_changes) {
@@ -96,8 +97,8 @@ TEST_F(Consumers, leave_when_they_say_so) {
               KafkaError::group_id_not_found);
 }
 
-// Kafka gives this target as if all members still wanted the same, which is what whichever of them it
-// meets first wants: nobody gets anything, or who wants nothing gets a part.
+// Kafka gives this target as if all members still wanted the same, which is what whichever of them
+// it meets first wants: nobody gets anything, or who wants nothing gets a part.
 TEST_F(Consumers, that_want_nothing_neither_take_partitions_nor_keep_them_from_others) {
     enter("a");
     enter("b");
@@ -167,11 +168,8 @@ TEST_F(Consumers, that_speak_nonsense_are_told_what_is_wrong) {
 }
 
 TEST_F(Consumers, of_version_0_get_their_id_from_the_broker) {
-    const auto a = beat({.member = "",
-                         .topics = {{"orders"}},
-                         .owned = "",
-                         .rebalance_ms = 1000,
-                         .version = 0});
+    const auto a = beat(
+        {.member = "", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000, .version = 0});
     EXPECT_EQ(a->error, KafkaError::none);
     EXPECT_EQ(a->member.size(), 22u);
     EXPECT_EQ(hold(a->member, a->epoch, "orders:0,1,2,3,4,5")->error, KafkaError::none);
@@ -301,8 +299,8 @@ TEST_F(Consumers, notice_a_topic_change_whose_epoch_was_refused) {
 }
 
 TEST_F(Consumers, follow_the_settings_of_their_group) {
-    coordinator->overrides_changed("g", {.consumer_session_timeout = 50s,
-                                         .consumer_heartbeat_interval = 7s});
+    coordinator->overrides_changed(
+        "g", {.consumer_session_timeout = 50s, .consumer_heartbeat_interval = 7s});
     EXPECT_EQ(enter("a")->interval_ms, 7000);
     loop.advance(49s);
     EXPECT_EQ(state(), "Stable");
@@ -405,9 +403,8 @@ TEST_F(Consumers, may_only_match_topics_that_they_may_see) {
 }
 
 TEST_F(Consumers, match_whole_names) {
-    EXPECT_EQ(beat({.member = "a", .regex = "order", .owned = "", .rebalance_ms = 1000})
-                  ->assignment,
-              "");
+    EXPECT_EQ(
+        beat({.member = "a", .regex = "order", .owned = "", .rebalance_ms = 1000})->assignment, "");
 }
 
 TEST_F(Consumers, whose_expression_matches_nothing_yet_change_no_epoch) {
@@ -424,14 +421,14 @@ TEST_F(Consumers, whose_expression_matches_nothing_yet_change_no_epoch) {
 TEST_F(Consumers, are_told_when_the_cluster_does_not_run_their_protocol) {
     topics->consumer_groups = false;
     publish_topics();
-    EXPECT_EQ(beat({.member = "a", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000})
-                  ->error,
-              KafkaError::unsupported_version);
+    EXPECT_EQ(
+        beat({.member = "a", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000})->error,
+        KafkaError::unsupported_version);
     topics->consumer_groups = true;
     publish_topics();
-    EXPECT_EQ(beat({.member = "a", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000})
-                  ->error,
-              KafkaError::none);
+    EXPECT_EQ(
+        beat({.member = "a", .topics = {{"orders"}}, .owned = "", .rebalance_ms = 1000})->error,
+        KafkaError::none);
 }
 
 TEST_F(Consumers, with_a_broken_expression_are_refused) {
@@ -439,6 +436,18 @@ TEST_F(Consumers, with_a_broken_expression_are_refused) {
     EXPECT_EQ(a->error, KafkaError::invalid_regular_expression);
     EXPECT_THAT(a->message, HasSubstr("SubscribedTopicRegex `(` is not a valid"));
     EXPECT_EQ(list(), "");
+}
+
+// Kafka's dialect is that of RE2/J: Java's named groups, and no \C.
+TEST_F(Consumers, speak_the_dialect_of_kafkas_expressions) {
+    const auto error_of = [&](const char* regex) {
+        return beat({.member = "a", .regex = regex, .owned = "", .rebalance_ms = 1000})->error;
+    };
+    EXPECT_EQ(error_of("(?<word>o)rders|(?P<other>l)ogs"), KafkaError::none);
+    EXPECT_EQ(error_of("\\Q(?<word>\\C\\E|orders"), KafkaError::none);
+    EXPECT_EQ(error_of("\\(?<?"), KafkaError::none);
+    EXPECT_EQ(error_of("(?<=o)rders"), KafkaError::invalid_regular_expression);
+    EXPECT_EQ(error_of("order\\C"), KafkaError::invalid_regular_expression);
 }
 
 TEST_F(Consumers, drop_an_expression_that_nobody_uses_any_more) {
@@ -532,10 +541,8 @@ TEST_F(Consumers, are_behind_by_what_their_log_has_more) {
     EXPECT_EQ(lag->partitions[0].lag, 6);
     EXPECT_EQ(lag->partitions[0].member_id, "a");
     EXPECT_EQ(lag->partitions[1].lag, std::nullopt);
-    EXPECT_EQ(coordinator->lags([](const TopicPartition&) { return Offset{0}; })[0]
-                  .partitions[0]
-                  .lag,
-              0);
+    EXPECT_EQ(
+        coordinator->lags([](const TopicPartition&) { return Offset{0}; })[0].partitions[0].lag, 0);
     EXPECT_FALSE(coordinator->lag("none", [](const TopicPartition&) { return Offset{0}; }));
 }
 

@@ -306,6 +306,7 @@ TEST_F(Offsets, of_subscribed_topics_can_not_be_deleted) {
     commit({.member = ids[0], .generation = 1, .offset = 1});
     commit({.member = ids[0], .generation = 1, .topic = "logs", .offset = 2});
     EXPECT_EQ(delete_offsets("orders", {0}), "GROUP_SUBSCRIBED_TO_TOPIC");
+    EXPECT_EQ(delete_offsets("orders", {99}), "UNKNOWN_TOPIC_OR_PARTITION");
     EXPECT_EQ(delete_offsets("logs", {0}), "NONE");
     EXPECT_EQ(offsets(), "orders-0=1");
 }

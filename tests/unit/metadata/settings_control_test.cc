@@ -124,6 +124,13 @@ TEST_F(Settings, that_cordon_directories_are_judged_by_who_has_them) {
     EXPECT_EQ(set(of_broker, "1", "cordoned.log.dirs", std::nullopt, 1), KafkaError::none);
 }
 
+// Whom it has told is known to the broker alone.
+TEST_F(Settings, listeners_are_taken_from_their_own_broker_only) {
+    const char* const listeners = "PLAINTEXT://:9999,CONTROLLER://:9998";
+    EXPECT_EQ(set(of_broker, "1", "listeners", listeners), KafkaError::invalid_request);
+    EXPECT_EQ(set(of_broker, "1", "listeners", listeners, 0, true), KafkaError::none);
+}
+
 TEST_F(Settings, of_one_resource_fail_alone) {
     protocol::IncrementalAlterConfigsRequest request;
     for (const std::string_view name : {"t", "unknown"}) {
