@@ -30,7 +30,9 @@ struct BrokerOptions {
     std::shared_ptr<metrics::Registry> registry;
     std::int32_t max_connections = 0;  ///< The machine's bound on max.connections; 0: none.
     std::size_t log_files = 4096;      ///< Segment files held open; the rest is opened when needed.
-    unsigned journal_after = 100;      ///< Syncs that meet, within a second, before it is made.
+    /// What compaction may hold in memory, whatever log.cleaner.dedupe.buffer.size asks for.
+    std::size_t compaction_bytes = std::size_t{128} << 20;
+    unsigned journal_after = 100;  ///< Syncs that meet, within a second, before it is made.
 };
 
 class Broker {

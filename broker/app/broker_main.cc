@@ -77,6 +77,7 @@ int run(const config::Loaded& loaded, Beats* beats) {
     options.request_memory = request_memory;
     options.max_connections = static_cast<std::int32_t>(budget->connections);
     options.log_files = static_cast<std::size_t>(budget->log_files);
+    options.compaction_bytes = static_cast<std::size_t>(budget->compaction_bytes);
     auto broker = Broker::make(std::move(options), **node, [&](const Error&) {
         if (!std::exchange(ending, true)) {
             ended.set_value(EXIT_FAILURE);

@@ -47,9 +47,11 @@ void split_threads(Budget& budget, int cores, const BrokerValues& values) {
 void split_memory(Budget& budget, const BrokerValues& values) {
     const std::int64_t all = budget.memory_bytes;
     budget.admin_bytes = std::min(values.get(broker_option::millrace_admin_memory_bytes), all / 16);
-    budget.compaction_bytes = std::min(values.get(broker_option::log_cleaner_dedupe_buffer_size) +
-                                           values.get(broker_option::log_cleaner_io_buffer_size),
-                                       all / 8);
+    // The former may be as large as a number gets, so it is bounded before it is added to.
+    const std::int64_t keys =
+        std::min(values.get(broker_option::log_cleaner_dedupe_buffer_size), all / 8);
+    budget.compaction_bytes =
+        std::min(keys + values.get(broker_option::log_cleaner_io_buffer_size), all / 8);
     budget.decompression_bytes = all / 16;
     budget.connection_bytes = all / 8;
     budget.state_bytes = all / 4;

@@ -520,7 +520,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     move_throttle =
         std::make_shared<MoveThrottle>(throttles, replicas, produce_seconds("data"), node);
     applier = std::make_unique<ReplicaApplier>(self, replicas, topics);
-    keeper = std::make_unique<StorageKeeper>(node, *store, replicas, log);
+    keeper = std::make_unique<StorageKeeper>(node, *store, replicas, options.compaction_bytes, log);
     group_log = std::make_unique<GroupLog>(std::string(handlers::offsets_topic), *control.executor,
                                            node.disk_pool(), replicas, image, topics);
     groups = std::make_unique<groups::GroupCoordinator>(

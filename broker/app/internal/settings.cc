@@ -119,6 +119,19 @@ replication::FollowerFetch follower_fetch(const config::BrokerValues& values) {
     return fetch;
 }
 
+replication::CleanerSettings cleaner_settings(const config::BrokerValues& values,
+                                              std::size_t most) {
+    constexpr double no_limit = 1e18;
+    const double pace = values.get(option::log_cleaner_io_max_bytes_per_second);
+    const auto asked = static_cast<std::size_t>(
+        std::max<std::int64_t>(0, values.get(option::log_cleaner_dedupe_buffer_size)));
+    return {.rounds_at_once = static_cast<std::size_t>(values.get(option::log_cleaner_threads)),
+            .key_bytes = std::min(asked, most),
+            .bytes_per_second = pace < no_limit ? pace : 0,
+            .pause = std::max<Duration>(
+                duration_of(values.get(option::log_cleaner_backoff_ms), 1ms), 1ms)};
+}
+
 quotas::Window quota_window(const config::BrokerValues& values) {
     return {.samples = values.get(option::quota_window_num),
             .length = duration_of(values.get(option::quota_window_size_seconds), 1s)};

@@ -15,6 +15,7 @@
 #include "quotas/rules.h"
 #include "quotas/windowed_rate.h"
 #include "raft/quorum_config.h"
+#include "replication/cleaner.h"
 #include "replication/throttle.h"
 #include "replication/types.h"
 #include "runtime/node.h"
@@ -39,6 +40,8 @@ groups::GroupOverrides group_overrides(const config::BrokerConfig& config,
 std::vector<handlers::FetchSessions> fetch_sessions_of(const config::BrokerValues& values,
                                                        std::int64_t request_bytes,
                                                        const std::vector<runtime::Shard>& shards);
+/// Compaction, within `most` bytes for the keys that it has seen.
+replication::CleanerSettings cleaner_settings(const config::BrokerValues& values, std::size_t most);
 quotas::Window quota_window(const config::BrokerValues& values);
 quotas::Window mutation_window(const config::BrokerValues& values);
 quotas::Rules quota_rules(const metadata::Quotas& quotas);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "app/internal/settings.h"
 #include "replication/housekeeping.h"
 
 namespace millrace::app {
@@ -35,24 +36,16 @@ replication::CheckpointTimes checkpoint_times(const config::BrokerValues& values
             interval_of(values.get(option::replica_high_watermark_checkpoint_interval_ms))};
 }
 
-replication::CleanerSettings cleaner_settings(const config::BrokerValues& values) {
-    constexpr double no_limit = 1e18;
-    const double pace = values.get(option::log_cleaner_io_max_bytes_per_second);
-    return {
-        .rounds_at_once = static_cast<std::size_t>(values.get(option::log_cleaner_threads)),
-        .key_bytes = static_cast<std::size_t>(values.get(option::log_cleaner_dedupe_buffer_size)),
-        .bytes_per_second = pace < no_limit ? pace : 0,
-        .pause = interval_of(values.get(option::log_cleaner_backoff_ms))};
-}
-
 }  // namespace
 
 StorageKeeper::StorageKeeper(runtime::Node& node, storage::LogStore& store,
-                             const replication::Replicas& replicas, const Logger& log)
+                             const replication::Replicas& replicas, std::size_t compaction_bytes,
+                             const Logger& log)
     : node_(node),
       control_(*node.control_shard().executor),
       store_(store),
       replicas_(replicas),
+      compaction_bytes_(compaction_bytes),
       log_(log),
       checkpoints_(node, store, replicas, log),
       cleaner_(
@@ -65,7 +58,7 @@ void StorageKeeper::set(const config::BrokerValues& values) {
             shard.set_upkeep(times);
         });
     }
-    cleaner_.set(cleaner_settings(values));
+    cleaner_.set(cleaner_settings(values, compaction_bytes_));
     checkpoints_.set(checkpoint_times(values));
     reserve_bytes_ = values.get(option::millrace_disk_reserve_bytes);
     if (!std::exchange(checking_space_, true)) {

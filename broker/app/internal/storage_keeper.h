@@ -17,7 +17,8 @@ namespace millrace::app {
 class StorageKeeper {
 public:
     StorageKeeper(runtime::Node& node, storage::LogStore& store,
-                  const replication::Replicas& replicas, const Logger& log);
+                  const replication::Replicas& replicas, std::size_t compaction_bytes,
+                  const Logger& log);
 
     /// Begins, or goes on with other settings.
     void set(const config::BrokerValues& values);
@@ -39,6 +40,7 @@ private:
     runtime::Executor& control_;
     storage::LogStore& store_;
     const replication::Replicas& replicas_;
+    const std::size_t compaction_bytes_;
     const Logger& log_;
     replication::Checkpoints checkpoints_;
     replication::Cleaner cleaner_;

@@ -112,6 +112,17 @@ TEST(Settings, the_migration_policy_counts_in_any_case) {
 
 // "For ever" is the largest number of minutes; as nanoseconds it came round to a time before now,
 // and every committed offset had expired.
+// With the default of 128 MiB, on a machine that has an eighth of 256 MiB for compaction.
+TEST(Settings, compaction_stays_within_its_part_of_the_memory) {
+    const auto settings = [](config::Entries entries) {
+        return cleaner_settings(config_of(std::move(entries)).broker(), 32 << 20);
+    };
+    EXPECT_EQ(settings({}).key_bytes, 32 << 20);
+    EXPECT_EQ(settings({{"log.cleaner.dedupe.buffer.size", "9223372036854775807"}}).key_bytes,
+              32 << 20);
+    EXPECT_EQ(settings({{"log.cleaner.dedupe.buffer.size", "2097152"}}).key_bytes, 2 << 20);
+}
+
 TEST(Settings, what_is_kept_for_ever_does_not_expire_at_once) {
     const auto groups =
         group_settings(config_of({{"offsets.retention.minutes", "2147483647"},

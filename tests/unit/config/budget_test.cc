@@ -64,6 +64,14 @@ TEST(Budget, never_gives_more_than_there_is) {
     }
 }
 
+TEST(Budget, bears_a_wish_for_all_the_memory_that_a_number_can_tell) {
+    const Budget budget =
+        *budget_of(small_pod(), {"log.cleaner.dedupe.buffer.size=9223372036854775807",
+                                 "queued.max.request.bytes=9223372036854775807"});
+    EXPECT_EQ(budget.compaction_bytes, gib / 8);
+    EXPECT_LE(budget.response_bytes, gib);
+}
+
 TEST(Budget, counts_the_processor_time_of_the_group_and_not_all_cores) {
     MachineFacts facts = small_pod();
     facts.cores = 64;
