@@ -270,6 +270,10 @@ private:
         } else if (option.support == Support::without_effect && !is_fallback(option, read)) {
             warn(key, value, where, fmt::format("has no effect: {}", option.why), "");
         }
+        const auto* list = std::get_if<std::vector<std::string>>(&read);
+        if (list != nullptr && list->size() < split_list(trimmed(value)).size()) {
+            warn(key, value, where, "names something twice", "it counts once: " + join_list(*list));
+        }
     }
 
     static bool is_fallback(const Option& option, const Value& value) {

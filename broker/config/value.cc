@@ -123,17 +123,28 @@ bool is_voter(std::string_view text) {
            is_host_port(text.substr(at + 1));
 }
 
-/// Kafka takes no list that names something twice or holds an empty item.
-std::string fault_of_set(const std::vector<std::string>& list) {
-    for (auto item = list.begin(); item != list.end(); ++item) {
-        if (item->empty()) {
-            return "has an empty item";
-        }
-        if (std::find(list.begin(), item, *item) != item) {
-            return fmt::format("names {} twice", *item);
+/// Lists whose items are pairs keep what they repeat and say themselves what an empty item is.
+bool is_of_pairs(const Rule& rule) {
+    return rule.kind == Rule::Kind::voters || rule.kind == Rule::Kind::host_ports ||
+           rule.kind == Rule::Kind::throttled;
+}
+
+/// Of any other list, Kafka takes what is named again only once, at its first place.
+void keep_each_once(const Rule& rule, std::vector<std::string>& list) {
+    if (is_of_pairs(rule)) {
+        return;
+    }
+    std::vector<std::string> once;
+    for (std::string& item : list) {
+        if (std::find(once.begin(), once.end(), item) == once.end()) {
+            once.push_back(std::move(item));
         }
     }
-    return {};
+    list = std::move(once);
+}
+
+bool has_empty_item(const std::vector<std::string>& list) {
+    return std::find(list.begin(), list.end(), "") != list.end();
 }
 
 bool allows_text(const Rule& rule, const std::string& text) {
@@ -159,7 +170,7 @@ bool allows_list(const Rule& rule, const std::vector<std::string>& list) {
     if (rule.kind == Rule::Kind::throttled) {
         return all_are(list, is_replica) || (list.size() == 1 && list.front() == "*");
     }
-    if (!fault_of_set(list).empty() || (rule.needs_some && list.empty())) {
+    if (has_empty_item(list) || (rule.needs_some && list.empty())) {
         return false;
     }
     switch (rule.kind) {
@@ -218,15 +229,18 @@ std::string joined(std::string_view words) {
 
 std::variant<Value, std::string> parse_value(const Option& option, std::string_view text) {
     Parsed parsed = parse_type(option.type, trimmed(text));
-    if (const Value* value = std::get_if<0>(&parsed);
-        value != nullptr && !allows(option.rule, *value)) {
-        const auto* list = std::get_if<std::vector<std::string>>(value);
-        if (list != nullptr && option.rule.kind != Rule::Kind::throttled) {
-            if (std::string fault = fault_of_set(*list); !fault.empty()) {
-                return wrong(std::move(fault));
-            }
-        }
-        return wrong("is not " + describe_rule(option.rule));
+    Value* const value = std::get_if<0>(&parsed);
+    if (value == nullptr) {
+        return parsed;
+    }
+    auto* const list = std::get_if<std::vector<std::string>>(value);
+    if (list != nullptr) {
+        keep_each_once(option.rule, *list);
+    }
+    if (!allows(option.rule, *value)) {
+        return wrong(list != nullptr && !is_of_pairs(option.rule) && has_empty_item(*list)
+                         ? "has an empty item"
+                         : "is not " + describe_rule(option.rule));
     }
     return parsed;
 }

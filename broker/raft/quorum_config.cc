@@ -83,11 +83,16 @@ Result<std::vector<Voter>> parse_voters(std::string_view text, std::string_view 
         if (!endpoint) {
             return endpoint.error().with_context("controller.quorum.voters");
         }
-        const bool is_twice = std::any_of(voters.begin(), voters.end(), [&](const Voter& voter) {
+        const auto before = std::find_if(voters.begin(), voters.end(), [&](const Voter& voter) {
             return voter.key.id.value == *id;
         });
-        if (is_twice) {
-            return Error::make(Code::invalid, "controller.quorum.voters: {} is named twice", *id);
+        if (before != voters.end()) {
+            if (before->listeners.front().endpoint == *endpoint) {
+                continue;
+            }
+            return Error::make(Code::invalid,
+                               "controller.quorum.voters: {} is named twice, at two addresses",
+                               *id);
         }
         voters.push_back(
             {{BrokerId{*id}, {}}, {{std::string(listener_name), *endpoint}}, VersionRange{}});

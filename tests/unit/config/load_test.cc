@@ -194,16 +194,29 @@ TEST(Load, refuses_a_removed_setting_in_the_environment_as_in_the_file) {
     EXPECT_THAT(texts(load(source).warnings), IsEmpty());
 }
 
-TEST(Load, says_what_a_list_names_twice_and_what_has_no_name) {
-    EXPECT_THAT(
-        texts(load_text("controller.listener.names=PLAINTEXT,PLAINTEXT\n"
-                        "process.roles=broker,broker\nlog.dirs=\nlog.dir=/a,,/b\n=novalue\n")
-                  .errors),
-        ElementsAre(HasSubstr("names PLAINTEXT twice"), HasSubstr("names broker twice"),
-                    HasSubstr("log.dirs=: is not a list with something in it"),
-                    HasSubstr("has an empty item"),
-                    "server.properties:5: =novalue: there is no name before the = (write "
-                    "NAME=VALUE, or delete it)"));
+TEST(Load, takes_once_what_a_list_names_twice_and_warns) {
+    const Loaded loaded = load_text(
+        "process.roles=broker,controller,broker\n"
+        "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+        "controller.quorum.voters=1@h:9093,1@h:9093\n");
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    EXPECT_THAT(texts(loaded.warnings),
+                ElementsAre("server.properties:1: process.roles=broker,controller,broker: names "
+                            "something twice (it counts once: broker,controller)"));
+    EXPECT_THAT(BrokerConfig{loaded.given}.broker().get(broker_option::process_roles),
+                ElementsAre("broker", "controller"));
+}
+
+TEST(Load, says_where_a_list_is_empty_or_has_an_empty_item_and_what_has_no_name) {
+    EXPECT_THAT(texts(load_text("log.dirs=\nlog.dir=/a,,/b\nlisteners=A://:1,,A://:1\n"
+                                "controller.quorum.voters=1@h:1,,2@h:2\n=novalue\n")
+                          .errors),
+                ElementsAre(HasSubstr("log.dirs=: is not a list with something in it"),
+                            HasSubstr("log.dir=/a,,/b: has an empty item"),
+                            HasSubstr("listeners=A://:1,,A://:1: has an empty item"),
+                            HasSubstr("controller.quorum.voters=1@h:1,,2@h:2: is not "),
+                            "server.properties:5: =novalue: there is no name before the = (write "
+                            "NAME=VALUE, or delete it)"));
 }
 
 TEST(Load, tells_of_listeners_together_with_what_is_wrong_by_itself) {
@@ -228,11 +241,11 @@ TEST(Load, tells_of_listeners_together_with_what_is_wrong_by_itself) {
 }
 
 TEST(Load, concludes_nothing_from_what_is_wrong_by_itself) {
-    EXPECT_THAT(texts(load_text("controller.listener.names=X,X\nlisteners=X://:9093\n"
+    EXPECT_THAT(texts(load_text("controller.listener.names=X,,Y\nlisteners=X://:9093\n"
                                 "broker.session.timeout.ms=long\n"
                                 "broker.heartbeat.interval.ms=8000\n")
                           .errors),
-                ElementsAre(HasSubstr("names X twice"), HasSubstr("long")));
+                ElementsAre(HasSubstr("has an empty item"), HasSubstr("long")));
 }
 
 TEST(Load, shows_the_default_that_contradicts) {

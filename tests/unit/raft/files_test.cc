@@ -162,6 +162,11 @@ TEST(QuorumLists, are_read_in_kafkas_notation) {
     EXPECT_TRUE(parse_voters("", "CONTROLLER")->empty());
 }
 
+TEST(QuorumLists, name_a_voter_twice_only_at_one_address) {
+    EXPECT_EQ(parse_voters("1@host-a:9093,2@host-b:9093,1@host-a:9093", "CONTROLLER")->size(), 2U);
+    EXPECT_FALSE(parse_voters("1@host-a:9093,1@host-a:9094", "CONTROLLER").has_value());
+}
+
 TEST(QuorumLists, say_whether_others_belong_to_the_quorum) {
     QuorumConfig config;
     config.node_id = BrokerId{1};

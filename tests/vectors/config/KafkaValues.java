@@ -32,7 +32,9 @@ public class KafkaValues {
             case LIST:
                 list.addAll(List.of("a", "a,b", " a , b ", "*", "0:1", "0:1,2:3", "0:x", "delete", "a,a", "a,,b", ",", "1@h:9", "1@h:9,2@h:9",
                     "h:9", "h:9,i:9", "[::1]:9", "delete,delete", "broker", "PLAINTEXT://:9092",
-                    "compact,delete", "delete,compact", "consumer,classic"));
+                    "compact,delete", "delete,compact", "consumer,classic", "b,a,b", "b, a ,b", "a,a,,b", "0:1,0:1", "*,*",
+                    "1@h:9,1@h:9", "h:9,h:9", "broker,controller,broker", "classic,consumer,classic", "delete,compact,delete",
+                    "PLAINTEXT://:9092,PLAINTEXT://:9092"));
                 break;
             default:
                 list.addAll(List.of("  spaced  ", "producer", "gzip", "GZIP", "CreateTime", "ssl",
@@ -61,8 +63,8 @@ public class KafkaValues {
             for (String text : samples(key)) {
                 String outcome;
                 try {
-                    Object value = ConfigDef.parseType(key.name, text, key.type);
-                    if (key.validator != null) key.validator.ensureValid(key.name, value);
+                    // Not parseType() and the validator by hand: parse() also takes out of a list what it repeats.
+                    Object value = new ConfigDef().define(key).parse(Map.of(key.name, text)).get(key.name);
                     outcome = "ok\t" + escape(String.valueOf(ConfigDef.convertToString(value, key.type)));
                 } catch (RuntimeException refused) {
                     outcome = "refused\t";
