@@ -154,7 +154,11 @@ Decision<protocol::AlterClientQuotasResponse> alter_client_quotas(
             }
         }
         auto& result = decision.answer.entries.emplace_back();
-        for (const auto& part : entry.entity) {
+        // Told in one order, whichever they came in: clients compare what they are told.
+        auto parts = entry.entity;
+        std::sort(parts.begin(), parts.end(),
+                  [](const auto& a, const auto& b) { return a.entity_type < b.entity_type; });
+        for (const auto& part : parts) {
             auto& to = result.entity.emplace_back();
             to.entity_type = decision.texts.keep(std::string(part.entity_type));
             to.entity_name =

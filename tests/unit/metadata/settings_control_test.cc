@@ -342,6 +342,23 @@ TEST(Quotas, are_set_and_removed_for_each_kind_of_entity) {
     EXPECT_EQ(world.image.quotas.find(entity), nullptr);
 }
 
+TEST(Quotas, are_answered_with_the_client_id_before_the_user) {
+    World world;
+    protocol::AlterClientQuotasRequest request;
+    auto& entry = request.entries.emplace_back();
+    entry.entity.resize(2);
+    entry.entity[0].entity_type = "user";
+    entry.entity[0].entity_name = "alice";
+    entry.entity[1].entity_type = "client-id";
+    entry.entity[1].entity_name = std::nullopt;
+    const auto answer = world.apply(alter_client_quotas(*world.borrow(), request)).entries.at(0);
+    ASSERT_EQ(answer.entity.size(), 2U);
+    EXPECT_EQ(answer.entity[0].entity_type, "client-id");
+    EXPECT_EQ(answer.entity[0].entity_name, std::nullopt);
+    EXPECT_EQ(answer.entity[1].entity_type, "user");
+    EXPECT_EQ(answer.entity[1].entity_name, "alice");
+}
+
 TEST(Quotas, that_make_no_sense_are_refused) {
     World world;
     const auto invalid = KafkaError::invalid_request;
