@@ -1,6 +1,7 @@
 #include "storage/log_store.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 #include <set>
 
@@ -18,6 +19,12 @@ constexpr std::uint64_t small_file_max = std::uint64_t{1} << 20;
 bool is_of_the_disk(const Error& error) {
     return error.code() == Code::io || error.code() == Code::no_space ||
            error.code() == Code::permission || error.code() == Code::not_found;
+}
+
+/// "/a/./b/" is "/a/b". What a link leads to shows when it is locked.
+std::filesystem::path plainly(const std::string& path) {
+    const auto plain = std::filesystem::path(path).lexically_normal();
+    return plain.has_filename() ? plain : plain.parent_path();
 }
 
 Result<Uuid> topic_id_of(runtime::Disk& disk, const std::string& folder) {
@@ -156,9 +163,12 @@ Result<std::unique_ptr<LogStore>> LogStore::claim(runtime::Disk& disk, StoreOpti
     std::unique_ptr<LogStore> store(new LogStore(disk, std::move(options), random, std::move(log)));
     std::map<Uuid, std::string> seen;
     for (const std::string& path : store->options_.paths) {
-        if (std::any_of(store->claims_.begin(), store->claims_.end(),
-                        [&](const Claim& other) { return other.path == path; })) {
-            return Error::make(Code::invalid, "{} is named twice", path);
+        const auto same =
+            std::find_if(store->claims_.begin(), store->claims_.end(),
+                         [&](const Claim& other) { return plainly(other.path) == plainly(path); });
+        if (same != store->claims_.end()) {
+            return Error::make(Code::invalid, "{} and {} are one directory: name it once",
+                               same->path, path);
         }
         Claim& claim = store->claims_.emplace_back();
         claim.path = path;

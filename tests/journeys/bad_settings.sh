@@ -76,7 +76,7 @@ stop one
 before=$(state "$dir/data")
 refused_directory 'log\.dirs.*belongs to node 0, this is node 7' "log.dirs=$dir/never,$dir/data" node.id=7
 refused_directory 'cluster\.id is other.*belongs to cluster' "log.dirs=$dir/data" cluster.id=other
-refused_directory 'log\.dirs.*is locked' "log.dirs=$dir/never,$dir/./never"
+refused_directory 'log\.dirs.*are one directory: name it once' "log.dirs=$dir/never,$dir/./never"
 # Several nodes that each make an id up are as many clusters, and their disks keep it.
 refused_directory 'controller\.quorum\.voters.*cluster\.id is not set.*format' "log.dirs=$dir/never" "controller.quorum.voters=0@127.0.0.1:1,2@127.0.0.1:2"
 refused_directory 'controller\.quorum\.bootstrap\.servers.*cluster\.id is not set' "log.dirs=$dir/never" controller.quorum.bootstrap.servers=127.0.0.1:1
