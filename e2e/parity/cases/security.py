@@ -35,9 +35,12 @@ def quotas(side, version):
     alter("unknown kind", "planet", user, ("producer_byte_rate", 1, False))
     alter("fraction of a byte", "user", user, ("producer_byte_rate", 0.5, False))
     alter("bad address", "ip", "nowhere at all", ("connection_creation_rate", 1, False))
-    side.ask("seen", "DescribeClientQuotas", 1, {"Components": [{"EntityType": "user", "MatchType": 0, "Match": user}]})
+    of_the_user = {"Components": [{"EntityType": "user", "MatchType": 0, "Match": user}]}
+    side.until("DescribeClientQuotas", of_the_user, lambda body: body["Entries"], version=1)  # Kafka shows it a while later
+    side.ask("seen", "DescribeClientQuotas", 1, of_the_user)
     alter("removed", "user", user, ("producer_byte_rate", 0, True))
-    side.ask("gone", "DescribeClientQuotas", 1, {"Components": [{"EntityType": "user", "MatchType": 0, "Match": user}]})
+    side.until("DescribeClientQuotas", of_the_user, lambda body: not body["Entries"], version=1)
+    side.ask("gone", "DescribeClientQuotas", 1, of_the_user)
 
 
 @case("DescribeClientQuotas")
