@@ -5,6 +5,7 @@
 // quiet log costs nothing. A flushed index in memory is empty, a sealed segment's always so.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -86,10 +87,21 @@ public:
     CachedFile& file() { return file_; }
 
 private:
+    /// So many are read at once where a search has come down to them: one read, not ten.
+    static constexpr std::size_t block_entries = (std::size_t{8} << 10) / Entry::stored_size;
+
+    struct Place {
+        std::size_t count = 0;       ///< Entries with `entry.*member <= bound`.
+        std::optional<Entry> below;  ///< The last of them ...
+        std::optional<Entry> above;  ///< ... and the one behind, each if the search came by it.
+    };
+
     Result<Entry> entry_in_file(std::size_t at);
-    /// How many entries have `entry.*member <= bound`.
     template <typename Member, typename Bound>
-    Result<std::size_t> count_up_to(Member Entry::* member, Bound bound);
+    Result<Place> search(Member Entry::* member, Bound bound);
+    template <typename Member, typename Bound>
+    Result<void> search_block(Member Entry::* member, Bound bound, std::size_t low,
+                              std::size_t high, Place& place);
     Result<Entry> at(std::size_t position);
 
     CachedFile file_;
@@ -159,7 +171,8 @@ Result<std::optional<Entry>> SparseIndex<Entry>::last() {
 
 template <typename Entry>
 template <typename Member, typename Bound>
-Result<std::size_t> SparseIndex<Entry>::count_up_to(Member Entry::* member, Bound bound) {
+auto SparseIndex<Entry>::search(Member Entry::* member, Bound bound) -> Result<Place> {
+    Place place;
     std::size_t low = 0;
     std::size_t high = size();
     if (!tail_.empty() && tail_.front().*member <= bound) {
@@ -168,36 +181,71 @@ Result<std::size_t> SparseIndex<Entry>::count_up_to(Member Entry::* member, Boun
         high = in_file_;
     }
     while (low < high) {
+        if (high <= in_file_ && high - low <= block_entries) {
+            MR_TRY_VOID(search_block(member, bound, low, high, place));
+            return place;
+        }
         const std::size_t middle = low + (high - low) / 2;
         MR_TRY(const Entry entry, at(middle));
         if (entry.*member <= bound) {
             low = middle + 1;
+            place.below = entry;
         } else {
             high = middle;
+            place.above = entry;
         }
     }
-    return low;
+    place.count = low;
+    return place;
+}
+
+/// All in front of `low` is known to be at or below the bound, all from `high` on above it.
+template <typename Entry>
+template <typename Member, typename Bound>
+Result<void> SparseIndex<Entry>::search_block(Member Entry::* member, Bound bound, std::size_t low,
+                                              std::size_t high, Place& place) {
+    std::array<std::byte, block_entries * Entry::stored_size> bytes;
+    const MutableBytes block = MutableBytes(bytes).first((high - low) * Entry::stored_size);
+    MR_TRY(const auto file, file_.open());
+    MR_TRY(const std::size_t got, file->read_at(low * Entry::stored_size, block));
+    if (got != block.size()) {
+        return Error::make(Code::corrupt, "{}: ends before entry {}", file_.path(), high - 1);
+    }
+    const std::size_t first = low;
+    while (low < high) {
+        const std::size_t middle = low + (high - low) / 2;
+        const Entry entry = Entry::load(block.data() + (middle - first) * Entry::stored_size);
+        if (entry.*member <= bound) {
+            low = middle + 1;
+            place.below = entry;
+        } else {
+            high = middle;
+            place.above = entry;
+        }
+    }
+    place.count = low;
+    return {};
 }
 
 template <typename Entry>
 template <typename Member, typename Bound>
 Result<std::optional<Entry>> SparseIndex<Entry>::floor(Member Entry::* member, Bound bound) {
-    MR_TRY(const std::size_t count, count_up_to(member, bound));
-    if (count == 0) {
-        return std::optional<Entry>{};
+    MR_TRY(const Place place, search(member, bound));
+    if (place.count == 0 || place.below) {
+        return place.below;
     }
-    MR_TRY(const Entry entry, at(count - 1));
+    MR_TRY(const Entry entry, at(place.count - 1));
     return std::optional<Entry>{entry};
 }
 
 template <typename Entry>
 template <typename Member, typename Bound>
 Result<std::optional<Entry>> SparseIndex<Entry>::above(Member Entry::* member, Bound bound) {
-    MR_TRY(const std::size_t count, count_up_to(member, bound));
-    if (count == size()) {
-        return std::optional<Entry>{};
+    MR_TRY(const Place place, search(member, bound));
+    if (place.count == size() || place.above) {
+        return place.above;
     }
-    MR_TRY(const Entry entry, at(count));
+    MR_TRY(const Entry entry, at(place.count));
     return std::optional<Entry>{entry};
 }
 
@@ -208,7 +256,8 @@ Result<void> SparseIndex<Entry>::truncate_from(Member Entry::* member, Bound bou
         clear();
         return {};
     }
-    MR_TRY(const std::size_t count, count_up_to(member, static_cast<Bound>(bound - 1)));
+    MR_TRY(const Place place, search(member, static_cast<Bound>(bound - 1)));
+    const std::size_t count = place.count;
     if (count >= in_file_) {
         tail_.resize(count - in_file_);
     } else {
