@@ -298,6 +298,14 @@ Result<void> LogStore::take(Timestamp now) {
         }
         by_name_.emplace(found_[i].partition, i);
     }
+    for (FoundLog& found : found_) {
+        const auto [from, to] = by_name_.equal_range(found.partition);
+        if (found.kind == FoundLog::Kind::future && std::none_of(from, to, [&](const auto& other) {
+                return found_[other.second].topic_id == found.topic_id;
+            })) {
+            found.kind = FoundLog::Kind::abandoned;
+        }
+    }
     return {};
 }
 
@@ -487,8 +495,14 @@ Result<std::unique_ptr<PartitionLog>> LogStore::load(const FoundLog& found, cons
     if (found.unreadable) {
         return *found.unreadable;
     }
-    return PartitionLog::recover_folder(found.directory, found.partition, found.name, limits,
-                                        found.recovery, report);
+    auto log = PartitionLog::recover_folder(found.directory, found.partition, found.name, limits,
+                                            found.recovery, report);
+    if (log && found.kind == FoundLog::Kind::abandoned) {
+        MR_TRY_VOID((*log)->rename_folder(log_folder_name(found.partition)));
+        MR_LOG(log_, warn, "storage.copy_taken_for_its_log", field("log", found.name),
+               field("directory", found.directory->path()), field("end", (*log)->end()));
+    }
+    return log;
 }
 
 Result<std::string> LogStore::retire(PartitionLog& log) {

@@ -40,7 +40,9 @@ struct StoreOptions {
 
 /// A partition's directory, as found by name; nothing of it is open yet.
 struct FoundLog {
-    enum class Kind { current, future };
+    /// A copy that was on its way is abandoned where no directory has the log that it was made of:
+    /// the only one, maybe, and whole where the metadata has the replica in its directory.
+    enum class Kind { current, future, abandoned };
     std::shared_ptr<LogDirectory> directory;
     TopicPartition partition;
     /// Zero if the log has no partition.metadata, or a power cut came before its first sync: then
@@ -107,7 +109,7 @@ public:
     /// The directory that was wished for, once; null if none was, or if it takes no replica now.
     std::shared_ptr<LogDirectory> take_wish(const TopicPartition& partition);
 
-    /// Opens one found log. Blocking; may be called from several threads at once.
+    /// Opens one found log; one that was abandoned gets its log's name. Blocking; may be called from several threads at once.
     Result<std::unique_ptr<PartitionLog>> load(const FoundLog& found, const LogLimits& limits,
                                                RecoveryReport* report = nullptr) const;
 

@@ -505,7 +505,7 @@ void Broker::Inside::make_broker_side(const config::BrokerValues& values) {
     };
     std::vector<std::vector<const storage::FoundLog*>> found(node.data_shards());
     for (const storage::FoundLog& one : store->found()) {
-        if (one.kind == storage::FoundLog::Kind::current) {
+        if (one.kind != storage::FoundLog::Kind::future) {
             const TopicIdPartition id{one.topic_id, one.partition.partition};
             found[std::hash<TopicIdPartition>{}(id) % found.size()].push_back(&one);
         }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -73,7 +74,11 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             auto self = weak.lock();
             return self ? self->find(id) : nullptr;
         };
-        waiting.insert(options.found.begin(), options.found.end());
+        std::copy_if(options.found.begin(), options.found.end(),
+                     std::inserter(waiting, waiting.end()), [](const storage::FoundLog* found) {
+                         return found->kind == storage::FoundLog::Kind::current;
+                     });
+        has_abandoned = waiting.size() < options.found.size();
         has_futures = std::any_of(store.found().begin(), store.found().end(),
                                   [](const storage::FoundLog& found) {
                                       return found.kind == storage::FoundLog::Kind::future;
@@ -221,6 +226,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     void open_log(const std::shared_ptr<Partition>& partition);
     /// What the directories hold for a partition; null if nothing.
     const storage::FoundLog* found_for(const PartitionState& state) const;
+    const storage::FoundLog* abandoned_for(const PartitionState& state) const;
     void load_log(const storage::FoundLog& found, const std::shared_ptr<Partition>& partition);
     void load_again_later(const storage::FoundLog& found,
                           const std::shared_ptr<Partition>& partition, const Error& shortage);
@@ -363,6 +369,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::set<const storage::FoundLog*> short_of_room;
     std::map<const storage::FoundLog*, std::unique_ptr<storage::PartitionLog>> preloaded;
     bool has_futures = false;
+    bool has_abandoned = false;
     std::shared_ptr<Upkeep> upkeep;
     std::set<TopicIdPartition> to_flush;
     std::set<TopicIdPartition> to_wake;

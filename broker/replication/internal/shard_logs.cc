@@ -17,7 +17,22 @@ const storage::FoundLog* ShardReplicas::Inside::found_for(const PartitionState& 
             best = found;
         }
     }
-    return best;
+    return best != nullptr ? best : abandoned_for(state);
+}
+
+/// A copy was whole before the metadata had the replica in its directory.
+const storage::FoundLog* ShardReplicas::Inside::abandoned_for(const PartitionState& state) const {
+    if (!has_abandoned) {
+        return nullptr;
+    }
+    const auto found =
+        std::find_if(options.found.begin(), options.found.end(), [&](const auto* one) {
+            return one->kind == storage::FoundLog::Kind::abandoned &&
+                   one->topic_id == state.id.topic_id &&
+                   one->partition.partition == state.id.partition &&
+                   one->directory->id() == state.directory;
+        });
+    return found == options.found.end() ? nullptr : *found;
 }
 
 void ShardReplicas::Inside::open_log(const std::shared_ptr<Partition>& partition) {
@@ -28,7 +43,8 @@ void ShardReplicas::Inside::open_log(const std::shared_ptr<Partition>& partition
     }
     if (auto ready = preloaded.extract(found)) {
         give(partition, *found, std::move(ready.mapped()));
-    } else if (!options.logs_come_preloaded || short_of_room.contains(found)) {
+    } else if (!options.logs_come_preloaded || short_of_room.contains(found) ||
+               found->kind == storage::FoundLog::Kind::abandoned) {
         // Else preload() completes it.
         load_log(*found, partition);
     }

@@ -98,8 +98,10 @@ protected:
         ASSERT_TRUE(simulation_.run_until([&] { return done; }, 10s));
     }
 
-    void assign(const PartitionSettings& settings, std::vector<BrokerId> replicas = {BrokerId{1}}) {
+    void assign(const PartitionSettings& settings, std::vector<BrokerId> replicas = {BrokerId{1}},
+                Uuid directory = {}) {
         PartitionState state;
+        state.directory = directory;
         state.id = id_;
         state.topic = "orders";
         state.replicas = state.isr = std::move(replicas);
@@ -586,6 +588,41 @@ TEST_F(SeveralDirectories, a_log_moves_while_it_is_written_and_the_controller_he
     EXPECT_EQ(view().directory_path, to);
     EXPECT_EQ(view().end, Offset{41});
     EXPECT_GT(records(), 500U);
+}
+
+/// As after a crash of Kafka between the two halves of a move, or with the other disk gone.
+TEST_F(ShardUpkeep, a_copy_without_its_log_is_it_where_the_metadata_has_the_replica) {
+    assign(small_segments());
+    for (int i = 0; i < 20; ++i) {
+        append("key");
+    }
+    simulation_.run_for(1s);
+    const Uuid directory = view().directory;
+    const std::string copy = "/data/orders-0.0123456789abcdef0123456789abcdef-future";
+    node_.kill();
+    ASSERT_TRUE(node_.disk().rename("/data/orders-0", copy));
+    start();
+    on_shard([](ShardReplicas& shard) { shard.set_aside_unclaimed(); });
+    simulation_.run_for(1s);
+    EXPECT_FALSE(*node_.disk().exists(copy)) << "set aside, as nobody claims it";
+    const auto names = *node_.disk().list("/data");
+    const auto aside = std::find_if(names.begin(), names.end(), [](const auto& entry) {
+        return entry.name.ends_with("-stray");
+    });
+    ASSERT_NE(aside, names.end()) << "and kept";
+    node_.kill();
+    ASSERT_TRUE(node_.disk().rename("/data/" + aside->name, copy));
+    start();
+    assign(small_segments(), {BrokerId{1}}, directory);
+    EXPECT_EQ(view().end, Offset{20});
+    on_shard([](ShardReplicas& shard) { shard.set_aside_unclaimed(); });
+    append("key");
+    simulation_.run_for(1s);
+    node_.kill();
+    start();
+    assign(small_segments(), {BrokerId{1}}, directory);
+    EXPECT_EQ(view().end, Offset{21});
+    EXPECT_EQ(view().directory_path, "/data");
 }
 
 TEST_F(ShardUpkeep, a_log_that_could_not_be_loaded_for_a_shortage_is_loaded_once_that_is_over) {
