@@ -99,9 +99,6 @@ private:
     Result<Entry> entry_in_file(std::size_t at);
     template <typename Member, typename Bound>
     Result<Place> search(Member Entry::* member, Bound bound);
-    template <typename Member, typename Bound>
-    Result<void> search_block(Member Entry::* member, Bound bound, std::size_t low,
-                              std::size_t high, Place& place);
     Result<Entry> at(std::size_t position);
 
     CachedFile file_;
@@ -180,13 +177,24 @@ auto SparseIndex<Entry>::search(Member Entry::* member, Bound bound) -> Result<P
     } else {
         high = in_file_;
     }
+    std::array<std::byte, block_entries * Entry::stored_size> block;
+    std::optional<std::size_t> block_from;
     while (low < high) {
-        if (high <= in_file_ && high - low <= block_entries) {
-            MR_TRY_VOID(search_block(member, bound, low, high, place));
-            return place;
+        if (!block_from && high <= in_file_ && high - low <= block_entries) {
+            const auto rest = MutableBytes(block).first((high - low) * Entry::stored_size);
+            MR_TRY(const auto file, file_.open());
+            MR_TRY(const std::size_t got, file->read_at(low * Entry::stored_size, rest));
+            if (got != rest.size()) {
+                return Error::make(Code::corrupt, "{}: ends before entry {}", file_.path(),
+                                   high - 1);
+            }
+            block_from = low;
         }
         const std::size_t middle = low + (high - low) / 2;
-        MR_TRY(const Entry entry, at(middle));
+        MR_TRY(const Entry entry,
+               block_from ? Result<Entry>(Entry::load(block.data() +
+                                                      (middle - *block_from) * Entry::stored_size))
+                          : at(middle));
         if (entry.*member <= bound) {
             low = middle + 1;
             place.below = entry;
@@ -197,34 +205,6 @@ auto SparseIndex<Entry>::search(Member Entry::* member, Bound bound) -> Result<P
     }
     place.count = low;
     return place;
-}
-
-/// All in front of `low` is known to be at or below the bound, all from `high` on above it.
-template <typename Entry>
-template <typename Member, typename Bound>
-Result<void> SparseIndex<Entry>::search_block(Member Entry::* member, Bound bound, std::size_t low,
-                                              std::size_t high, Place& place) {
-    std::array<std::byte, block_entries * Entry::stored_size> bytes;
-    const MutableBytes block = MutableBytes(bytes).first((high - low) * Entry::stored_size);
-    MR_TRY(const auto file, file_.open());
-    MR_TRY(const std::size_t got, file->read_at(low * Entry::stored_size, block));
-    if (got != block.size()) {
-        return Error::make(Code::corrupt, "{}: ends before entry {}", file_.path(), high - 1);
-    }
-    const std::size_t first = low;
-    while (low < high) {
-        const std::size_t middle = low + (high - low) / 2;
-        const Entry entry = Entry::load(block.data() + (middle - first) * Entry::stored_size);
-        if (entry.*member <= bound) {
-            low = middle + 1;
-            place.below = entry;
-        } else {
-            high = middle;
-            place.above = entry;
-        }
-    }
-    place.count = low;
-    return {};
 }
 
 template <typename Entry>
