@@ -109,7 +109,8 @@ public:
     /// The directory that was wished for, once; null if none was, or if it takes no replica now.
     std::shared_ptr<LogDirectory> take_wish(const TopicPartition& partition);
 
-    /// Opens one found log; one that was abandoned gets its log's name. Blocking; may be called from several threads at once.
+    /// Opens one found log; one that was abandoned gets its log's name. Blocking; may be called
+    /// from several threads at once.
     Result<std::unique_ptr<PartitionLog>> load(const FoundLog& found, const LogLimits& limits,
                                                RecoveryReport* report = nullptr) const;
 

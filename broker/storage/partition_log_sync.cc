@@ -64,9 +64,6 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
     if (!s.usable() || s.syncing_to || (!has_unsynced() && !(into_files && has_unfiled()))) {
         return std::nullopt;
     }
-    if (s.filing_to && (into_files || s.needs_files())) {
-        return std::nullopt;  // Two syncs of one file: the kernel would tell its failure to one.
-    }
     SyncJob job;
     job.directory_ = s.directory;
     s.part_is_void.reset();
@@ -74,7 +71,7 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
         job.part_ = s.journal_part();
     }
     if (s.filing_to && !job.part_) {
-        return std::nullopt;
+        return std::nullopt;  // Two syncs of one file: the kernel would tell its failure to one.
     }
     if (!s.segments.empty()) {
         job.active_base_ = s.active().base();
@@ -98,7 +95,6 @@ std::optional<SyncJob> PartitionLog::begin_sync(bool into_files) {
     job.directories_.assign(s.unsynced_directories.begin(), s.unsynced_directories.end());
     s.unsynced_directories.clear();
     job.target_ = s.end;
-    s.syncing_files = !job.part_;
     s.cut_syncing = std::exchange(s.cut_unsynced, false);
     s.names_syncing = s.names_changed;
     s.tail_syncing = std::exchange(s.tail_written, std::nullopt);
@@ -147,7 +143,7 @@ void PartitionLog::complete_sync(const SyncJob& job, const Result<void>& outcome
 std::optional<SyncJob> PartitionLog::begin_filing() {
     LogState& s = *state_;
     if (!s.usable() || s.filing_to || !has_unfiled() || !s.active_file || s.needs_files() ||
-        (s.syncing_to && s.syncing_files)) {
+        (s.syncing_to && !s.part_is_void)) {
         return std::nullopt;
     }
     SyncJob job;

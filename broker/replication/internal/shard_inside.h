@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -74,11 +73,13 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
             auto self = weak.lock();
             return self ? self->find(id) : nullptr;
         };
-        std::copy_if(options.found.begin(), options.found.end(),
-                     std::inserter(waiting, waiting.end()), [](const storage::FoundLog* found) {
-                         return found->kind == storage::FoundLog::Kind::current;
-                     });
-        has_abandoned = waiting.size() < options.found.size();
+        for (const storage::FoundLog* found : options.found) {
+            if (found->kind == storage::FoundLog::Kind::abandoned) {
+                abandoned.push_back(found);
+            } else {
+                waiting.insert(found);
+            }
+        }
         has_futures = std::any_of(store.found().begin(), store.found().end(),
                                   [](const storage::FoundLog& found) {
                                       return found.kind == storage::FoundLog::Kind::future;
@@ -369,7 +370,7 @@ struct ShardReplicas::Inside : std::enable_shared_from_this<ShardReplicas::Insid
     std::set<const storage::FoundLog*> short_of_room;
     std::map<const storage::FoundLog*, std::unique_ptr<storage::PartitionLog>> preloaded;
     bool has_futures = false;
-    bool has_abandoned = false;
+    std::vector<const storage::FoundLog*> abandoned;  ///< Seldom any.
     std::shared_ptr<Upkeep> upkeep;
     std::set<TopicIdPartition> to_flush;
     std::set<TopicIdPartition> to_wake;

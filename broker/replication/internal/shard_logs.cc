@@ -22,17 +22,12 @@ const storage::FoundLog* ShardReplicas::Inside::found_for(const PartitionState& 
 
 /// A copy was whole before the metadata had the replica in its directory.
 const storage::FoundLog* ShardReplicas::Inside::abandoned_for(const PartitionState& state) const {
-    if (!has_abandoned) {
-        return nullptr;
-    }
-    const auto found =
-        std::find_if(options.found.begin(), options.found.end(), [&](const auto* one) {
-            return one->kind == storage::FoundLog::Kind::abandoned &&
-                   one->topic_id == state.id.topic_id &&
-                   one->partition.partition == state.id.partition &&
-                   one->directory->id() == state.directory;
-        });
-    return found == options.found.end() ? nullptr : *found;
+    const auto found = std::find_if(abandoned.begin(), abandoned.end(), [&](const auto* one) {
+        return one->topic_id == state.id.topic_id &&
+               one->partition.partition == state.id.partition &&
+               one->directory->id() == state.directory;
+    });
+    return found == abandoned.end() ? nullptr : *found;
 }
 
 void ShardReplicas::Inside::open_log(const std::shared_ptr<Partition>& partition) {

@@ -57,7 +57,6 @@ public:
     bool active_unsynced = false;
     runtime::FilePtr active_file;  // Held while it has unsynced data, so that no error gets lost.
     std::optional<Offset> syncing_to;
-    bool syncing_files = false;  // That one is no job for a journal.
 
     // The filing under way: its file is being synced while journals go on taking what is new.
     std::optional<Offset> filing_to;
@@ -68,6 +67,7 @@ public:
     bool epochs_unfiled = false;
     std::uint64_t durable_size = 0;  // Of the active segment, in its file or in a journal.
     /// Of the part that the sync under way may take to a journal: set once it must not any more.
+    /// Null if that sync is one of files.
     std::shared_ptr<std::atomic<bool>> part_is_void;
 
     /// The files are as a clean start needs them while this is end().

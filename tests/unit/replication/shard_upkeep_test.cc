@@ -132,6 +132,16 @@ protected:
         EXPECT_EQ(*error, KafkaError::none);
     }
 
+    /// Into a compacted log; the bytes that it has then.
+    std::uint64_t fill_with_two_keys(PartitionSettings settings) {
+        settings.limits.cleanup = {.remove = false, .compact = true};
+        assign(settings);
+        for (int i = 0; i < 20; ++i) {
+            append(i % 2 == 0 ? "even" : "odd");
+        }
+        return view().size_bytes;
+    }
+
     /// What a follower says it has, by asking for what comes next.
     void fetch_as(BrokerId replica, Offset start, Offset end) {
         on_shard([&](ShardReplicas& shard) {
@@ -269,13 +279,7 @@ TEST_F(ShardUpkeep, a_new_interval_counts_from_now_on) {
 }
 
 TEST_F(ShardUpkeep, the_cleaner_keeps_the_last_record_of_each_key) {
-    PartitionSettings settings = small_segments();
-    settings.limits.cleanup = {.remove = false, .compact = true};
-    assign(settings);
-    for (int i = 0; i < 20; ++i) {
-        append(i % 2 == 0 ? "even" : "odd");
-    }
-    const std::uint64_t before = view().size_bytes;
+    const std::uint64_t before = fill_with_two_keys(small_segments());
     on_control([](KeptMachine& m) {
         m.checkpoints->set({.recovery_points = 5s, .log_starts = 5s, .high_watermarks = 5s});
         m.cleaner->set({.rounds_at_once = 1, .key_bytes = 1 << 20, .pause = 1s});
@@ -292,13 +296,7 @@ TEST_F(ShardUpkeep, the_cleaner_keeps_the_last_record_of_each_key) {
 class CompactionOf : public ShardUpkeep, public testing::WithParamInterface<Durability> {};
 
 TEST_P(CompactionOf, a_log_that_is_due_does_not_wait_for_the_checkpoints_own_time) {
-    PartitionSettings settings = small_segments(GetParam());
-    settings.limits.cleanup = {.remove = false, .compact = true};
-    assign(settings);
-    for (int i = 0; i < 20; ++i) {
-        append(i % 2 == 0 ? "even" : "odd");
-    }
-    const std::uint64_t before = view().size_bytes;
+    const std::uint64_t before = fill_with_two_keys(small_segments(GetParam()));
     on_control([](KeptMachine& m) {
         m.checkpoints->set({.recovery_points = 1h, .log_starts = 1h, .high_watermarks = 1h});
         m.cleaner->set({.rounds_at_once = 1, .key_bytes = 1 << 20, .pause = 2s});
