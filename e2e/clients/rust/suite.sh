@@ -5,10 +5,7 @@ set -euo pipefail
 here=$PWD crate=$1 version=$2 verb=$3
 home=$MILLRACE_E2E_CACHE/$(basename "$here")
 source=$home/$crate-$version
-# What is known to be absent in the broker, or wrong in the tests (absent.txt: NAME, a tab, why), is not a failure, and is said.
-excuse() {
-  awk -F'\t' -v OFS='\t' 'NR == FNR { why[$1] = $2; next } $1 == "FAILED" && ($2 in why) { $1 = "n/a"; $3 = why[$2] } { print; fflush() }' "$here/absent.txt" -
-}
+. "$here/../excuse.sh"
 case $verb in
   prepare)
     [ ! -f "$home/ready-$version" ] || exit 0

@@ -4,10 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 home=$MILLRACE_E2E_CACHE/suite-confluent-kafka-go
 module=github.com/confluentinc/confluent-kafka-go/v2@v2.11.1
-# What is known to be absent in the broker, or wrong in the tests (absent.txt: NAME, a tab, why), is not a failure, and is said.
-excuse() {
-  awk -F'\t' -v OFS='\t' 'NR == FNR { why[$1] = $2; next } $1 == "FAILED" && ($2 in why) { $1 = "n/a"; $3 = why[$2] } { print; fflush() }' "$here/absent.txt" -
-}
+. "$here/../excuse.sh"
 case $1 in
   prepare)
     if [ -x "$home/${module##*@}.test" ]; then exit 0; fi

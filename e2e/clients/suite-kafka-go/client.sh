@@ -6,9 +6,7 @@ home=$MILLRACE_E2E_CACHE/suite-kafka-go
 # What is known to be absent in the broker, or wrong in the tests (absent.txt: NAME, a tab, why), is not a failure, and is said. Two are not
 # in tests.txt: TestNetworkAddress knows the port as a constant, and TestReaderConsumerGroup ends its process by a null pointer of its own,
 # with Kafka 4.3.1 as well.
-excuse() {
-  awk -F'\t' -v OFS='\t' 'NR == FNR { why[$1] = $2; next } $1 == "FAILED" && ($2 in why) { $1 = "n/a"; $3 = why[$2] } { print; fflush() }' "$here/absent.txt" -
-}
+. "$here/../excuse.sh"
 case $1 in
   prepare)
     source=$(cd "$here/../go" && go mod download github.com/segmentio/kafka-go && go list -m -f '{{.Dir}}' github.com/segmentio/kafka-go)

@@ -5,10 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 version=3.0.12
 home=$MILLRACE_E2E_CACHE/suite-kafka-python
 source=$home/kafka_python-$version
-# What is known to be absent in the broker (absent.txt: NAME, a tab, why) is not a failure, and is said; once it works it is ok by itself.
-excuse() {
-  awk -F'\t' -v OFS='\t' 'NR == FNR { why[$1] = $2; next } $1 == "FAILED" && ($2 in why) { $1 = "n/a"; $3 = why[$2] } { print; fflush() }' "$here/absent.txt" -
-}
+. "$here/../excuse.sh"
 case $1 in
   prepare)
     [ ! -f "$home/ready-$version" ] || exit 0

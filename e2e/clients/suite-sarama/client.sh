@@ -3,10 +3,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 home=$MILLRACE_E2E_CACHE/suite-sarama
-# What is known to be absent in the broker, or wrong in the tests (absent.txt: NAME, a tab, why), is not a failure, and is said.
-excuse() {
-  awk -F'\t' -v OFS='\t' 'NR == FNR { why[$1] = $2; next } $1 == "FAILED" && ($2 in why) { $1 = "n/a"; $3 = why[$2] } { print; fflush() }' "$here/absent.txt" -
-}
+. "$here/../excuse.sh"
 case $1 in
   prepare)
     source=$(cd "$here/../go" && go mod download github.com/IBM/sarama && go list -m -f '{{.Dir}}' github.com/IBM/sarama)
