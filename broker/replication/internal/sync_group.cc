@@ -66,10 +66,11 @@ void SyncGroup::run_alone(Item item) {
             }
             item.done(item.job, shared->second, SyncedIn::files);
             if (self) {
-                self->on_filed(item.id);
+                // First: filing comes again and again.
                 for (Item& waited : next) {
                     self->run_alone(std::move(waited));
                 }
+                self->on_filed(item.id, shared->second);
             }
         });
 }
@@ -208,7 +209,10 @@ void SyncGroup::file_soon(const TopicIdPartition& id) {
     file_some();
 }
 
-void SyncGroup::on_filed(const TopicIdPartition& id) {
+void SyncGroup::on_filed(const TopicIdPartition& id, const Result<void>& outcome) {
+    if (!outcome && runtime::is_shortage(outcome.error())) {
+        rests_until_ = doors_.loop->clock().now() + runtime::shortage_pause;
+    }
     to_file_.erase(id);
     filing_.erase(id);
     if (journal_) {
@@ -218,6 +222,10 @@ void SyncGroup::on_filed(const TopicIdPartition& id) {
 
 void SyncGroup::file_some() {
     if (directory_->failed()) {
+        return;
+    }
+    if (doors_.loop->clock().now() < rests_until_) {
+        look_again_soon();
         return;
     }
     const auto full = journal_ ? journal_->full(filed_in_a_hurry * 4) : std::nullopt;
@@ -272,11 +280,14 @@ void SyncGroup::look_again_soon() {
     if (std::exchange(looking_again_, true)) {
         return;
     }
-    doors_.loop->after(look_again_after, [weak = weak_from_this()] {
+    const Duration rest = rests_until_ - doors_.loop->clock().now();
+    doors_.loop->after(std::max(look_again_after, rest), [weak = weak_from_this()] {
         if (auto self = weak.lock()) {
             self->looking_again_ = false;
-            std::erase_if(self->filing_,
-                          [&](const TopicIdPartition& id) { return !self->doors_.file(id); });
+            if (self->doors_.loop->clock().now() >= self->rests_until_) {
+                std::erase_if(self->filing_,
+                              [&](const TopicIdPartition& id) { return !self->doors_.file(id); });
+            }
             self->file_some();
         }
     });

@@ -62,7 +62,7 @@ private:
     void on_written(Write& write);
     void note_overlap();
     void make(const std::shared_ptr<storage::Journal>& journal);
-    void on_filed(const TopicIdPartition& id);
+    void on_filed(const TopicIdPartition& id, const Result<void>& outcome);
     /// Goes on with what the journal's full half waits for.
     void file_some();
     void look_again_soon();
@@ -83,6 +83,7 @@ private:
     std::set<TopicIdPartition> filing_;
     bool freeing_ = false;
     bool looking_again_ = false;
+    Instant rests_until_{};  ///< The disk is full, or files are: filing waits for room.
 };
 
 }  // namespace millrace::replication
