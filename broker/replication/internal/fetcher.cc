@@ -84,14 +84,14 @@ void Fetcher::retry_later(Duration delay) {
 }
 
 void Fetcher::round() {
-    if (in_flight_ || stopped_) {
+    if (in_flight_ || syncs_to_come_ > 0 || stopped_) {
         return;
     }
     for (auto& [id, asked] : std::exchange(joining_, {})) {
         partitions_.insert(id);
         asked();
     }
-    if (partitions_.empty()) {
+    if (partitions_.empty() || waits_for_syncs()) {
         return;
     }
     const auto address = peers_.address_of(options_.leader);
@@ -196,12 +196,11 @@ void Fetcher::on_answer(Result<net::ResponseFrame> answer) {
         on_failure(answer.error());
         return;
     }
-    auto changed = take(*answer);
-    if (!changed) {
-        on_failure(changed.error());
+    if (auto taken = take(*answer); !taken) {
+        on_failure(taken.error());
         return;
     }
-    sync_then_go_on(*changed);
+    round();
 }
 
 void Fetcher::on_failure(const Error& why) {
@@ -214,7 +213,7 @@ void Fetcher::on_failure(const Error& why) {
     retry_later(options_.fetch.back_off);
 }
 
-Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& frame) {
+Result<void> Fetcher::take(const net::ResponseFrame& frame) {
     protocol::Reader reader(*frame.bytes);
     protocol::ResponseHeader header;
     header.decode(reader, 1);
@@ -226,7 +225,6 @@ Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& fr
     if (response.error_code != 0) {
         return Error::make(Code::unavailable, "{}", static_cast<KafkaError>(response.error_code));
     }
-    std::vector<TopicIdPartition> changed;
     const Instant now = shard_.executor->clock().now();
     for (const auto& topic : response.responses) {
         for (const auto& data : topic.partitions) {
@@ -251,42 +249,34 @@ Result<std::vector<TopicIdPartition>> Fetcher::take(const net::ResponseFrame& fr
             if (!bytes.empty()) {
                 partition->note_received(bytes.size());
             }
-            switch (partition->take_fetched(fetched, bytes)) {
-                case Partition::Taken::changed:
-                    changed.push_back(id);
-                    break;
-                case Partition::Taken::nothing:
-                    break;
-                case Partition::Taken::back_off:
-                    backing_off_[id] = now + options_.fetch.back_off;
-                    break;
+            if (partition->take_fetched(fetched, bytes) == Partition::Taken::back_off) {
+                backing_off_[id] = now + options_.fetch.back_off;
             }
         }
     }
-    return changed;
+    return {};
 }
 
-void Fetcher::sync_then_go_on(const std::vector<TopicIdPartition>& changed) {
-    if (options_.durability == Durability::replicated || changed.empty()) {
-        round();
-        return;
+/// A fetch that leaves now may be parked, and could not say how far a sync under way has come:
+/// where the leader counts us, acknowledgements would wait for as long, and with them those of
+/// everybody who sends to it.
+bool Fetcher::waits_for_syncs() {
+    if (options_.durability == Durability::replicated) {
+        return false;
     }
-    auto left = std::make_shared<std::size_t>(changed.size());
-    for (const TopicIdPartition& id : changed) {
+    for (const TopicIdPartition& id : partitions_) {
         const auto partition = find_(id);
-        auto arrive = [weak = weak_from_this(), left] {
-            if (--*left == 0) {
-                if (auto self = weak.lock()) {
-                    self->round();
-                }
-            }
-        };
-        if (!partition || partition->is_far_behind()) {
-            arrive();  // what nobody counts yet is synced once it is all there
+        if (!partition || !partition->follows() || !partition->sync_to_come()) {
             continue;
         }
-        partition->when_synced(std::move(arrive));
+        ++syncs_to_come_;
+        partition->when_synced([weak = weak_from_this()] {
+            if (auto self = weak.lock(); self && --self->syncs_to_come_ == 0) {
+                self->kick();
+            }
+        });
     }
+    return syncs_to_come_ > 0;
 }
 
 }  // namespace millrace::replication

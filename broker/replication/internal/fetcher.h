@@ -2,8 +2,8 @@
 //
 // Pulls from one leader what this shard follows there, for one kind of durability and one lane: who
 // is in sync waits for no bulk of those that are still catching up. One fetch is always in flight;
-// its answer is appended, and the next leaves at once (replicated, or far behind) or when what came
-// is synced (synced), so that it can say so.
+// its answer is appended, and the next leaves at once (replicated, or far behind) or when all that
+// is here is synced (synced), so that it can say so.
 #pragma once
 
 #include <functional>
@@ -43,8 +43,8 @@ private:
     Buffer request();
     void on_answer(Result<net::ResponseFrame> answer);
     void on_failure(const Error& why);
-    Result<std::vector<TopicIdPartition>> take(const net::ResponseFrame& frame);
-    void sync_then_go_on(const std::vector<TopicIdPartition>& changed);
+    Result<void> take(const net::ResponseFrame& frame);
+    bool waits_for_syncs();
     void retry_later(Duration delay);
 
     Options options_;
@@ -59,6 +59,7 @@ private:
     std::map<TopicIdPartition, std::pair<LeaderEpoch, Offset>> asked_;
     std::map<TopicIdPartition, Instant> backing_off_;
     std::optional<Duration> opens_in_;  ///< When what the last request left out may be asked for.
+    int syncs_to_come_ = 0;             ///< The next fetch leaves after them.
     bool in_flight_ = false;
     bool kicked_ = false;
     bool stopped_ = false;

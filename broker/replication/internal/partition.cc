@@ -123,6 +123,8 @@ void Partition::change_settings(const PartitionSettings& settings) {
             become_leader();
         }
         start_sync();
+    } else {
+        on_synced();  // to who waits for a sync that nobody asks for any more
     }
 }
 

@@ -70,8 +70,6 @@ public:
 
     // --- As a follower (partition_following.cc) ---
     bool is_in_sync() const;
-    /// Outside of the ISR, and not yet at what the leader has committed.
-    bool is_far_behind() const { return is_far_behind_; }
     /// In sync, or about to be: acknowledgements will wait for it as soon as the leader knows.
     bool keeps_up() const { return is_near_ || is_in_sync(); }
     bool follows() const { return follower_.has_value() && log_ != nullptr && !log_->failure(); }
@@ -81,8 +79,9 @@ public:
     void note_received(std::size_t bytes);
     enum class Taken { nothing, changed, back_off };
     Taken take_fetched(const Fetched& fetched, ByteView bytes);
-    /// Runs once everything appended so far is synced, or the log has failed. Maybe inside the
-    /// call.
+    /// Some of what is here will be synced, and then be counted by the leader.
+    bool sync_to_come() const;
+    /// There is one: runs once everything appended so far is synced, or won't be now.
     void when_synced(UniqueFunction<void()> then);
 
     // --- As a leader (partition_appending.cc, partition_reading.cc) ---

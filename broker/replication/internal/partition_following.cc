@@ -67,6 +67,9 @@ void Partition::judge_pace(const Fetched& fetched) {
     const Offset before = std::exchange(committed_before_, fetched.high_watermark);
     is_far_behind_ = !is_in_sync() && log_->end() < fetched.high_watermark;
     behind_for_ = is_far_behind_ ? behind_for_ + 1 : 0;
+    if (is_far_behind_) {
+        on_synced();  // who waited goes on: the sync is put off
+    }
     const Offset counted =
         settings_.durability == Durability::synced ? log_->synced_end() : log_->end();
     const bool comes_near = before != no_offset && counted >= before && !is_far_behind_;
@@ -154,25 +157,24 @@ Result<void> Partition::append_fetched(ByteView bytes) {
     return {};
 }
 
-void Partition::when_synced(UniqueFunction<void()> then) {
+bool Partition::sync_to_come() const {
     const bool is_short = sync_is_short_ && !MR_PLANTED(short_syncs_hold_up_others);
-    if (!log_ || log_->failure() || is_short || log_->synced_end() >= log_->end()) {
-        then();
-        return;
-    }
+    return log_ && !log_->failure() && settings_.durability == Durability::synced && !is_short &&
+           !is_far_behind_ && log_->synced_end() < log_->end();
+}
+
+void Partition::when_synced(UniqueFunction<void()> then) {
+    MR_ASSERT(sync_to_come());
     waiting_for_sync_.emplace_back(log_->end(), std::move(then));
     start_sync();
 }
 
 void Partition::on_synced() {
     // Nobody waits until there is room: a leader hears again and again how far it is synced.
-    const bool is_short = sync_is_short_ && !MR_PLANTED(short_syncs_hold_up_others);
-    const bool over = !log_ || log_->failure().has_value() || is_short;
+    const bool over = !sync_to_come();
     auto waiting = std::exchange(waiting_for_sync_, {});
     for (auto& [end, then] : waiting) {
-        // What was cut away meanwhile is no longer waited for.
-        if (over || log_->synced_end() >= end ||
-            (log_->synced_end() >= log_->end() && !MR_PLANTED(cuts_leave_who_waits))) {
+        if (over || log_->synced_end() >= end) {
             then();
         } else {
             waiting_for_sync_.emplace_back(end, std::move(then));

@@ -545,7 +545,7 @@ public:
         return profile;
     }
     std::vector<std::string> planted_bugs() const override {
-        return {"cuts_leave_who_waits", "short_syncs_hold_up_others"};
+        return {"short_syncs_hold_up_others"};
     }
 
 protected:
