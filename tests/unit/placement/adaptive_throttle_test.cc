@@ -50,7 +50,7 @@ ThrottleSigns calm(std::int64_t moved = 100 * megabyte) {
     return {.produce_p99 = 5ms, .moved_bytes_per_second = moved};
 }
 ThrottleSigns slow(std::int64_t moved = 100 * megabyte) {
-    return {.produce_p99 = 40ms, .moved_bytes_per_second = moved};
+    return {.produce_p99 = 24ms, .moved_bytes_per_second = moved};
 }
 
 ThrottleSigns urgent(std::int64_t moved = 100 * megabyte) {
