@@ -50,10 +50,12 @@ class Load:
         begin = time.time()
         end = begin + seconds if seconds else float("inf")
         while not stopped.is_set() and time.time() < end:
-            late = rate and begin + len(self.sent_at) / rate - time.time()
-            rdkafka._poll(self._client, max(0, int(late * 1000)))
-            if not rate or time.time() >= begin + len(self.sent_at) / rate:
-                self.send()
+            # A loop that turns without rest would take a core from those it measures.
+            early = rate and begin + len(self.sent_at) / rate - time.time()
+            if early > 0:
+                time.sleep(early)
+            rdkafka._poll(self._client, 0)
+            self.send()
         patience = time.time() + 120
         while rdkafka._outq_len(self._client) > 0 and time.time() < patience:
             rdkafka._poll(self._client, 100)

@@ -72,7 +72,7 @@ step_fill() {
 }
 
 step_out() {
-  local from edit until_ before after
+  local from edit until_ before during after
   begin_load; from=$(now); calm_down; edit=$(now)
   k scale cluster main --replicas=6 >/dev/null
   until_true 60 is "0 1 2 3 4 5" broker_ids
@@ -80,13 +80,14 @@ step_out() {
   until_settled 900 "0 1 2 3 4 5"; until_=$(now)
   printf '%s\n' "$from" "$edit" "$until_" >"$load_out.times"
   moves_are_few
-  calm_down 2
+  calm_down; after=$(now)
   end_load
   racks_apart >"$dir/doubled" || fail "racks doubled: $(head -n 3 "$dir/doubled")"
+  percentiles "$until_" "$after"; after="p50 $p50 p99 $p99"
   percentiles "$from" "$edit"; before="p50 $p50 p99 $p99"; from=$p99
-  percentiles "$edit" "$until_"; after="p50 $p50 p99 $p99"
+  percentiles "$edit" "$until_"; during="p50 $p50 p99 $p99"
   for broker in 0 1 2 3 4 5; do expect "replicas on broker $broker" $((partitions * 3 / 6)) "$(held_by $broker)"; done
-  said="3 to 6 in $(awk -v a="$edit" -v b="$until_" 'BEGIN { printf "%.1f", b - a }') s, $few; client ms before: $before, during: $after ($(awk -v a="$from" -v b="$p99" 'BEGIN { printf "%.2f", b / a }') x); $(cat "$dir/checked")"
+  said="3 to 6 in $(awk -v a="$edit" -v b="$until_" 'BEGIN { printf "%.1f", b - a }') s, $few; client ms before: $before, with six and no moves: $after, during: $during ($(awk -v a="$from" -v b="$p99" 'BEGIN { printf "%.2f", b / a }') x); $(cat "$dir/checked")"
 }
 
 step_in() {
