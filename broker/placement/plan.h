@@ -6,10 +6,11 @@
 //
 // Hard, in every mode, as far as it can be met: the replicas of a partition are on different
 // brokers; their number is what is asked for; none stays on a lost or draining broker; a rack holds
-// at most ceil(replicas / racks in service) of a partition; a disk holds what it gets even before
-// anything leaves it; nobody gets a replica who must not. What can't be met is said in `unmet`,
-// with the reason. Then, in this order: even counts, topics spread, even leaders, even bytes, few
-// bytes moved, moves within a rack.
+// at most ceil(replicas / racks in service) of a partition, and no second one while another rack
+// that could have one has none; a disk holds what it gets even before anything leaves it; nobody
+// gets a replica who must not. What can't be met is said in `unmet`, with the reason. Then, in this
+// order: even counts, topics spread, even leaders, even bytes, few bytes moved, moves within a
+// rack.
 #pragma once
 
 #include <cstdint>

@@ -40,16 +40,19 @@ std::vector<RackRoom> rooms_of(const Model& model) {
         example.factor = factor;
         const std::size_t cap = model.rack_cap(example);
         std::size_t everywhere = 0;
+        std::size_t racks = 0;
         for (const RackRoom& room : rooms) {
             everywhere += std::min(room.members, cap);
+            racks += room.members > 0 ? 1 : 0;
         }
         for (RackRoom& room : rooms) {
             const std::size_t here = std::min(room.members, cap);
             const std::size_t elsewhere = everywhere - here;
             room.most += partitions * static_cast<double>(here);
-            room.least += factor > elsewhere
-                              ? partitions * static_cast<double>(std::min(here, factor - elsewhere))
-                              : 0;
+            const std::size_t forced = factor > elsewhere ? factor - elsewhere : 0;
+            // With a replica for each rack no rack stays without one.
+            const std::size_t least = std::max<std::size_t>(forced, factor >= racks ? 1 : 0);
+            room.least += partitions * static_cast<double>(std::min(here, least));
         }
     }
     for (RackRoom& room : rooms) {

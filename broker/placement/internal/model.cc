@@ -190,6 +190,32 @@ bool Model::fits(BrokerIndex broker, std::int64_t bytes) const {
            });
 }
 
+bool Model::another_rack_is_free(const Partition& partition, std::size_t slot,
+                                 std::uint32_t beside) const {
+    const auto is_taken = [&](std::uint32_t rack) {
+        for (std::size_t i = 0; i < partition.size; ++i) {
+            if (i != slot && brokers[replica(partition, i)].rack == rack) {
+                return true;
+            }
+        }
+        return false;
+    };
+    const BrokerIndex has_it_now = slot < partition.size ? replica(partition, slot) : nobody;
+    for (std::uint32_t rack = 0; rack < racks.size(); ++rack) {
+        if (rack == beside || is_taken(rack)) {
+            continue;
+        }
+        for (const BrokerIndex b : rack_members[rack]) {
+            if (b == has_it_now ? !brokers[b].must_be_empty()
+                                : brokers[b].receives() &&
+                                      (held_before(partition, b) || fits(b, partition.bytes))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool Model::may_place(const Partition& partition, std::size_t slot, BrokerIndex to) const {
     const Broker& broker = brokers[to];
     if (!broker.receives()) {
@@ -203,8 +229,12 @@ bool Model::may_place(const Partition& partition, std::size_t slot, BrokerIndex 
         }
         here += i != slot && brokers[other].rack == broker.rack ? 1 : 0;
     }
+    if (here >= rack_cap(partition) ||
+        (here > 0 && another_rack_is_free(partition, slot, broker.rack))) {
+        return false;
+    }
     // What it held before it never has to copy again, nor to find room for.
-    return here < rack_cap(partition) && (held_before(partition, to) || fits(to, partition.bytes));
+    return held_before(partition, to) || fits(to, partition.bytes);
 }
 
 void Model::occupy(BrokerIndex broker, std::int64_t bytes) {

@@ -118,6 +118,10 @@ public:
     std::size_t live_racks() const { return live_racks_; }
     /// Room for it on one of the broker's disks, nothing that leaves being counted as gone.
     bool fits(BrokerIndex broker, std::int64_t bytes) const;
+    /// Is there a rack, not `beside`, that has none of the partition and could have one? The
+    /// replica in `slot` is left out; `slot` == size leaves out none.
+    bool another_rack_is_free(const Partition& partition, std::size_t slot,
+                              std::uint32_t beside) const;
     /// May `to` have the replica in place of the one in `slot`; `slot` == size asks about one more.
     bool may_place(const Partition& partition, std::size_t slot, BrokerIndex to) const;
 

@@ -273,11 +273,19 @@ struct Repair {
         return worst;
     }
 
+    /// Its rack has too many, or a second one that another rack without any could have.
+    bool is_crowded(const Model::Partition& partition, std::size_t slot) const {
+        const std::uint32_t rack = model.brokers[model.replica(partition, slot)].rack;
+        const std::size_t here = model.in_rack(partition, rack);
+        return here > model.rack_cap(partition) ||
+               (here > 1 && model.another_rack_is_free(partition, slot, rack));
+    }
+
     void fit_racks(Model::Partition& partition) {
         for (std::size_t slot = partition.size; slot-- > 0;) {
             const std::uint32_t rack = model.brokers[model.replica(partition, slot)].rack;
             const std::size_t here = model.in_rack(partition, rack);
-            if (here <= model.rack_cap(partition)) {
+            if (!is_crowded(partition, slot)) {
                 continue;
             }
             const BrokerIndex to = receivers.best(partition, slot);
@@ -329,8 +337,7 @@ struct Repair {
         }
         for (std::size_t slot = 0; slot < partition.size; ++slot) {
             const Model::Broker& broker = model.brokers[model.replica(partition, slot)];
-            if (broker.must_be_empty() ||
-                model.in_rack(partition, broker.rack) > model.rack_cap(partition)) {
+            if (broker.must_be_empty() || is_crowded(partition, slot)) {
                 return true;
             }
         }

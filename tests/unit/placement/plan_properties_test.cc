@@ -92,6 +92,68 @@ TEST(PlanProperty, hard_constraints_hold_wherever_they_can) {
     });
 }
 
+/// With more replicas than racks at times, and with racks in which nobody takes one.
+Snapshot cluster_of_racks(Random& random) {
+    Snapshot snapshot = brokers(number(random, 3, 12), number(random, 2, 5));
+    for (BrokerState& broker : snapshot.brokers) {
+        broker.standing = number(random, 0, 3) == 0 ? static_cast<Standing>(number(random, 0, 4))
+                                                    : Standing::active;
+    }
+    for (int t = 0; t < 4; ++t) {
+        TopicState state;
+        state.name = "topic-" + std::to_string(t);
+        const int factor =
+            number(random, 1, std::min<int>(6, static_cast<int>(snapshot.brokers.size())));
+        for (int p = 0; p < 12; ++p) {
+            std::vector<int> ids;
+            while (static_cast<int>(ids.size()) < factor) {
+                const int id = number(random, 1, static_cast<int>(snapshot.brokers.size()));
+                if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
+                    ids.push_back(id);
+                }
+            }
+            state.partitions.push_back(partition(p, ids, number(random, 1, 100'000)));
+        }
+        snapshot.topics.push_back(std::move(state));
+    }
+    return snapshot;
+}
+
+/// Two in one rack, and none in another that has somebody to take one.
+bool is_crowded_beside_a_free_rack(const View& view, const PartitionState& state) {
+    std::map<std::string, std::size_t> in;
+    std::size_t most = 0;
+    for (const Replica& replica : state.replicas) {
+        most = std::max(most, ++in[view.by_id.at(replica.broker)->rack]);
+    }
+    return most > 1 && std::any_of(view.by_id.begin(), view.by_id.end(), [&](const auto& entry) {
+               return receives(view, entry.first) && !in.contains(entry.second->rack);
+           });
+}
+
+// H4, also where a topic has more replicas than there are racks.
+TEST(PlanProperty, no_rack_keeps_a_second_replica_while_another_could_have_one) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        SeededRandom random(seed);
+        const Snapshot snapshot = cluster_of_racks(random);
+        for (const Mode mode : {Mode::repair, Mode::drain, Mode::scale_out, Mode::full}) {
+            const Snapshot now = after(snapshot, plan(snapshot, in_mode(mode), {}));
+            const View view(now);
+            for (const TopicState& topic : now.topics) {
+                for (const PartitionState& state : topic.partitions) {
+                    ASSERT_FALSE(can_be_copied(view, state) &&
+                                 is_crowded_beside_a_free_rack(view, state))
+                        << topic.name << "-" << state.index << " mode " << static_cast<int>(mode);
+                }
+            }
+            if (mode != Mode::full) {
+                ASSERT_EQ(plan(now, in_mode(mode), {}).moves.size(), 0U);
+            }
+        }
+    }
+}
+
 // P4
 TEST(PlanProperty, the_order_of_the_input_does_not_matter) {
     for_each_cluster([](const Snapshot& snapshot, Random& random) {
