@@ -189,14 +189,17 @@ Decision<protocol::BrokerRegistrationResponse> register_broker(
         broker.fenced = existing->fenced;
         broker.in_controlled_shutdown = existing->in_controlled_shutdown;
     } else {
-        if (existing && !MR_PLANTED(restarts_unnoticed)) {
-            if (!existing->fenced) {
+        if (!MR_PLANTED(restarts_unnoticed)) {
+            if (existing && !existing->fenced) {
                 // It is gone, though nobody has said so yet. What it led gets another leader epoch:
                 // its log may have lost a tail that others have in the old one.
                 take_out_of_isrs(draft, context, {id});
             }
-            end_last_incarnation(draft, context, request,
-                                 request.previous_broker_epoch == existing->epoch.value);
+            // Of one that was unregistered nobody knows how it ended; its replicas may still be in
+            // an ELR.
+            end_last_incarnation(
+                draft, context, request,
+                existing && request.previous_broker_epoch == existing->epoch.value);
         }
         // The offset of the record to come: brokers are let in once they have applied it.
         broker.epoch = BrokerEpoch{context.next_offset.value +

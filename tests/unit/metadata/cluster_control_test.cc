@@ -311,6 +311,19 @@ TEST(UncleanReturn, of_a_synced_topic_loses_it_when_another_directory_recovered)
     EXPECT_THAT(returned.world.partition(returned.topic).elr, IsEmpty());
 }
 
+// Unregistered in between, it is a broker of whose stop nobody knows: its disk may be another.
+TEST(UncleanReturn, after_an_unregistration_loses_the_place_in_the_elr) {
+    for (const std::string durability : {"replicated", "synced"}) {
+        Returned returned(durability);
+        World& world = returned.world;
+        protocol::UnregisterBrokerRequest request;
+        request.broker_id = 1;
+        world.apply(unregister_broker(*world.borrow(), request));
+        returned.come_back(-1, {});
+        EXPECT_THAT(world.partition(returned.topic).elr, IsEmpty()) << durability;
+    }
+}
+
 TEST(CleanReturn, keeps_the_place_in_the_elr) {
     Returned returned("replicated");
     returned.come_back(returned.world.image.cluster.broker(b(1))->epoch.value, {});
