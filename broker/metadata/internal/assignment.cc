@@ -84,6 +84,10 @@ Assigned place(const Context& context, const Image& image, const Topic* topic,
     return {*std::move(placed), std::nullopt};
 }
 
+std::size_t settled_replicas(const Partition& partition) {
+    return partition.replicas.size() - partition.removing.size();
+}
+
 std::optional<Partition> new_partition(const Image& image, const std::vector<BrokerId>& replicas) {
     const Electorate electorate(image);
     std::vector<BrokerId> isr;

@@ -28,6 +28,9 @@ MaybeRefusal check_named_replicas(const Image& image, const std::vector<std::int
 Assigned place(const Context& context, const Image& image, const Topic* topic,
                std::int32_t partitions, std::int16_t replication_factor);
 
+/// Replicas that the partition shall have in the end, as things stand.
+std::size_t settled_replicas(const Partition& partition);
+
 /// A new partition with everyone in the ISR who is up; nullopt if that is nobody.
 std::optional<Partition> new_partition(const Image& image, const std::vector<BrokerId>& replicas);
 

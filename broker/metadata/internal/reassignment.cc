@@ -27,11 +27,6 @@ std::vector<BrokerId> difference(const std::vector<BrokerId>& a, const std::vect
     return {left.begin(), left.end()};
 }
 
-/// Replicas that the partition shall have in the end, as things stand.
-std::size_t settled_replicas(const Partition& partition) {
-    return partition.replicas.size() - partition.removing.size();
-}
-
 MaybeRefusal cancel(Draft& draft, const Context& context, const Topic& topic,
                     const TopicIdPartition& which, const Partition& partition) {
     if (!partition.is_reassigning()) {

@@ -341,7 +341,7 @@ MaybeRefusal grow_topic(Draft& draft, const Context& context, const Growth& grow
     if (static_cast<std::size_t>(additional) > context.options.max_records_per_operation) {
         return too_many_records(context.options);
     }
-    const auto replication_factor = topic->partitions.begin()->value->replicas.size();
+    const auto replication_factor = settled_replicas(*topic->partitions.begin()->value);
     Assigned assigned;
     if (growth.assignments) {
         if (growth.assignments->size() != static_cast<std::size_t>(additional)) {

@@ -2,6 +2,8 @@
 // replaced.
 #include "protocol/messages/alter_partition_reassignments_request.h"
 #include "protocol/messages/alter_partition_reassignments_response.h"
+#include "protocol/messages/create_partitions_request.h"
+#include "protocol/messages/create_partitions_response.h"
 #include "protocol/messages/list_partition_reassignments_request.h"
 #include "protocol/messages/list_partition_reassignments_response.h"
 #include "tests/unit/metadata/world.h"
@@ -144,6 +146,22 @@ TEST_F(Reassignment, to_impossible_replicas_is_refused) {
     EXPECT_EQ(reassign({{1, 77}}), KafkaError::invalid_replica_assignment);
     EXPECT_EQ(reassign({{1, 2}}, 9), KafkaError::unknown_topic_or_partition);
     EXPECT_EQ(reassign({{1, 2}}, 0, "u"), KafkaError::unknown_topic_or_partition);
+}
+
+TEST_F(Reassignment, of_the_first_partition_does_not_count_for_new_ones) {
+    ASSERT_EQ(reassign({{3, 4, 5}}), KafkaError::none);
+    ASSERT_EQ(partition().replicas.size(), 5U);
+    protocol::CreatePartitionsRequest request;
+    auto& growth = request.topics.emplace_back();
+    growth.name = "t";
+    growth.count = 2;
+    growth.assignments.reset();
+    ASSERT_EQ(world.apply(create_partitions(*world.borrow(), request)).results.at(0).error_code, 0);
+    EXPECT_EQ(world.partition(topic, 1).replicas.size(), 3U);
+    growth.count = 3;
+    growth.assignments.emplace().emplace_back().broker_ids = {1, 2, 5};
+    ASSERT_EQ(world.apply(create_partitions(*world.borrow(), request)).results.at(0).error_code, 0);
+    EXPECT_THAT(world.partition(topic, 2).replicas, ElementsAre(b(1), b(2), b(5)));
 }
 
 TEST_F(Reassignment, is_listed_while_it_lasts) {
