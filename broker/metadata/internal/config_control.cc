@@ -164,17 +164,6 @@ config::Entries entries_of(const Image& image, const ConfigResource& resource) {
     return map != nullptr ? map->values : config::Entries{};
 }
 
-template <typename Asked>
-MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
-    std::set<std::string_view> names;
-    for (const Asked& config : configs) {
-        if (!names.insert(config.name).second) {
-            return Refusal::make(KafkaError::invalid_request, "{} is given twice", config.name);
-        }
-    }
-    return std::nullopt;
-}
-
 /// An order to whoever controls (standing.h): no setting of a broker's own, so no option table
 /// knows it.
 bool is_order(const ConfigResource& resource, std::string_view name) {
@@ -184,6 +173,24 @@ bool is_order(const ConfigResource& resource, std::string_view name) {
     return resource.name.empty() ? name == setting::plan || name == setting::plan_note ||
                                        name.starts_with(setting::plan_journal)
                                  : name == setting::drained_epoch;
+}
+
+/// Without the orders: who replaces all settings of a broker has not seen those.
+config::Entries settings_of(const Image& image, const ConfigResource& resource) {
+    config::Entries entries = entries_of(image, resource);
+    std::erase_if(entries, [&](const auto& entry) { return is_order(resource, entry.first); });
+    return entries;
+}
+
+template <typename Asked>
+MaybeRefusal check_no_duplicates(const std::vector<Asked>& configs) {
+    std::set<std::string_view> names;
+    for (const Asked& config : configs) {
+        if (!names.insert(config.name).second) {
+            return Refusal::make(KafkaError::invalid_request, "{} is given twice", config.name);
+        }
+    }
+    return std::nullopt;
 }
 
 MaybeRefusal alter_one(
@@ -234,7 +241,7 @@ MaybeRefusal alter_one(Draft& draft, const Context& context, const ConfigResourc
         wanted.emplace(config.name, *config.value);
     }
     const config::Altered altered = context.config_rules.replace(
-        resource, entries_of(draft.image(), resource), wanted, draft.image());
+        resource, settings_of(draft.image(), resource), wanted, draft.image());
     if (MaybeRefusal refusal = as_refusal(altered)) {
         return refusal;
     }

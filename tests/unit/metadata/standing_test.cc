@@ -2,6 +2,8 @@
 #include "metadata/standing.h"
 
 #include "metadata/copies.h"
+#include "protocol/messages/alter_configs_request.h"
+#include "protocol/messages/alter_configs_response.h"
 #include "protocol/messages/alter_partition_reassignments_request.h"
 #include "protocol/messages/alter_partition_reassignments_response.h"
 #include "protocol/messages/elect_leaders_request.h"
@@ -171,6 +173,32 @@ TEST_F(Standing, a_new_start_of_a_drained_broker_may_lead_again) {
     EXPECT_EQ(world.propose_isr(topic, {2, 1}), KafkaError::none);
     world.apply(balance_leaders(*world.borrow()));
     EXPECT_EQ(world.partition(topic).leader, b(1));
+}
+
+// Older clients replace all settings of a resource; what it was ordered to do is none of those.
+TEST_F(Standing, orders_outlive_a_replacement_of_all_settings) {
+    drain(1);
+    const std::string epoch =
+        *world.image.configs.find(broker_settings(b(1)), setting::drained_epoch);
+    set("", setting::plan, "a plan");
+    protocol::AlterConfigsRequest request;
+    for (const std::string_view name : {"1", ""}) {
+        auto& resource = request.resources.emplace_back();
+        resource.resource_type = static_cast<std::int8_t>(ConfigResourceType::broker);
+        resource.resource_name = name;
+        auto& config = resource.configs.emplace_back();
+        config.name = name.empty() ? "min.insync.replicas" : "log.cleaner.threads";
+        config.value = "1";
+    }
+    const auto answer = world.apply(alter_configs(*world.borrow(), request));
+    for (const auto& response : answer.responses) {
+        EXPECT_EQ(response.error_code, 0) << response.error_message.value_or("");
+    }
+    const std::string* drained =
+        world.image.configs.find(broker_settings(b(1)), setting::drained_epoch);
+    ASSERT_NE(drained, nullptr);
+    EXPECT_EQ(*drained, epoch);
+    EXPECT_NE(world.image.configs.find({ConfigResourceType::broker, {}}, setting::plan), nullptr);
 }
 
 TEST_F(Standing, a_new_partition_is_not_led_by_a_drained_broker) {
