@@ -1,6 +1,7 @@
 #include "admin/cluster_health.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -11,6 +12,8 @@ namespace millrace::admin {
 namespace {
 
 constexpr std::size_t worst_shown = 20;
+/// Voters fetch twice a second when there is nothing to hear.
+constexpr std::int64_t silence_of_a_voter_ms = 2'000;
 
 template <typename List>
 bool contains(const List& list, BrokerId id) {
@@ -92,8 +95,11 @@ bool violates_racks(const metadata::Image& image, const metadata::Partition& par
             ++by_rack[*broker->rack];
         }
     }
-    const std::size_t allowed =
-        racks.empty() ? replicas : (replicas + racks.size() - 1) / racks.size();
+    // A second one is too many while another rack has none.
+    const std::size_t allowed = racks.empty() ? replicas
+                                : by_rack.size() < racks.size()
+                                    ? 1
+                                    : (replicas + racks.size() - 1) / racks.size();
     return std::any_of(by_rack.begin(), by_rack.end(),
                        [&](const auto& rack) { return rack.second > allowed; });
 }
@@ -186,20 +192,24 @@ void check_partition(const metadata::Image& image, const std::set<BrokerId>& sto
                                left, needed)});
 }
 
-void check_quorum(const std::vector<BrokerId>& voters, const std::set<BrokerId>& stopping,
-                  RestartVerdict& verdict) {
+void check_quorum(const std::vector<BrokerId>& voters, const std::set<BrokerId>& silent,
+                  const std::set<BrokerId>& stopping, RestartVerdict& verdict) {
     const std::size_t all = voters.size();
     std::set<BrokerId> leaving;
+    std::set<BrokerId> missing;
     for (const BrokerId voter : voters) {
-        if (stopping.count(voter) != 0) {
+        if (silent.contains(voter)) {
+            missing.insert(voter);
+        } else if (stopping.contains(voter)) {
             leaving.insert(voter);
         }
     }
     // A quorum of one has no majority to keep; stopping it stops the metadata, as everybody knows.
-    if (all > 1 && !leaving.empty() && all - leaving.size() < all / 2 + 1) {
+    if (all > 1 && !leaving.empty() && all - leaving.size() - missing.size() < all / 2 + 1) {
         verdict.blockers.push_back(
             {RestartBlocker::Reason::quorum, std::nullopt, no_broker,
-             fmt::format("without {} the quorum of {} has no majority", names(leaving), all)});
+             fmt::format("without {} the quorum of {} has no majority{}", names(leaving), all,
+                         missing.empty() ? "" : fmt::format("; {} is down", names(missing)))});
     }
 }
 
@@ -250,8 +260,24 @@ DrainResult leaders_left(const metadata::Image& image, BrokerId broker) {
     return result;
 }
 
+std::set<BrokerId> silent_voters(const QuorumHealth& quorum) {
+    // The leader's own entry is as fresh as its answer, whatever our clock says.
+    std::int64_t freshest = std::numeric_limits<std::int64_t>::max();
+    for (const Voter& voter : quorum.voters) {
+        freshest = voter.last_fetch_ms < 0 ? freshest : std::min(freshest, voter.last_fetch_ms);
+    }
+    std::set<BrokerId> silent;
+    for (const Voter& voter : quorum.voters) {
+        if (voter.last_fetch_ms < 0 || voter.last_fetch_ms - freshest > silence_of_a_voter_ms) {
+            silent.insert(voter.id);
+        }
+    }
+    return silent;
+}
+
 RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
-                               const std::vector<BrokerId>& voters, const MinIsr& min_isr) {
+                               const std::vector<BrokerId>& voters,
+                               const std::set<BrokerId>& silent, const MinIsr& min_isr) {
     RestartVerdict verdict;
     verdict.epoch = image.provenance.epoch;
     verdict.metadata_offset = image.provenance.end;
@@ -268,7 +294,7 @@ RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuesti
                                   const metadata::Partition& partition) {
         check_partition(image, stopping, topic, index, partition, min_isr(topic.name), verdict);
     });
-    check_quorum(voters, stopping, verdict);
+    check_quorum(voters, silent, stopping, verdict);
     verdict.allowed = verdict.blockers.empty();
     return verdict;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 
 #include "admin/doors.h"
@@ -18,10 +19,14 @@ using MinIsr = std::function<int(const std::string& topic)>;
 /// Without what only a broker knows of itself (recovery) or the quorum knows of its voters.
 Health health_of(const metadata::Image& image, BrokerId controller, const MinIsr& min_isr);
 
+/// Voters that the quorum's leader has not heard from lately.
+std::set<BrokerId> silent_voters(const QuorumHealth& quorum);
+
 /// May these brokers stop together? No partition may lose its last in-sync replica or fall below
-/// its min.insync.replicas, and most voters of the quorum must stay.
+/// its min.insync.replicas, and most voters of the quorum must stay; the `silent` ones are gone.
 RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
-                               const std::vector<BrokerId>& voters, const MinIsr& min_isr);
+                               const std::vector<BrokerId>& voters,
+                               const std::set<BrokerId>& silent, const MinIsr& min_isr);
 
 /// What the broker leads, and which of it nobody else may lead.
 DrainResult leaders_left(const metadata::Image& image, BrokerId broker);

@@ -32,6 +32,10 @@ public:
         voters_.emplace_back(id);
         return *this;
     }
+    World& silent(int id) {
+        silent_.insert(BrokerId{id});
+        return *this;
+    }
     World& setting(int broker, std::string_view name, const std::string& value) {
         image_.configs.set(metadata::broker_settings(BrokerId{broker}), std::string{name}, value);
         return *this;
@@ -56,7 +60,7 @@ public:
             question.brokers.emplace_back(id);
         }
         question.with_those_down = with_those_down;
-        return restart_verdict(image_, question, voters_,
+        return restart_verdict(image_, question, voters_, silent_,
                                [&](const std::string&) { return min_isr; });
     }
     Health health(int min_isr = 1) const {
@@ -77,6 +81,7 @@ private:
     }
     metadata::Image image_;
     std::vector<BrokerId> voters_;
+    std::set<BrokerId> silent_;
 };
 
 World three() {
@@ -139,6 +144,32 @@ TEST(RestartVerdict, keeps_a_majority_of_voters) {
     EXPECT_EQ(world.ask({1, 2}).blockers.at(0).reason, RestartBlocker::Reason::quorum);
     World alone;
     EXPECT_TRUE(alone.broker(1).voter(1).ask({1}).allowed);
+}
+
+// Controllers that are no brokers are in no metadata that could say that they are down.
+TEST(RestartVerdict, counts_voters_that_nobody_hears_as_gone) {
+    World world = three();
+    world.voter(11).voter(12).voter(13).silent(13);
+    EXPECT_TRUE(world.ask({13}).allowed);
+    EXPECT_TRUE(world.ask({1}).allowed);
+    const RestartVerdict verdict = world.ask({12});
+    ASSERT_EQ(verdict.blockers.size(), 1u);
+    EXPECT_EQ(verdict.blockers[0].message,
+              "without 12 the quorum of 3 has no majority; 13 is down");
+}
+
+TEST(SilentVoters, are_those_that_fell_behind_the_freshest) {
+    QuorumHealth quorum;
+    const auto voter = [&](int id, std::int64_t last_fetch_ms) {
+        Voter& one = quorum.voters.emplace_back();
+        one.id = BrokerId{id};
+        one.last_fetch_ms = last_fetch_ms;
+    };
+    voter(1, 60'000);  // the leader's clock is a minute behind ours
+    voter(2, 60'400);
+    voter(3, 63'000);
+    voter(4, -1);
+    EXPECT_THAT(silent_voters(quorum), ElementsAre(BrokerId{3}, BrokerId{4}));
 }
 
 TEST(RestartVerdict, does_not_know_strangers) {
@@ -207,6 +238,11 @@ TEST(Health, sees_replicas_crowded_into_a_rack_only_where_there_is_room_elsewher
     world.partition("crowded", 0, {1, 2}, {1, 2}, 1);
     world.partition("forced", 0, {1, 2, 3}, {1, 2, 3}, 1);
     EXPECT_EQ(world.health().partitions.rack_violations, 1);
+    World more_than_racks;
+    more_than_racks.broker(1, "a").broker(2, "a").broker(3, "b").broker(4, "b").broker(5, "c");
+    more_than_racks.partition("x", 0, {1, 2, 3, 4}, {1, 2, 3, 4}, 1);
+    more_than_racks.partition("x", 1, {1, 2, 3, 5}, {1, 2, 3, 5}, 1);
+    EXPECT_EQ(more_than_racks.health().partitions.rack_violations, 1);
     World without_racks;
     without_racks.broker(1).broker(2).partition("x", 0, {1, 2}, {1, 2}, 1);
     EXPECT_EQ(without_racks.health().partitions.rack_violations, 0);
