@@ -5,6 +5,7 @@
 #include "app/internal/unheard_failures.h"
 #include "app/internal/what_we_offer.h"
 #include "metadata/recovered_directories.h"
+#include "metadata/refusal_reason.h"
 #include "model/kafka_error.h"
 #include "protocol/messages/broker_heartbeat_request.h"
 #include "protocol/messages/broker_heartbeat_response.h"
@@ -91,9 +92,13 @@ struct Lifecycle::Inside : std::enable_shared_from_this<Lifecycle::Inside> {
         const auto error = response ? static_cast<KafkaError>(response->error_code)
                                     : KafkaError::request_timed_out;
         if (error != KafkaError::none) {
+            std::string reason = response ? std::string(metadata::refusal_reason(*response))
+                                          : response.error().message();
+            if (reason.empty()) {
+                reason = message_of(error);  // a controller of Kafka's
+            }
             MR_LOG(log, warn, "broker.registration_refused", field("error", error),
-                   field("reason",
-                         response ? std::string(message_of(error)) : response.error().message()));
+                   field("reason", reason));
             // Who waits for a controller asks soon again; who was refused by one would only be so
             // again.
             refusals = response ? std::min(refusals + 1, most_refusals) : 0;

@@ -10,6 +10,7 @@
 #include "metadata/internal/refusal.h"
 #include "metadata/internal/registration_records.h"
 #include "metadata/recovered_directories.h"
+#include "metadata/refusal_reason.h"
 #include "metadata/standing.h"
 #include "protocol/messages/broker_registration_change_record.h"
 #include "protocol/messages/broker_registration_request.h"
@@ -89,6 +90,12 @@ MaybeRefusal check_features(const Image& image, const Broker& broker) {
     return std::nullopt;
 }
 
+std::string place_of(const Broker& broker) {
+    return broker.endpoints.empty() ? ""
+                                    : fmt::format(", at {}:{}", broker.endpoints.front().host,
+                                                  broker.endpoints.front().port);
+}
+
 MaybeRefusal check_registration(const Context& context,
                                 const protocol::BrokerRegistrationRequest& request,
                                 const Broker* existing) {
@@ -103,7 +110,9 @@ MaybeRefusal check_registration(const Context& context,
         !existing->in_controlled_shutdown &&
         context.sessions.is_valid(existing->id, existing->epoch, context.now)) {
         return Refusal::make(KafkaError::duplicate_broker_registration,
-                             "another process is registered as broker {}", request.broker_id);
+                             "another process is registered as broker {}{}: every node needs a "
+                             "node.id of its own",
+                             request.broker_id, place_of(*existing));
     }
     if (request.is_migrating_zk_broker) {
         return Refusal::make(KafkaError::broker_id_not_registered,
@@ -174,6 +183,8 @@ Decision<protocol::BrokerRegistrationResponse> register_broker(
     }
     if (refusal) {
         decision.answer.error_code = code_of(refusal->code);
+        decision.answer.unknown_tags.push_back(
+            {refusal_reason_tag, as_bytes(decision.texts.keep(std::move(refusal->message)))});
         return decision;
     }
     if (existing && existing->cordoned_directories) {

@@ -1,5 +1,6 @@
 // Registration, heartbeats, fencing and controlled shutdown.
 #include "metadata/recovered_directories.h"
+#include "metadata/refusal_reason.h"
 #include "protocol/messages/controller_registration_request.h"
 #include "protocol/messages/controller_registration_response.h"
 #include "protocol/messages/partition_change_record.h"
@@ -11,6 +12,7 @@ namespace millrace::metadata::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 KafkaError refused(World& world, const protocol::BrokerRegistrationRequest& request) {
@@ -57,6 +59,24 @@ TEST(Registration, with_a_directory_of_another_broker_is_refused) {
     auto request = world.registration(2);
     request.log_dirs.push_back(directory_of(1));
     EXPECT_EQ(refused(world, request), KafkaError::invalid_registration);
+}
+
+// The error code alone would send somebody looking for the wrong mistake.
+TEST(Registration, that_is_refused_says_why) {
+    World world;
+    world.bring_up(1);
+    const auto why = [&](const protocol::BrokerRegistrationRequest& request) {
+        const auto answer = world.apply(register_broker(*world.borrow(), request));
+        return std::string(refusal_reason(answer));
+    };
+    auto request = world.registration(2);
+    request.log_dirs.push_back(directory_of(1));
+    EXPECT_THAT(why(request), HasSubstr("belongs to broker 1: a copied data directory?"));
+    auto again = world.registration(1);
+    EXPECT_THAT(why(again), HasSubstr("another process is registered as broker 1"));
+    again.cluster_id = "elsewhere";
+    EXPECT_THAT(why(again), HasSubstr("the broker is of cluster elsewhere"));
+    EXPECT_EQ(why(world.registration(3)), "");
 }
 
 TEST(Registration, needs_directories_that_are_distinct_and_not_reserved) {

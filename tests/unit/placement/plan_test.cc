@@ -71,6 +71,21 @@ TEST(Plan, moves_only_within_the_rack_that_grew_when_every_rack_has_a_replica_of
                                         std::pair(BrokerId{3}, 120), std::pair(BrokerId{4}, 60)));
 }
 
+// Even counts would have it give most of them away, beside others in racks that have some.
+TEST(Plan, the_only_broker_of_a_rack_keeps_its_part_of_what_has_more_replicas_than_racks) {
+    Snapshot snapshot = brokers(8, 2);
+    BrokerState lone = brokers(1, 0, 9).brokers.front();
+    lone.rack = "rack-2";
+    snapshot.brokers.push_back(lone);
+    std::vector<std::vector<int>> lists;
+    for (int p = 0; p < 40; ++p) {
+        lists.push_back({1 + p % 4 * 2, 2 + p % 4 * 2, 9, 1 + (p + 1) % 4 * 2});
+    }
+    snapshot.topics.push_back(topic("orders", lists));
+    const Snapshot now = after(snapshot, plan(snapshot, in_mode(Mode::scale_out), {}));
+    EXPECT_EQ(View(now).counts.at(BrokerId{9}), 40);
+}
+
 TEST(Plan, empties_a_draining_broker_and_touches_nothing_else) {
     Snapshot snapshot = brokers(6, 3);
     fill_evenly(snapshot, 4, 30, 3);
