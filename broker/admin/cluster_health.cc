@@ -213,6 +213,21 @@ void check_quorum(const std::vector<BrokerId>& voters, const std::set<BrokerId>&
     }
 }
 
+/// Controllers may be what has to be started anew, so that there is a leader again. Brokers only
+/// lose by it: nobody fences them, and they are not let in again.
+void check_leaderless(const metadata::Image& image, const std::vector<BrokerId>& voters,
+                      const std::vector<BrokerId>& asked, RestartVerdict& verdict) {
+    for (const BrokerId id : asked) {
+        if (!contains(voters, id) && image.cluster.is_unfenced(id)) {
+            verdict.blockers.push_back(
+                {RestartBlocker::Reason::quorum, std::nullopt, id,
+                 fmt::format("the quorum has no leader: nobody could hand over what {} leads, nor "
+                             "let it in again",
+                             id.value)});
+        }
+    }
+}
+
 }  // namespace
 
 Health health_of(const metadata::Image& image, BrokerId controller, const MinIsr& min_isr) {
@@ -277,7 +292,8 @@ std::set<BrokerId> silent_voters(const QuorumHealth& quorum) {
 
 RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
                                const std::vector<BrokerId>& voters,
-                               const std::set<BrokerId>& silent, const MinIsr& min_isr) {
+                               const std::optional<std::set<BrokerId>>& silent,
+                               const MinIsr& min_isr) {
     RestartVerdict verdict;
     verdict.epoch = image.provenance.epoch;
     verdict.metadata_offset = image.provenance.end;
@@ -294,7 +310,11 @@ RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuesti
                                   const metadata::Partition& partition) {
         check_partition(image, stopping, topic, index, partition, min_isr(topic.name), verdict);
     });
-    check_quorum(voters, silent, stopping, verdict);
+    if (silent) {
+        check_quorum(voters, *silent, stopping, verdict);
+    } else {
+        check_leaderless(image, voters, question.brokers, verdict);
+    }
     verdict.allowed = verdict.blockers.empty();
     return verdict;
 }

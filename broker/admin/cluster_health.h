@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -24,9 +25,11 @@ std::set<BrokerId> silent_voters(const QuorumHealth& quorum);
 
 /// May these brokers stop together? No partition may lose its last in-sync replica or fall below
 /// its min.insync.replicas, and most voters of the quorum must stay; the `silent` ones are gone.
+/// Without `silent` nobody leads the quorum: what a broker leads could not be handed over.
 RestartVerdict restart_verdict(const metadata::Image& image, const RestartQuestion& question,
                                const std::vector<BrokerId>& voters,
-                               const std::set<BrokerId>& silent, const MinIsr& min_isr);
+                               const std::optional<std::set<BrokerId>>& silent,
+                               const MinIsr& min_isr);
 
 /// What the broker leads, and which of it nobody else may lead.
 DrainResult leaders_left(const metadata::Image& image, BrokerId broker);

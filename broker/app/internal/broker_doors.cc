@@ -144,21 +144,25 @@ std::unique_ptr<admin::Subscription> BrokerDoors::watch_health(
 
 void BrokerDoors::restart_check(admin::Caller, admin::RestartQuestion question,
                                 admin::Reply<admin::RestartVerdict> reply) {
-    auto answer = [view = view_, voters = verbs_.voters(), question,
-                   reply = std::move(reply)](const std::set<BrokerId>& silent) mutable {
+    auto answer = [view = view_, voters = verbs_.voters(), question, reply = std::move(reply)](
+                      const std::optional<std::set<BrokerId>>& silent) mutable {
         const auto book = view.doors->topics->current();
         reply(admin::restart_verdict(
             *view.doors->image->current(), question, voters, silent,
             [&](const std::string& topic) { return book->rules(topic)->replication.min_isr; }));
     };
     // Of brokers the metadata says whether they are down; of controllers only the quorum knows.
-    if (!question.with_those_down || view_.doors->controller->active() == no_broker) {
-        answer({});
+    if (!question.with_those_down) {
+        answer(std::set<BrokerId>{});
+        return;
+    }
+    if (view_.doors->controller->active() == no_broker) {
+        answer(std::nullopt);
         return;
     }
     verbs_.describe_quorum(
         [answer = std::move(answer)](const Result<admin::QuorumHealth>& quorum) mutable {
-            answer(quorum ? admin::silent_voters(*quorum) : std::set<BrokerId>{});
+            answer(quorum ? std::optional(admin::silent_voters(*quorum)) : std::nullopt);
         });
 }
 

@@ -33,7 +33,11 @@ public:
         return *this;
     }
     World& silent(int id) {
-        silent_.insert(BrokerId{id});
+        silent_->insert(BrokerId{id});
+        return *this;
+    }
+    World& without_leader() {
+        silent_.reset();
         return *this;
     }
     World& setting(int broker, std::string_view name, const std::string& value) {
@@ -81,7 +85,7 @@ private:
     }
     metadata::Image image_;
     std::vector<BrokerId> voters_;
-    std::set<BrokerId> silent_;
+    std::optional<std::set<BrokerId>> silent_{std::in_place};
 };
 
 World three() {
@@ -156,6 +160,16 @@ TEST(RestartVerdict, counts_voters_that_nobody_hears_as_gone) {
     ASSERT_EQ(verdict.blockers.size(), 1u);
     EXPECT_EQ(verdict.blockers[0].message,
               "without 12 the quorum of 3 has no majority; 13 is down");
+}
+
+TEST(RestartVerdict, keeps_brokers_running_while_nobody_leads_the_quorum) {
+    World world = three();
+    world.voter(1).voter(12).voter(13).without_leader();
+    const RestartVerdict verdict = world.ask({2});
+    ASSERT_EQ(verdict.blockers.size(), 1u);
+    EXPECT_THAT(verdict.blockers[0].message, HasSubstr("the quorum has no leader"));
+    EXPECT_TRUE(world.ask({1}).allowed) << "it may be what keeps the quorum from electing one";
+    EXPECT_TRUE(world.ask({13}).allowed);
 }
 
 TEST(SilentVoters, are_those_that_fell_behind_the_freshest) {
