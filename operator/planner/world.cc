@@ -236,6 +236,9 @@ PodFacts facts_of(const ObjectPtr& pod, const std::string& topology_key) {
     facts.node = object["spec"]["nodeName"].text();
     facts.zone = object["metadata"]["labels"][topology_key].text();
     facts.revision = object["metadata"]["annotations"][render::annotation::revision].text();
+    if (object["metadata"]["annotations"].has(render::annotation::restart)) {
+        facts.restart = object["metadata"]["annotations"][render::annotation::restart].text();
+    }
     facts.going = object["metadata"].has("deletionTimestamp");
     const std::string& phase = object["status"]["phase"].text();
     facts.ended = phase == "Failed" || phase == "Succeeded";

@@ -112,6 +112,7 @@ struct PodFacts {
     std::string node;
     std::string zone;
     std::string revision;
+    std::optional<std::string> restart;  ///< None: an older operator made it.
     bool ready = false;
     bool going = false;  ///< Being deleted.
     bool ended = false;  ///< Failed or succeeded: it will not run again.

@@ -23,6 +23,7 @@ inline constexpr std::string_view manager = "millrace-operator";
 
 namespace annotation {
 inline constexpr std::string_view revision = "millrace.dev/revision";  ///< Of a pod: what it runs.
+inline constexpr std::string_view restart = "millrace.dev/restart";  ///< Of a pod: asked for by it.
 inline constexpr std::string_view cluster_id = "millrace.dev/cluster-id";  ///< Of a disk.
 inline constexpr std::string_view voters = "millrace.dev/voters";          ///< Of a disk: "0,1,2"
 /// Of a voter's disk: names of the settings that the cluster on it was told, "a,b".

@@ -334,6 +334,11 @@ std::string restart_of(const Subject& subject) {
     return subject.cluster.spec.rolling.restart.value_or(subject.cluster.status.restarted);
 }
 
+std::string restart_of(const Subject& subject, const Member& member) {
+    return subject.cluster.spec.rolling.restart || !member.restart ? restart_of(subject)
+                                                                   : *member.restart;
+}
+
 bool has_links_key(const Subject& subject) {
     return template_of(subject) >= template_with_links_key;
 }
@@ -421,7 +426,7 @@ std::string revision_of(const Subject& subject, const Member& member) {
     std::string all = pod_spec(subject, member, shape, "").dump();
     all += json_of(shape.labels).dump() + json_of(shape.annotations).dump();
     all += json_of(needing_restart(subject.cluster.spec.config)).dump();
-    all += restart_of(subject);
+    all += restart_of(subject, member);
     all += listening_of(subject, member);
     return content_hash(all);
 }
@@ -439,6 +444,7 @@ Json pod(const Subject& subject, const Member& member) {
     json["metadata"]["annotations"] = json_of(shape.annotations);
     const std::string revision = revision_of(subject, member);
     json["metadata"]["annotations"][annotation::revision] = revision;
+    json["metadata"]["annotations"][annotation::restart] = restart_of(subject, member);
     json["spec"] = pod_spec(subject, member, shape, revision);
     return json;
 }

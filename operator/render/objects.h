@@ -39,7 +39,8 @@ struct Member {
     std::int32_t id = 0;
     api::PoolSpec pool;
     bool controller = false;
-    bool broker = true;  ///< False: one of the dedicated controllers.
+    bool broker = true;                  ///< False: one of the dedicated controllers.
+    std::optional<std::string> restart;  ///< The `rolling.restart` that its pod has seen.
 };
 
 struct Subject {
@@ -49,9 +50,12 @@ struct Subject {
 
 /// What the spec says, else what the cluster has been running, else the newest.
 std::int64_t template_of(const Subject& subject);
-/// What of `rolling.restart` its pods have seen or are to see. A spec that says nothing, or nothing
+/// What of `rolling.restart` the pods have seen or are to see. A spec that says nothing, or nothing
 /// any more, asks for no restart.
 std::string restart_of(const Subject& subject);
+/// The same of one pod: who has been restarted already stays so where the word is taken back before
+/// all have.
+std::string restart_of(const Subject& subject, const Member& member);
 /// The operator makes a key for links and brokers mount it.
 bool has_links_key(const Subject& subject);
 

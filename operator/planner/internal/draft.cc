@@ -169,6 +169,13 @@ Draft::Draft(const World& the_world)
         }
     }
     keep_used_volumes(*this);
+    for (auto* members : {&membership.wanted, &running}) {
+        for (auto& [id, member] : *members) {
+            if (const auto pod = pods.find(id); pod != pods.end()) {
+                member.restart = pod->second.restart;
+            }
+        }
+    }
     for (const auto& [id, member] : running) {
         revisions[id] = render::revision_of(subject, member);
     }

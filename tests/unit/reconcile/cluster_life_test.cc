@@ -761,6 +761,36 @@ TEST(ClusterLife,
     expect_all_new(world, second);
 }
 
+TEST(ClusterLife, a_restart_whose_word_is_taken_back_ends_where_it_is) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto first = world.pod_uids();
+    const char* const asked =
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "monday"}})";
+    world.apply_cluster(asked);
+    const auto renewed = [&] {
+        const auto now = world.pod_uids();
+        return std::count_if(now.begin(), now.end(), [&](const auto& pod) {
+            const auto before = first.find(pod.first);
+            return before != first.end() && before->second != pod.second;
+        });
+    };
+    for (int i = 0; i < 1000 && renewed() == 0; ++i) {
+        (void)world.round();
+        world.kube->step();
+    }
+    ASSERT_EQ(renewed(), 1);
+    const auto second = world.pod_uids();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), second);
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "True");
+    world.apply_cluster(asked);
+    world.settle();
+    EXPECT_EQ(renewed(), 3) << "and goes on from there";
+}
+
 // Files say what brokers were told: they must not run ahead of a refusal.
 TEST(ClusterLife, a_setting_that_brokers_refuse_is_tried_until_they_take_it) {
     World world;
