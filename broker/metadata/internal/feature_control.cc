@@ -5,6 +5,7 @@
 #include "metadata/controller_core.h"
 #include "metadata/internal/config_changes.h"
 #include "metadata/internal/refusal.h"
+#include "protocol/messages/clear_elr_record.h"
 #include "protocol/messages/feature_level_record.h"
 #include "protocol/messages/update_features_request.h"
 #include "protocol/messages/update_features_response.h"
@@ -110,9 +111,33 @@ void add_level(Draft& draft, std::string_view name, std::int16_t level) {
     draft.add(record, 0);
 }
 
+/// Nobody keeps an ELR true while the feature is off: one that outlived it would name replicas that
+/// miss what was acknowledged meanwhile. A partition that has nothing but its ELR needs it.
+MaybeRefusal clear_elr(Draft& draft, const Context& context, const Update& update) {
+    for (const auto& [which, nothing] : context.index.leaderless()) {
+        const Topic& topic = *draft.image().topics.find(which.topic_id);
+        if (const Partition& partition = *topic.partition(which.partition);
+            partition.isr.empty() && !partition.elr.empty()) {
+            return invalid(update,
+                           fmt::format("{}-{} has nobody in sync, and broker {} could lead it by "
+                                       "its place among the eligible leaders alone: start that "
+                                       "broker first",
+                                       topic.name, which.partition, partition.elr[0]));
+        }
+    }
+    draft.add(protocol::ClearElrRecord(), 0);
+    return std::nullopt;
+}
+
 MaybeRefusal apply(Draft& draft, const Context& context, const Update& update) {
     if (MaybeRefusal refusal = check(draft.image(), update)) {
         return refusal;
+    }
+    if (update.feature == feature::eligible_leader_replicas && update.max_version_level == 0 &&
+        draft.image().feature_level(update.feature) > 0) {
+        if (MaybeRefusal refusal = clear_elr(draft, context, update)) {
+            return refusal;
+        }
     }
     if (update.feature == feature::eligible_leader_replicas && update.max_version_level > 0) {
         settle_min_isr_for_elr(draft, context.options);

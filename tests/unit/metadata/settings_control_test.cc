@@ -276,6 +276,25 @@ TEST_F(Features, of_elr_settle_min_isr_first) {
     EXPECT_EQ(*world.image.configs.find({of_broker, ""}, "min.insync.replicas"), "1");
 }
 
+// Kept, it would name replicas that miss what is acknowledged while nobody looks after it.
+TEST_F(Features, of_elr_taken_back_leave_no_elr_behind) {
+    ASSERT_EQ(update(feature::eligible_leader_replicas, 1), KafkaError::none);
+    world.bring_up(2);
+    const Uuid topic = world.create("t", {{1, 2}}, {{"min.insync.replicas", "2"}});
+    world.fence(2);
+    ASSERT_THAT(world.partition(topic).elr, ElementsAre(b(2)));
+    world.fence(1);
+    ASSERT_THAT(world.partition(topic).isr, IsEmpty());
+    EXPECT_EQ(update(feature::eligible_leader_replicas, 0, 2), KafkaError::invalid_update_version)
+        << "nobody could lead it any more";
+    ASSERT_THAT(world.partition(topic).elr, ElementsAre(b(2), b(1)));
+    world.heartbeat(1);
+    ASSERT_EQ(world.partition(topic).leader, b(1));
+    EXPECT_EQ(update(feature::eligible_leader_replicas, 0, 2), KafkaError::none);
+    EXPECT_THAT(world.partition(topic).elr, IsEmpty());
+    EXPECT_EQ(world.partition(topic).leader, b(1));
+}
+
 TEST_F(Features, of_the_quorum_are_not_the_controllers) {
     EXPECT_EQ(update(feature::kraft_version, 1), KafkaError::none);
     EXPECT_EQ(update(feature::kraft_version, 0, 2), KafkaError::invalid_update_version);
