@@ -110,8 +110,8 @@ MaybeRefusal check_registration(const Context& context,
         !existing->in_controlled_shutdown &&
         context.sessions.is_valid(existing->id, existing->epoch, context.now)) {
         return Refusal::make(KafkaError::duplicate_broker_registration,
-                             "another process is registered as broker {}{}: every node needs a "
-                             "node.id of its own",
+                             "another process is registered as broker {}{}: it went a moment ago "
+                             "and its session still lasts, or two nodes have this node.id",
                              request.broker_id, place_of(*existing));
     }
     if (request.is_migrating_zk_broker) {
