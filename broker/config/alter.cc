@@ -68,6 +68,11 @@ bool is_links_as_it_is(const Option& option, const Entries& entries, const Alter
                                   : option.fallback != nullptr && *asked.value == option.fallback;
 }
 
+Refusal for_each_broker(std::string_view name) {
+    return invalid_request(
+        fmt::format("{} is set for each broker by itself, not for the cluster", name));
+}
+
 std::optional<Refusal> check_changeable(Resource resource, const Option& option,
                                         std::string_view name, bool by_link) {
     const bool of_link = is_of_link(name);
@@ -84,8 +89,7 @@ std::optional<Refusal> check_changeable(Resource resource, const Option& option,
     const bool of_listener = name != option.name;
     if (resource == Resource::cluster_default &&
         (option.update == Update::per_broker || of_listener)) {
-        return invalid_request(
-            fmt::format("{} is set for each broker by itself, not for the cluster", name));
+        return for_each_broker(name);
     }
     return std::nullopt;
 }
@@ -240,18 +244,46 @@ std::optional<Refusal> check_link_version(std::string_view name, const Entries& 
     return std::nullopt;
 }
 
-/// Puts one alteration into `entries`, or says why not.
-std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Entries& entries) {
-    const Option* option = option_for(resource, asked.name);
-    if (asked.op == AlterOp::remove && option == nullptr) {
-        // This is how one gets rid of an entry that another version left behind.
+Refusal without_value(const Alteration& asked) {
+    return invalid_request(fmt::format("{} is given without a value", asked.name));
+}
+
+Refusal not_a_list(const Alteration& asked) {
+    return invalid_config(fmt::format("{} is no list that one could {}", asked.name,
+                                      asked.op == AlterOp::append ? "add to" : "take from"));
+}
+
+/// What no table has. Brokers keep whatever they are told beside their own settings: tools of
+/// Kafka's world put notes there, and settings of plug-ins. Names of ours can only be slips.
+std::optional<Refusal> apply_unknown(Resource resource, const Alteration& asked, Entries& entries) {
+    if (asked.op == AlterOp::remove) {
+        // This is also how one gets rid of an entry that another version left behind.
         entries.erase(asked.name);
         return std::nullopt;
     }
-    if (option == nullptr) {
+    if (scope_of(resource) != Scope::broker || asked.name.starts_with("millrace.")) {
         std::string message = unknown_name(resource, asked.name);
         return resource == Resource::client_metrics ? invalid_request(std::move(message))
                                                     : invalid_config(std::move(message));
+    }
+    if (asked.op != AlterOp::set) {
+        return not_a_list(asked);
+    }
+    if (resource == Resource::cluster_default && asked.name.starts_with("listener.name.")) {
+        return for_each_broker(asked.name);
+    }
+    if (!asked.value) {
+        return without_value(asked);
+    }
+    entries[asked.name] = *asked.value;
+    return std::nullopt;
+}
+
+/// Puts one alteration into `entries`, or says why not.
+std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Entries& entries) {
+    const Option* option = option_for(resource, asked.name);
+    if (option == nullptr) {
+        return apply_unknown(resource, asked, entries);
     }
     if (is_links_as_it_is(*option, entries, asked)) {
         return std::nullopt;
@@ -264,14 +296,12 @@ std::optional<Refusal> apply_one(Resource resource, const Alteration& asked, Ent
         return std::nullopt;
     }
     if (!asked.value) {
-        return invalid_request(fmt::format("{} is given without a value", asked.name));
+        return without_value(asked);
     }
     std::string value = *asked.value;
     if (asked.op != AlterOp::set) {
         if (option->type != Type::list || resource == Resource::client_metrics) {
-            return invalid_config(
-                fmt::format("{} is no list that one could {}", asked.name,
-                            asked.op == AlterOp::append ? "add to" : "take from"));
+            return not_a_list(asked);
         }
         value = with_list_change(*option, entries, asked);
     }

@@ -110,6 +110,11 @@ MaybeRefusal check_change(const Image& image, const ConfigResource& resource,
         return Refusal::make(KafkaError::invalid_config, "the value of {} has {} bytes, at most {}",
                              change.name, change.value->size(), max_value_size);
     }
+    if (change.name.size() > max_value_size) {
+        return Refusal::make(KafkaError::invalid_config,
+                             "the name of a setting has {} bytes, at most {}", change.name.size(),
+                             max_value_size);
+    }
     if (resource.type != ConfigResourceType::broker) {
         return std::nullopt;
     }

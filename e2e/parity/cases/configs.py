@@ -133,6 +133,13 @@ def alters_other_kinds(side, version):
     alter(side, "broker, delete", version, BROKER, "1", ("log.cleaner.threads", None, DELETE))
     alter(side, "broker, read only", version, BROKER, "1", ("num.partitions", "3"))
     alter(side, "broker, unknown", version, BROKER, "1", ("no.such.key", "3"))
+    seen(side, "broker, unknown, seen", BROKER, "1", "no.such.key")
+    for label, op in {"null": ("no.such.key", None), "append": ("no.such.key", "3", APPEND), "subtract": ("no.such.key", "3", SUBTRACT),
+                      "a topic's": ("retention.ms", "5"), "a listener's": ("listener.name.x.no.such", "1")}.items():
+        alter(side, f"broker, unknown, {label}", version, BROKER, "1", op)
+        alter(side, f"cluster default, unknown, {label}", version, BROKER, "", op)
+    for resource, names in (("1", ("retention.ms", "listener.name.x.no.such")), ("", ("retention.ms",))):
+        alter(side, f"unknown, deleted of {resource or 'all'}", version, BROKER, resource, *((name, None, DELETE) for name in names))
     side.tell("IncrementalAlterConfigs", {"Resources": [{"ResourceType": BROKER, "ResourceName": "1", "Configs": [
         {"Name": "no.such.key", "ConfigOperation": DELETE, "Value": None}]}]})  # Kafka would go on showing it
     alter(side, "broker, bad value", version, BROKER, "1", ("log.cleaner.threads", "many"))
