@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "handlers/failed_items.h"
 #include "metadata/controller_core.h"
 #include "protocol/messages/allocate_producer_ids_request.h"
 #include "protocol/messages/allocate_producer_ids_response.h"
@@ -77,6 +78,12 @@ void run(metadata::Controller& controller, std::int16_t version, const RequestBo
     }
     controller.submit<Answer>(
         [held, version, decide](Context& context) {
+            if constexpr (has_time<Request>) {
+                if (Decision<Answer> undone(context);
+                    fail_without_time(held->request, undone.answer, version)) {
+                    return undone;
+                }
+            }
             return decide(context, held->request, version);
         },
         [held, version,

@@ -5,14 +5,9 @@
 
 #include <algorithm>
 
+#include "handlers/failed_items.h"
 #include "handlers/forwarded.h"
 #include "handlers/handlers.h"
-#include "protocol/messages/create_partitions_request.h"
-#include "protocol/messages/create_partitions_response.h"
-#include "protocol/messages/create_topics_request.h"
-#include "protocol/messages/create_topics_response.h"
-#include "protocol/messages/delete_topics_request.h"
-#include "protocol/messages/delete_topics_response.h"
 
 namespace millrace::handlers {
 namespace {
@@ -64,42 +59,7 @@ std::size_t mutations_of(const DeleteTopicsRequest& request, const Doors& doors)
     return count;
 }
 
-void fail_create_topics(const CreateTopicsRequest& request, CreateTopicsResponse& response,
-                        KafkaError error) {
-    for (const auto& topic : request.topics) {
-        auto& to = response.topics.emplace_back();
-        to.name = topic.name;
-        to.error_code = code_of(error);
-        to.error_message = message_of(error);
-    }
-}
-
-void fail_delete_topics(const DeleteTopicsRequest& request, DeleteTopicsResponse& response,
-                        KafkaError error) {
-    for (const auto& topic : request.topics) {
-        auto& to = response.responses.emplace_back();
-        to.name = topic.name;
-        to.topic_id = topic.topic_id;
-        to.error_code = code_of(error);
-    }
-    for (const auto& name : request.topic_names) {
-        auto& to = response.responses.emplace_back();
-        to.name = name;
-        to.error_code = code_of(error);
-    }
-}
-
-void fail_create_partitions(const CreatePartitionsRequest& request,
-                            CreatePartitionsResponse& response, KafkaError error) {
-    for (const auto& topic : request.topics) {
-        auto& to = response.results.emplace_back();
-        to.name = topic.name;
-        to.error_code = code_of(error);
-    }
-}
-
-template <typename Request, typename Response, std::int16_t first_with_error,
-          FailAll<Request, Response> fail_all>
+template <typename Request, typename Response, std::int16_t first_with_error>
 void forward_bounded(const Doors& doors, Call<Request, Response> call) {
     const RequestMeta& meta = call.meta();
     quotas::Meter* const meter = meta.quota ? meta.quota->meter(quotas::Kind::mutation) : nullptr;
@@ -107,7 +67,7 @@ void forward_bounded(const Doors& doors, Call<Request, Response> call) {
         const Instant now = meta.home->clock().now();
         if (call.version() >= first_with_error && !meter->is_open(now)) {
             Response response;
-            fail_all(call.request(), response, KafkaError::throttling_quota_exceeded);
+            fail_items(call.request(), response, KafkaError::throttling_quota_exceeded);
             call.throttle(meter->closed_for(now));
             call.answer(response);
             return;
@@ -115,25 +75,22 @@ void forward_bounded(const Doors& doors, Call<Request, Response> call) {
         meter->spend_lump(static_cast<double>(mutations_of(call.request(), doors)), now);
         call.throttle(meter->closed_for(now));
     }
-    forward<Request, Response, fail_all>(doors, std::move(call));
+    forward<Request, Response, fail_items>(doors, std::move(call));
 }
 
 }  // namespace
 
 void create_topics(const Doors& doors, Call<CreateTopicsRequest, CreateTopicsResponse> call) {
-    forward_bounded<CreateTopicsRequest, CreateTopicsResponse, 6, fail_create_topics>(
-        doors, std::move(call));
+    forward_bounded<CreateTopicsRequest, CreateTopicsResponse, 6>(doors, std::move(call));
 }
 
 void delete_topics(const Doors& doors, Call<DeleteTopicsRequest, DeleteTopicsResponse> call) {
-    forward_bounded<DeleteTopicsRequest, DeleteTopicsResponse, 5, fail_delete_topics>(
-        doors, std::move(call));
+    forward_bounded<DeleteTopicsRequest, DeleteTopicsResponse, 5>(doors, std::move(call));
 }
 
 void create_partitions(const Doors& doors,
                        Call<CreatePartitionsRequest, CreatePartitionsResponse> call) {
-    forward_bounded<CreatePartitionsRequest, CreatePartitionsResponse, 3, fail_create_partitions>(
-        doors, std::move(call));
+    forward_bounded<CreatePartitionsRequest, CreatePartitionsResponse, 3>(doors, std::move(call));
 }
 
 }  // namespace millrace::handlers

@@ -260,3 +260,20 @@ def adds_no_voter_here(side, version):
 @case("RemoveRaftVoter")
 def removes_no_voter_here(side, version):
     side.ask("wrong cluster", "RemoveRaftVoter", version, {"ClusterId": "not-this-cluster-at-all", "VoterId": 9, "VoterDirectoryId": NO_ID})
+
+
+@case("CreateTopics")
+def a_change_without_time_is_not_made(side, version):
+    for timeout in (0, -1):
+        name = side.name(f"t{-timeout}")
+        create(side, "one good, one bad", version, {"Name": name}, {"Name": "a b"}, timeoutMs=timeout)
+        there = side.topic(f"there{-timeout}")
+        for api, body in {
+                "CreatePartitions": {"Topics": [{"Name": there, "Count": 3}]},
+                "DeleteTopics": {"Topics": [{"Name": there}]},
+                "ElectLeaders": {"ElectionType": 0, "TopicPartitions": [{"Topic": there, "Partitions": [0]}]},
+                "AlterPartitionReassignments": {"Topics": [{"Name": there, "Partitions": [{"PartitionIndex": 0, "Replicas": [1]}]}]},
+                "ListPartitionReassignments": {"Topics": None}}.items():
+            side.ask(api, api, side.top(api), {"TimeoutMs": timeout, **body})
+        for topic in (name, there):
+            side.ask("still as before", "Metadata", side.top("Metadata"), {"Topics": [{"Name": topic}], "AllowAutoTopicCreation": False})
