@@ -69,6 +69,9 @@ def cases(room):
     yield "DescribeConfigs of many groups", 32, 1, False, i32(room // 16) + groups + i8(1)
     yield from both("OffsetFetch", 9, 1, text(TOPIC), i32(0), before=text(GROUP))
     yield "OffsetFetch of a group", 9, 8, True, fill(compact(GROUP) + b"\0\0", compact_array, room) + b"\0\0"
+    # Each time for another partition, so that nothing is said twice.
+    asked = [compact(GROUP) + compact_array(compact(TOPIC) + compact_array(i32(i)) + b"\0") + b"\0" for i in range(room // 23)]
+    yield "OffsetFetch of a group, for each partition", 9, 8, True, varint(len(asked) + 1) + b"".join(asked) + b"\0\0"
     yield "DescribeGroups", 15, 0, False, fill(text(GROUP), array, room)
     yield "ConsumerGroupDescribe", 69, 0, True, fill(compact(GROUP), compact_array, room) + b"\0\0"
     yield from both("DescribeLogDirs", 35, 1, text(TOPIC), i32(0))

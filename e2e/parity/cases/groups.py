@@ -335,6 +335,8 @@ def fetches_offsets_of_several_groups(side, version):
     topic = [{**({"TopicId": side.topic_id(name)} if version >= 10 else {"Name": name}), "PartitionIndexes": [0, 1]}]
     side.ask("two", "OffsetFetch", version, {"Groups": [{"GroupId": one, "Topics": topic}, {"GroupId": two, "Topics": None}]})
     side.ask("one twice", "OffsetFetch", version, {"Groups": [{"GroupId": one, "Topics": topic}, {"GroupId": one, "Topics": topic}]})
+    parts = [[{**topic[0], "PartitionIndexes": [partition]}] for partition in (0, 1)]
+    side.ask("one for each partition", "OffsetFetch", version, {"Groups": [{"GroupId": one, "Topics": part} for part in parts]})
     side.ask("one is not", "OffsetFetch", version, {"Groups": [{"GroupId": one, "Topics": topic}, {"GroupId": side.group("x"), "Topics": topic}]})
     side.ask("none", "OffsetFetch", version, {"Groups": []})
     if version >= 9:

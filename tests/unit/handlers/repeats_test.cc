@@ -49,5 +49,29 @@ TEST(Repeats, ask_for_each_group_once) {
     EXPECT_EQ(request.groups[1].group_id, "h");
 }
 
+// A group that is named for each of its topics was answered with the first of them alone.
+TEST(Repeats, ask_a_group_for_what_is_new_each_time) {
+    protocol::OffsetFetchRequest request;
+    using Topic = protocol::OffsetFetchRequest::OffsetFetchRequestTopics;
+    const auto ask = [&](const char* group, const char* topic, std::vector<std::int32_t> of) {
+        request.groups.push_back(
+            {.group_id = group,
+             .topics = std::vector{Topic{.name = topic, .partition_indexes = std::move(of)}}});
+    };
+    ask("g", "t", {0});
+    ask("g", "u", {0});
+    ask("h", "t", {0});
+    ask("g", "t", {1, 0});
+    ask("g", "u", {0});
+    request.groups.push_back({.group_id = "g", .topics = std::nullopt});
+    drop_repeats(request);
+    ASSERT_THAT(request.groups, SizeIs(5));
+    EXPECT_EQ(request.groups[1].topics->at(0).name, "u");
+    EXPECT_THAT(request.groups[1].topics->at(0).partition_indexes, ElementsAre(0));
+    EXPECT_THAT(request.groups[2].topics->at(0).partition_indexes, ElementsAre(0));
+    EXPECT_THAT(request.groups[3].topics->at(0).partition_indexes, ElementsAre(1));
+    EXPECT_FALSE(request.groups[4].topics) << "all of it";
+}
+
 }  // namespace
 }  // namespace millrace::handlers
