@@ -1,6 +1,7 @@
 #include "config/listeners.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <map>
 #include <variant>
@@ -320,7 +321,7 @@ std::vector<ListenerSpec> read_listeners(const BrokerValues& values, Faults& fau
 
 namespace {
 
-/// As the kernel names a peer: names would have to be looked up, and may mean many.
+/// As the kernel names a peer.
 bool is_address(std::string_view text) {
     const bool is_v6 = text.find(':') != std::string_view::npos;
     return (is_v6 || std::count(text.begin(), text.end(), '.') == 3) &&
@@ -328,6 +329,12 @@ bool is_address(std::string_view text) {
                return (c >= '0' && c <= '9') || c == '.' ||
                       (is_v6 && ((c >= 'a' && c <= 'f') || c == ':'));
            });
+}
+
+bool is_host_name(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
+    });
 }
 
 }  // namespace
@@ -350,13 +357,15 @@ std::vector<AddressLimit> connection_overrides(const BrokerValues& values, Fault
         if (address.size() > 2 && address.front() == '[' && address.back() == ']') {
             address = address.substr(1, address.size() - 2);
         }
-        if (!is_address(address)) {
-            faults.push_back(
-                {overrides_key, fmt::format("'{}' is a name; give the address, as in 10.0.0.1:{}",
-                                            address, limit)});
+        const bool is_name = !is_address(address);
+        if (is_name && !is_host_name(address)) {
+            faults.push_back({overrides_key,
+                              fmt::format("'{}' is neither an address nor a host's name; give one, "
+                                          "as in 10.0.0.1:{}",
+                                          address, limit)});
             continue;
         }
-        limits.push_back({std::string(address), limit});
+        limits.push_back({std::string(address), limit, is_name});
     }
     return limits;
 }

@@ -62,6 +62,7 @@ Result<std::vector<ListenerSpec>> read_listeners(const BrokerValues& values);
 struct AddressLimit {
     std::string address;
     std::int32_t limit = 0;
+    bool is_name = false;  ///< `address` is one that has to be looked up.
 };
 /// max.connections.per.ip.overrides, without what is wrong in it.
 std::vector<AddressLimit> connection_overrides(const BrokerValues& values,

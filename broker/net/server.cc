@@ -19,6 +19,7 @@ public:
         shared_->limits = options.limits;
         shared_->wrap = std::move(options.wrap);
         shared_->admit = std::move(options.admit);
+        pace_ = std::move(options.pace);
         gate_ = options.gate ? std::move(options.gate) : ConnectionGate::make();
         shared_->dispatch = &dispatch;
         shared_->ledger = &ledger;
@@ -46,16 +47,37 @@ public:
                    field("reason", place.error().message()));
             return;
         }
+        runtime::Executor& executor = *shards_.front().executor;
+        const Duration wait = pace_ ? pace_(executor.clock().now()) : Duration{};
+        if (wait == Duration{}) {
+            let_in(std::move(stream), *std::move(place));
+            return;
+        }
+        ++at_the_door_;
+        listener_->pause_accepting(true);
+        executor.after(wait, [weak = weak_from_this(), stream = std::move(stream),
+                              place = *std::move(place)]() mutable {
+            if (auto self = weak.lock(); self && self->listener_) {
+                if (--self->at_the_door_ == 0) {
+                    self->listener_->pause_accepting(false);
+                }
+                self->let_in(std::move(stream), std::move(place));
+            }
+        });
+    }
+
+    void let_in(runtime::StreamPtr stream, ConnectionGate::Place place) {
+        ServerCounters& counters = shared_->counters;
         counters.open_connections.fetch_add(1, std::memory_order_relaxed);
         counters.accepted.fetch_add(1, std::memory_order_relaxed);
         const std::size_t target = next_shard_++ % shards_.size();
         if (target == 0) {
-            tables_.front()->add(std::move(stream), *std::move(place));
+            tables_.front()->add(std::move(stream), std::move(place));
             return;
         }
         shards_[target].executor->post([table = tables_[target], net = shards_[target].net,
                                         stream = std::move(stream),
-                                        place = *std::move(place)]() mutable {
+                                        place = std::move(place)]() mutable {
             table->add(net->adopt(std::move(stream)), std::move(place));
         });
     }
@@ -121,6 +143,8 @@ private:
     std::vector<runtime::Shard> shards_;
     std::shared_ptr<ShardConnections::Shared> shared_;
     std::shared_ptr<ConnectionGate> gate_;
+    std::function<Duration(Instant)> pace_;
+    std::size_t at_the_door_ = 0;  ///< Accepted, and not let in yet.
     std::vector<std::shared_ptr<ShardConnections>> tables_;
     std::unique_ptr<runtime::Listener> listener_;
     std::size_t next_shard_ = 0;

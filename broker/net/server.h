@@ -89,6 +89,9 @@ public:
         std::function<Duration(const std::string& address, Instant now)> admit;
         /// How many may be in at a time, counted together with others' that share it. Empty: any.
         std::shared_ptr<ConnectionGate> gate;
+        /// Counts a new connection, and tells how long it waits before it is let in; who comes
+        /// meanwhile waits in the kernel's queue. On the accepting shard. Empty: nobody waits.
+        std::function<Duration(Instant now)> pace;
     };
 
     /// `shards[0]` accepts; connections go round over all of them. All arguments outlive the

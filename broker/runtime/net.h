@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <sys/uio.h>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -89,6 +90,9 @@ public:
     /// Never completes inside the call. Name resolution does not block the loop.
     virtual void connect(const Address& to, Duration timeout,
                          UniqueFunction<void(Result<StreamPtr>)> done) = 0;
+    /// The addresses of a host, as `peer()` has them; never inside the call, nor does it block.
+    virtual void look_up(const std::string& host,
+                         UniqueFunction<void(Result<std::vector<std::string>>)> done) = 0;
     /// Hand-over, second half: binds a stream that came from another loop of the same node to this
     /// one. It must be without events there: fresh from on_accept or connect, or
     /// set_events(nullptr).

@@ -84,7 +84,7 @@ void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::Im
     config = std::make_shared<const config::BrokerConfig>(options.given, entries(""),
                                                           entries(std::to_string(self.value)));
     tls->settings_changed(config);
-    set_connection_limits();
+    connection_limits_changed();
     topics.swap(std::make_shared<const handlers::TopicBook>(config, next->configs));
     if (roles.broker) {
         applier->on_settings_changed(*next);

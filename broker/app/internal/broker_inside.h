@@ -21,6 +21,7 @@
 #include "app/internal/image_waits.h"
 #include "app/internal/isr_proposals.h"
 #include "app/internal/lifecycle.h"
+#include "app/internal/limited_names.h"
 #include "app/internal/metadata_node.h"
 #include "app/internal/mirror_node.h"
 #include "app/internal/move_throttle.h"
@@ -35,6 +36,7 @@
 #include "metadata/config_rules.h"
 #include "net/server.h"
 #include "quotas/client_quotas.h"
+#include "quotas/connection_pace.h"
 #include "storage/log_store.h"
 
 namespace millrace::app {
@@ -64,6 +66,8 @@ struct Broker::Inside {
     std::vector<metrics::Histogram> produce_seconds(std::string_view kind) const;
     Result<void> listen(const config::BrokerValues& values);
     void set_connection_limits();
+    /// As above, and again once the names among them are known.
+    void connection_limits_changed();
     std::string inter_broker_listener(const config::BrokerValues& values) const;
     std::string controller_listener(const config::BrokerValues& values) const;
     void watch_brokers(const config::BrokerValues& values);
@@ -137,6 +141,7 @@ struct Broker::Inside {
     std::vector<handlers::FetchSessions> fetch_sessions;
     std::vector<Secret> link_keys;
     std::unique_ptr<quotas::ClientQuotas> client_quotas;
+    std::unique_ptr<quotas::ConnectionPace> connection_pace;
     std::unique_ptr<MirrorNode> mirrors;
     handlers::Doors doors;
     std::unique_ptr<handlers::Dispatcher> broker_dispatch;
@@ -149,6 +154,7 @@ struct Broker::Inside {
     std::vector<Listening> servers;
     std::shared_ptr<net::ConnectionGate> client_gate = net::ConnectionGate::make();
     std::shared_ptr<net::ConnectionGate> quorum_gate = net::ConnectionGate::make();
+    std::shared_ptr<LimitedNames> limited_names;
     std::atomic<bool> ready{false};
     // On the control loop.
     bool draining = false;

@@ -355,6 +355,7 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
     doors.fetch_sessions = &fetch_sessions;
     client_quotas =
         std::make_unique<quotas::ClientQuotas>(quota_window(values), mutation_window(values));
+    connection_pace = std::make_unique<quotas::ConnectionPace>(quota_window(values));
     doors.quotas = client_quotas.get();
     broker_dispatch = std::make_unique<handlers::Dispatcher>(
         handlers::ListenerKind::broker, doors, data_loops, meters("data", data_loops.size()));
@@ -362,7 +363,8 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         handlers::ListenerKind::controller, doors,
         std::vector<runtime::Executor*>{node.control_shard().executor}, meters("control", 1));
     const net::ServerLimits limits = server_limits(values);
-    set_connection_limits();
+    limited_names = std::make_shared<LimitedNames>(*node.control_shard().net, log);
+    connection_limits_changed();
     for (config::ListenerSpec& spec : listeners) {
         if (!is_served(spec)) {
             continue;
@@ -377,6 +379,9 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
         if (!spec.controller) {
             server.admit = [this](const std::string& address, Instant now) {
                 return client_quotas->connected_from(address, now);
+            };
+            server.pace = [this, name = spec.name](Instant now) {
+                return connection_pace->connected(name, now);
             };
         }
         auto made = spec.controller ? net::Server::start(std::move(server), {node.control_shard()},
@@ -394,8 +399,16 @@ Result<void> Broker::Inside::listen(const config::BrokerValues& values) {
 }
 
 void Broker::Inside::set_connection_limits() {
-    client_gate->set(connection_limits(*config, listeners, options.max_connections));
+    client_gate->set(
+        connection_limits(*config, listeners, options.max_connections, limited_names->known()));
     quorum_gate->set(controller_limits(*config, options.max_connections));
+    connection_pace->set(connection_rates(*config, listeners));
+}
+
+void Broker::Inside::connection_limits_changed() {
+    set_connection_limits();
+    limited_names->look_up(config::connection_overrides(config->broker()),
+                           [this] { set_connection_limits(); });
 }
 
 std::vector<metadata::Endpoint> Broker::Inside::endpoints_of(bool controller_side) const {

@@ -186,33 +186,71 @@ net::ServerLimits server_limits(const config::BrokerValues& values) {
     return limits;
 }
 
+namespace {
+
+/// What each listener of clients has of its own beside the broker's.
+template <typename Value>
+std::map<std::string, Value, std::less<>> own_of_listeners(
+    const config::BrokerConfig& config, const std::vector<config::ListenerSpec>& listeners,
+    config::Key<config::Scope::broker, config::Type::int32> key) {
+    std::map<std::string, Value, std::less<>> own;
+    for (const config::ListenerSpec& spec : listeners) {
+        const std::int32_t value = config.broker_for_listener(spec.name).get(key);
+        if (!spec.controller && value != config.broker().get(key)) {
+            own.insert_or_assign(spec.name, value);
+        }
+    }
+    return own;
+}
+
+/// The brokers' own, if there is one: alone it is everybody's, and nobody could tell a broker from
+/// a crowd.
+std::string listener_of_brokers(const std::vector<config::ListenerSpec>& listeners) {
+    std::size_t clients = 0;
+    std::string found;
+    for (const config::ListenerSpec& spec : listeners) {
+        if (!spec.controller) {
+            ++clients;
+            found = spec.inter_broker ? spec.name : found;
+        }
+    }
+    return clients < 2 ? std::string{} : found;
+}
+
+}  // namespace
+
 net::ConnectionLimits connection_limits(const config::BrokerConfig& config,
                                         const std::vector<config::ListenerSpec>& listeners,
-                                        std::int32_t most) {
+                                        std::int32_t most, const LimitedNames::Addresses& names) {
     const config::BrokerValues& values = config.broker();
     net::ConnectionLimits limits = controller_limits(config, most);
     limits.per_address = values.get(option::max_connections_per_ip);
     for (const config::AddressLimit& one : config::connection_overrides(values)) {
-        limits.of_address.insert_or_assign(one.address, one.limit);
-    }
-    std::size_t clients = 0;
-    for (const config::ListenerSpec& spec : listeners) {
-        if (spec.controller) {
-            continue;
-        }
-        ++clients;
-        const std::int32_t own = config.broker_for_listener(spec.name).get(option::max_connections);
-        if (own != values.get(option::max_connections)) {
-            limits.of_listener.insert_or_assign(spec.name, own);
-        }
-        if (spec.inter_broker) {
-            limits.spared_listener = spec.name;
+        if (!one.is_name) {
+            limits.of_address.insert_or_assign(one.address, one.limit);
+        } else if (const auto found = names.find(one.address); found != names.end()) {
+            for (const std::string& address : found->second) {
+                limits.of_address.insert_or_assign(address, one.limit);
+            }
         }
     }
-    if (clients < 2) {
-        limits.spared_listener.clear();  // Nobody could tell a broker from a crowd.
-    }
+    limits.of_listener = own_of_listeners<std::int32_t>(config, listeners, option::max_connections);
+    limits.spared_listener = listener_of_brokers(listeners);
     return limits;
+}
+
+quotas::ConnectionRates connection_rates(const config::BrokerConfig& config,
+                                         const std::vector<config::ListenerSpec>& listeners) {
+    constexpr std::int32_t any = std::numeric_limits<std::int32_t>::max();
+    quotas::ConnectionRates rates;
+    const std::int32_t in_all = config.broker().get(option::max_connection_creation_rate);
+    if (in_all < any) {
+        rates.in_all = in_all;
+    }
+    rates.of_listener =
+        own_of_listeners<double>(config, listeners, option::max_connection_creation_rate);
+    rates.spared_listener = listener_of_brokers(listeners);
+    return rates;
 }
 
 net::ConnectionLimits controller_limits(const config::BrokerConfig& config, std::int32_t most) {

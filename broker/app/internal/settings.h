@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <functional>
 
+#include "app/internal/limited_names.h"
 #include "config/config.h"
 #include "config/listeners.h"
 #include "groups/settings.h"
 #include "handlers/fetch_session.h"
 #include "metadata/image_settings.h"
 #include "net/server.h"
+#include "quotas/connection_pace.h"
 #include "quotas/rules.h"
 #include "quotas/windowed_rate.h"
 #include "raft/quorum_config.h"
@@ -49,9 +51,14 @@ void set_throttles(replication::Throttles& throttles, const config::BrokerValues
                    Instant now);
 net::ServerLimits server_limits(const config::BrokerValues& values);
 /// Of the listeners that brokers and clients come to. `most` is what the machine bears; 0: any.
+/// `names`: as far as they are known.
 net::ConnectionLimits connection_limits(const config::BrokerConfig& config,
                                         const std::vector<config::ListenerSpec>& listeners,
-                                        std::int32_t most);
+                                        std::int32_t most,
+                                        const LimitedNames::Addresses& names = {});
+/// Of the same: how many may come in a second.
+quotas::ConnectionRates connection_rates(const config::BrokerConfig& config,
+                                         const std::vector<config::ListenerSpec>& listeners);
 /// Of those of the quorum, where it is never an address that is bounded: a crowd of nodes behind
 /// one must find their controllers.
 net::ConnectionLimits controller_limits(const config::BrokerConfig& config, std::int32_t most);

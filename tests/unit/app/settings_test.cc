@@ -97,6 +97,32 @@ TEST(Settings, connections_are_bounded_in_all_by_address_and_by_listener) {
     EXPECT_EQ(connection_limits(config, {listeners[1], listeners[2]}, 0).spared_listener, "");
 }
 
+TEST(Settings, connections_that_may_come_in_a_second_are_bounded_in_all_and_by_listener) {
+    std::vector<config::ListenerSpec> listeners{listener("OUTSIDE", ""), listener("INSIDE", "")};
+    listeners[1].inter_broker = true;
+    const quotas::ConnectionRates rates =
+        connection_rates(config_of({{"max.connection.creation.rate", "50"},
+                                    {"listener.name.outside.max.connection.creation.rate", "7"}}),
+                         listeners);
+    EXPECT_EQ(rates.in_all, 50);
+    EXPECT_EQ(rates.of_listener.size(), 1u);
+    EXPECT_EQ(rates.of_listener.at("OUTSIDE"), 7);
+    EXPECT_EQ(rates.spared_listener, "INSIDE");
+    EXPECT_FALSE(connection_rates(config_of({}), listeners).in_all);
+}
+
+TEST(Settings, a_name_has_the_limit_at_each_of_its_addresses_once_they_are_known) {
+    const config::BrokerConfig config =
+        config_of({{"max.connections.per.ip.overrides", "one.example.com:5,10.0.0.9:3"}});
+    const auto limits = [&](const LimitedNames::Addresses& names) {
+        return connection_limits(config, {}, 0, names).of_address;
+    };
+    using Named = net::ConnectionLimits::Named;
+    EXPECT_EQ(limits({}), (Named{{"10.0.0.9", 3}}));
+    EXPECT_EQ(limits({{"one.example.com", {"10.0.0.1", "::1"}}}),
+              (Named{{"10.0.0.1", 5}, {"10.0.0.9", 3}, {"::1", 5}}));
+}
+
 // Kafka names the policies in capitals and takes them in any.
 TEST(Settings, the_migration_policy_counts_in_any_case) {
     const auto policy = [](const char* text) {

@@ -124,8 +124,12 @@ private:
 
 class FakeListener final : public runtime::Listener {
 public:
+    explicit FakeListener(bool& paused) : paused_(paused) {}
     runtime::Address address() const override { return {"127.0.0.1", 9092}; }
-    void pause_accepting(bool) override {}
+    void pause_accepting(bool paused) override { paused_ = paused; }
+
+private:
+    bool& paused_;
 };
 
 class FakeNet final : public runtime::Net {
@@ -133,15 +137,18 @@ public:
     Result<std::unique_ptr<runtime::Listener>> listen(
         const runtime::Address&, UniqueFunction<void(runtime::StreamPtr)> accept) override {
         on_accept = std::move(accept);
-        return std::unique_ptr<runtime::Listener>(std::make_unique<FakeListener>());
+        return std::unique_ptr<runtime::Listener>(std::make_unique<FakeListener>(is_paused));
     }
     void connect(const runtime::Address&, Duration,
                  UniqueFunction<void(Result<runtime::StreamPtr>)> done) override {
         dials.push_back(std::move(done));
     }
+    void look_up(const std::string&,
+                 UniqueFunction<void(Result<std::vector<std::string>>)>) override {}
     runtime::StreamPtr adopt(runtime::StreamPtr stream) override { return stream; }
 
     UniqueFunction<void(runtime::StreamPtr)> on_accept;
+    bool is_paused = false;
     std::deque<UniqueFunction<void(Result<runtime::StreamPtr>)>> dials;
 };
 

@@ -35,8 +35,9 @@ struct Recorder final : Dispatch {
 struct ServerTest : testing::Test {
     void start(ServerLimits limits = {}, std::int64_t ledger_bytes = 1 << 30) {
         ledger = std::make_unique<Ledger>(ledger_bytes);
-        auto made = Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false, admit, gate},
-                                  {{&loop, &net, nullptr}}, dispatch, *ledger, log);
+        auto made =
+            Server::start({"PLAINTEXT", {"127.0.0.1", 0}, limits, {}, false, admit, gate, pace},
+                          {{&loop, &net, nullptr}}, dispatch, *ledger, log);
         ASSERT_TRUE(made);
         server = *std::move(made);
     }
@@ -65,6 +66,7 @@ struct ServerTest : testing::Test {
 
     std::function<Duration(const std::string&, Instant)> admit;
     std::shared_ptr<ConnectionGate> gate;
+    std::function<Duration(Instant)> pace;
     Logger log;
     std::unique_ptr<Ledger> ledger;
     ManualExecutor loop;
@@ -173,6 +175,35 @@ TEST_F(ServerTest, a_connection_that_is_not_admitted_ends_after_its_wait) {
     EXPECT_TRUE(wire->closed);
     EXPECT_TRUE(dispatch.seen.empty());
     EXPECT_EQ(server->counters().refused, 1);
+}
+
+// Who comes faster than allowed is let in all the same, later, and so is everybody behind.
+TEST_F(ServerTest, a_connection_that_comes_too_soon_waits_with_those_behind_it) {
+    pace = [](Instant) { return Duration{3s}; };
+    start();
+    auto wire = connect();
+    EXPECT_TRUE(net.is_paused);
+    receive(*wire, framed("1"));
+    loop.advance(2s);
+    EXPECT_TRUE(net.is_paused);
+    EXPECT_TRUE(dispatch.seen.empty());
+    loop.advance(2s);
+    EXPECT_FALSE(net.is_paused);
+    receive(*wire, framed("2"));
+    EXPECT_THAT(dispatch.seen, ElementsAre("1", "2"));
+    EXPECT_EQ(server->counters().refused, 0);
+}
+
+TEST_F(ServerTest, who_waits_at_the_door_of_a_server_that_closes_is_sent_off) {
+    pace = [](Instant) { return Duration{3s}; };
+    start();
+    auto wire = connect();
+    bool drained = false;
+    server->drain(10s, [&] { drained = true; });
+    loop.advance(4s);
+    EXPECT_TRUE(wire->closed);
+    EXPECT_TRUE(drained);
+    EXPECT_EQ(server->counters().open_connections, 0);
 }
 
 // File ranges are spliced where they were placed, also when the peer takes a byte at a time.

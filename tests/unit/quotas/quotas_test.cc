@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "quotas/client_quotas.h"
+#include "quotas/connection_pace.h"
 
 namespace millrace::quotas {
 namespace {
@@ -201,6 +202,48 @@ TEST_F(Quotas, turn_away_connections_that_come_too_fast_and_count_only_those_let
     }
     EXPECT_NEAR(let_in, 2 * 60, 30);
     EXPECT_EQ(quotas.connected_from("10.0.0.2", now), Duration{});
+}
+
+/// Connections that come in within a minute if each waits as it is told and the next comes at once.
+int let_in_within_a_minute(ConnectionPace& pace, const std::string& listener) {
+    int let_in = 0;
+    for (Instant now = begin; now - begin < 60s; ++let_in) {
+        now = now + pace.connected(listener, now) + 1ms;
+    }
+    return let_in;
+}
+
+TEST(ConnectionPace, lets_in_as_many_as_the_rate_allows) {
+    ConnectionPace pace{Window{}};
+    EXPECT_GT(let_in_within_a_minute(pace, "A"), 50'000);
+    pace.set({.in_all = 2, .of_listener = {}, .spared_listener = {}});
+    EXPECT_NEAR(let_in_within_a_minute(pace, "A"), 2 * 60, 30);
+}
+
+TEST(ConnectionPace, counts_all_listeners_together_and_each_by_itself) {
+    ConnectionPace pace{Window{}};
+    pace.set({.in_all = 10, .of_listener = {{"SLOW", 1}}, .spared_listener = "INSIDE"});
+    for (int i = 0; i < 11; ++i) {
+        EXPECT_EQ(pace.connected("INSIDE", begin), Duration{});
+    }
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(pace.connected("SLOW", begin), Duration{});
+    }
+    EXPECT_GT(pace.connected("SLOW", begin), Duration{});
+    EXPECT_EQ(pace.connected("FAST", begin), Duration{});
+    for (int i = 0; i < 88; ++i) {
+        (void)pace.connected("FAST", begin);
+    }
+    EXPECT_GT(pace.connected("FAST", begin), Duration{}) << "100 were free";
+    EXPECT_EQ(pace.connected("INSIDE", begin), Duration{});
+}
+
+TEST(ConnectionPace, keeps_nobody_longer_than_a_window_even_where_none_may_come) {
+    ConnectionPace pace{Window{}};
+    pace.set({.in_all = 0, .of_listener = {}, .spared_listener = {}});
+    EXPECT_EQ(pace.connected("A", begin), Window{}.length);
+    pace.set({});
+    EXPECT_EQ(pace.connected("A", begin), Duration{});
 }
 
 }  // namespace

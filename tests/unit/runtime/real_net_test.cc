@@ -2,6 +2,7 @@
 #include <array>
 #include <fcntl.h>
 #include <future>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -196,6 +197,18 @@ TEST_F(RealNet, a_refused_connection_is_an_answer) {
 TEST_F(RealNet, resolves_a_name_off_the_loop) {
     listen_and_echo();
     EXPECT_TRUE(connect(1, {"localhost", listener->address().port}).has_value());
+}
+
+TEST_F(RealNet, looks_up_the_addresses_of_a_name_and_of_an_address) {
+    const auto looked_up = [&](const std::string& host) {
+        std::promise<Result<std::vector<std::string>>> answer;
+        net(1).look_up(host, [&](Result<std::vector<std::string>> found) {
+            answer.set_value(std::move(found));
+        });
+        return answer.get_future().get();
+    };
+    EXPECT_THAT(*looked_up("localhost"), testing::Contains("127.0.0.1"));
+    EXPECT_THAT(*looked_up("::1"), testing::ElementsAre("::1"));
 }
 
 TEST_F(RealNet, an_unknown_name_is_an_answer) {

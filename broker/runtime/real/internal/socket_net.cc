@@ -29,6 +29,22 @@ void SocketNet::connect(const Address& to, Duration timeout,
     attempts_.back()->start(resolver_);
 }
 
+void SocketNet::look_up(const std::string& host,
+                        UniqueFunction<void(Result<std::vector<std::string>>)> done) {
+    resolver_.resolve({host, 0}, reactor_,
+                      [done = std::move(done)](Result<Resolver::Addresses> found) mutable {
+                          if (!found) {
+                              done(found.error());
+                              return;
+                          }
+                          std::vector<std::string> hosts;
+                          for (const SocketAddress& one : *found) {
+                              hosts.push_back(to_address(one).host);
+                          }
+                          done(std::move(hosts));
+                      });
+}
+
 StreamPtr SocketNet::adopt(StreamPtr stream) {
     MR_ASSERT(reactor_.may_touch());
     // Only our own streams exist in a real node.

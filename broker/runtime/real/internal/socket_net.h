@@ -26,6 +26,8 @@ public:
                                              UniqueFunction<void(StreamPtr)> on_accept) override;
     void connect(const Address& to, Duration timeout,
                  UniqueFunction<void(Result<StreamPtr>)> done) override;
+    void look_up(const std::string& host,
+                 UniqueFunction<void(Result<std::vector<std::string>>)> done) override;
     StreamPtr adopt(StreamPtr stream) override;
 
     void forget(const ConnectAttempt& attempt);  ///< It has answered.

@@ -178,6 +178,12 @@ void SimNet::establish(const std::weak_ptr<Attempt>& weak,
     });
 }
 
+/// Here hosts are called what they are.
+void SimNet::look_up(const std::string& host,
+                     UniqueFunction<void(Result<std::vector<std::string>>)> done) {
+    executor_.post([host, done = std::move(done)]() mutable { done(std::vector{host}); });
+}
+
 StreamPtr SimNet::adopt(StreamPtr stream) {
     static_cast<SimStream&>(*stream).rebind(executor_);
     return stream;
