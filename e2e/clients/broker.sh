@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The broker under test, as its clients' programs may handle it. State lies in $MILLRACE_E2E_STATE.
 #   broker.sh up PORT NODES [KEY=VALUE...]   settings, then start and wait until clients are served
-#                                            {node}, {port} and {port+N} in them are each node's own
+#                                            {node}, {port} and {port+N} in them are each node's own, {pair} is that of two nodes
 #   broker.sh kill [NODE]                    kill -9, and return when the process is gone
 #   broker.sh stop [NODE]                    end it in order, and return when the process is gone
 #   broker.sh start [NODE]                   start again on the same data and wait until clients are served
@@ -20,7 +20,7 @@ pause() { read -rt 0.1 <> <(:) || true; }
 of_node() { # NODE; settings go through it
   local line port; port=$(port_of "$1")
   while IFS= read -r line; do
-    line=${line//"{node}"/$1} line=${line//"{port}"/$port}
+    line=${line//"{node}"/$1} line=${line//"{pair}"/$((($1 + 1) / 2))} line=${line//"{port}"/$port}
     while [[ $line =~ \{port\+([0-9]+)\} ]]; do line=${line//"${BASH_REMATCH[0]}"/$((port + BASH_REMATCH[1]))}; done
     printf '%s\n' "$line"
   done
