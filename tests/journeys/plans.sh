@@ -67,6 +67,7 @@ until_true 40 is 4 running
 refused "orders can't have 5 replicas: 4 brokers" PlanRebalance '{"mode":"PLAN_MODE_REPAIR","replication_factors":{"orders":5}}'
 refused "no topic nonsense" PlanRebalance '{"mode":"PLAN_MODE_REPAIR","replication_factors":{"nonsense":2}}'
 refused "broker 9 is not registered" PlanRebalance '{"mode":"PLAN_MODE_DRAIN","drain":[9]}'
+refused "max_moves_per_broker of -3" PlanRebalance '{"mode":"PLAN_MODE_FULL","limits":{"max_moves_per_broker":-3}}'
 refused "no name of a plan" ApplyPlan '{"hash":"nonsense"}'
 
 plan_of() { call PlanRebalance "$1" >"$dir/plan"; value plan.hash <"$dir/plan"; }

@@ -158,6 +158,23 @@ Result<std::int64_t> throttle_of(const v1::PlanLimits& limits) {
     return limits.throttle_bytes_per_second();
 }
 
+/// 0 stands for the default.
+Result<void> check_limits(const v1::PlanLimits& limits) {
+    const std::pair<const char*, std::int64_t> all[] = {
+        {"max_moves_per_broker", limits.max_moves_per_broker()},
+        {"max_bytes", limits.max_bytes()},
+        {"count_band_percent", limits.count_band_percent()},
+        {"bytes_band_percent", limits.bytes_band_percent()}};
+    for (const auto& [name, value] : all) {
+        if (value < 0) {
+            return Error::make(Code::invalid,
+                               "limits: {} of {}; give a number above 0, or none for the default",
+                               name, value);
+        }
+    }
+    return {};
+}
+
 /// What the plan was made for holds; only how fast it goes is open.
 Result<std::int64_t> throttle_alone(const v1::PlanLimits& limits) {
     if (limits.max_moves_per_broker() != 0 || limits.max_bytes() != 0 ||
@@ -196,6 +213,7 @@ Result<PlanWish> wish_of(const v1::PlanRebalanceRequest& request) {
                      "PLAN_MODE_FULL move replicas between directories");
     }
     const v1::PlanLimits& limits = request.limits();
+    MR_TRY_VOID(check_limits(limits));
     MR_TRY(wish.throttle_bytes_per_second, throttle_of(limits));
     const auto set = [](auto& to, auto from) { to = from > 0 ? from : to; };
     set(wish.limits.max_moves_per_broker, limits.max_moves_per_broker());
