@@ -335,6 +335,20 @@ api::Texts told_in(const std::string& properties) {
     return settings_behind(told_mark, properties);
 }
 
+std::string advertised_host(const std::string& properties, const std::string& listener) {
+    const api::Texts lines = settings_in(properties);
+    const auto all = lines.find("advertised.listeners");
+    const std::string text = all == lines.end() ? "" : "," + all->second + ",";
+    const std::string before = fmt::format(",{}://", listener_word(listener));
+    const std::size_t at = text.find(before);
+    if (at == std::string::npos) {
+        return "";
+    }
+    const std::size_t begin = at + before.size();
+    const std::string place = text.substr(begin, text.find(',', begin) - begin);
+    return place.substr(0, place.rfind(':'));
+}
+
 std::string with_told(const std::string& properties, const api::Texts& told) {
     const api::Texts had = settings_in(properties);
     api::Texts lines = needing_restart(had);

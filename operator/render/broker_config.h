@@ -71,6 +71,9 @@ std::string properties_text(const BrokerSettings& settings);
 api::Texts settings_in(const std::string& properties);
 api::Texts told_in(const std::string& properties);
 
+/// Where clients of a listener are told to find the broker; empty: the text doesn't have it.
+std::string advertised_host(const std::string& properties, const std::string& listener);
+
 /// The same text, with others that the cluster was told: of a broker that waits for its restart.
 std::string with_told(const std::string& properties, const api::Texts& told);
 

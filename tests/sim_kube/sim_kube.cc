@@ -102,6 +102,12 @@ Json& SimKube::store(const Kind& kind, Json object) {
     return slot;
 }
 
+void SimKube::set_status(const Kind& kind, const ObjectKey& key, Json status) {
+    Json next = of(kind).at(key);
+    next["status"] = std::move(status);
+    store(kind, std::move(next));
+}
+
 void SimKube::put(const Kind& kind, Json object) {
     const ObjectKey key = kube::key_of(object);
     const auto found = of(kind).find(key);

@@ -36,6 +36,8 @@ public:
     /// As a person with kubectl: creates it, or replaces its spec and raises its generation.
     void put(const Kind& kind, Json object);
     void take_away(const Kind& kind, const ObjectKey& key);
+    /// As a controller of Kubernetes' own does.
+    void set_status(const Kind& kind, const ObjectKey& key, Json status);
     void annotate(const Kind& kind, const ObjectKey& key, const std::string& name,
                   const std::string& value);
     /// All of this kind, as a deletion with orphans does.

@@ -178,6 +178,9 @@ Draft::Draft(const World& the_world)
     }
     for (const auto& [id, member] : running) {
         revisions[id] = render::revision_of(subject, member);
+        if (member.broker && is_found_elsewhere(*this, id)) {
+            found_elsewhere.insert(id);
+        }
     }
     std::vector<Standing> standings;
     const auto stand = [&](int id) {
@@ -325,7 +328,7 @@ bool Draft::is_outdated(int id) const {
     const auto pod = pods.find(id);
     const auto revision = revisions.find(id);
     return pod != pods.end() && revision != revisions.end() &&
-           pod->second.revision != revision->second;
+           (pod->second.revision != revision->second || found_elsewhere.contains(id));
 }
 
 bool Draft::is_our_cordon(int id) const {

@@ -27,6 +27,7 @@ struct Draft {
     std::map<int, render::Member> running;
     std::map<int, PodFacts> pods;          ///< By broker.
     std::map<int, std::string> revisions;  ///< That the pod of each of these should have.
+    std::set<int> found_elsewhere;         ///< Clients are told where their balancers were before.
     Ledger ledger;
     Plan plan;
 
@@ -80,6 +81,8 @@ bool is_bound(const Json& claim);
 /// "host:port" of one broker's own service or node; empty until it is known.
 std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener);
 bool has_service_per_broker(const api::ListenerSpec& listener);
+/// Its balancer has got another address than clients are told.
+bool is_found_elsewhere(const Draft& draft, int id);
 
 /// Volumes that the spec has no more stay with their brokers until nothing is on them and nothing
 /// can come.

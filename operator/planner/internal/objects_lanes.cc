@@ -137,12 +137,44 @@ bool depends_on_node(const Draft& draft, const render::Member& member, const Jso
            render::settings_in(file["data"]["server.properties"].text()).contains("broker.rack");
 }
 
-/// Of a pod that is gone: the next one may come to another node, and must not start with these.
-ObjectPtr settings_of_last_node(const Draft& draft, const render::Member& member) {
-    const ObjectPtr file =
-        draft.find(draft.world.config_maps,
-                   render::config_name(draft.name(), member.id, draft.revisions.at(member.id)));
-    return file && depends_on_node(draft, member, *file) ? file : nullptr;
+/// What a broker has started with; of one that has no pod: what the next one would.
+ObjectPtr settings_at_start(const Draft& draft, int id) {
+    const auto pod = draft.pods.find(id);
+    const std::string& revision =
+        pod == draft.pods.end() ? draft.revisions.at(id) : pod->second.revision;
+    return draft.find(draft.world.config_maps, render::config_name(draft.name(), id, revision));
+}
+
+/// Several names or addresses of one balancer come in any order.
+std::vector<std::string> hosts_of_balancer(const Json& service) {
+    std::vector<std::string> hosts;
+    for (const Json& ingress : service["status"]["loadBalancer"]["ingress"].items()) {
+        if (std::string host = ingress["hostname"].text_or(ingress["ip"].text()); !host.empty()) {
+            hosts.push_back(std::move(host));
+        }
+    }
+    return hosts;
+}
+
+/// The one that clients are told already, where it still is one.
+std::string host_of_balancer(const Draft& draft, int id, const api::ListenerSpec& listener,
+                             const Json& service) {
+    const std::vector<std::string> hosts = hosts_of_balancer(service);
+    const ObjectPtr file = settings_at_start(draft, id);
+    const std::string told =
+        file ? render::advertised_host((*file)["data"]["server.properties"].text(), listener.name)
+             : "";
+    const bool still = std::find(hosts.begin(), hosts.end(), told) != hosts.end();
+    return still ? told : hosts.empty() ? "" : hosts.front();
+}
+
+/// Of a pod that is gone: the next one may come to another node or has another balancer by now, and
+/// must not start with these.
+ObjectPtr settings_of_last_pod(const Draft& draft, const render::Member& member) {
+    const ObjectPtr file = settings_at_start(draft, member.id);
+    const bool is_old =
+        file && (depends_on_node(draft, member, *file) || is_found_elsewhere(draft, member.id));
+    return is_old ? file : nullptr;
 }
 
 /// The rack of a broker whose pod can't know it: Kubernetes before 1.35 doesn't copy the labels of
@@ -347,8 +379,7 @@ std::string outside_address(const Draft& draft, int id, const api::ListenerSpec&
     if (service && listener.type == api::ListenerType::cluster_ip) {
         host = (*service)["spec"]["clusterIP"].text();
     } else if (service && listener.type == api::ListenerType::load_balancer) {
-        const Json& ingress = (*service)["status"]["loadBalancer"]["ingress"][0];
-        host = ingress["hostname"].text_or(ingress["ip"].text());
+        host = host_of_balancer(draft, id, listener, *service);
     } else if (service && listener.type == api::ListenerType::node_port) {
         port = (*service)["spec"]["ports"][0]["nodePort"].integer();
         const auto pod = draft.pods.find(id);
@@ -365,6 +396,27 @@ std::string outside_address(const Draft& draft, int id, const api::ListenerSpec&
         port = listener.advertised->port.value_or(static_cast<std::int32_t>(port));
     }
     return host.empty() || port == 0 ? "" : fmt::format("{}:{}", host, port);
+}
+
+bool is_found_elsewhere(const Draft& draft, int id) {
+    const ObjectPtr file = settings_at_start(draft, id);
+    if (!file) {
+        return false;
+    }
+    const std::string& text = (*file)["data"]["server.properties"].text();
+    const std::vector<api::ListenerSpec> listeners = api::all_listeners(draft.world.cluster.spec);
+    return std::any_of(listeners.begin(), listeners.end(), [&](const auto& listener) {
+        if (listener.type != api::ListenerType::load_balancer || listener.advertised) {
+            return false;
+        }
+        const ObjectPtr service = draft.find(
+            draft.world.services, render::broker_service_name(draft.name(), id, listener.name));
+        const std::string told = render::advertised_host(text, listener.name);
+        const std::vector<std::string> hosts =
+            service ? hosts_of_balancer(*service) : std::vector<std::string>{};
+        return !told.empty() && !hosts.empty() &&
+               std::find(hosts.begin(), hosts.end(), told) == hosts.end();
+    });
 }
 
 void plan_links_key(Draft& draft) {
@@ -470,9 +522,9 @@ void plan_pods(Draft& draft) {
     for (const auto& [id, member] : draft.running) {
         const auto pod = draft.pods.find(id);
         if (const ObjectPtr file =
-                pod == draft.pods.end() ? settings_of_last_node(draft, member) : nullptr) {
+                pod == draft.pods.end() ? settings_of_last_pod(draft, member) : nullptr) {
             draft.act(Lane::pods, draft.removal(kube::config_maps, *file), "",
-                      fmt::format("broker {} gets settings for the node that it comes to", id));
+                      fmt::format("broker {} gets settings for the place that it comes to", id));
             draft.waits[id] = "its settings are being made anew";
         } else if (pod == draft.pods.end()) {
             draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, member)},

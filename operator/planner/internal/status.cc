@@ -380,7 +380,8 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
     rolling.reason = !rolls ? before->reason
                      : asked && *asked != draft.world.cluster.status.restarted
                          ? "a restart was asked for"
-                         : "the spec has changed";
+                     : !draft.found_elsewhere.empty() ? "a load balancer has another address"
+                                                      : "the spec has changed";
     rolling.total = static_cast<std::int32_t>(draft.membership.wanted.size());
     rolling.waiting_for = draft.roll_waits;
     for (const int id : draft.ledger.down()) {

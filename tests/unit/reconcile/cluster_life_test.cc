@@ -791,6 +791,58 @@ TEST(ClusterLife, a_restart_whose_word_is_taken_back_ends_where_it_is) {
     EXPECT_EQ(renewed(), 3) << "and goes on from there";
 }
 
+// Clients that are told the old address find nobody there.
+TEST(ClusterLife, a_broker_whose_balancer_has_another_address_is_restarted_to_tell_it) {
+    World world;
+    const auto balanced = [&](int broker, const std::vector<std::string>& hosts) {
+        Json status = Json(Json::Object{});
+        status["loadBalancer"]["ingress"] = Json(Json::Array{});
+        for (const std::string& host : hosts) {
+            status["loadBalancer"]["ingress"].push_back(Json::object({{"ip", host}}));
+        }
+        world.kube->set_status(kube::services, {"default", fmt::format("main-{}-outside", broker)},
+                               std::move(status));
+    };
+    const auto settings_of = [&](int broker) {
+        std::string all;
+        for (const Json& map : world.kube->all(kube::config_maps)) {
+            if (map["metadata"]["name"].text().starts_with(fmt::format("main-{}-", broker))) {
+                all += map["data"]["server.properties"].text();
+            }
+        }
+        return all;
+    };
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [
+        {"name": "plain", "port": 9092},
+        {"name": "outside", "port": 9094, "type": "LoadBalancer"}]})");
+    for (int i = 0; i < 20; ++i) {
+        (void)world.round();
+        world.kube->step();
+    }
+    for (int broker = 0; broker < 3; ++broker) {
+        balanced(broker, {fmt::format("10.0.0.{}", broker)});
+    }
+    world.settle();
+    ASSERT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_THAT(settings_of(1), HasSubstr("://10.0.0.1:9094"));
+
+    const auto first = world.pod_uids();
+    balanced(1, {"10.0.0.7", "10.0.0.1"});
+    balanced(2, {});
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), first) << "it is there still, or nobody knows where it is";
+
+    balanced(2, {"10.0.0.2"});
+    balanced(1, {"10.0.0.7", "10.0.0.8"});
+    world.settle();
+    auto second = world.pod_uids();
+    EXPECT_NE(second.at("main-1"), first.at("main-1"));
+    second.at("main-1") = first.at("main-1");
+    EXPECT_EQ(second, first) << "the others go on";
+    EXPECT_THAT(settings_of(1), HasSubstr("://10.0.0.7:9094"));
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
 // Files say what brokers were told: they must not run ahead of a refusal.
 TEST(ClusterLife, a_setting_that_brokers_refuse_is_tried_until_they_take_it) {
     World world;
