@@ -322,9 +322,9 @@ final class Node {
         shared.loader_$eq(null); // as of a stopped broker of Kafka's: nobody waits for what it applies
     }
 
-    /** What the node has applied of the metadata, -1 before anything. */
+    /** The last record of the metadata that the node has applied, -1 before anything; it tells one past it. */
     long applied() {
-        return isAlive() ? Metrics.read(metricsPort, "millrace_metadata_applied_offset") : -1;
+        return isAlive() ? Math.max(-1, Metrics.read(metricsPort, "millrace_metadata_applied_offset") - 1) : -1;
     }
 
     boolean isActiveController() {
