@@ -7,6 +7,7 @@ namespace millrace::placement {
 namespace {
 
 /// So many waiting moves are looked at in one step: what is behind them has to wait longer anyway.
+/// Who is held up by something else than its turn goes behind them.
 constexpr std::size_t looked_at_most = 2'000;
 
 bool contains(const std::vector<BrokerId>& list, BrokerId broker) {
@@ -104,6 +105,7 @@ std::vector<const Move*> Execution::next(const WorldNow& world) {
     BrokerPlaces places(world.moving, cap_);
     std::vector<const Move*> due;
     std::deque<std::size_t> still;
+    std::deque<std::size_t> held_up;
     std::size_t looked_at = 0;
     while (!waiting_.empty() && looked_at++ < looked_at_most) {
         const std::size_t number = waiting_.front();
@@ -126,10 +128,10 @@ std::vector<const Move*> Execution::next(const WorldNow& world) {
         } else if (absent != in.end()) {
             outcomes_[number] = {MoveState::waiting,
                                  fmt::format("broker {} is down", absent->value), true};
-            still.push_back(number);
+            held_up.push_back(number);
         } else if (now->is_moving()) {
             outcomes_[number] = {MoveState::waiting, "somebody else moves the partition", true};
-            still.push_back(number);
+            held_up.push_back(number);
         } else if (now->replicas != move.from) {
             end(number, MoveState::dropped, "its replicas are others by now");
         } else if (const auto full = places.full(in, out)) {
@@ -143,6 +145,7 @@ std::vector<const Move*> Execution::next(const WorldNow& world) {
         }
     }
     waiting_.insert(waiting_.begin(), still.begin(), still.end());
+    waiting_.insert(waiting_.end(), held_up.begin(), held_up.end());
     return due;
 }
 

@@ -248,6 +248,28 @@ TEST(Execution, waits_for_a_broker_that_is_awaited) {
     EXPECT_EQ(execution.count(MoveState::done), execution.moves().size());
 }
 
+// More of them than one step looks at.
+TEST(Execution, does_not_wait_with_all_for_a_broker_that_many_moves_go_to) {
+    std::vector<Move> moves;
+    for (int i = 0; i < 5'000; ++i) {
+        moves.push_back({.topic = "t", .partition = i, .from = {BrokerId{1}}, .to = {BrokerId{5}}});
+    }
+    moves.push_back({.topic = "t", .partition = 5'000, .from = {BrokerId{1}}, .to = {BrokerId{2}}});
+    Execution execution(std::move(moves), 4);
+    WorldNow world;
+    world.partition = [](const std::string&, std::int32_t) {
+        return std::optional(PartitionNow{{BrokerId{1}}, {}, {}});
+    };
+    world.takes_replicas = [](BrokerId id) { return id != BrokerId{5}; };
+    world.is_awaited = [](BrokerId) { return true; };
+    std::vector<const Move*> due;
+    for (int step = 0; step < 4 && due.empty(); ++step) {
+        due = execution.next(world);
+    }
+    ASSERT_THAT(due, SizeIs(1));
+    EXPECT_EQ(due.front()->partition, 5'000);
+}
+
 TEST(Execution, leaves_a_partition_alone_that_somebody_else_moves_elsewhere) {
     const Snapshot snapshot = grown();
     Cluster cluster(snapshot);
