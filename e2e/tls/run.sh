@@ -2,12 +2,12 @@
 # Three brokers that demand certificates on every listener, used by Kafka's own tools (PEM settings, encrypted keys), franz-go and kcat;
 # a certificate changed through kafka-configs, and one that can't be used refused by it.
 #
-#   run.sh BROKER
+#   run.sh [BROKER]     else $MILLRACE_BROKER
 #
 # PORT: first of six ports (24200). MILLRACE_E2E_CACHE: where clients/ has put its packages.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-source "$here/../../tests/journeys/lib.sh"
+source "$here/../../tests/journeys/lib.sh" "$(realpath "${1:-${MILLRACE_BROKER:-$here/../../build/release/bin/millrace-broker}}")"
 source "$here/../../tests/journeys/pki.sh"
 export MILLRACE_E2E_CACHE=${MILLRACE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/clients}
 "$here/../clients/java/packages.sh" tools
