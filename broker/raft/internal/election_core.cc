@@ -62,10 +62,10 @@ bool RaftCore::Impl::may_grant(const VoteRequest& request) const {
         return std::visit(Overloaded{
                               [&](const Leader&) { return false; },
                               [&](const Follower& state) {
-                                  // A leader that asks for votes does not lead any more.
-                                  const bool is_settled = state.has_fetched &&
-                                                          !state.suspects_leader &&
-                                                          state.leader != request.candidate.id;
+                                  // Nor if its name is the leader's: who has died has lost its
+                                  // connections with it, else a copy of its directory asks.
+                                  const bool is_settled =
+                                      state.has_fetched && !state.suspects_leader;
                                   return has_log && !is_settled;
                               },
                               [&](const auto&) { return has_log; },
@@ -295,6 +295,15 @@ void RaftCore::Impl::lose_election() {
 void RaftCore::Impl::learn(const LeaderHint& hint) {
     const bool names_other = hint.leader != no_broker && hint.leader != config_.self.id;
     const auto endpoint = hint.endpoint.empty() ? endpoint_of(hint.leader) : hint.endpoint;
+    if (hint.leader == config_.self.id && hint.epoch >= election_.epoch && endpoint &&
+        !std::holds_alternative<Leader>(state_) && !config_.listeners.empty() &&
+        *endpoint != config_.listeners[0].endpoint) {
+        notice("raft.followed_elsewhere",
+               fmt::format("voters follow node {} at {}, which is not here: if it goes on, another "
+                           "process runs with this node.id or with a copy of this directory",
+                           config_.self.id, endpoint->to_string()),
+               false);
+    }
     if (hint.epoch > election_.epoch) {
         if (names_other && endpoint) {
             become_follower(hint.epoch, hint.leader, *endpoint);
