@@ -298,9 +298,10 @@ void expect_errors(Run& run) {
                                     });
     if (disks_fail) {
         for (const char* event : {"raft.halted", "broker.halted", "storage.directory_failed",
-                                  "storage.directory_offline", "replication.sync_failed",
-                                  "replication.epoch_not_written", "replication.log_not_loaded",
-                                  "replication.stray_log_in_the_way", "broker.log_not_recovered"}) {
+                                  "storage.directory_offline", "replication.directory_offline",
+                                  "replication.sync_failed", "replication.epoch_not_written",
+                                  "replication.log_not_loaded", "replication.stray_log_in_the_way",
+                                  "broker.log_not_recovered"}) {
             run.simulation.expect_error(event);
         }
     }
