@@ -28,8 +28,8 @@ struct ThrottleLimits {
     std::int64_t least_each = 4 << 20;
     std::int64_t begin_with = 8 << 20;
     std::int64_t double_up_to = 32 << 20;
-    /// Produce requests may take this long (a bound of their histogram: what lies between two is
-    /// guessed), or half as long again as before the plan.
+    /// Produce requests may take this long (guessed from their histogram, of which it is no bound),
+    /// or half as long again as before the plan.
     Duration produce_p99 = 15ms;
     std::optional<Duration> produce_p99_before;
     Duration loop_delay = 50ms;  ///< Until a loop comes to what is posted to it.

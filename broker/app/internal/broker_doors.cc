@@ -12,6 +12,13 @@ namespace {
 /// Many changes come at once (a topic's partitions, a broker's fencing): they are told together.
 constexpr Duration news_gather_time = 100ms;
 
+/// As the settings are now, for one look at all topics.
+admin::MinIsr min_isr_of(const BrokerView& view) {
+    return [book = view.doors->topics->current()](const std::string& topic) {
+        return book->rules(topic)->replication.min_isr;
+    };
+}
+
 }  // namespace
 
 /// Who watches the health. Told on the control loop, or where somebody begins to watch.
@@ -77,15 +84,10 @@ BrokerDoors::BrokerDoors(BrokerView view, runtime::Node& node, std::string versi
 
 BrokerDoors::~BrokerDoors() = default;
 
-int BrokerDoors::min_isr(const std::string& topic) const {
-    return view_.doors->topics->current()->rules(topic)->replication.min_isr;
-}
-
 admin::Health BrokerDoors::health() const {
     const metadata::ImagePtr image = view_.doors->image->current();
     admin::Health health =
-        admin::health_of(*image, view_.doors->controller->active(),
-                         [this](const std::string& topic) { return min_isr(topic); });
+        admin::health_of(*image, view_.doors->controller->active(), min_isr_of(view_));
     health.quorum.voters = verbs_.known_voters();
     return health;
 }
@@ -146,10 +148,8 @@ void BrokerDoors::restart_check(admin::Caller, admin::RestartQuestion question,
                                 admin::Reply<admin::RestartVerdict> reply) {
     auto answer = [view = view_, voters = verbs_.voters(), question, reply = std::move(reply)](
                       const std::optional<std::set<BrokerId>>& silent) mutable {
-        const auto book = view.doors->topics->current();
-        reply(admin::restart_verdict(
-            *view.doors->image->current(), question, voters, silent,
-            [&](const std::string& topic) { return book->rules(topic)->replication.min_isr; }));
+        reply(admin::restart_verdict(*view.doors->image->current(), question, voters, silent,
+                                     min_isr_of(view)));
     };
     // Of brokers the metadata says whether they are down; of controllers only the quorum knows.
     if (!question.with_those_down) {

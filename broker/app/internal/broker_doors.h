@@ -68,7 +68,6 @@ public:
 
 private:
     struct Watchers;
-    int min_isr(const std::string& topic) const;
 
     BrokerView view_;
     runtime::Executor& control_;

@@ -156,14 +156,19 @@ std::vector<std::string> hosts_of_balancer(const Json& service) {
     return hosts;
 }
 
-/// The one that clients are told already, where it still is one.
+/// Where clients of a listener are told to find the broker; empty: nobody has told them yet.
+std::string told_host(const Draft& draft, int id, const api::ListenerSpec& listener) {
+    const ObjectPtr file = settings_at_start(draft, id);
+    return file
+               ? render::advertised_host((*file)["data"]["server.properties"].text(), listener.name)
+               : "";
+}
+
+/// The one that clients are told already, where it still is one; empty: it has none now.
 std::string host_of_balancer(const Draft& draft, int id, const api::ListenerSpec& listener,
                              const Json& service) {
     const std::vector<std::string> hosts = hosts_of_balancer(service);
-    const ObjectPtr file = settings_at_start(draft, id);
-    const std::string told =
-        file ? render::advertised_host((*file)["data"]["server.properties"].text(), listener.name)
-             : "";
+    const std::string told = told_host(draft, id, listener);
     const bool still = std::find(hosts.begin(), hosts.end(), told) != hosts.end();
     return still ? told : hosts.empty() ? "" : hosts.front();
 }
@@ -399,11 +404,6 @@ std::string outside_address(const Draft& draft, int id, const api::ListenerSpec&
 }
 
 bool is_found_elsewhere(const Draft& draft, int id) {
-    const ObjectPtr file = settings_at_start(draft, id);
-    if (!file) {
-        return false;
-    }
-    const std::string& text = (*file)["data"]["server.properties"].text();
     const std::vector<api::ListenerSpec> listeners = api::all_listeners(draft.world.cluster.spec);
     return std::any_of(listeners.begin(), listeners.end(), [&](const auto& listener) {
         if (listener.type != api::ListenerType::load_balancer || listener.advertised) {
@@ -411,11 +411,9 @@ bool is_found_elsewhere(const Draft& draft, int id) {
         }
         const ObjectPtr service = draft.find(
             draft.world.services, render::broker_service_name(draft.name(), id, listener.name));
-        const std::string told = render::advertised_host(text, listener.name);
-        const std::vector<std::string> hosts =
-            service ? hosts_of_balancer(*service) : std::vector<std::string>{};
-        return !told.empty() && !hosts.empty() &&
-               std::find(hosts.begin(), hosts.end(), told) == hosts.end();
+        const std::string told = told_host(draft, id, listener);
+        const std::string now = service ? host_of_balancer(draft, id, listener, *service) : "";
+        return !told.empty() && !now.empty() && told != now;
     });
 }
 

@@ -22,6 +22,18 @@ const Unmet* unmet(const Plan& plan, const std::string& constraint) {
     return nullptr;
 }
 
+/// So many of its brokers, each once.
+std::vector<int> any_brokers(Random& random, const Snapshot& snapshot, int count) {
+    std::vector<int> ids;
+    while (static_cast<int>(ids.size()) < count) {
+        const int id = number(random, 1, static_cast<int>(snapshot.brokers.size()));
+        if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
+            ids.push_back(id);
+        }
+    }
+    return ids;
+}
+
 template <typename Check>
 void for_each_cluster(Check check, bool with_trouble = true) {
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
@@ -105,13 +117,7 @@ Snapshot cluster_of_racks(Random& random) {
         const int factor =
             number(random, 1, std::min<int>(6, static_cast<int>(snapshot.brokers.size())));
         for (int p = 0; p < 12; ++p) {
-            std::vector<int> ids;
-            while (static_cast<int>(ids.size()) < factor) {
-                const int id = number(random, 1, static_cast<int>(snapshot.brokers.size()));
-                if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
-                    ids.push_back(id);
-                }
-            }
+            const std::vector<int> ids = any_brokers(random, snapshot, factor);
             state.partitions.push_back(partition(p, ids, number(random, 1, 100'000)));
         }
         snapshot.topics.push_back(std::move(state));
@@ -335,13 +341,7 @@ TEST(PlanProperty, no_more_is_copied_than_an_exact_solver_would) {
         TopicState state;
         state.name = "t";
         for (int p = 0; p < 12; ++p) {
-            std::vector<int> ids;
-            while (static_cast<int>(ids.size()) < factor) {
-                const int id = number(random, 1, static_cast<int>(snapshot.brokers.size()));
-                if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
-                    ids.push_back(id);
-                }
-            }
+            const std::vector<int> ids = any_brokers(random, snapshot, factor);
             state.partitions.push_back(partition(p, ids));
         }
         snapshot.topics.push_back(state);

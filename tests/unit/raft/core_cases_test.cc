@@ -190,29 +190,26 @@ TEST(RaftCases, a_leader_that_a_majority_does_not_reach_resigns_after_one_and_a_
     EXPECT_EQ(bench.core().role(), Role::resigned);
 }
 
-TEST(RaftCases, case_37_a_follower_that_hears_its_leader_grants_no_pre_vote) {
+/// Of one that hears its leader, 2.
+void expect_no_pre_vote_for(int candidate) {
     CoreBench bench(1, log_of(Offset{10}, voter_set(3)));
     bench.follow(2, QuorumEpoch{2});
     bench.answer_fetch({.high_watermark = Offset{10}});
     const auto answer = bench.ask<VoteResponse>(
-        vote_for(3, 1, QuorumEpoch{2}, {Offset{50}, QuorumEpoch{2}}, /*pre_vote=*/true));
+        vote_for(candidate, 1, QuorumEpoch{2}, {Offset{50}, QuorumEpoch{2}}, /*pre_vote=*/true));
     EXPECT_FALSE(answer.value().granted);
     EXPECT_EQ(answer->hint.leader, BrokerId{2});
     EXPECT_EQ(bench.core().epoch(), QuorumEpoch{2});
     EXPECT_EQ(bench.core().leader(), BrokerId{2});
 }
 
+TEST(RaftCases, case_37_a_follower_that_hears_its_leader_grants_no_pre_vote) {
+    expect_no_pre_vote_for(3);
+}
+
 // The leader is heard at its own place while somebody asks by its name from another.
 TEST(RaftCases, case_37_nor_one_to_a_copy_of_its_leaders_directory) {
-    CoreBench bench(1, log_of(Offset{10}, voter_set(3)));
-    bench.follow(2, QuorumEpoch{2});
-    bench.answer_fetch({.high_watermark = Offset{10}});
-    const auto answer = bench.ask<VoteResponse>(
-        vote_for(2, 1, QuorumEpoch{2}, {Offset{50}, QuorumEpoch{2}}, /*pre_vote=*/true));
-    EXPECT_FALSE(answer.value().granted);
-    EXPECT_EQ(answer->hint.leader, BrokerId{2});
-    EXPECT_EQ(bench.core().epoch(), QuorumEpoch{2});
-    EXPECT_EQ(bench.core().leader(), BrokerId{2});
+    expect_no_pre_vote_for(2);
 }
 
 TEST(RaftCases, case_37_who_loses_a_pre_vote_goes_back_to_its_leader_in_the_same_epoch) {

@@ -737,22 +737,23 @@ TEST(ClusterLife, made_anew_takes_back_what_an_earlier_one_told_and_leaves_what_
     }
 }
 
+constexpr const char* restart_asked =
+    R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "monday"}})";
+
 TEST(ClusterLife,
      a_restart_that_was_asked_for_is_not_carried_out_again_when_its_word_is_taken_back) {
     World world;
     world.apply_cluster(three_brokers);
     world.settle();
     const auto first = world.pod_uids();
-    const char* const asked =
-        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "monday"}})";
-    world.apply_cluster(asked);
+    world.apply_cluster(restart_asked);
     world.settle();
     expect_all_new(world, first);
     const auto second = world.pod_uids();
     world.apply_cluster(three_brokers);
     world.settle();
     EXPECT_EQ(world.pod_uids(), second);
-    world.apply_cluster(asked);
+    world.apply_cluster(restart_asked);
     world.settle();
     EXPECT_EQ(world.pod_uids(), second);
     world.apply_cluster(
@@ -766,9 +767,7 @@ TEST(ClusterLife, a_restart_whose_word_is_taken_back_ends_where_it_is) {
     world.apply_cluster(three_brokers);
     world.settle();
     const auto first = world.pod_uids();
-    const char* const asked =
-        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "monday"}})";
-    world.apply_cluster(asked);
+    world.apply_cluster(restart_asked);
     const auto renewed = [&] {
         const auto now = world.pod_uids();
         return std::count_if(now.begin(), now.end(), [&](const auto& pod) {
@@ -786,7 +785,7 @@ TEST(ClusterLife, a_restart_whose_word_is_taken_back_ends_where_it_is) {
     world.settle();
     EXPECT_EQ(world.pod_uids(), second);
     EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "True");
-    world.apply_cluster(asked);
+    world.apply_cluster(restart_asked);
     world.settle();
     EXPECT_EQ(renewed(), 3) << "and goes on from there";
 }
