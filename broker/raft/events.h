@@ -187,7 +187,7 @@ struct ForgetBefore {
 
 /// Something a person should know: why a node does not form, join or vote.
 struct Notice {
-    std::string event;  ///< "raft.waiting_for_voters"
+    std::string event;  ///< "raft.waiting_to_form"
     std::string detail;
     bool alarm = false;  ///< A person must act.
 };
@@ -195,6 +195,7 @@ struct Notice {
 /// Going on would lose committed records: stop the node.
 struct Halt {
     std::string reason;
+    bool for_good = false;  ///< Another start would forget why: it takes a person to allow it.
 };
 
 using Effect = std::variant<Send, Reply, PersistElection, AppendProposed, ProposalRefused,

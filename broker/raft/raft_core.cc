@@ -9,6 +9,12 @@
 
 namespace millrace::raft {
 
+namespace {
+
+constexpr Duration first_notice_after = std::chrono::seconds(2);
+
+}  // namespace
+
 std::string_view to_string(Role role) {
     switch (role) {
         case Role::unattached:
@@ -79,6 +85,9 @@ std::optional<SnapshotId> RaftCore::latest_snapshot() const {
 std::int16_t RaftCore::kraft_version() const {
     return impl_->voter_history().kraft_version();
 }
+std::string RaftCore::why_no_leader() const {
+    return impl_->why_no_leader();
+}
 std::optional<SnapshotId> RaftCore::snapshot_id_at(Offset end) const {
     return impl_->snapshot_id_at(end);
 }
@@ -101,6 +110,7 @@ RaftCore::Impl::Impl(CoreConfig config, RecoveredState recovered, Random& random
         high_watermark_ = snapshot_->end;
     }
     announced_ = {election_.epoch, no_broker, Offset{0}};
+    next_waiting_notice_ = now_ + first_notice_after;
     refresh_static_voters();
 
     const bool led_by_us = election_.leader == config_.self.id;
@@ -313,7 +323,10 @@ void RaftCore::Impl::on(ResponseReceived& event) {
     std::visit(
         Overloaded{
             [&](const VoteResponse& response) { on_vote_response(sent, id, response); },
-            [&](const BeginQuorumEpochResponse& response) { learn(response.hint); },
+            [&](const BeginQuorumEpochResponse& response) {
+                note_answered(sent, response.error);
+                learn(response.hint);
+            },
             [&](const EndQuorumEpochResponse& response) { learn(response.hint); },
             [&](FetchResponse& response) { on_fetch_response(sent, id, response); },
             [&](const FetchSnapshotResponse& response) { on_snapshot_response(id, response); },
@@ -337,6 +350,7 @@ void RaftCore::Impl::on(const SendFailed& event) {
     }
     const InFlight sent = found->second;
     in_flight_.erase(found);
+    note_absent(sent);
     switch (sent.purpose) {
         case Purpose::pre_vote:
         case Purpose::vote:
@@ -433,7 +447,8 @@ void RaftCore::Impl::on(SnapshotReady& event) {
     }
     if (high_watermark_ && event.id.end < *high_watermark_) {
         halt(fmt::format("snapshot {} disagrees with what was committed up to {}",
-                         event.id.to_string(), *high_watermark_));
+                         event.id.to_string(), *high_watermark_),
+             /*for_good=*/true);
         return;
     }
     MR_ASSERT(

@@ -92,6 +92,8 @@ public:
     std::optional<SnapshotId> latest_snapshot() const;
     /// A leader: whoever followed lately has all that is committed, and knows it.
     bool all_have_heard() const;
+    /// What stands in the way of a leader as far as a person can help; empty if nothing is known.
+    std::string why_no_leader() const;
     /// The id of a snapshot of everything below `end`, a batch boundary; none if it may not be
     /// taken (not committed, or not beyond the latest one).
     std::optional<SnapshotId> snapshot_id_at(Offset end) const;

@@ -87,6 +87,9 @@ public:
 
     virtual Leadership leadership() const = 0;
     virtual std::optional<Endpoint> leader_endpoint() const = 0;
+    /// What keeps the quorum from having a leader, for a person to read; empty if there is one or
+    /// nothing is known.
+    virtual std::string why_no_leader() const = 0;
     virtual std::optional<Offset> high_watermark() const = 0;
     virtual Offset log_start() const = 0;
     virtual Offset log_end() const = 0;

@@ -27,12 +27,11 @@ Buffer to_buffer(const std::vector<std::uint64_t>& words) {
     return bytes;
 }
 
-Endpoint endpoint_of(BrokerId id) {
-    return {fmt::format("n{}", id), static_cast<std::uint16_t>(9000 + id.value)};
-}
+constexpr int places = 3;
 
-std::vector<Listener> listeners_of(BrokerId id) {
-    return {{"CONTROLLER", endpoint_of(id)}};
+/// A node may live at some places of its own, or where another has been.
+Endpoint place_of(BrokerId id, int place) {
+    return {fmt::format("n{}", id), static_cast<std::uint16_t>(9000 + 100 * place + id.value)};
 }
 
 }  // namespace
@@ -60,6 +59,8 @@ Options Options::draw(std::uint64_t seed) {
     options.damaged_snapshots = maybe(30);
     options.resignations = maybe(30);
     options.auto_join = maybe(30);
+    // There the lists stay as they were, and name not all of who may vote by then.
+    options.moves = maybe(25) && options.formation != Formation::kraft_version_0;
     return options;
 }
 
@@ -67,10 +68,10 @@ std::string Options::to_string() const {
     return fmt::format(
         "formation={} controllers={} spares={} observers={} loss={} dup={} crashes={} "
         "partitions={} "
-        "stalls={} swaps={} changes={} snapshots={} damaged={} resign={} join={}",
+        "stalls={} swaps={} changes={} snapshots={} damaged={} resign={} join={} moves={}",
         static_cast<int>(formation), controllers, spares, observers, loss, duplicate, crashes,
         partitions, stalls, swaps, voter_changes, snapshots, damaged_snapshots, resignations,
-        auto_join);
+        auto_join, moves);
 }
 
 void Stats::add(const Stats& other) {
@@ -85,6 +86,7 @@ void Stats::add(const Stats& other) {
     snapshots_installed += other.snapshots_installed;
     truncations += other.truncations;
     faults += other.faults;
+    moves += other.moves;
     simulated += other.simulated;
 }
 
@@ -96,6 +98,7 @@ QuorumSim::QuorumSim(std::uint64_t seed, Options options, bool trace)
     for (int i = 1; i <= controllers + options_.observers; ++i) {
         Node node;
         node.id = BrokerId{i};
+        node.address = place_of(node.id, 0);
         node.can_vote = i <= controllers;
         node.disk.directory = {++last_directory_, static_cast<std::uint64_t>(i)};
         node.random = std::make_unique<SeededRandom>(mix(seed, 1000 + static_cast<unsigned>(i)));
@@ -168,6 +171,10 @@ Duration QuorumSim::draw(Duration mean) {
     return Duration{total + 1000};
 }
 
+std::vector<Listener> QuorumSim::listeners_of(BrokerId id) const {
+    return {{"CONTROLLER", nodes_[static_cast<std::size_t>(id.value - 1)].address}};
+}
+
 CoreConfig QuorumSim::config_of(const Node& node) const {
     using Formation = Options::Formation;
     CoreConfig config;
@@ -191,7 +198,7 @@ CoreConfig QuorumSim::config_of(const Node& node) const {
             options_.formation == Formation::kraft_version_0) {
             config.static_voters.push_back({{BrokerId{i}, {}}, listeners_of(BrokerId{i}), {}});
         } else {
-            config.bootstrap_servers.push_back(endpoint_of(BrokerId{i}));
+            config.bootstrap_servers.push_back(nodes_[static_cast<std::size_t>(i - 1)].address);
         }
     }
     return config;
@@ -344,6 +351,51 @@ void QuorumSim::swap_disk(std::size_t index) {
     at(draw(std::chrono::milliseconds(300)), [this, index] { start(index); });
 }
 
+/// Addresses change, in everybody's files at once; who is not started again goes by the old ones.
+void QuorumSim::move_addresses() {
+    ++stats_.moves;
+    const auto place = [&](Node& node) {
+        const Endpoint wanted =
+            place_of(node.id, static_cast<int>(random_.below(static_cast<unsigned>(places))));
+        if (!find(wanted)) {
+            node.address = wanted;
+        }
+    };
+    const auto restart = [&](std::size_t index) {
+        crash(index);
+        at(draw(std::chrono::milliseconds(100)), [this, index] { start(index); });
+    };
+    const std::size_t one = random_.below(nodes_.size());
+    const std::size_t other = random_.below(nodes_.size());
+    switch (random_.below(3)) {
+        case 0:
+            restart(one);
+            place(nodes_[one]);
+            break;
+        case 1:
+            restart(one);
+            restart(other);
+            std::swap(nodes_[one].address, nodes_[other].address);
+            break;
+        case 2:
+            restart_all(std::chrono::milliseconds(100));
+            for (Node& node : nodes_) {
+                place(node);
+            }
+            break;
+    }
+    for (const Node& node : nodes_) {
+        log(fmt::format("{} lives at {} now", node.id, node.address.to_string()));
+    }
+}
+
+void QuorumSim::restart_all(Duration within) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        crash(i);
+        at(draw(within), [this, i] { start(i); });
+    }
+}
+
 void QuorumSim::inject_fault() {
     if (healed_) {
         return;
@@ -352,7 +404,7 @@ void QuorumSim::inject_fault() {
     const auto leading = leader();
     const std::size_t target = leading && random_.one_in(2) ? *leading : index;
     ++stats_.faults;
-    switch (random_.below(7)) {
+    switch (random_.below(options_.moves ? 9 : 7)) {
         case 0:
         case 1:
             if (options_.crashes) {
@@ -394,6 +446,10 @@ void QuorumSim::inject_fault() {
             if (options_.resignations && leading) {
                 deliver(*leading, ResignRequested{nodes_[*leading].core->epoch()});
             }
+            break;
+        case 7:
+        case 8:
+            move_addresses();
             break;
     }
     at(draw(std::chrono::milliseconds(400)), [this] { inject_fault(); });
@@ -476,6 +532,9 @@ void QuorumSim::heal() {
         nodes_[i].stalled_until = now_;
         at(Duration{0}, [this, i] { start(i); });
     }
+    if (options_.moves) {
+        restart_all(std::chrono::milliseconds(500));  // Everybody is to read the files as they are.
+    }
 }
 
 bool QuorumSim::is_settled() {
@@ -523,7 +582,7 @@ std::optional<std::size_t> QuorumSim::leader() const {
 
 std::optional<std::size_t> QuorumSim::find(const Endpoint& endpoint) const {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
-        if (endpoint_of(nodes_[i].id) == endpoint) {
+        if (nodes_[i].address == endpoint) {
             return i;
         }
     }

@@ -47,6 +47,7 @@ struct Options {
     bool damaged_snapshots = false;
     bool resignations = false;
     bool auto_join = false;
+    bool moves = false;
 
     static Options draw(std::uint64_t seed);
     std::string to_string() const;
@@ -55,7 +56,7 @@ struct Options {
 struct Stats {
     std::uint64_t events = 0, messages = 0, crashes = 0, partitions = 0, swaps = 0, elections = 0,
                   committed = 0, voter_changes = 0, snapshots_installed = 0, truncations = 0,
-                  faults = 0;
+                  faults = 0, moves = 0;
     Duration simulated{0};
     void add(const Stats& other);
 };
@@ -95,6 +96,7 @@ private:
     };
     struct Node {
         BrokerId id;
+        Endpoint address;
         bool can_vote = true;
         bool up = false;
         std::uint64_t incarnation = 0;
@@ -136,6 +138,8 @@ private:
     void crash(std::size_t index);
     void maybe_crash_soon(std::size_t index);
     void swap_disk(std::size_t index);
+    void move_addresses();
+    void restart_all(Duration within);
     void inject_fault();
     void propose();
     void operate_voters();
@@ -162,6 +166,7 @@ private:
     void schedule_tick(std::size_t index);
     void apply(std::size_t index);
     std::optional<std::size_t> find(const Endpoint& endpoint) const;
+    std::vector<Listener> listeners_of(BrokerId id) const;
     std::optional<std::size_t> leader() const;
     RecoveredState recover(Disk& disk) const;
     CoreConfig config_of(const Node& node) const;

@@ -170,7 +170,13 @@ void QuorumSim::send(std::size_t index, const Send& send) {
     const SendId id = send.id;
     ++stats_.messages;
     if (!to) {
-        violation(fmt::format("{} sends to nowhere: {}", node.id, send.to.to_string()));
+        if (!options_.moves) {
+            violation(fmt::format("{} sends to nowhere: {}", node.id, send.to.to_string()));
+            return;
+        }
+        outstanding_[{index, incarnation, id.value}] = nodes_.size();
+        at(draw(options_.mean_delay),
+           [this, index, incarnation, id] { settle_failed(index, incarnation, id, true); });
         return;
     }
     outstanding_[{index, incarnation, id.value}] = *to;

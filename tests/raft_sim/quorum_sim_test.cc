@@ -36,7 +36,8 @@ TEST(QuorumSim, keeps_its_promises_under_faults) {
     }
     std::printf(
         "quorum simulator: %llu seeds, %.1f simulated hours, %llu events, %llu messages, %llu "
-        "elections, %llu crashes, %llu partitions, %llu swapped disks, %llu voter changes asked, "
+        "elections, %llu crashes, %llu partitions, %llu swapped disks, %llu changed addresses, "
+        "%llu voter changes asked, "
         "%llu snapshots installed, %llu truncations, %llu records committed, 0 violations\n",
         static_cast<unsigned long long>(count),
         static_cast<double>(total.simulated.count()) / 3.6e12,
@@ -45,7 +46,7 @@ TEST(QuorumSim, keeps_its_promises_under_faults) {
         static_cast<unsigned long long>(total.elections),
         static_cast<unsigned long long>(total.crashes),
         static_cast<unsigned long long>(total.partitions),
-        static_cast<unsigned long long>(total.swaps),
+        static_cast<unsigned long long>(total.swaps), static_cast<unsigned long long>(total.moves),
         static_cast<unsigned long long>(total.voter_changes),
         static_cast<unsigned long long>(total.snapshots_installed),
         static_cast<unsigned long long>(total.truncations),
@@ -100,8 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
                     PLANTED(vote_for_shorter_log), PLANTED(vote_twice_in_epoch),
                     PLANTED(two_changes_at_once), PLANTED(change_before_epoch_committed),
                     PLANTED(removed_leader_still_counts), PLANTED(no_truncation_on_divergence),
-                    PLANTED(voters_not_undone_by_truncation),
-                    PLANTED(form_without_asking_everyone)),
+                    PLANTED(voters_not_undone_by_truncation), PLANTED(form_without_asking_everyone),
+                    PLANTED(recorded_addresses_only)),
     [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

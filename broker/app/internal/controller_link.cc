@@ -59,7 +59,10 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
         }
         const auto endpoint = driver.leader_endpoint();
         if (!endpoint || leadership.leader == no_broker) {
-            finish(attempt, Error(Code::not_leader, "no controller is elected"));
+            const std::string why = driver.why_no_leader();
+            finish(attempt, Error(Code::not_leader, why.empty()
+                                                        ? "no controller is elected"
+                                                        : "no controller is elected: " + why));
             return;
         }
         raft::ChannelRequest request;

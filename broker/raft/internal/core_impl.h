@@ -9,6 +9,7 @@
 //   leader_core.cc     serving fetches, the high watermark, check-quorum, resigning
 //   voters_core.cc     adding, removing and updating voters
 //   formation_core.cc  the first voter set of a new cluster
+//   addresses_core.cc  where the others are, and whom we wait for
 #pragma once
 
 #include <deque>
@@ -40,6 +41,7 @@ enum class Purpose {
 struct InFlight {
     Purpose purpose;
     BrokerId node = no_broker;
+    Endpoint to;
     QuorumEpoch epoch{0};     ///< Ours when it left.
     std::size_t address = 0;  ///< ask_member: which of the addresses.
 };
@@ -162,6 +164,7 @@ public:
     const EpochHistory& epochs() const { return epochs_; }
     std::optional<SnapshotId> latest_snapshot() const { return snapshot_; }
     std::optional<SnapshotId> snapshot_id_at(Offset end) const;
+    std::string why_no_leader() const;
 
 private:
     using State = std::variant<Unattached, Follower, Prospective, Candidate, Leader, Resigned>;
@@ -190,13 +193,12 @@ private:
     void persist(bool barrier);
     void announce_leader();
     void notice(std::string event, std::string detail, bool alarm = false);
-    void halt(std::string reason);
+    void halt(std::string reason, bool for_good = false);
     LeaderHint hint() const;
     /// A voter; or one whose removal is not known to be committed: until it is, our vote and our
     /// log may be what the others need to elect anybody.
     bool is_voter() const;
     LogPosition position() const { return {log_end_, epochs_.last()}; }
-    std::optional<Endpoint> endpoint_of(BrokerId node) const;
     Duration random_up_to(Duration limit);
     /// Static voters count once there is a log without a voter set of its own (kraft.version 0).
     void refresh_static_voters();
@@ -291,6 +293,20 @@ private:
     void form_if_complete();
     std::string missing_members() const;
 
+    // ---- addresses_core.cc
+    std::optional<Endpoint> default_endpoint(const Voter* voter) const;
+    const Voter* configured(BrokerId node) const;
+    /// Where that node may be, the likeliest first.
+    std::vector<Endpoint> addresses_of(BrokerId node) const;
+    /// Where to try it now.
+    std::optional<Endpoint> endpoint_of(BrokerId node) const;
+    void note_absent(const InFlight& sent);
+    bool note_answered(const InFlight& sent, KafkaError error);
+    bool is_here(const Endpoint& address) const;
+    void note_followed_as_us(const LeaderHint& hint);
+    std::string text_of_impostor() const;
+    void say_what_is_waited_for();
+
     CoreConfig config_;
     Random& random_;
     Instant now_;
@@ -336,11 +352,21 @@ private:
     struct Forming {
         std::vector<Member> members;
         Instant next_ask{0};
-        Instant next_notice{0};
         bool formed = false;   ///< We stand for election with the set we found.
         QuorumEpoch stood{0};  ///< The last epoch in which we voted for ourselves.
     };
     std::optional<Forming> forming_;
+
+    std::map<BrokerId, std::size_t> turns_;  ///< Which of its addresses to try.
+    std::set<BrokerId> doubted_;             ///< Not met where the record has them.
+    /// Somebody else whom the voters take for us.
+    struct Impostor {
+        Endpoint address;
+        Instant next_notice{0};
+        bool is_certain = false;
+    };
+    std::optional<Impostor> impostor_;
+    Instant next_waiting_notice_{0};
 };
 
 }  // namespace millrace::raft

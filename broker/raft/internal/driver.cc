@@ -68,6 +68,7 @@ void Driver::start(StateListener& listener, UniqueFunction<void(Error)> on_halt)
                                        random_, executor_.clock().now());
     recovered_.reset();
     tell_of_another_directory();
+    tell_of_other_addresses();
     tell_that_it_is_not_listed();
     channel_.on_disconnect(guarded([this](BrokerId node) { step(ConnectionLost{node}); }));
     schedule_delivery();
@@ -90,6 +91,23 @@ void Driver::tell_of_another_directory() const {
                                  "replaced, remove that voter and add this one with "
                                  "kafka-metadata-quorum",
                                  voter.key.directory.to_string())));
+    }
+}
+
+/// Who changes addresses in the configuration is to see that they were read.
+void Driver::tell_of_other_addresses() const {
+    for (const Voter& listed : options_.quorum.voters) {
+        const Voter* recorded = core_->voters().find(listed.key.id);
+        if (recorded == nullptr || recorded->listeners.empty() || listed.listeners.empty() ||
+            recorded->listeners.front().endpoint == listed.listeners.front().endpoint) {
+            continue;
+        }
+        MR_LOG(log_out_, info, "raft.address_differs", field("voter", listed.key.id),
+               field("recorded", recorded->listeners.front().endpoint.to_string()),
+               field("configured", listed.listeners.front().endpoint.to_string()),
+               field("detail",
+                     "the recorded address is tried first, then the one of "
+                     "controller.quorum.voters; the record follows once that voter is back"));
     }
 }
 
@@ -198,7 +216,13 @@ void Driver::perform(Effect& effect) {
                     MR_LOG(log_out_, info, e.event, field("detail", e.detail));
                 }
             },
-            [this](const Halt& e) { halt(Error(Code::internal, e.reason)); },
+            [this](const Halt& e) {
+                if (e.for_good) {
+                    halt_for_good(Error(Code::internal, e.reason));
+                } else {
+                    halt(Error(Code::internal, e.reason));
+                }
+            },
         },
         effect);
 }
@@ -312,6 +336,28 @@ void Driver::halt(Error error) {
     }
 }
 
+/// What was committed is known to this process only: the next one would go on and lose it. So the
+/// reason stays on disk, and recover() refuses what lies beside it.
+void Driver::halt_for_good(Error error) {
+    if (stopped_) {
+        return;
+    }
+    MR_LOG(log_out_, error, "raft.halted", field("reason", error.to_string()),
+           field("remedy", halted_remedy(options_.directory)));
+    stop(error);
+    in_pool<void>([&disk = disk_, path = options_.directory + "/" + halted_name,
+                   text = error.message() + "\n"] { return disk.replace_whole(path, text); },
+                  [this, error](Result<void> outcome) {
+                      if (!outcome) {
+                          MR_LOG(log_out_, error, "raft.halt_not_noted",
+                                 field("error", outcome.error().to_string()));
+                      }
+                      if (on_halt_) {
+                          on_halt_(error);
+                      }
+                  });
+}
+
 void Driver::stop(Error reason) {
     stopped_ = true;
     executor_.cancel(timer_);
@@ -395,6 +441,16 @@ Leadership Driver::leadership() const {
 }
 std::optional<Endpoint> Driver::leader_endpoint() const {
     return core_ ? core_->leader_endpoint() : std::nullopt;
+}
+std::string Driver::why_no_leader() const {
+    std::string why = core_ ? core_->why_no_leader() : std::string();
+    if (why.empty() && core_ && core_->leader() == no_broker) {
+        for (const auto& [peer, reason] : unreached_) {
+            why += why.empty() ? "not reached: " : ", ";
+            why += peer;
+        }
+    }
+    return why;
 }
 std::optional<Offset> Driver::high_watermark() const {
     return core_ ? core_->high_watermark() : std::nullopt;

@@ -26,6 +26,10 @@ struct Recovered {
     std::map<SnapshotId, SnapshotSummary> snapshots;
 };
 
+/// Lies beside a log that may not be gone on with, and says why.
+inline constexpr const char* halted_name = "halted";
+std::string halted_remedy(const std::string& directory);
+
 /// Reads quorum-state, snapshots and the log's control records; cleans up what a crash left.
 Result<Recovered> recover(runtime::Disk& disk, const std::string& directory, ReplicatedLog& log,
                           const Logger& logger);
@@ -48,6 +52,7 @@ public:
 
     Leadership leadership() const override;
     std::optional<Endpoint> leader_endpoint() const override;
+    std::string why_no_leader() const override;
     std::optional<Offset> high_watermark() const override;
     Offset log_start() const override;
     Offset log_end() const override;
@@ -72,6 +77,7 @@ private:
     // driver.cc
     void step(Event event);
     void tell_of_another_directory() const;
+    void tell_of_other_addresses() const;
     void tell_that_it_is_not_listed() const;
     void perform(Effect& effect);
     void arm_timer();
@@ -81,6 +87,7 @@ private:
     void again_after_shortage(const Error& shortage);
     void must(const Result<void>& outcome, std::string_view doing);
     void halt(Error error);
+    void halt_for_good(Error error);
     void stop(Error reason);
     void say_farewell();
     void finish_shutdown();

@@ -239,6 +239,10 @@ void RaftCore::Impl::on_vote_response(const InFlight& sent, SendId id,
         notice("raft.vote_refused", fmt::format("by {}: {}", sent.node, response.error),
                response.error == KafkaError::inconsistent_cluster_id);
     }
+    if (!note_answered(sent, response.error)) {
+        on_vote_failed(id);
+        return;
+    }
     if (is_current) {
         votes->asked.erase(asked);
         const bool is_granted = response.granted && response.error == KafkaError::none;
@@ -295,14 +299,9 @@ void RaftCore::Impl::lose_election() {
 void RaftCore::Impl::learn(const LeaderHint& hint) {
     const bool names_other = hint.leader != no_broker && hint.leader != config_.self.id;
     const auto endpoint = hint.endpoint.empty() ? endpoint_of(hint.leader) : hint.endpoint;
-    if (hint.leader == config_.self.id && hint.epoch >= election_.epoch && endpoint &&
-        !std::holds_alternative<Leader>(state_) && !config_.listeners.empty() &&
-        *endpoint != config_.listeners[0].endpoint) {
-        notice("raft.followed_elsewhere",
-               fmt::format("voters follow node {} at {}, which is not here: if it goes on, another "
-                           "process runs with this node.id or with a copy of this directory",
-                           config_.self.id, endpoint->to_string()),
-               false);
+    note_followed_as_us(hint);
+    if (halted_) {
+        return;
     }
     if (hint.epoch > election_.epoch) {
         if (names_other && endpoint) {
@@ -323,6 +322,9 @@ void RaftCore::Impl::learn(const LeaderHint& hint) {
         if (auto* follower = std::get_if<Follower>(&state_);
             follower != nullptr && follower->leader == hint.leader) {
             follower->endpoint = *endpoint;
+        } else if (auto* prospective = std::get_if<Prospective>(&state_);
+                   prospective != nullptr && prospective->leader == hint.leader) {
+            prospective->endpoint = *endpoint;
         }
         return;
     }
@@ -375,6 +377,7 @@ void RaftCore::Impl::become_follower(QuorumEpoch epoch, BrokerId leader, const E
     }
     leave_role();
     forming_.reset();
+    impostor_.reset();
     refresh_static_voters();
     state_ = Follower{.leader = leader,
                       .endpoint = endpoint,
@@ -393,6 +396,7 @@ void RaftCore::Impl::become_leader() {
     persist(/*barrier=*/false);
     failed_elections_ = 0;
 
+    impostor_.reset();
     Leader next;
     next.since = now_;
     next.next_begin_epoch = now_;

@@ -58,15 +58,19 @@ void RaftCore::Impl::look_for_leader(std::optional<SendId>& fetch, Instant& next
     if (fetch || next_fetch > now_) {
         return;
     }
+    say_what_is_waited_for();
     std::vector<std::pair<BrokerId, Endpoint>> places;
-    for (const Voter& voter : voters().voters()) {
-        if (const auto endpoint = endpoint_of(voter.key.id)) {
-            places.emplace_back(voter.key.id, *endpoint);
+    const auto add = [&](BrokerId node) {
+        for (const Endpoint& address : addresses_of(node)) {
+            places.emplace_back(node, address);
         }
+    };
+    for (const Voter& voter : voters().voters()) {
+        add(voter.key.id);
     }
     for (const Voter& voter : config_.static_voters) {
-        if (voters().find(voter.key.id) == nullptr && !voter.listeners.empty()) {
-            places.emplace_back(voter.key.id, voter.listeners[0].endpoint);
+        if (voters().find(voter.key.id) == nullptr) {
+            add(voter.key.id);
         }
     }
     for (const Endpoint& server : config_.bootstrap_servers) {
@@ -201,7 +205,8 @@ void RaftCore::Impl::truncate_to_match(const LogPosition& leader_end) {
     }
     if (high_watermark_ && end < *high_watermark_ && !MR_MUTANT(truncate_below_high_watermark)) {
         halt(fmt::format("leader {} of epoch {} asks to truncate to {}, below the committed {}",
-                         leader(), election_.epoch, end, *high_watermark_));
+                         leader(), election_.epoch, end, *high_watermark_),
+             /*for_good=*/true);
         return;
     }
     if (end < log_end_) {

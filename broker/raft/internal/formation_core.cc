@@ -20,7 +20,6 @@ namespace {
 
 constexpr Duration answer_is_fresh = std::chrono::seconds(10);
 constexpr Duration ask_every = std::chrono::milliseconds(200);
-constexpr Duration notice_every = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -43,7 +42,7 @@ bool RaftCore::Impl::is_forming() const {
 }
 
 void RaftCore::Impl::start_forming() {
-    Forming forming{.next_ask = now_, .next_notice = now_ + notice_every};
+    Forming forming{.next_ask = now_};
     if (election_.voted == config_.self) {
         forming.stood = election_.epoch;
     }
@@ -90,12 +89,7 @@ void RaftCore::Impl::ask_members() {
             }
         }
     }
-    if (forming_->next_notice <= now_) {
-        forming_->next_notice = now_ + notice_every;
-        notice("raft.waiting_for_voters",
-               fmt::format("a new quorum forms once all of its controllers answer; missing: {}",
-                           missing_members()));
-    }
+    say_what_is_waited_for();
     form_if_complete();
 }
 
@@ -182,16 +176,28 @@ bool RaftCore::Impl::Member::is_expected() const {
 std::string RaftCore::Impl::missing_members() const {
     std::string text;
     for (const Member& member : forming_->members) {
+        const bool is_twice =
+            std::any_of(forming_->members.begin(), forming_->members.end(), [&](const Member& one) {
+                return &one < &member && one.is_new && one.key.id == member.key.id;
+            });
         const bool may_join = member.is_new && member.epoch <= forming_->stood;
-        if (member.is_self || (may_join && member.is_expected())) {
+        const bool is_there = member.answered + answer_is_fresh > now_ && may_join &&
+                              member.is_expected() && !is_twice && member.key.id != config_.self.id;
+        if (member.is_self || is_there) {
             continue;
         }
         text += text.empty() ? "" : ", ";
-        text += member.address.to_string();
-        if (member.answered == Instant{0}) {
-            continue;
+        if (member.expected != no_broker) {
+            text += fmt::format("{}@", member.expected);
         }
-        if (may_join) {
+        text += member.address.to_string();
+        if (member.answered == Instant{0} || member.answered + answer_is_fresh <= now_) {
+            text += " (no answer)";
+        } else if (may_join && (is_twice || member.key.id == config_.self.id)) {
+            text += fmt::format(" (says that it is node {}, as another one does)", member.key.id);
+        } else if (may_join && member.expected != no_broker) {
+            text += fmt::format(" (says that it is node {}: see node.id there)", member.key.id);
+        } else if (may_join) {
             text += fmt::format(
                 " (leads to node {}, which calls itself {})", member.key.id,
                 member.listeners.empty() ? "nothing" : member.listeners[0].endpoint.to_string());

@@ -25,6 +25,7 @@ enum class Mutant {
     no_truncation_on_divergence,
     voters_not_undone_by_truncation,
     form_without_asking_everyone,
+    recorded_addresses_only,
 };
 extern Mutant active_mutant;
 }  // namespace millrace::raft

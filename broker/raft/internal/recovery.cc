@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t quorum_state_max = 64 << 10;
 constexpr Bytes scan_bytes = 4_MiB;
+constexpr std::uint64_t halted_max = 64 << 10;
 
 Result<std::optional<ElectionState>> read_election(runtime::Disk& disk,
                                                    const std::string& directory) {
@@ -138,8 +139,27 @@ Result<ScannedLog> fit_log_to_snapshots(ReplicatedLog& log,
 
 }  // namespace
 
+std::string halted_remedy(const std::string& directory) {
+    return fmt::format(
+        "two histories of this cluster exist: a voter's directory was copied, or put back from a "
+        "backup. Find the nodes that are wrong and let them start anew with empty directories. If "
+        "this node is one of them, empty {0}; if the quorum's history is to win over what this "
+        "node holds, remove {0}/{1}",
+        directory, halted_name);
+}
+
 Result<Recovered> recover(runtime::Disk& disk, const std::string& directory, ReplicatedLog& log,
                           const Logger& logger) {
+    const std::string halted = directory + "/" + halted_name;
+    MR_TRY(const bool has_halted, disk.exists(halted));
+    if (has_halted) {
+        MR_TRY(std::string reason, disk.read_whole(halted, halted_max));
+        while (reason.ends_with('\n')) {
+            reason.pop_back();
+        }
+        return Error::make(Code::invalid, "{} says why this node stopped: {}. Remedy: {}", halted,
+                           reason, halted_remedy(directory));
+    }
     Recovered recovered;
     RecoveredState& state = recovered.state;
     MR_TRY(state.election, read_election(disk, directory));

@@ -11,7 +11,7 @@ namespace millrace::raft {
 
 SendId RaftCore::Impl::send(Purpose purpose, BrokerId node, const Endpoint& to, Request request) {
     const SendId id{++last_send_};
-    in_flight_.emplace(id, InFlight{purpose, node, election_.epoch});
+    in_flight_.emplace(id, InFlight{purpose, node, to, election_.epoch});
     emit_message(Send{id, node, to, std::move(request)});
     return id;
 }
@@ -76,9 +76,9 @@ void RaftCore::Impl::notice(std::string event, std::string detail, bool alarm) {
     effects_.push_back(Notice{std::move(event), std::move(detail), alarm});
 }
 
-void RaftCore::Impl::halt(std::string reason) {
+void RaftCore::Impl::halt(std::string reason, bool for_good) {
     halted_ = true;
-    effects_.push_back(Halt{std::move(reason)});
+    effects_.push_back(Halt{std::move(reason), for_good});
 }
 
 // ---- Facts --------------------------------------------------------------------------------------
@@ -99,29 +99,6 @@ bool RaftCore::Impl::is_voter() const {
     const auto named_at = history_.latest_offset();
     const bool is_open = named_at && (!high_watermark_ || *named_at >= *high_watermark_);
     return is_open && history_.at(*named_at).contains(config_.self);
-}
-
-std::optional<Endpoint> RaftCore::Impl::endpoint_of(BrokerId node) const {
-    if (node == no_broker) {
-        return std::nullopt;
-    }
-    const auto endpoint_in = [&](const Voter* voter) -> std::optional<Endpoint> {
-        if (voter == nullptr || voter->listeners.empty()) {
-            return std::nullopt;
-        }
-        for (const Listener& listener : voter->listeners) {
-            if (!config_.listeners.empty() && listener.name == config_.listeners[0].name) {
-                return listener.endpoint;
-            }
-        }
-        return voter->listeners[0].endpoint;
-    };
-    if (const auto endpoint = endpoint_in(voters().find(node))) {
-        return endpoint;
-    }
-    const auto configured = std::find_if(config_.static_voters.begin(), config_.static_voters.end(),
-                                         [&](const Voter& voter) { return voter.key.id == node; });
-    return endpoint_in(configured == config_.static_voters.end() ? nullptr : &*configured);
 }
 
 Duration RaftCore::Impl::random_up_to(Duration limit) {

@@ -52,6 +52,7 @@ public:
     void resign(QuorumEpoch) override {}
     void shutdown(Duration, UniqueFunction<void()>) override {}
     raft::Leadership leadership() const override { return leadership_; }
+    std::string why_no_leader() const override { return {}; }
     std::optional<raft::Endpoint> leader_endpoint() const override { return std::nullopt; }
     std::optional<Offset> high_watermark() const override { return std::nullopt; }
     Offset log_start() const override { return Offset{0}; }

@@ -401,6 +401,127 @@ TEST(RaftCases, a_leader_that_answers_the_probe_is_doubted_no_longer) {
     EXPECT_THAT(bench.take_sent<VoteRequest>(), IsEmpty());
 }
 
+// ---- Addresses ----------------------------------------------------------------------------------
+
+Endpoint moved(int id) {
+    return {"n" + std::to_string(id), static_cast<std::uint16_t>(9100 + id)};
+}
+
+/// Three voters on record, each with another address in the configuration.
+CoreConfig moved_list() {
+    CoreConfig config = static_list(3);
+    for (Voter& voter : config.static_voters) {
+        voter.listeners[0].endpoint = moved(voter.key.id.value);
+    }
+    return config;
+}
+
+// All files were changed at once: the record leads nowhere, and nobody can correct it alone.
+TEST(RaftAddresses, a_voter_that_is_not_where_the_record_has_it_is_looked_for_as_configured) {
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)), moved_list());
+    bench.pass(std::chrono::milliseconds(200));
+    auto first = bench.take_sent_to<VoteRequest>(2);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->to, address(2));
+    bench.step(SendFailed{first->id, /*disconnected=*/true});
+    bench.pass(std::chrono::milliseconds(100));
+    const auto second = bench.take_sent_to<VoteRequest>(2);
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->to, moved(2));
+    bench.step(SendFailed{second->id, /*disconnected=*/true});
+    bench.pass(std::chrono::milliseconds(100));
+    first = bench.take_sent_to<VoteRequest>(2);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->to, address(2));
+}
+
+TEST(RaftAddresses, so_is_one_in_whose_place_another_answers) {
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)), moved_list());
+    bench.pass(std::chrono::milliseconds(200));
+    const auto first = bench.take_sent_to<VoteRequest>(2);
+    ASSERT_TRUE(first);
+    bench.step(ResponseReceived{first->id, VoteResponse{.error = KafkaError::invalid_voter_key}});
+    EXPECT_EQ(bench.core().role(), Role::prospective);
+    bench.pass(std::chrono::milliseconds(100));
+    const auto second = bench.take_sent_to<VoteRequest>(2);
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->to, moved(2));
+    // The directory is named: nobody else's vote is taken for it.
+    EXPECT_EQ(std::get<VoteRequest>(second->request).voter, key(2));
+}
+
+TEST(RaftAddresses, a_server_list_is_tried_for_who_is_missed_and_for_nobody_else) {
+    CoreConfig config;
+    config.bootstrap_servers = {address(1), address(2), moved(3)};
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)), config);
+    bench.pass(std::chrono::milliseconds(200));
+    const auto first = bench.take_sent<VoteRequest>();
+    ASSERT_THAT(first, SizeIs(2));
+    EXPECT_EQ(first[0].to, address(2));
+    EXPECT_EQ(first[1].to, address(3));
+    bench.step(SendFailed{first[1].id, /*disconnected=*/true});
+    bench.pass(std::chrono::milliseconds(100));
+    const auto second = bench.take_sent<VoteRequest>();
+    ASSERT_THAT(second, SizeIs(1));
+    EXPECT_EQ(second[0].to_id, BrokerId{3});
+    EXPECT_EQ(second[0].to, moved(3));
+}
+
+TEST(RaftAddresses, who_stands_hears_of_its_leaders_new_address) {
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)));
+    bench.follow(2, QuorumEpoch{2});
+    bench.pass(std::chrono::milliseconds(2100));
+    ASSERT_EQ(bench.core().role(), Role::prospective);
+    for (const Send& send : bench.take_sent<VoteRequest>()) {
+        bench.step(ResponseReceived{
+            send.id, VoteResponse{.hint = {QuorumEpoch{2}, BrokerId{2}, moved(2)}}});
+    }
+    EXPECT_EQ(bench.core().role(), Role::follower);
+    EXPECT_EQ(bench.core().leader_endpoint(), moved(2));
+}
+
+// ---- Who runs twice -----------------------------------------------------------------------------
+
+TEST(RaftTwice, who_hears_of_an_epoch_that_it_leads_elsewhere_stops) {
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)));
+    bench.lead();
+    ASSERT_EQ(bench.core().role(), Role::leader);
+    const auto begin = bench.take_sent_to<BeginQuorumEpochRequest>(2);
+    ASSERT_TRUE(begin);
+    const LeaderHint copy{QuorumEpoch{7}, BrokerId{1}, {"n9", 9009}};
+    bench.step(ResponseReceived{begin->id, BeginQuorumEpochResponse{
+                                               .error = KafkaError::fenced_leader_epoch,
+                                               .hint = copy}});
+    const auto halts = bench.effects_of<Halt>();
+    ASSERT_THAT(halts, SizeIs(1));
+    EXPECT_THAT(halts[0].reason, testing::HasSubstr("n9:9009 leads as node 1, in epoch 7"));
+    EXPECT_FALSE(halts[0].for_good);
+}
+
+// An emptied disk knows none of its node's epochs, and is no cause to stop.
+TEST(RaftTwice, a_new_directory_of_the_leaders_node_says_so_once_the_leader_is_not_missed) {
+    CoreBench bench(1, {}, static_list(3));
+    const LeaderHint other{QuorumEpoch{4}, BrokerId{1}, {"n9", 9009}};
+    const auto answer_all = [&] {
+        for (const Send& send : bench.take_sent<DescribeQuorumRequest>()) {
+            bench.step(ResponseReceived{send.id,
+                                        DescribeQuorumResponse{
+                                            .error = KafkaError::not_leader_or_follower,
+                                            .hint = other,
+                                            .voters = {{key(1)}, {key(2)}, {key(3)}}}});
+        }
+    };
+    answer_all();
+    EXPECT_THAT(bench.core().why_no_leader(), testing::Not(testing::HasSubstr("n9:9009")));
+    for (int i = 0; i < 40; ++i) {
+        bench.pass(std::chrono::milliseconds(100));
+        answer_all();
+    }
+    EXPECT_THAT(bench.effects_of<Halt>(), IsEmpty());
+    EXPECT_THAT(bench.core().why_no_leader(),
+                testing::HasSubstr("node 1 at n9:9009, which is not here: another process"));
+}
+
 // ---- Forming ------------------------------------------------------------------------------------
 
 DescribeQuorumResponse new_member(int id) {
@@ -421,6 +542,25 @@ TEST(RaftForming, the_lowest_id_forms_once_every_configured_voter_has_answered) 
     EXPECT_EQ(bench.core().role(), Role::leader);
     EXPECT_EQ(bench.core().kraft_version(), 1);
     EXPECT_EQ(bench.core().voter_history().latest_offset(), Offset{2});
+}
+
+TEST(RaftForming, says_for_whom_it_waits) {
+    CoreBench bench(1, {}, static_list(4));
+    EXPECT_THAT(bench.core().why_no_leader(),
+                testing::HasSubstr("missing: 2@n2:9002 (no answer), 3@n3:9003 (no answer), 4@"));
+    const auto asked = bench.take_sent<DescribeQuorumRequest>();
+    bench.step(ResponseReceived{asked[0].id, new_member(2)});
+    bench.step(ResponseReceived{asked[1].id, new_member(2)});
+    bench.step(ResponseReceived{asked[2].id, new_member(4)});
+    EXPECT_THAT(bench.core().why_no_leader(),
+                testing::HasSubstr("missing: 3@n3:9003 (says that it is node 2"));
+    EXPECT_THAT(bench.effects_of<Notice>(), IsEmpty());
+    bench.pass(std::chrono::milliseconds(2200));
+    const auto notices = bench.effects_of<Notice>();
+    ASSERT_THAT(notices, SizeIs(1));
+    EXPECT_EQ(notices[0].event, "raft.waiting_to_form");
+    CoreBench other(3, {}, static_list(4));
+    EXPECT_THAT(other.core().why_no_leader(), testing::HasSubstr("node 1 at n1:9001 forms"));
 }
 
 TEST(RaftForming, another_id_waits_to_be_asked_for_its_vote) {

@@ -377,6 +377,56 @@ TEST(RaftDriver, case_78_a_failed_sync_of_the_log_ends_the_node) {
     cluster.expect_agreement();
 }
 
+// Two voters are put back from a backup and lead; what the third knows as committed is gone there.
+// Only this process knows that: the next start must not go on as if nothing had been.
+TEST(RaftDriver, who_is_asked_to_truncate_what_is_committed_stays_down_until_a_person_allows_it) {
+    Cluster cluster(17);
+    cluster.simulation.expect_error("raft.halted");
+    cluster.add_nodes(3);
+    ASSERT_TRUE(cluster.say("kept"));
+    ASSERT_TRUE(cluster.await_everywhere("kept"));
+    const std::string directory = "/data/__cluster_metadata-0/";
+    const auto all_of = [&](int id) {
+        std::map<std::string, std::string> contents;
+        for (const std::string& name : cluster.files(id)) {
+            contents[name] = *cluster.machine(id).disk().read_whole(directory + name, 1 << 20);
+        }
+        return contents;
+    };
+    const std::map<int, std::map<std::string, std::string>> backup{{1, all_of(1)}, {2, all_of(2)}};
+    ASSERT_TRUE(cluster.say("forgotten"));
+    ASSERT_TRUE(cluster.await_everywhere("forgotten"));
+    cluster.machine(3).pause();
+    for (const auto& [id, contents] : backup) {
+        cluster.machine(id).kill();
+        for (const std::string& name : cluster.files(id)) {
+            ASSERT_TRUE(cluster.machine(id).disk().remove(directory + name).has_value());
+        }
+        for (const auto& [name, content] : contents) {
+            ASSERT_TRUE(
+                cluster.machine(id).disk().replace_whole(directory + name, content).has_value());
+        }
+    }
+    cluster.machine(1).restart();
+    cluster.machine(2).restart();
+    ASSERT_TRUE(cluster.say("another history"));
+    cluster.machine(3).resume();
+    ASSERT_TRUE(cluster.simulation.run_until(
+        [&] { return cluster.node(3)->halted().has_value(); }, std::chrono::seconds(20)));
+    EXPECT_THAT(cluster.node(3)->halted()->message(), testing::HasSubstr("below the committed"));
+    EXPECT_TRUE(Cluster::has(*cluster.node(3), "forgotten"));
+    cluster.machine(3).kill();
+    cluster.machine(3).restart();
+    ASSERT_TRUE(cluster.node(3)->refused());
+    EXPECT_THAT(cluster.node(3)->refused()->message(),
+                testing::AllOf(testing::HasSubstr("below the committed"),
+                               testing::HasSubstr("remove " + directory + "halted")));
+    cluster.machine(3).kill();
+    ASSERT_TRUE(cluster.machine(3).disk().remove(directory + "halted").has_value());
+    cluster.machine(3).restart();
+    EXPECT_TRUE(cluster.await_everywhere("another history"));
+}
+
 // Nobody votes without having room to remember it, and nobody is lost for that.
 TEST(RaftDriver, case_80_a_disk_too_full_for_a_vote_puts_the_vote_off) {
     Cluster cluster(14);
