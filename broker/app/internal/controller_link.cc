@@ -60,9 +60,9 @@ struct ControllerLink::Inside : std::enable_shared_from_this<ControllerLink::Ins
         const auto endpoint = driver.leader_endpoint();
         if (!endpoint || leadership.leader == no_broker) {
             const std::string why = driver.why_no_leader();
-            finish(attempt, Error(Code::not_leader, why.empty()
-                                                        ? "no controller is elected"
-                                                        : "no controller is elected: " + why));
+            finish(attempt,
+                   Error(Code::not_leader, why.empty() ? "no controller is elected"
+                                                       : "no controller is elected: " + why));
             return;
         }
         raft::ChannelRequest request;

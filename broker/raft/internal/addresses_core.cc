@@ -90,8 +90,8 @@ void RaftCore::Impl::note_absent(const InFlight& sent) {
 
 /// An answer to a request that names whom it is for. False if somebody else gave it.
 bool RaftCore::Impl::note_answered(const InFlight& sent, KafkaError error) {
-    const bool is_of_another = error == KafkaError::invalid_voter_key ||
-                               error == KafkaError::inconsistent_cluster_id;
+    const bool is_of_another =
+        error == KafkaError::invalid_voter_key || error == KafkaError::inconsistent_cluster_id;
     if (is_of_another) {
         note_absent(sent);
         return addresses_of(sent.node).size() == 1;  // Then it is itself, with another disk.

@@ -473,8 +473,8 @@ TEST(RaftAddresses, who_stands_hears_of_its_leaders_new_address) {
     bench.pass(std::chrono::milliseconds(2100));
     ASSERT_EQ(bench.core().role(), Role::prospective);
     for (const Send& send : bench.take_sent<VoteRequest>()) {
-        bench.step(ResponseReceived{
-            send.id, VoteResponse{.hint = {QuorumEpoch{2}, BrokerId{2}, moved(2)}}});
+        bench.step(ResponseReceived{send.id,
+                                    VoteResponse{.hint = {QuorumEpoch{2}, BrokerId{2}, moved(2)}}});
     }
     EXPECT_EQ(bench.core().role(), Role::follower);
     EXPECT_EQ(bench.core().leader_endpoint(), moved(2));
@@ -489,9 +489,9 @@ TEST(RaftTwice, who_hears_of_an_epoch_that_it_leads_elsewhere_stops) {
     const auto begin = bench.take_sent_to<BeginQuorumEpochRequest>(2);
     ASSERT_TRUE(begin);
     const LeaderHint copy{QuorumEpoch{7}, BrokerId{1}, {"n9", 9009}};
-    bench.step(ResponseReceived{begin->id, BeginQuorumEpochResponse{
-                                               .error = KafkaError::fenced_leader_epoch,
-                                               .hint = copy}});
+    bench.step(ResponseReceived{
+        begin->id,
+        BeginQuorumEpochResponse{.error = KafkaError::fenced_leader_epoch, .hint = copy}});
     const auto halts = bench.effects_of<Halt>();
     ASSERT_THAT(halts, SizeIs(1));
     EXPECT_THAT(halts[0].reason, testing::HasSubstr("n9:9009 leads as node 1, in epoch 7"));
@@ -504,11 +504,10 @@ TEST(RaftTwice, a_new_directory_of_the_leaders_node_says_so_once_the_leader_is_n
     const LeaderHint other{QuorumEpoch{4}, BrokerId{1}, {"n9", 9009}};
     const auto answer_all = [&] {
         for (const Send& send : bench.take_sent<DescribeQuorumRequest>()) {
-            bench.step(ResponseReceived{send.id,
-                                        DescribeQuorumResponse{
-                                            .error = KafkaError::not_leader_or_follower,
-                                            .hint = other,
-                                            .voters = {{key(1)}, {key(2)}, {key(3)}}}});
+            bench.step(ResponseReceived{
+                send.id, DescribeQuorumResponse{.error = KafkaError::not_leader_or_follower,
+                                                .hint = other,
+                                                .voters = {{key(1)}, {key(2)}, {key(3)}}}});
         }
     };
     answer_all();

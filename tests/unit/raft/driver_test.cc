@@ -411,8 +411,8 @@ TEST(RaftDriver, who_is_asked_to_truncate_what_is_committed_stays_down_until_a_p
     cluster.machine(2).restart();
     ASSERT_TRUE(cluster.say("another history"));
     cluster.machine(3).resume();
-    ASSERT_TRUE(cluster.simulation.run_until(
-        [&] { return cluster.node(3)->halted().has_value(); }, std::chrono::seconds(20)));
+    ASSERT_TRUE(cluster.simulation.run_until([&] { return cluster.node(3)->halted().has_value(); },
+                                             std::chrono::seconds(20)));
     EXPECT_THAT(cluster.node(3)->halted()->message(), testing::HasSubstr("below the committed"));
     EXPECT_TRUE(Cluster::has(*cluster.node(3), "forgotten"));
     cluster.machine(3).kill();
