@@ -25,10 +25,8 @@ Result<void> settle_at(LogState& s, Offset end, Timestamp now) {
         s.epochs_dirty = true;
     }
     MR_TRY_VOID(s.drop_snapshots_from(end + 1));
-    const ProducerState before = std::exchange(s.producers, {});
-    MR_TRY_VOID(s.rebuild_producers(now));
-    s.producers.recall(before);
-    return {};
+    s.producers = {};
+    return s.rebuild_producers(now);
 }
 
 struct Cut {

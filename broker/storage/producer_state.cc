@@ -183,35 +183,6 @@ const ProducerEntry* ProducerState::find(ProducerId producer) const {
     return found == entries_.end() ? nullptr : &found->second;
 }
 
-void ProducerState::recall(const ProducerState& before) {
-    // unordered: one producer's says nothing of another's
-    for (auto& [id, entry] : entries_) {
-        const ProducerEntry* known = before.find(id);
-        if (known == nullptr || known->epoch != entry.epoch || entry.batch_count == 0) {
-            continue;
-        }
-        const StoredBatch& oldest = entry.batches[0];
-        const auto end = known->batches.begin() + known->batch_count;
-        const auto same =
-            std::find_if(known->batches.begin(), end, [&oldest](const StoredBatch& batch) {
-                return batch.last_offset == oldest.last_offset &&
-                       batch.last_sequence == oldest.last_sequence;
-            });
-        if (same == end) {
-            continue;
-        }
-        const auto unsettled = std::find_if(
-            known->batches.begin(), same,
-            [known](const StoredBatch& batch) { return batch.last_offset >= known->settled_end; });
-        const auto room = static_cast<std::ptrdiff_t>(entry.batches.size() - entry.batch_count);
-        const auto count = std::min(room, same - unsettled);
-        std::move_backward(entry.batches.begin(), entry.batches.begin() + entry.batch_count,
-                           entry.batches.begin() + entry.batch_count + count);
-        std::copy(same - count, same, entry.batches.begin());
-        entry.batch_count = static_cast<std::uint8_t>(entry.batch_count + count);
-    }
-}
-
 void ProducerState::restore(ProducerId producer, const ProducerEntry& entry) {
     entries_[producer] = entry;
     if (entry.has_open_transaction()) {

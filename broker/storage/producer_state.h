@@ -147,8 +147,6 @@ public:
     const std::unordered_map<ProducerId, ProducerEntry>& entries() const { return entries_; }
     /// From a snapshot; an open transaction in it becomes one here.
     void restore(ProducerId producer, const ProducerEntry& entry);
-    /// A snapshot has the last batch of each only: those in front of it, where `before` knows them.
-    void recall(const ProducerState& before);
     /// First offset of the oldest open transaction.
     std::optional<Offset> first_open_transaction() const;
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "base/crc32c.h"
@@ -27,20 +29,21 @@ constexpr std::size_t transaction_start = 38;
 constexpr std::size_t size = 46;
 }  // namespace field
 
-void encode_entry(std::byte* to, ProducerId producer, const ProducerEntry& entry) {
-    const StoredBatch last =
-        entry.batch_count == 0 ? StoredBatch{} : entry.batches[entry.batch_count - 1];
+void encode_row(std::byte* to, ProducerId producer, const ProducerEntry& entry,
+                const StoredBatch& batch, bool is_last) {
+    const Timestamp time = is_last ? entry.last_timestamp : batch.timestamp;
+    const Offset transaction_start = is_last ? entry.transaction_start : no_offset;
     store_big_endian(to + field::producer_id, producer.value);
     store_big_endian(to + field::epoch, entry.epoch.value);
-    store_big_endian(to + field::last_sequence, last.last_sequence);
-    store_big_endian(to + field::last_offset, last.last_offset.value);
-    store_big_endian(to + field::offset_delta, last.offset_delta);
-    store_big_endian(to + field::timestamp, entry.last_timestamp.milliseconds);
+    store_big_endian(to + field::last_sequence, batch.last_sequence);
+    store_big_endian(to + field::last_offset, batch.last_offset.value);
+    store_big_endian(to + field::offset_delta, batch.offset_delta);
+    store_big_endian(to + field::timestamp, time.milliseconds);
     store_big_endian(to + field::coordinator_epoch, entry.coordinator_epoch);
-    store_big_endian(to + field::transaction_start, entry.transaction_start.value);
+    store_big_endian(to + field::transaction_start, transaction_start.value);
 }
 
-std::pair<ProducerId, ProducerEntry> decode_entry(const std::byte* from) {
+std::pair<ProducerId, ProducerEntry> decode_row(const std::byte* from) {
     ProducerEntry entry;
     entry.epoch = ProducerEpoch{load_big_endian<std::int16_t>(from + field::epoch)};
     entry.coordinator_epoch = load_big_endian<std::int32_t>(from + field::coordinator_epoch);
@@ -59,6 +62,33 @@ std::pair<ProducerId, ProducerEntry> decode_entry(const std::byte* from) {
     return {ProducerId{load_big_endian<std::int64_t>(from + field::producer_id)}, entry};
 }
 
+/// The batches to remember: of an ended transaction none but the last.
+std::span<const StoredBatch> kept_batches(const ProducerEntry& entry) {
+    static constexpr StoredBatch none{};
+    if (entry.batch_count == 0) {
+        return {&none, 1};
+    }
+    const auto all = std::span(entry.batches).first(entry.batch_count);
+    std::size_t first = 0;
+    while (first + 1 < all.size() && all[first].last_offset < entry.settled_end) {
+        ++first;
+    }
+    return all.subspan(first);
+}
+
+/// A later row of the same producer: what it did before stays known.
+void put_before(ProducerEntry& entry, const ProducerEntry& before) {
+    if (before.epoch != entry.epoch || entry.batch_count == 0) {
+        return;
+    }
+    const std::size_t count =
+        std::min<std::size_t>(before.batch_count, ProducerEntry::batches_kept - 1);
+    entry.batches[count] = entry.batches[0];
+    std::copy_n(before.batches.begin() + before.batch_count - static_cast<std::ptrdiff_t>(count),
+                count, entry.batches.begin());
+    entry.batch_count = static_cast<std::uint8_t>(count + 1);
+}
+
 }  // namespace
 
 Buffer encode_producer_snapshot(const ProducerState& state) {
@@ -69,13 +99,20 @@ Buffer encode_producer_snapshot(const ProducerState& state) {
     }
     std::sort(sorted.begin(), sorted.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
-    Buffer bytes(entries_at + sorted.size() * field::size);
+    std::size_t rows = 0;
+    for (const auto& [producer, entry] : sorted) {
+        rows += kept_batches(*entry).size();
+    }
+    Buffer bytes(entries_at + rows * field::size);
     store_big_endian(bytes.data(), snapshot_version);
-    store_big_endian(bytes.data() + body_at, static_cast<std::int32_t>(sorted.size()));
+    store_big_endian(bytes.data() + body_at, static_cast<std::int32_t>(rows));
     std::byte* at = bytes.data() + entries_at;
     for (const auto& [producer, entry] : sorted) {
-        encode_entry(at, producer, *entry);
-        at += field::size;
+        const auto batches = kept_batches(*entry);
+        for (const StoredBatch& batch : batches) {
+            encode_row(at, producer, *entry, batch, &batch == &batches.back());
+            at += field::size;
+        }
     }
     store_big_endian(bytes.data() + crc_at, crc32c(ByteView(bytes).subspan(body_at)));
     return bytes;
@@ -100,13 +137,24 @@ Result<void> decode_producer_snapshot(ByteView bytes, Timestamp now, Duration ex
         return Error::make(Code::corrupt, "producer snapshot names {} producers in {} bytes", count,
                            bytes.size());
     }
-    for (std::int32_t i = 0; i < count; ++i) {
-        const auto [producer, entry] =
-            decode_entry(bytes.data() + entries_at + static_cast<std::size_t>(i) * field::size);
-        if (entry.has_open_transaction() || now - entry.last_timestamp < expiry) {
-            state.restore(producer, entry);
+    std::optional<std::pair<ProducerId, ProducerEntry>> last;
+    const auto restore_last = [&] {
+        if (last &&
+            (last->second.has_open_transaction() || now - last->second.last_timestamp < expiry)) {
+            state.restore(last->first, last->second);
         }
+    };
+    for (std::int32_t i = 0; i < count; ++i) {
+        auto row =
+            decode_row(bytes.data() + entries_at + static_cast<std::size_t>(i) * field::size);
+        if (last && last->first == row.first) {
+            put_before(row.second, last->second);
+        } else {
+            restore_last();
+        }
+        last = std::move(row);
     }
+    restore_last();
     return {};
 }
 

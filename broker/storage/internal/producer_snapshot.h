@@ -1,7 +1,9 @@
 // storage/internal/producer_snapshot.h
 //
 // A producer snapshot in Kafka's format, version 1: what producers had done below the offset that
-// its name carries. Kafka keeps one batch per producer in it.
+// its name carries. Kafka keeps one batch per producer in it, and so takes a repeat of one before
+// that for out of order after a restart. We write a row for each batch that is remembered, the
+// oldest first: Kafka goes by the last row of a producer.
 #pragma once
 
 #include "base/bytes.h"
