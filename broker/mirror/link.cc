@@ -167,7 +167,8 @@ void walk(Archive& field, Any& link) {
     field(spec.on_source_deleted);
     field(spec.on_source_recreated);
     field(spec.on_divergence);
-    field(spec.local_compaction);
+    bool spare = false;
+    field(spare);
     field(spec.max_lag_ms);
     field.later(spec.credentials_version);
 }

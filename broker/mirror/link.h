@@ -66,7 +66,6 @@ struct LinkSpec {
     Reaction on_source_deleted = Reaction::retain;
     Reaction on_source_recreated = Reaction::halt;
     Reaction on_divergence = Reaction::truncate;
-    bool local_compaction = false;
     std::int64_t max_lag_ms = 0;
     /// What whoever applied it calls this version of its secrets.
     std::string credentials_version;

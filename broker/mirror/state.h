@@ -56,6 +56,7 @@ struct PartitionView {
     Offset end = no_offset;
     Offset source_high_watermark = no_offset;
     Duration lag{};
+    bool is_refused = false;  ///< Its source's broker accepts our credentials no more.
     BrokerId source_leader = no_broker;
     LeaderEpoch last_source_epoch = no_leader_epoch;
 

@@ -73,7 +73,6 @@ mirror::LinkSpec spec_of(const v1::LinkSpec& from) {
     spec.on_source_recreated =
         said_or(policy.on_source_topic_recreated(), spec.on_source_recreated);
     spec.on_divergence = said_or(policy.on_divergence(), spec.on_divergence);
-    spec.local_compaction = policy.local_compaction();
     spec.max_lag_ms = from.max_lag_ms();
     spec.credentials_version = from.source().credentials_version();
     return spec;
@@ -126,7 +125,6 @@ v1::LinkSpec to_proto(const mirror::LinkSpec& from) {
     policy.set_on_source_topic_recreated(
         static_cast<v1::LinkPolicy::Reaction>(from.on_source_recreated));
     policy.set_on_divergence(static_cast<v1::LinkPolicy::Reaction>(from.on_divergence));
-    policy.set_local_compaction(from.local_compaction);
     spec.set_max_lag_ms(from.max_lag_ms);
     return spec;
 }

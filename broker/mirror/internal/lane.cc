@@ -233,7 +233,8 @@ void Lane::note_loss(LaneOwner& owner, const Error& why) {
     for (const TopicIdPartition& id : partitions_) {
         if (Pull* pull = owner.find(id)) {
             pull->lost_since = pull->lost_since.value_or(asked_at_);
-            pull->lost_why = why.code() == Code::permission ? "Unauthorized" : "SourceUnavailable";
+            pull->is_refused = why.code() == Code::permission;
+            pull->lost_why = pull->is_refused ? "Unauthorized" : "SourceUnavailable";
         }
     }
 }

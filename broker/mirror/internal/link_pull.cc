@@ -207,6 +207,7 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     bool has_backlog = false;
     std::optional<Instant> lost_since;
     std::string lost_why;
+    bool is_refused = false;
     if (known != pulls_.end()) {
         is_steady = known->second.is_steady;
         // What was promoted in between may have been written by others.
@@ -216,6 +217,7 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
         high_watermark = known->second.source_high_watermark;
         lost_since = known->second.lost_since;
         lost_why = std::move(known->second.lost_why);
+        is_refused = known->second.is_refused;
         drop(known);
     }
     if (const auto before = seen_.find(id);
@@ -232,6 +234,7 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     pull.has_backlog = has_backlog;
     pull.lost_since = lost_since;
     pull.lost_why = std::move(lost_why);
+    pull.is_refused = is_refused;
     if (!pull.job.seal) {
         join_lane(pull);
     }
@@ -268,6 +271,7 @@ PartitionView LinkPull::view(Pull& pull) {
         view.reason = to_string(*pull.halted);
     } else if (lost >= loss_told_after) {
         view.reason = pull.lost_why;
+        view.is_refused = pull.is_refused;
     } else if (pull.last_error != KafkaError::none) {
         view.reason = fmt::format("{}", pull.last_error);
     }

@@ -173,6 +173,7 @@ LinkView whole_view(LinkView known, const LinkSpec& spec, const metadata::Image&
     LinkView view = std::move(known);
     Shown shown;
     for (const PartitionView& partition : partitions) {
+        view.credentials_valid = view.credentials_valid && !partition.is_refused;
         shown[partition.partition.topic].push_back(&partition);
     }
     for (const LocalTopic& local : topics_of_link(image, view.id)) {

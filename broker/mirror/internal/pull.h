@@ -35,6 +35,7 @@ struct Pull {
     /// Since when, and why, whoever leads it at the source can't be asked.
     std::optional<Instant> lost_since;
     std::string lost_why;
+    bool is_refused = false;  ///< Lost because of our credentials.
     Offset source_high_watermark = no_offset;
     Offset told_start = no_offset;    ///< Where the source's log begins; it says so once.
     Offset source_start = no_offset;  ///< Ours follows it, as far as is committed here.

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "mirror/internal/link_views.h"
+
 namespace millrace::mirror {
 namespace {
 
@@ -119,6 +121,14 @@ TEST(Link, a_mirror_that_is_not_taken_any_more_stays_as_it_is_unless_it_is_named
         EXPECT_FALSE(one.leaves_out(left_out));
         EXPECT_EQ(one.desired(left_out), Desired::promoted);
     }
+}
+
+// The runner's own connection may be of before the password was changed.
+TEST(LinkView, credentials_are_as_good_as_the_broker_finds_them_that_likes_them_least) {
+    PartitionView accepted{.partition = {"orders", PartitionIndex{0}}};
+    PartitionView refused{.partition = {"orders", PartitionIndex{1}}, .is_refused = true};
+    EXPECT_TRUE(whole_view({}, spec(), metadata::Image{}, {accepted}).credentials_valid);
+    EXPECT_FALSE(whole_view({}, spec(), metadata::Image{}, {accepted, refused}).credentials_valid);
 }
 
 }  // namespace
