@@ -74,10 +74,11 @@ step_manual() {
   patch_main '{"spec":{"balance":{"exclude":["nobody-has-this"],"maxMovesPerBroker":2}}}'
   until_true 30 awaits "$first"
   second=$(plan_hash)
-  plugin plan -n millrace main --approve "$first" >/dev/null
-  other_told() { field .status.rebalance.blockedBy | grep -F "is of another plan: $first" >/dev/null; }
-  until_true 20 other_told
-  expect "what moves by another plan's approval" AwaitingApproval "$(field .status.rebalance.state)"
+  plugin plan -n millrace main --approve "$first" >"$dir/plan" 2>&1 && fail "another plan was approved: $(cat "$dir/plan")"
+  grep -F "the plan now is $second" "$dir/plan" >/dev/null || fail "kubectl millrace plan --approve: $(cat "$dir/plan")"
+  patch_main '{"spec":{"balance":{"approve":"'"$first"'"}}}'  # Whoever writes the field by hand: no approval of this plan.
+  until_true 20 awaits
+  expect "what blocks a plan that waits" "" "$(field .status.rebalance.blockedBy)"
 
   open_producer
   plugin plan -n millrace main --approve "$second" >/dev/null

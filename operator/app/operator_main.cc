@@ -420,8 +420,8 @@ std::shared_ptr<LogSink> log_sink(const CommandLine& line) {
 int main(int argc, char** argv) {
     const auto line = millrace::op::parse_command_line(argc, argv);
     if (!line) {
-        fmt::print(stderr, "millrace-operator: {}\n\n{}", line.error().message(),
-                   millrace::op::usage);
+        fmt::print(stderr, "millrace-operator: {} (--help shows what there is)\n",
+                   line.error().message());
         return millrace::op::exit_bad_usage;
     }
     if (line->help) {

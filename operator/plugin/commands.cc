@@ -7,7 +7,7 @@ namespace millrace::plugin {
 const char* const usage =
     "kubectl millrace status [CLUSTER]          brokers, racks, restarts, moves, mirrors\n"
     "kubectl millrace plan [CLUSTER]            what moves or would move, and why\n"
-    "kubectl millrace plan CLUSTER --approve HASH   start that plan (balance.mode: Manual)\n"
+    "kubectl millrace plan CLUSTER --approve [HASH]   start the plan that is shown, if it is this\n"
     "kubectl millrace restart CLUSTER           every broker once, one after the other\n"
     "kubectl millrace mirror [LINK]             lag by topic, what a failover now would lose\n"
     "\n"
@@ -21,6 +21,8 @@ const std::map<std::string, Verb, std::less<>> verbs{
     {"mirror", Verb::mirror},    {"help", Verb::help}, {"version", Verb::version},
     {"--version", Verb::version}};
 
+constexpr std::string_view approve_option = "--approve";
+
 Result<void> take_option(Command& command, const std::string& name, const std::string& value) {
     if (name == "-n" || name == "--namespace") {
         command.space = value;
@@ -28,7 +30,7 @@ Result<void> take_option(Command& command, const std::string& name, const std::s
         command.context = value;
     } else if (name == "--kubeconfig") {
         command.kubeconfig = value;
-    } else if (name == "--approve") {
+    } else if (name == approve_option) {
         command.approve = value;
     } else {
         return Error::make(Code::invalid, "{}: unknown option", name);
@@ -41,7 +43,9 @@ Result<void> check(const Command& command) {
         return Error(Code::invalid, "restart needs the name of a Cluster");
     }
     if (command.approve && (command.verb != Verb::plan || command.name.empty())) {
-        return Error(Code::invalid, "--approve belongs to plan with the name of a Cluster");
+        return Error(Code::invalid,
+                     "--approve belongs to plan with the name of a Cluster: kubectl millrace plan "
+                     "CLUSTER --approve [HASH]");
     }
     if (command.all_spaces && (command.space || !command.name.empty())) {
         return Error(Code::invalid, "--all-namespaces goes with neither --namespace nor a name");
@@ -68,6 +72,9 @@ Result<Command> parse_command(const std::vector<std::string>& arguments) {
         } else if (word.starts_with("--") && word.find('=') != std::string::npos) {
             const std::size_t equals = word.find('=');
             MR_TRY_VOID(take_option(command, word.substr(0, equals), word.substr(equals + 1)));
+        } else if (word == approve_option &&
+                   (i + 1 == arguments.size() || arguments[i + 1].starts_with("-"))) {
+            command.approve = "";
         } else if (word.starts_with("-")) {
             if (i + 1 == arguments.size()) {
                 return Error::make(Code::invalid, "{}: unknown, or its value is missing", word);

@@ -21,7 +21,7 @@ struct Command {
     std::string context;
     std::filesystem::path kubeconfig;
     bool all_spaces = false;
-    std::optional<std::string> approve;  ///< Hash of the plan that may run.
+    std::optional<std::string> approve;  ///< Hash of the plan that may run; empty: the shown one.
 };
 
 Result<Command> parse_command(const std::vector<std::string>& arguments);

@@ -160,14 +160,24 @@ Result<void> show_status(Session& session, const Command& command) {
     return {};
 }
 
+Result<void> approve(Session& session, const Command& command) {
+    MR_TRY(const auto found, session.objects(clusters, command.name, api::parse_cluster));
+    if (found.empty()) {
+        return Error::make(Code::invalid, "{}: nothing is approved", command.name);
+    }
+    MR_TRY(const Approval approval, approval_of(found.front(), *command.approve));
+    if (!approval.hash.empty()) {
+        MR_TRY_VOID(session.set(
+            command.name,
+            kube::Json::object({{"balance", kube::Json::object({{"approve", approval.hash}})}})));
+    }
+    fmt::print("{}", approval.text);
+    return {};
+}
+
 Result<void> plan(Session& session, const Command& command) {
     if (command.approve) {
-        MR_TRY_VOID(session.set(
-            command.name, kube::Json::object(
-                              {{"balance", kube::Json::object({{"approve", *command.approve}})}})));
-        fmt::print("approved: plan {} of {} runs if it is still the current one\n",
-                   *command.approve, command.name);
-        return {};
+        return approve(session, command);
     }
     MR_TRY(const auto found, session.objects(clusters, command.name, api::parse_cluster));
     for (const api::Cluster& cluster : found) {
@@ -257,7 +267,8 @@ int main(int argc, char** argv) {
     constexpr int exit_bad_usage = 2;
     const auto command = parse_command({argv + 1, argv + argc});
     if (!command) {
-        fmt::print(stderr, "kubectl-millrace: {}\n\n{}", command.error().message(), usage);
+        fmt::print(stderr, "kubectl-millrace: {} (--help shows what there is)\n",
+                   command.error().message());
         return exit_bad_usage;
     }
     if (const auto done = run(*command); !done) {

@@ -249,13 +249,51 @@ std::string plan_screen(const api::Cluster& cluster) {
     text += line("moves",
                  fmt::format("{} replicas, {}; no plan can do with fewer than {}", plan.moves.total,
                              readable_bytes(plan.bytes.total), plan.lower_bound));
-    text += moving(plan);
-    if (plan.state == api::RebalanceState::awaiting_approval) {
+    if (plan.state != api::RebalanceState::awaiting_approval) {
+        text += moving(plan);
+    } else {
         text += line("plan", plan.plan_hash);
         text += fmt::format("\n  kubectl millrace plan -n {} {} --approve {}\n",
                             cluster.metadata.space, cluster.metadata.name, plan.plan_hash);
     }
     return text;
+}
+
+Result<Approval> approval_of(const api::Cluster& cluster, const std::string& hash) {
+    const std::string name = cluster.metadata.space + "/" + cluster.metadata.name;
+    const std::string look = fmt::format("kubectl millrace plan -n {} {}", cluster.metadata.space,
+                                         cluster.metadata.name);
+    const auto refuse = [&](const std::string& why) {
+        return Error::make(Code::invalid, "{}: {}nothing is approved; {}", name,
+                           hash.empty() ? "" : fmt::format("plan {}: ", hash), why);
+    };
+    const auto& plan = cluster.status.rebalance;
+    if (!plan || plan->state == api::RebalanceState::idle) {
+        return refuse(cluster.status.observed_generation == cluster.metadata.generation
+                          ? "nothing waits for approval"
+                          : "the last edit is not taken up yet, see " + look);
+    }
+    const std::string& shown = plan->plan_hash;
+    if (hash.empty() && cluster.status.observed_generation != cluster.metadata.generation) {
+        return refuse("the last edit is not taken up yet: what is shown may be another plan");
+    }
+    // Whoever has the brokers' whole name of a plan means the same.
+    const std::string meant = hash.substr(0, hash.find('/'));
+    if (!hash.empty() && meant != shown) {
+        return refuse(shown.empty() ? "what is shown is no plan: " + plan->blocked_by
+                                    : fmt::format("the plan now is {} ({}), see {}", shown,
+                                                  plan->trigger, look));
+    }
+    switch (plan->state) {
+        case api::RebalanceState::awaiting_approval:
+            return Approval{shown, fmt::format("approved: plan {} of {} ({}; {} replicas, {})\n",
+                                               shown, name, plan->trigger, plan->moves.total,
+                                               readable_bytes(plan->bytes.total))};
+        case api::RebalanceState::blocked:
+            return refuse("it is blocked by " + plan->blocked_by);
+        default:
+            return Approval{"", fmt::format("plan {} of {} runs already\n", shown, name)};
+    }
 }
 
 std::string unreadable_screen(const std::vector<Unreadable>& objects) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "operator/api/cluster.h"
 #include "operator/api/mirror_link.h"
 #include "operator/api/topic.h"
@@ -32,6 +33,14 @@ std::string first_steps(const std::string& space);
 
 std::string status_screen(const ClusterView& view);
 std::string plan_screen(const api::Cluster& cluster);
+
+/// What `plan --approve` does. `hash`: as it was given; empty: whatever plan is shown.
+struct Approval {
+    std::string hash;  ///< To be written into balance.approve; empty: there is nothing to write.
+    std::string text;
+};
+Result<Approval> approval_of(const api::Cluster& cluster, const std::string& hash);
+
 std::string mirror_screen(const api::MirrorLink& link);
 
 /// "[#####---------------]"

@@ -43,7 +43,11 @@ bound=$(field .status.rebalance.lowerBound)
 [ "$bound" -gt 0 ] && [ "$(field .status.rebalance.moves.total)" -ge "$bound" ] || fail "no plan: $(field .status.rebalance)"
 expect "moved without approval" 0 "$(held_by 3)"
 produce
-k patch cluster main --type=merge -p '{"spec":{"balance":{"approve":"'"$(field .status.rebalance.planHash)"'"}}}' >/dev/null
+# Approved is what is shown, and nothing else.
+plugin="$(dirname "$operator")/kubectl-millrace"
+"$plugin" plan main --approve deadbeef 2>"$dir/said" && fail "a plan that nobody has was approved"
+grep "the plan now is $(field .status.rebalance.planHash) (broker 3 is new)" "$dir/said" >/dev/null || fail "no remedy: $(cat "$dir/said")"
+"$plugin" plan main --approve >/dev/null
 until_true 60 is true broker_field 3 balanced
 until_true 20 is True condition Balanced
 expect "replicas on the new broker, the least that is needed" "$bound" "$(held_by 3)"

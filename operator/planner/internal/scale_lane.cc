@@ -268,14 +268,11 @@ bool move_replicas(Draft& draft, const brokers::PlanWish& wish, const std::strin
         draft.plan.again = 30s;
     } else if (balance.mode == api::BalanceMode::manual && !is_approved) {
         status.state = api::RebalanceState::awaiting_approval;
+        // An approval of another plan, as of one that ran long ago, is none of this one.
         draft.scale_waits = fmt::format(
-            "{}: a plan waits for approval, kubectl millrace plan shows it and balance.approve: {} "
-            "starts it",
-            trigger, status.plan_hash);
-        if (balance.approve && !balance.approve->empty()) {
-            status.blocked_by =
-                fmt::format("balance.approve is of another plan: {}", *balance.approve);
-        }
+            "{}: a plan waits for approval; kubectl millrace plan -n {} {} shows it and --approve "
+            "{}, or balance.approve: {}, starts it",
+            trigger, draft.space(), draft.name(), status.plan_hash, status.plan_hash);
     } else {
         status.state = api::RebalanceState::moving;
         draft.act(Lane::scale, StartPlan{plan.hash}, "RebalanceStarted",

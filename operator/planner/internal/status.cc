@@ -349,11 +349,11 @@ void set_balance(const Draft& draft, Conditions& conditions) {
     if (!draft.balance_problem.empty()) {
         conditions.unknown("Balanced", "CantPlan", draft.balance_problem);
     } else if (draft.rebalance && draft.rebalance->state != api::RebalanceState::idle) {
-        const bool waits = draft.rebalance->state == api::RebalanceState::awaiting_approval &&
-                           !draft.rebalance->blocked_by.empty();
+        const bool waits = draft.rebalance->state == api::RebalanceState::awaiting_approval;
         conditions.set("Balanced", false, std::string(api::to_string(draft.rebalance->state)),
-                       draft.rebalance->trigger +
-                           (waits ? "; " + draft.rebalance->blocked_by : std::string()));
+                       draft.rebalance->trigger + (waits ? fmt::format("; plan {} is not approved",
+                                                                       draft.rebalance->plan_hash)
+                                                         : std::string()));
     } else if (const std::string coming = who_comes_or_goes(draft); !coming.empty()) {
         conditions.set("Balanced", false, "Scaling", coming);
     } else {

@@ -108,6 +108,51 @@ TEST(PlanScreen, says_how_to_approve_a_plan) {
                 HasSubstr("kubectl millrace plan -n default main --approve abc"));
 }
 
+api::Cluster with_a_plan(api::RebalanceState state) {
+    api::Cluster cluster = a_cluster();
+    cluster.status.rebalance = api::RebalanceStatus{};
+    cluster.status.rebalance->state = state;
+    cluster.status.rebalance->plan_hash = "0123abc";
+    cluster.status.rebalance->trigger = "broker 3 is new";
+    cluster.status.rebalance->moves.total = 7;
+    return cluster;
+}
+
+// Any hash was "approved".
+TEST(Approval, is_of_the_plan_that_is_shown_and_of_no_other) {
+    const api::Cluster cluster = with_a_plan(api::RebalanceState::awaiting_approval);
+    for (const char* hash : {"", "0123abc", "0123abc/scale-out"}) {
+        const auto approval = approval_of(cluster, hash);
+        ASSERT_TRUE(approval) << approval.error().message();
+        EXPECT_EQ(approval->hash, "0123abc");
+        EXPECT_EQ(approval->text,
+                  "approved: plan 0123abc of default/main (broker 3 is new; 7 replicas, 0 B)\n");
+    }
+    const auto other = approval_of(cluster, "deadbeef");
+    ASSERT_FALSE(other);
+    EXPECT_THAT(other.error().message(),
+                HasSubstr("plan deadbeef: nothing is approved; the plan now is 0123abc (broker 3 "
+                          "is new), see kubectl millrace plan -n default main"));
+}
+
+TEST(Approval, is_of_nothing_where_nothing_waits) {
+    const auto refusal = [](const api::Cluster& cluster, const std::string& hash) {
+        const auto approval = approval_of(cluster, hash);
+        return approval ? std::string() : approval.error().message();
+    };
+    EXPECT_THAT(refusal(a_cluster(), "0123abc"), HasSubstr("nothing waits for approval"));
+    api::Cluster blocked = with_a_plan(api::RebalanceState::blocked);
+    blocked.status.rebalance->blocked_by = "broker 2 has no room";
+    EXPECT_THAT(refusal(blocked, "0123abc"), HasSubstr("it is blocked by broker 2 has no room"));
+    api::Cluster edited = with_a_plan(api::RebalanceState::awaiting_approval);
+    edited.metadata.generation = 3;
+    EXPECT_THAT(refusal(edited, ""), HasSubstr("the last edit is not taken up yet"));
+    const auto running = approval_of(with_a_plan(api::RebalanceState::moving), "0123abc");
+    ASSERT_TRUE(running);
+    EXPECT_EQ(running->hash, "") << "nothing is written";
+    EXPECT_THAT(running->text, HasSubstr("runs already"));
+}
+
 TEST(MirrorScreen, says_what_a_failover_now_would_lose) {
     api::MirrorLink link;
     link.metadata.name = "east-to-west";
@@ -146,6 +191,19 @@ TEST(Commands, are_read_with_options_anywhere) {
     EXPECT_EQ(command->name, "main");
     EXPECT_EQ(command->space, "prod");
     EXPECT_EQ(command->context, "eu");
+}
+
+TEST(Commands, approve_takes_a_hash_or_none) {
+    const auto approved = [](const std::vector<std::string>& words) {
+        const auto command = parse_command(words);
+        return command ? command->approve : std::optional<std::string>("refused");
+    };
+    EXPECT_EQ(approved({"plan", "main"}), std::nullopt);
+    EXPECT_EQ(approved({"plan", "main", "--approve", "abc"}), "abc");
+    EXPECT_EQ(approved({"plan", "main", "--approve=abc"}), "abc");
+    EXPECT_EQ(approved({"plan", "main", "--approve"}), "");
+    EXPECT_EQ(approved({"plan", "main", "--approve", "-n", "prod"}), "");
+    EXPECT_EQ(approved({"plan", "--approve", "main"}), "refused");
 }
 
 TEST(Commands, that_make_no_sense_are_refused_with_a_reason) {

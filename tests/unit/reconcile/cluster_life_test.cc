@@ -1149,6 +1149,24 @@ TEST(ClusterLife, a_plan_waits_for_its_approval_by_the_hash_that_is_shown) {
     EXPECT_TRUE(world.kube->brokers().has_replicas(3));
 }
 
+// The next plan was "blocked by" it, as if something were wrong.
+TEST(ClusterLife, an_approval_of_another_plan_is_none_and_nothing_that_blocks) {
+    World world;
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"},
+                            "balance": {"mode": "Manual", "approve": "deadbeef"}})");
+    world.settle();
+    const Json shown = world.cluster()["status"]["rebalance"];
+    EXPECT_EQ(shown["state"].text(), "AwaitingApproval") << world.journal_tail();
+    EXPECT_EQ(shown["blockedBy"].text(), "");
+    const std::string& hash = shown["planHash"].text();
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("kubectl millrace plan -n default main shows it and --approve " + hash));
+    EXPECT_FALSE(world.kube->brokers().has_replicas(3));
+}
+
 // The plan went on as it was asked for, however the clients suffered.
 TEST(ClusterLife, a_throttle_that_is_edited_while_replicas_move_holds_at_once) {
     World world;
