@@ -14,6 +14,7 @@ ends_with() { local status=0; wait "${pids[one]}" || status=$?; unset "pids[one]
 is_gone() { [ ! -e "/proc/$1" ]; }
 
 run exit
+grep -E '^time=[^ ]* level=info event=supervisor\.watches process=' "$dir/one.log" >/dev/null || fail "not a line as all others: $(head -n 3 "$dir/one.log")"
 echo first | timeout 20 kcat -b "$at" -t kept -P -X acks=all
 kill -TERM "${pids[one]}"
 ends_with 0

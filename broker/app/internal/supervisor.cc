@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "runtime/real/stderr_log.h"
+#include "metrics/log_sink.h"
 
 namespace millrace::app {
 namespace {
@@ -35,6 +35,18 @@ Instant now() {
     timespec time{};
     clock_gettime(CLOCK_MONOTONIC, &time);
     return {std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
+}
+
+Timestamp wall() {
+    timespec time{};
+    clock_gettime(CLOCK_REALTIME, &time);
+    return {std::int64_t{time.tv_sec} * 1'000 + time.tv_nsec / 1'000'000};
+}
+
+/// Lines as the broker's own, between which they stand.
+Logger own_log() {
+    auto sink = metrics::make_log_sink({}, wall);
+    return sink ? Logger(*std::move(sink)) : Logger();  // Standard error needs no opening.
 }
 
 struct ThreadStatus {
@@ -215,7 +227,7 @@ private:
     const AfterEnd after_end_;
     const SupervisorRules rules_;
     UniqueFunction<int(Beats&)> broker_;
-    const Logger log_{std::make_shared<runtime::DescriptorLogSink>()};
+    const Logger log_ = own_log();
     Beats* beats_ = nullptr;
     sigset_t watched_{};
     sigset_t before_{};
