@@ -53,7 +53,14 @@ SteadyTime ContainerRun::next_deadline() const {
     return std::min(readiness_->due(), liveness_->due());
 }
 
+void ContainerRun::remember_end() {
+    if (state_.has("terminated")) {
+        last_state_ = std::move(state_);
+    }
+}
+
 void ContainerRun::wait(std::string reason, std::string message) {
+    remember_end();
     Json waiting = Json::object({{"reason", std::move(reason)}});
     if (!message.empty()) {
         waiting["message"] = std::move(message);
@@ -66,6 +73,7 @@ void ContainerRun::started(Process process, SteadyTime now, const std::string& w
         ++restarts_;
     }
     ever_started_ = true;
+    remember_end();
     process_ = process;
     started_at_ = now;
     killed_by_probe_ = false;
@@ -85,17 +93,20 @@ void ContainerRun::ended(const ProcessEnd& end, std::string message, SteadyTime 
     if (!message.empty()) {
         terminated["message"] = std::move(message);
     }
-    last_state_ = Json::object({{"terminated", terminated}});
+    state_ = Json::object({{"terminated", terminated}});
     const bool again =
         restart_policy == "Always" || (restart_policy == "OnFailure" && end.exit_code != 0);
     if (!again) {
         finished_ = true;
-        state_ = last_state_;
         last_state_ = Json::object({});
         return;
     }
-    if (now - started_at_ >= good_run) {
+    const bool ran_well = now - started_at_ >= good_run;
+    if (!has_failed_ || ran_well) {  // As a kubelet: at once, the first time.
+        has_failed_ = true;
         back_off_ = std::chrono::milliseconds(0);
+        not_before_ = now;
+        return;
     }
     back_off_ = std::clamp(back_off_ * 2, first_back_off, longest_back_off);
     not_before_ = now + back_off_;

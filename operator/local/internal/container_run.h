@@ -42,12 +42,15 @@ public:
     kube::Json status() const;
 
 private:
+    void remember_end();
+
     const kube::Json spec_;
     const std::string name_;
     Process process_;
     bool finished_ = false;
     bool ever_started_ = false;
     bool killed_by_probe_ = false;
+    bool has_failed_ = false;  ///< Since it last ran well.
     std::int64_t restarts_ = 0;
     kube::Json state_;
     kube::Json last_state_;

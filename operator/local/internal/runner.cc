@@ -299,7 +299,9 @@ private:
     }
 
     void launch(PodRun& run, ContainerRun& container, const LaunchPlan& plan, SteadyTime now) {
-        const bool again = container.status()["lastState"].has("terminated");
+        const Json before = container.status();
+        const bool again =
+            before["lastState"].has("terminated") || before["state"].has("terminated");
         ProcessStart start;
         start.program = options_.program;
         start.arguments = plan.arguments;
