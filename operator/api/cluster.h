@@ -382,6 +382,7 @@ struct HealthStatus {
     std::int64_t under_min_isr = 0;
     std::int64_t under_replicated = 0;
     std::int64_t rack_violations = 0;
+    std::string as_of{};  ///< When they were last known to hold; empty: they hold now.
     friend bool operator==(const HealthStatus&, const HealthStatus&) = default;
 };
 

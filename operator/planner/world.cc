@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <fmt/core.h>
 
 #include "operator/kube/time_text.h"
@@ -46,7 +47,8 @@ std::string why_no_image(const Json& status) {
     return fmt::format("image {} can't be pulled: {}", status["image"].text(), why);
 }
 
-constexpr int exit_code_of_kill = 128 + 9;
+constexpr int exit_code_of_signal = 128;  ///< And the signal's number.
+constexpr int exit_code_of_kill = exit_code_of_signal + SIGKILL;
 constexpr std::string_view lacks_memory =
     "the broker is killed: it needs more memory than resources.limits has";
 
@@ -72,7 +74,8 @@ std::string why_ended(const Json& terminated) {
     }
     // Who is killed has no last words: the last line is about something else.
     if (terminated["exitCode"].integer() == exit_code_of_kill) {
-        return fmt::format("the broker is killed (exit code {})", exit_code_of_kill);
+        return fmt::format("the broker was killed from outside (SIGKILL, exit code {})",
+                           exit_code_of_kill);
     }
     const std::string said = last_line(terminated["message"].text());
     return fmt::format("the broker ends with exit code {}: {}", terminated["exitCode"].integer(),
@@ -126,6 +129,20 @@ std::string trouble_of(const Json& pod) {
         }
     }
     return "";
+}
+
+void note_containers(const Json& pod, PodFacts& facts) {
+    facts.stopped = facts.ended || pod["status"]["phase"].text() == "Pending";
+    for (const Json& status : pod["status"]["containerStatuses"].items()) {
+        const bool runs = status["state"].has("running");
+        const Json& before = status["lastState"]["terminated"];
+        facts.stopped |= !runs;
+        facts.crashed |= !runs && (status["state"]["terminated"].is_object() || before.is_object());
+        if (runs && !status["started"].boolean() && before.is_object() &&
+            before["exitCode"].integer() != 0) {
+            facts.last_end = why_ended(before);
+        }
+    }
 }
 
 /// Neither runs one nor did: its node prepares it.
@@ -243,6 +260,7 @@ PodFacts facts_of(const ObjectPtr& pod, const std::string& topology_key) {
     const std::string& phase = object["status"]["phase"].text();
     facts.ended = phase == "Failed" || phase == "Succeeded";
     facts.ready = !facts.going && is_true(object, "Ready");
+    note_containers(object, facts);
     facts.created =
         kube::parse_time(object["metadata"]["creationTimestamp"].text()).value_or(Timestamp{});
     if (!facts.ready && !facts.going) {  // How one ends that was deleted is nobody's trouble.

@@ -114,8 +114,11 @@ struct PodFacts {
     std::string revision;
     std::optional<std::string> restart;  ///< None: an older operator made it.
     bool ready = false;
-    bool going = false;  ///< Being deleted.
-    bool ended = false;  ///< Failed or succeeded: it will not run again.
+    bool going = false;    ///< Being deleted.
+    bool ended = false;    ///< Failed or succeeded: it will not run again.
+    bool stopped = false;  ///< No process of it runs, be it not yet or not any more.
+    bool crashed = false;  ///< One did, and ended.
+    std::string last_end;  ///< How, while it starts again; empty: it didn't fail.
     /// It has a node that has not made its container yet. What is wrong is told by events alone.
     bool is_being_made = false;
     Timestamp created;

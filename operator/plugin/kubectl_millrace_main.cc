@@ -140,7 +140,9 @@ Result<void> show_status(Session& session, const Command& command) {
     }
     const char* between = "";
     for (const api::Cluster& cluster : found) {
-        ClusterView view{cluster, {}, {}};
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        ClusterView view{
+            cluster, {}, {}, {std::chrono::duration_cast<std::chrono::milliseconds>(now).count()}};
         for (const api::Topic& topic : all_topics) {
             if (topic.spec.cluster_ref.name == cluster.metadata.name &&
                 topic.spec.cluster_ref.space.value_or(topic.metadata.space) ==

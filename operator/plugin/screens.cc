@@ -5,6 +5,8 @@
 #include <fmt/core.h>
 #include <map>
 
+#include "operator/kube/time_text.h"
+
 namespace millrace::plugin {
 
 namespace {
@@ -34,7 +36,8 @@ bool is_good_when_false(std::string_view type) {
     return std::find(types.begin(), types.end(), type) != types.end();
 }
 
-std::string attention(const std::vector<api::Condition>& conditions) {
+/// `told`: what stands on the screen already, and not a second time.
+std::string attention(const std::vector<api::Condition>& conditions, const std::string& told) {
     std::vector<std::vector<std::string>> rows;
     for (const api::Condition& condition : conditions) {
         const bool good =
@@ -42,9 +45,12 @@ std::string attention(const std::vector<api::Condition>& conditions) {
         // What is not offered or not asked for is nobody's to attend to.
         const bool is_off = condition.status == "Unknown" &&
                             (condition.reason == "Off" || condition.reason == "NotOffered");
-        if (!good && !is_off && condition.type != "Progressing") {
+        const bool is_told =
+            !condition.message.empty() && told.find(condition.message) != std::string::npos;
+        if (!good && !is_off && condition.type != "Progressing" &&
+            !(condition.type == "Ready" && is_told)) {
             rows.push_back({fmt::format("{}={}", condition.type, condition.status),
-                            condition.reason, condition.message});
+                            condition.reason, is_told ? "" : condition.message});
         }
     }
     if (rows.empty()) {
@@ -99,9 +105,15 @@ std::string rolling(const api::RollingStatus& status) {
     return line("rolling", text);
 }
 
-std::string moving(const api::RebalanceStatus& status) {
+std::string moving(const api::RebalanceStatus& status, const std::string& told) {
     if (status.state == api::RebalanceState::idle) {
         return {};
+    }
+    const std::string blocked = status.blocked_by.empty() || status.blocked_by == told
+                                    ? ""
+                                    : "; blocked by " + status.blocked_by;
+    if (status.moves.total == 0 && status.state == api::RebalanceState::blocked) {
+        return line("moving", "nothing: " + status.trigger + blocked);
     }
     const bool by_bytes = status.bytes.total > 0;
     std::string text = fmt::format("{} {}",
@@ -119,10 +131,36 @@ std::string moving(const api::RebalanceStatus& status) {
     if (status.eta) {
         text += fmt::format(", {} left", status.eta->to_string());
     }
-    if (!status.blocked_by.empty()) {
-        text += "; blocked by " + status.blocked_by;
+    return line("moving", text + blocked);
+}
+
+std::string quorum(const api::ClusterStatus& status) {
+    if (!status.controllers || status.controllers->voters.empty()) {
+        return {};
     }
-    return line("moving", text);
+    const std::string voters = ids(status.controllers->voters);
+    return line("quorum",
+                status.controllers->leader
+                    ? fmt::format("controller {} of voters {}", *status.controllers->leader, voters)
+                    : fmt::format("no controller answers; voters {}", voters));
+}
+
+std::string health(const api::HealthStatus& health, Timestamp now) {
+    std::string age;
+    if (!health.as_of.empty()) {
+        const auto at = kube::parse_time(health.as_of);
+        age =
+            at && now >= *at
+                ? fmt::format("unknown; {} ago: ",
+                              api::Span(std::chrono::duration_cast<std::chrono::seconds>(now - *at))
+                                  .to_string())
+                : fmt::format("unknown; at {}: ", health.as_of);
+    }
+    return line("health",
+                fmt::format("{}{} partitions offline, {} under min ISR, {} under-replicated, {} "
+                            "crowd a rack",
+                            age, health.offline_partitions, health.under_min_isr,
+                            health.under_replicated, health.rack_violations));
 }
 
 std::string topics(const std::vector<api::Topic>& all) {
@@ -216,21 +254,18 @@ std::string status_screen(const ClusterView& view) {
                                  listener.bootstrap.empty() ? "no address yet" : listener.bootstrap,
                                  listener.name, api::to_string(listener.type)));
     }
+    text += quorum(status);
     if (status.health) {
-        text += line("health",
-                     fmt::format("{} partitions offline, {} under min ISR, {} under-replicated, {} "
-                                 "crowd a rack",
-                                 status.health->offline_partitions, status.health->under_min_isr,
-                                 status.health->under_replicated, status.health->rack_violations));
+        text += health(*status.health, view.now);
     }
     text += topics(view.topics) + links(view.links);
     if (status.rolling) {
         text += rolling(*status.rolling);
     }
     if (status.rebalance) {
-        text += moving(*status.rebalance);
+        text += moving(*status.rebalance, status.message);
     }
-    return text + brokers(status) + attention(status.conditions);
+    return text + brokers(status) + attention(status.conditions, status.message);
 }
 
 std::string plan_screen(const api::Cluster& cluster) {
@@ -250,7 +285,7 @@ std::string plan_screen(const api::Cluster& cluster) {
                  fmt::format("{} replicas, {}; no plan can do with fewer than {}", plan.moves.total,
                              readable_bytes(plan.bytes.total), plan.lower_bound));
     if (plan.state != api::RebalanceState::awaiting_approval) {
-        text += moving(plan);
+        text += moving(plan, "");
     } else {
         text += line("plan", plan.plan_hash);
         text += fmt::format("\n  kubectl millrace plan -n {} {} --approve {}\n",
@@ -362,7 +397,7 @@ std::string mirror_screen(const api::MirrorLink& link) {
             seconds(report.lost_seconds), report.clamped_group_offsets,
             report.aborted_transactions);
     }
-    return text + attention(status.conditions);
+    return text + attention(status.conditions, status.message);
 }
 
 }  // namespace millrace::plugin

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "operator/api/cluster.h"
 #include "operator/api/mirror_link.h"
 #include "operator/api/topic.h"
@@ -19,6 +20,7 @@ struct ClusterView {
     api::Cluster cluster;
     std::vector<api::Topic> topics;      ///< Those that name it.
     std::vector<api::MirrorLink> links;  ///< Those it is the destination of.
+    Timestamp now{};
 };
 
 /// An object that isn't as its kind says.

@@ -37,7 +37,7 @@ void describe(Visitor& v, RevisionStatus& s) {
 
 template <typename Visitor>
 void describe(Visitor& v, ControllersStatus& s) {
-    v.field("leader", s.leader, {.doc = "Id of the active controller."});
+    v.field("leader", s.leader, {.doc = "Id of the active controller; absent: none answers."});
     v.field("voters", s.voters, {.doc = "Ids of the quorum's voters."});
 }
 
@@ -94,6 +94,9 @@ void describe(Visitor& v, HealthStatus& s) {
             {.doc = "Partitions with a replica that isn't in sync."});
     v.field("rackViolations", s.rack_violations,
             {.doc = "Partitions with more replicas in a rack than need be."});
+    v.field("asOf", s.as_of,
+            {.doc = "When no controller or no broker answers: since when these figures are old. "
+                    "Absent: they hold now."});
 }
 
 template <typename Visitor>

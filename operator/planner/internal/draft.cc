@@ -207,7 +207,10 @@ Draft::Draft(const World& the_world)
         } else if (facts != nullptr && !facts->waiting_for.empty()) {
             standing.why = facts->waiting_for;
         } else if (!standing.up) {
-            standing.why = ready ? "the controller hasn't seen it yet" : "its pod is not ready";
+            const std::string& last_end = pod->second.last_end;
+            standing.why = ready              ? "the controller hasn't seen it yet"
+                           : last_end.empty() ? "its pod is not ready"
+                                              : last_end + "; it starts again";
         } else if (!standing.caught_up) {
             standing.why =
                 std::to_string(facts->lagging_replicas) + " of its replicas are not in sync";

@@ -9,6 +9,53 @@ namespace millrace::planner {
 
 namespace {
 
+/// Who can elect a controller. What brokers say is only as new as the last one that was elected.
+struct Quorum {
+    std::vector<int> voters;
+    std::vector<int> stopped;
+    bool lost = false;
+};
+
+std::string list_of(const std::vector<int>& ids) {
+    return fmt::format("{}", fmt::join(ids, ", "));
+}
+
+Quorum quorum_of(const Draft& draft) {
+    Quorum quorum;
+    std::size_t ready = 0;
+    for (const int id : draft.membership.voters) {
+        if (!draft.votes(id)) {
+            continue;
+        }
+        quorum.voters.push_back(id);
+        const auto pod = draft.pods.find(id);
+        if (pod == draft.pods.end() || pod->second.stopped) {
+            quorum.stopped.push_back(id);
+        }
+        ready += pod != draft.pods.end() && pod->second.ready ? 1 : 0;
+    }
+    const auto& health = draft.world.cluster.status.health;
+    if (!health || quorum.voters.empty()) {
+        return quorum;  // There was none yet.
+    }
+    const std::size_t majority = quorum.voters.size() / 2 + 1;
+    const bool was_lost = !health->as_of.empty();
+    quorum.lost = quorum.voters.size() - quorum.stopped.size() < majority ||
+                  (was_lost && ready < majority);  // They run again; ready is who has heard one.
+    return quorum;
+}
+
+std::string lost_text(const Quorum& quorum) {
+    if (quorum.stopped.empty()) {
+        return fmt::format("no controller is elected yet: voters {} start", list_of(quorum.voters));
+    }
+    const bool one = quorum.stopped.size() == 1;
+    return fmt::format(
+        "no controller can be elected: {} of the voters {} {} not run; what was led there is "
+        "offline and nothing can be changed until most voters are back",
+        list_of(quorum.stopped), list_of(quorum.voters), one ? "does" : "do");
+}
+
 api::BrokerState state_of(const Draft& draft, int id) {
     const brokers::BrokerFacts* facts = draft.broker(id);
     if (draft.is_dedicated(id)) {
@@ -22,11 +69,19 @@ api::BrokerState state_of(const Draft& draft, int id) {
     if (draft.membership.leaving.contains(id) || draft.is_our_cordon(id)) {
         return api::BrokerState::draining;
     }
+    if (facts->state == brokers::BrokerState::running) {
+        // What the metadata says of who has just gone, or of all where no controller is elected.
+        const auto pod = draft.pods.find(id);
+        if (pod == draft.pods.end() || pod->second.stopped) {
+            return pod != draft.pods.end() && pod->second.crashed ? api::BrokerState::dead
+                                                                  : api::BrokerState::starting;
+        }
+        return pod->second.ready || !quorum_of(draft).lost ? api::BrokerState::running
+                                                           : api::BrokerState::starting;
+    }
     switch (facts->state) {
         case brokers::BrokerState::recovering:
             return api::BrokerState::recovering;
-        case brokers::BrokerState::running:
-            return api::BrokerState::running;
         case brokers::BrokerState::draining:
             return api::BrokerState::draining;
         case brokers::BrokerState::fenced:
@@ -225,9 +280,16 @@ std::string unusable_text(const brokers::PartitionFacts& partitions) {
         partitions.under_min_isr == 1 ? "s" : "");
 }
 
-void set_health(Draft& draft, api::ClusterStatus& status, Conditions& conditions) {
-    if (!draft.world.brokers) {
-        conditions.unknown("Healthy", "NoAnswer", "no broker answers");
+void set_health(Draft& draft, const Quorum& quorum, api::ClusterStatus& status,
+                Conditions& conditions) {
+    if (!draft.world.brokers || quorum.lost) {
+        const char* reason = quorum.lost ? "NoController" : "NoAnswer";
+        const std::string text = quorum.lost ? lost_text(quorum) : "no broker answers";
+        conditions.unknown("Healthy", reason, text);
+        conditions.set("Available", false, reason, text);
+        if (status.health && status.health->as_of.empty()) {
+            status.health->as_of = kube::time_text(draft.world.now);
+        }
         return;
     }
     const brokers::PartitionFacts& partitions = draft.world.brokers->partitions;
@@ -363,13 +425,18 @@ void set_balance(const Draft& draft, Conditions& conditions) {
 
 void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
                  Conditions& conditions) {
+    const auto& before = draft.world.cluster.status.rolling;
+    if (!draft.problems.empty() && !before) {  // Nobody restarts for a spec that isn't carried out.
+        conditions.set("UpToDate", false, "SpecInvalid", "the spec is not carried out");
+        status.rolling.reset();
+        return;
+    }
     const bool updated = counts.updated == counts.wanted && counts.controllers_well;
     conditions.set("UpToDate", updated, updated ? "Updated" : "Rolling", draft.roll_waits);
     bool rolls = false;
     for (const auto& [id, member] : draft.membership.wanted) {
         rolls |= draft.is_outdated(id);
     }
-    const auto& before = draft.world.cluster.status.rolling;
     const bool last_returns = before && !draft.ledger.down().empty();
     if (!rolls && !last_returns) {
         status.rolling.reset();
@@ -383,7 +450,9 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
                      : !draft.found_elsewhere.empty() ? "a load balancer has another address"
                                                       : "the spec has changed";
     rolling.total = static_cast<std::int32_t>(draft.membership.wanted.size());
-    rolling.waiting_for = draft.roll_waits;
+    rolling.waiting_for = !draft.problems.empty()           ? "the spec is not valid"
+                          : draft.world.cluster.spec.paused ? "spec.paused is set"
+                                                            : draft.roll_waits;
     for (const int id : draft.ledger.down()) {
         if (draft.membership.wanted.contains(id) && !draft.is_outdated(id)) {
             rolling.current.push_back(id);
@@ -426,12 +495,16 @@ std::string phase_of(const Draft& draft, const Counts& counts, const api::Cluste
     return well ? "Running" : "Degraded";
 }
 
-std::string message_of(const Draft& draft, const api::ClusterStatus& status) {
+std::string message_of(const Draft& draft, const Quorum& quorum, const api::ClusterStatus& status) {
     if (!draft.problems.empty()) {
         return problems_text(draft.problems);
     }
     if (draft.world.cluster.spec.paused) {
         return "spec.paused is set: nothing is changed";
+    }
+    if (quorum.lost && quorum.voters.size() > 1) {  // A single one is any broker that is away.
+        const std::string wait = first_wait(status);
+        return lost_text(quorum) + (wait.empty() ? "" : " (" + wait + ")");
     }
     if (!draft.world.refused.empty()) {
         return draft.world.refused.front();
@@ -477,7 +550,8 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     }
     for (const api::BrokerStatus& broker : status.brokers) {
         const auto pod = draft.pods.find(broker.id);
-        if (pod != draft.pods.end() && !pod->second.trouble.empty() &&
+        if (pod != draft.pods.end() &&
+            (!pod->second.trouble.empty() || !pod->second.last_end.empty()) &&
             broker.waiting_for != waiting_before(draft, broker.id) &&
             !waits_for_us(draft, broker)) {
             draft.plan.warnings.push_back(
@@ -544,14 +618,13 @@ void fill_status(Draft& draft) {
             status.brokers.push_back(broker_status(draft, id, pool));
         }
     }
+    const Quorum quorum = quorum_of(draft);
     api::ControllersStatus controllers;
-    for (const int id : draft.membership.voters) {
-        if (draft.votes(id)) {
-            controllers.voters.push_back(id);
-        }
-    }
-    if (world.brokers && world.brokers->controller >= 0) {
-        controllers.leader = world.brokers->controller;
+    controllers.voters.assign(quorum.voters.begin(), quorum.voters.end());
+    const int leader = world.brokers && !quorum.lost ? world.brokers->controller : -1;
+    if (leader >= 0 &&
+        std::find(quorum.stopped.begin(), quorum.stopped.end(), leader) == quorum.stopped.end()) {
+        controllers.leader = leader;
     }
     status.controllers = std::move(controllers);
     status.listeners = listener_status(draft);
@@ -562,10 +635,7 @@ void fill_status(Draft& draft) {
                    draft.problems.empty() ? "Valid" : "Invalid", problems_text(draft.problems));
     conditions.set("Paused", world.cluster.spec.paused,
                    world.cluster.spec.paused ? "Paused" : "Working", "");
-    set_health(draft, status, conditions);
-    if (!world.brokers) {
-        conditions.set("Available", false, "NoAnswer", "no broker answers");
-    }
+    set_health(draft, quorum, status, conditions);
     conditions.set("BrokersReady", counts.up == counts.wanted,
                    counts.up == counts.wanted ? "AllReady" : "Waiting", first_wait(status));
     set_certificates(draft, conditions);
@@ -574,8 +644,9 @@ void fill_status(Draft& draft) {
     set_balance(draft, conditions);
 
     status.phase = phase_of(draft, counts, status);
-    status.message = message_of(draft, status);
-    const bool clients_can_use_it = world.brokers && world.brokers->partitions.offline == 0 &&
+    status.message = message_of(draft, quorum, status);
+    const bool clients_can_use_it = world.brokers && !quorum.lost &&
+                                    world.brokers->partitions.offline == 0 &&
                                     world.brokers->partitions.under_min_isr == 0;
     const bool ready = draft.problems.empty() && counts.up == counts.wanted &&
                        counts.updated == counts.wanted && counts.controllers_well &&

@@ -66,6 +66,29 @@ TEST(PodTrouble, the_brokers_own_last_words_go_before_its_supervisors) {
     }
 }
 
+TEST(PodTrouble, who_killed_it_is_not_left_open) {
+    EXPECT_EQ(trouble(R"json({"containerStatuses": [{"state": {"terminated": {"reason": "Error",
+        "exitCode": 137, "message": "info all is well\n"}}}]})json"),
+              "the broker was killed from outside (SIGKILL, exit code 137)");
+}
+
+// Once it runs again, how it ended is told until it has started, and no longer.
+TEST(PodFacts, a_broker_that_starts_again_says_why) {
+    const auto facts = [](const char* started) {
+        return facts_of(std::make_shared<const Json>(*Json::parse(fmt::format(
+                            R"json({{"status": {{"phase": "Running", "containerStatuses": [
+            {{"restartCount": 1, "started": {}, "state": {{"running": {{}}}},
+              "lastState": {{"terminated": {{"exitCode": 137}}}}}}]}}}})json",
+                            started))),
+                        "");
+    };
+    EXPECT_EQ(facts("false").last_end,
+              "the broker was killed from outside (SIGKILL, exit code 137)");
+    EXPECT_EQ(facts("true").last_end, "");
+    EXPECT_FALSE(facts("false").stopped);
+    EXPECT_EQ(facts("false").trouble, "");
+}
+
 TEST(PodTrouble, how_a_pod_ends_that_was_deleted_is_none) {
     const Json pod = *Json::parse(R"json({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
         "status": {"containerStatuses": [{"state": {"terminated": {"exitCode": 137}}}]}})json");

@@ -81,6 +81,37 @@ TEST(StatusScreen, names_what_needs_attention_and_nothing_else) {
     EXPECT_THAT(screen, Not(HasSubstr("Ready=")));
 }
 
+TEST(StatusScreen, says_how_old_the_figures_are_where_no_controller_answers) {
+    api::Cluster cluster = a_cluster();
+    cluster.status.controllers = api::ControllersStatus{.leader = 1, .voters = {0, 1, 2}};
+    cluster.status.health = api::HealthStatus{.under_replicated = 4};
+    ClusterView view{cluster, {}, {}, {1'700'000'042'000}};
+    EXPECT_THAT(status_screen(view), HasSubstr("quorum    controller 1 of voters 0, 1, 2\n"));
+    EXPECT_THAT(status_screen(view), HasSubstr("health    0 partitions offline, 0 under min ISR, "
+                                               "4 under-replicated"));
+    view.cluster.status.controllers->leader.reset();
+    view.cluster.status.health->as_of = "2023-11-14T22:13:20Z";
+    EXPECT_THAT(status_screen(view), HasSubstr("quorum    no controller answers; voters 0, 1, 2"));
+    EXPECT_THAT(status_screen(view), HasSubstr("health    unknown; 42s ago: 0 partitions offline"));
+}
+
+// What keeps a broker from leaving stood there three times.
+TEST(StatusScreen, says_each_thing_once) {
+    const std::string why = "wide-0 can't leave broker 3: it has 4 replicas";
+    api::Cluster cluster = a_cluster();
+    cluster.status.message = why;
+    cluster.status.rebalance = api::RebalanceStatus{};
+    cluster.status.rebalance->state = api::RebalanceState::blocked;
+    cluster.status.rebalance->trigger = "broker 3 leaves";
+    cluster.status.rebalance->blocked_by = why;
+    cluster.status.conditions = {
+        {.type = "Ready", .status = "False", .reason = "Scaling", .message = why},
+        {.type = "Balanced", .status = "False", .reason = "Blocked", .message = "broker 3 leaves"}};
+    const std::string screen = status_screen({cluster, {}, {}});
+    EXPECT_EQ(screen.find(why), screen.rfind(why)) << screen;
+    EXPECT_THAT(screen, HasSubstr("moving    nothing: broker 3 leaves\n"));
+}
+
 TEST(StatusScreen, says_which_topics_are_not_ready) {
     api::Topic fine;
     fine.status.conditions = {{.type = "Ready", .status = "True"}};

@@ -1149,6 +1149,47 @@ TEST(ClusterLife, a_plan_waits_for_its_approval_by_the_hash_that_is_shown) {
     EXPECT_TRUE(world.kube->brokers().has_replicas(3));
 }
 
+// Who is left goes on saying what it heard last: all run, nothing is offline.
+TEST(ClusterLife, without_most_voters_nothing_that_brokers_say_is_shown_as_new) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 3, 2);
+    world.settle();
+    world.kube->broken_pods["main-0"] = world.kube->broken_pods["main-1"] = "gone";
+    world.settle();
+    const Json status = world.cluster()["status"];
+    EXPECT_THAT(status["message"].text(),
+                HasSubstr("no controller can be elected: 0, 1 of the voters 0, 1, 2 do not run"));
+    EXPECT_FALSE(status["controllers"].has("leader"));
+    EXPECT_NE(status["health"]["asOf"].text(), "");
+    EXPECT_NE(status["brokers"][0]["state"].text(), "Running");
+    EXPECT_EQ(status["brokers"][2]["state"].text(), "Running");
+    EXPECT_EQ(World::condition(world.cluster(), "Healthy"), "Unknown");
+    EXPECT_EQ(World::condition(world.cluster(), "Available"), "False");
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "False");
+
+    world.kube->broken_pods.erase("main-0");  // Two of three elect one.
+    world.settle();
+    EXPECT_TRUE(world.cluster()["status"]["controllers"].has("leader"));
+    EXPECT_FALSE(world.cluster()["status"]["health"].has("asOf"));
+    EXPECT_EQ(World::condition(world.cluster(), "Available"), "True");
+}
+
+// "rolling 0 of 3, the spec has changed".
+TEST(ClusterLife, nobody_is_said_to_restart_for_a_spec_that_is_not_valid) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"},
+                            "config": {"num.network.threads": "many", "log.roll.hours": "3"}})");
+    world.settle();
+    const Json status = world.cluster()["status"];
+    EXPECT_EQ(World::condition(world.cluster(), "SpecValid"), "False");
+    EXPECT_FALSE(status.has("rolling")) << status.dump();
+    EXPECT_EQ(status["summary"]["rolling"].text(), "");
+}
+
 // The next plan was "blocked by" it, as if something were wrong.
 TEST(ClusterLife, an_approval_of_another_plan_is_none_and_nothing_that_blocks) {
     World world;
