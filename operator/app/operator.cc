@@ -38,20 +38,26 @@ ObjectKey parse_key(std::string_view text) {
     return {std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
 }
 
+/// Of a key behind its lane.
+std::string space_of(std::string_view key) {
+    key.remove_prefix(std::min(key.find('/'), key.size() - 1) + 1);
+    return parse_key(key).space;
+}
+
 std::vector<kube::Informers::Wanted> wanted_kinds(const OperatorOptions& options) {
-    const kube::Selection ours{options.space, render::managed_selector()};
-    std::vector<kube::Informers::Wanted> wanted = {
-        {reconcile::clusters, {options.space, ""}},
-        {reconcile::topics,
-         {options.space, ""},
-         [](const Json& topic) { return reconcile::cluster_named_by(topic).to_string(); }},
-        {reconcile::mirror_links, {options.space, ""}},
-        {kube::pods, ours},
-        {kube::claims, ours},
-        {kube::services, ours},
-        {kube::config_maps, ours},
-        {kube::secrets, ours},
-        {kube::disruption_budgets, ours}};
+    std::vector<kube::Informers::Wanted> wanted;
+    for (const std::string& space :
+         options.spaces.empty() ? std::vector<std::string>{""} : options.spaces) {
+        wanted.push_back({reconcile::clusters, {space, ""}});
+        wanted.push_back({reconcile::topics, {space, ""}, [](const Json& topic) {
+                              return reconcile::cluster_named_by(topic).to_string();
+                          }});
+        wanted.push_back({reconcile::mirror_links, {space, ""}});
+        for (const kube::Kind& kind : {kube::pods, kube::claims, kube::services, kube::config_maps,
+                                       kube::secrets, kube::disruption_budgets}) {
+            wanted.push_back({kind, {space, render::managed_selector()}});
+        }
+    }
     if (options.reads_nodes) {
         wanted.push_back({kube::nodes, {}});
     }
@@ -276,7 +282,7 @@ private:
             ready_.wait(lock, [this] { return is_built_; });
         }
         while (const auto key = queue_.take()) {
-            if (!informers_->synced()) {
+            if (!informers_->synced(space_of(*key))) {
                 queue_.done(*key, not_synced_pause);
             } else if (!leads()) {
                 queue_.done(*key, not_leading_pause);

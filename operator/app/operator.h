@@ -20,7 +20,7 @@
 namespace millrace::op {
 
 struct OperatorOptions {
-    std::string space;  ///< Namespace to look after; empty: all.
+    std::vector<std::string> spaces;  ///< Namespaces to look after; empty: all.
     int workers = 3;
     bool reads_nodes = false;  ///< Has the right to read nodes.
     render::Surroundings around;

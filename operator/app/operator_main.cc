@@ -118,7 +118,9 @@ OperatorOptions operator_options(const CommandLine& line, const kube::Credential
     OperatorOptions options;
     const std::string own = credentials.space.empty() ? "default" : credentials.space;
     const bool all = is_local || line.all_spaces;
-    options.space = all ? "" : (line.space.empty() ? own : line.space);
+    if (!all) {
+        options.spaces = line.spaces.empty() ? std::vector<std::string>{own} : line.spaces;
+    }
     options.reads_nodes = is_local || line.reads_nodes;
     options.around.image = line.image;
     options.around.version = MILLRACE_VERSION;

@@ -1,12 +1,14 @@
 #include "operator/app/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
 namespace millrace::op {
 
 const char* const usage =
-    "millrace-operator [--kubeconfig FILE] [--context NAME] [--namespace NAME | --all-namespaces]\n"
+    "millrace-operator [--kubeconfig FILE] [--context NAME] [--namespace NAME... | "
+    "--all-namespaces]\n"
     "millrace-operator --local DIR [--manifest FILE]...\n"
     "\n"
     "  --local DIR          run without Kubernetes: a small API server and the brokers as\n"
@@ -18,7 +20,8 @@ const char* const usage =
     "  --port N             in local mode: the API server's port (that of the last run)\n"
     "  --kubeconfig FILE    how to reach Kubernetes ($KUBECONFIG; inside a pod: nothing needed)\n"
     "  --context NAME       which of its contexts\n"
-    "  --namespace NAME     the namespace to look after (the context's or the pod's own)\n"
+    "  --namespace NAME     the namespace to look after (the context's or the pod's own; may be\n"
+    "                       repeated: the role must allow it in each)\n"
     "  --all-namespaces     look after all of them\n"
     "  --nodes              nodes may be read: racks and node addresses come from them\n"
     "  --image IMAGE        the brokers' image; {version} becomes the cluster's version\n"
@@ -52,7 +55,6 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
         {"--context", &line.context},
         {"--image", &line.image},
         {"--cluster-domain", &line.cluster_domain},
-        {"--namespace", &line.space},
         {"--log-level", &line.log_level},
         {"--identity", &line.identity},
         {"--metrics-listener", &line.metrics_listener}};
@@ -76,11 +78,21 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
             *path->second = value;
         } else if (name == "--manifest") {
             line.manifests.emplace_back(value);
+        } else if (name == "--namespace") {
+            if (value.empty()) {
+                return Error(Code::invalid, "--namespace: a name is missing");
+            }
+            if (std::find(line.spaces.begin(), line.spaces.end(), value) == line.spaces.end()) {
+                line.spaces.push_back(value);
+            }
         } else if (name == "--port") {
             MR_TRY(line.port, parse_port(value));
         } else {
             return Error::make(Code::invalid, "{}: unknown", name);
         }
+    }
+    if (line.all_spaces && !line.spaces.empty()) {
+        return Error(Code::invalid, "--namespace and --all-namespaces exclude each other");
     }
     if (line.dry_run != line.once) {
         return Error(Code::invalid, "--once and --dry-run go together");

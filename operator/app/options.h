@@ -25,7 +25,7 @@ struct CommandLine {
     bool version = false;
     std::string image = "millrace/millrace:{version}";
     std::string cluster_domain = "cluster.local";
-    std::string space;
+    std::vector<std::string> spaces;  ///< Empty: the context's or the pod's own.
     bool all_spaces = false;
     bool reads_nodes = false;
     std::string log_level = "info";

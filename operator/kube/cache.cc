@@ -77,19 +77,37 @@ std::size_t ObjectCache::size() const {
     return objects_.size();
 }
 
-std::string ObjectCache::version() const {
+std::string ObjectCache::version(const std::string& space) const {
     const std::lock_guard lock(mutex_);
-    return version_;
+    const auto found = told_.find(space);
+    return found == told_.end() ? "" : found->second.version;
 }
 
-std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed) {
-    const std::lock_guard lock(mutex_);
-    version_ = listed.version;
-    seen_ = std::max(seen_, number_of(version_));
-    std::vector<Changed> changes;
-    for (auto& [key, held] : std::exchange(forgotten_, {})) {
-        changes.push_back({held->open(), nullptr});
+std::uint64_t ObjectCache::seen_of(const ObjectKey& key) const {
+    auto found = told_.find(key.space);
+    if (found == told_.end()) {
+        found = told_.find("");
     }
+    return found == told_.end() ? 0 : found->second.seen;
+}
+
+std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed,
+                                                           const std::string& space) {
+    const std::lock_guard lock(mutex_);
+    Told& told = told_[space];
+    told.version = listed.version;
+    told.seen = std::max(told.seen, number_of(told.version));
+    const auto is_elsewhere = [&](const ObjectKey& key) {
+        return !space.empty() && key.space != space;
+    };
+    std::vector<Changed> changes;
+    std::erase_if(forgotten_, [&](const auto& entry) {
+        if (is_elsewhere(entry.first)) {
+            return false;
+        }
+        changes.push_back({entry.second->open(), nullptr});
+        return true;
+    });
     std::set<ObjectKey> there;
     for (Json& object : listed.items) {
         there.insert(key_of(object));
@@ -99,7 +117,7 @@ std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed) {
     }
     std::erase_if(objects_, [&](const auto& entry) {
         const auto& [key, held] = entry;
-        if (there.contains(key) || held->version > seen_) {
+        if (is_elsewhere(key) || there.contains(key) || held->version > told.seen) {
             return false;  // Or written by us after this list was made.
         }
         changes.push_back({held->open(), nullptr});
@@ -109,12 +127,14 @@ std::vector<ObjectCache::Changed> ObjectCache::replace_all(Listed listed) {
     return changes;
 }
 
-std::vector<ObjectCache::Changed> ObjectCache::take(Change change, Json object) {
+std::vector<ObjectCache::Changed> ObjectCache::take(Change change, Json object,
+                                                    const std::string& space) {
     const std::lock_guard lock(mutex_);
     const std::string version = object["metadata"]["resourceVersion"].text();
     if (!version.empty()) {
-        version_ = version;
-        seen_ = std::max(seen_, number_of(version));
+        Told& told = told_[space];
+        told.version = version;
+        told.seen = std::max(told.seen, number_of(version));
     }
     if (change == Change::bookmark) {
         return {};
@@ -142,7 +162,7 @@ void ObjectCache::note_written(Json object) {
     const std::lock_guard lock(mutex_);
     const ObjectKey key = key_of(object);
     const auto known = objects_.find(key);
-    if (key.name.empty() || (known == objects_.end() && version_of(object) <= seen_)) {
+    if (key.name.empty() || (known == objects_.end() && version_of(object) <= seen_of(key))) {
         return;  // Deleted since, and the watch said so before the answer came.
     }
     HeldPtr before = known == objects_.end() ? nullptr : known->second;

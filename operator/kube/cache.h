@@ -42,10 +42,11 @@ public:
                        const std::function<void(const Json&)>& look) const;
     std::size_t size() const;
 
-    /// A whole list: what isn't in it is gone. Says what differs from before.
-    std::vector<Changed> replace_all(Listed listed);
+    /// A whole list: what isn't in it is gone. Says what differs from before. Where several
+    /// namespaces are listed and watched one by one, `space` says which it is; else it is empty.
+    std::vector<Changed> replace_all(Listed listed, const std::string& space = "");
     /// One event of the watch. Nothing if all of it was told before.
-    std::vector<Changed> take(Change change, Json object);
+    std::vector<Changed> take(Change change, Json object, const std::string& space = "");
     /// What the server answered to a write of ours: can be read now, is told with the watch's
     /// event.
     void note_written(Json object);
@@ -54,9 +55,15 @@ public:
     void forget(const ObjectKey& key, const std::string& uid);
 
     /// To go on watching from; empty before the first list.
-    std::string version() const;
+    std::string version(const std::string& space = "") const;
 
 private:
+    /// How far one list and its watch have come.
+    struct Told {
+        std::string version;
+        std::uint64_t seen = 0;  ///< Newest version that they told.
+    };
+
     struct Held {
         std::uint64_t version = 0;
         std::string uid;
@@ -73,6 +80,8 @@ private:
 
     std::vector<Changed> put(Json object);
     Stored store(Json object);
+    /// Newest version that was told of this object's namespace.
+    std::uint64_t seen_of(const ObjectKey& key) const;
     static ObjectPtr open(const HeldPtr& held) { return held ? held->open() : nullptr; }
 
     const GroupOf group_of_;
@@ -81,8 +90,7 @@ private:
     /// What writes of ours changed and nobody was told yet: as it was told last, null if never.
     std::map<ObjectKey, HeldPtr> untold_;
     std::map<ObjectKey, HeldPtr> forgotten_;  ///< Gone by forget(), and nobody was told yet.
-    std::string version_;
-    std::uint64_t seen_ = 0;  ///< Newest version that list or watch told.
+    std::map<std::string, Told> told_;        ///< By namespace; empty: all in one.
 };
 
 }  // namespace millrace::kube

@@ -31,37 +31,52 @@ public:
             stopping_ = true;
         }
         wake_.notify_all();
-        for (auto& [kind, one] : kinds_) {
+        for (auto& one : all_) {
             one->thread.join();
         }
     }
 
     void run(const std::vector<Wanted>& wanted) {
         for (const Wanted& one : wanted) {
-            auto followed = std::make_unique<Followed>(one);
-            followed->heard = steady_now();
-            kinds_.emplace(one.kind, std::move(followed));
+            auto& cache = caches_[one.kind];
+            if (!cache) {
+                cache = std::make_unique<ObjectCache>(one.group_of);
+            }
+            all_.push_back(std::make_unique<Followed>(one, *cache));
+            all_.back()->heard = steady_now();
         }
-        for (auto& [kind, one] : kinds_) {  // All are there before the first news arrives.
+        for (auto& one : all_) {  // All are there before the first news arrives.
             one->thread = std::thread([this, followed = one.get()] { follow(*followed); });
         }
     }
 
     ObjectCache& cache(const Kind& kind) override {
-        const auto found = kinds_.find(kind);
-        MR_ASSERT(found != kinds_.end());
-        return found->second->cache;
+        const auto found = caches_.find(kind);
+        MR_ASSERT(found != caches_.end());
+        return *found->second;
     }
 
     bool synced() const override {
-        return std::all_of(kinds_.begin(), kinds_.end(),
-                           [](const auto& one) { return one.second->synced.load(); });
+        bool any = false;
+        for (const auto& one : all_) {
+            any |= one->synced;
+            if (!one->synced && !one->refused) {
+                return false;
+            }
+        }
+        return any;
+    }
+
+    bool synced(const std::string& space) const override {
+        return synced() && std::all_of(all_.begin(), all_.end(), [&](const auto& one) {
+                   return one->synced || (!one->space().empty() && one->space() != space);
+               });
     }
 
     Duration silence() const override {
         std::int64_t oldest = steady_now();
         const std::int64_t now = oldest;
-        for (const auto& [kind, one] : kinds_) {
+        for (const auto& one : all_) {
             oldest = std::min(oldest, one->heard.load());
         }
         return Duration{now - oldest};
@@ -69,11 +84,13 @@ public:
 
 private:
     struct Followed {
-        explicit Followed(Wanted one) : wanted(std::move(one)), cache(wanted.group_of) {}
+        Followed(Wanted one, ObjectCache& all) : wanted(std::move(one)), cache(all) {}
+        const std::string& space() const { return wanted.selection.space; }
         const Wanted wanted;
-        ObjectCache cache;
+        ObjectCache& cache;
         InformerCore core;
         std::atomic<bool> synced = false;
+        std::atomic<bool> refused = false;  ///< One namespace of several, and not for us.
         std::atomic<std::int64_t> heard = 0;
         std::thread thread;
     };
@@ -94,13 +111,13 @@ private:
             if (one.core.next() == InformerCore::Next::list) {
                 one.core.listed(list(one));
             } else {
-                const auto outcome =
-                    api_->watch(one.wanted.kind, one.wanted.selection, one.cache.version(),
-                                [&](Change change, Json object) {
-                                    one.heard = steady_now();
-                                    tell(one, one.cache.take(change, std::move(object)));
-                                    return true;
-                                });
+                const auto outcome = api_->watch(
+                    one.wanted.kind, one.wanted.selection, one.cache.version(one.space()),
+                    [&](Change change, Json object) {
+                        one.heard = steady_now();
+                        tell(one, one.cache.take(change, std::move(object), one.space()));
+                        return true;
+                    });
                 if (outcome) {
                     one.heard = steady_now();
                 } else if (outcome.error().code() != Code::closed && pause(Duration{0})) {
@@ -112,17 +129,29 @@ private:
         }
     }
 
+    bool is_one_of_several(const Followed& one) const {
+        return std::any_of(all_.begin(), all_.end(), [&](const auto& other) {
+            return other->wanted.kind == one.wanted.kind && other->space() != one.space();
+        });
+    }
+
     Result<void> list(Followed& one) {
         auto listed = api_->list(one.wanted.kind, one.wanted.selection);
         if (!listed) {
             if (pause(Duration{0})) {
                 MR_LOG(log_, warn, "kube.list_failed", field("kind", one.wanted.kind.plural),
+                       field("namespace", one.space().empty() ? "all" : one.space()),
                        field("reason", listed.error().message()));
+            }
+            if (listed.error().code() == Code::permission && is_one_of_several(one)) {
+                one.heard = steady_now();
+                one.refused = true;
             }
             return listed.error();
         }
         one.heard = steady_now();
-        tell(one, one.cache.replace_all(*std::move(listed)));
+        one.refused = false;
+        tell(one, one.cache.replace_all(*std::move(listed), one.space()));
         if (!one.synced.exchange(true)) {
             on_news_(one.wanted.kind, {});  // "Synced" is news too: reconciling may begin.
         }
@@ -132,7 +161,8 @@ private:
     const std::shared_ptr<Api> api_;
     const OnNews on_news_;
     const Logger log_;
-    std::map<Kind, std::unique_ptr<Followed>> kinds_;
+    std::map<Kind, std::unique_ptr<ObjectCache>> caches_;
+    std::vector<std::unique_ptr<Followed>> all_;
     std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false;

@@ -1,8 +1,9 @@
 // operator/kube/informer.h
 //
 // Keeps caches of kinds current: list, then watch from there; list again when the server has
-// forgotten our version (410); wait longer each time when it can't be reached. One thread a kind,
-// asleep in its watch. Subscribers are called on those threads and must only take notes.
+// forgotten our version (410); wait longer each time when it can't be reached. One thread a kind
+// (and namespace, where several are followed one by one), asleep in its watch. Subscribers are
+// called on those threads and must only take notes.
 #pragma once
 
 #include <functional>
@@ -41,13 +42,17 @@ public:
         Selection selection;
         ObjectCache::GroupOf group_of{};  ///< Where there may be thousands: see cache.h.
     };
+    /// A kind may be wanted several times, each time of another namespace: it has one cache.
     static std::unique_ptr<Informers> start(std::shared_ptr<Api> api, std::vector<Wanted> wanted,
                                             OnNews on_news, Logger log);
     virtual ~Informers() = default;  ///< Api::stop() first, or it waits for the watches to end.
 
     virtual ObjectCache& cache(const Kind& kind) = 0;
-    /// Every kind was listed at least once.
+    /// Every kind was listed at least once. A namespace of several that may not be read (yet, or
+    /// any more: it may be gone) is not waited for, unless all are such.
     virtual bool synced() const = 0;
+    /// And this namespace can be worked on: all of it was listed.
+    virtual bool synced(const std::string& space) const = 0;
     /// How long ago the quietest kind heard from the server; bookmarks count. For liveness.
     virtual Duration silence() const = 0;
 };

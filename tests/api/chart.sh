@@ -30,6 +30,33 @@ out=$(render --set scope=Cluster --set rbac.readNodes=true --set replicas=2 --se
 has '^kind: ClusterRole$' "$out"
 has '--all-namespaces' "$out"
 has '--nodes' "$out"
+# Several namespaces: a Role and a RoleBinding in each, to the one account; nothing in the release's own but the election.
+out=$(render --set 'namespaces={one,two}' --set rbac.readNodes=false)
+hasnt '^kind: ClusterRole' "$out"
+hasnt '--all-namespaces' "$out"
+python3 - "$out" <<'PY' || fail "namespaces={one,two} renders something else"
+import re, sys
+found = {}
+for document in sys.argv[1].split("\n---\n"):
+    kind = re.search(r"^kind: (Role|RoleBinding)$", document, re.M)
+    if kind:
+        name, space = (re.search(rf"^  {key}: (\S+)$", document, re.M)[1] for key in ("name", "namespace"))
+        found[kind[1], name, space] = document
+some = "some-operator"
+wanted = {(kind, f"here-{some}", space) for kind in ("Role", "RoleBinding") for space in ("one", "two")}
+wanted |= {(kind, f"{some}-election", "here") for kind in ("Role", "RoleBinding")}
+assert set(found) == wanted, f"{sorted(found)}"
+for (kind, name, space), document in found.items():
+    assert kind == "Role" or f"{{kind: ServiceAccount, name: {some}, namespace: here}}" in document, document
+    assert kind == "RoleBinding" or name.endswith("election") or "persistentvolumeclaims" in document, document
+arguments = re.findall(r"^ +- (.*)$", sys.argv[1], re.M)
+assert [arguments[i + 1] for i, one in enumerate(arguments) if one == "--namespace"] == ['"one"', '"two"'], arguments
+PY
+out=$(render --set 'namespaces={one,here}')
+has '^  name: some-operator$' "$out"
+out=$(render --set scope=Cluster --set 'namespaces={one}' 2>&1) && fail "scope Cluster with a list is accepted"
+has 'scope Cluster looks after all of them' "$out"
+
 out=$(render --set crds.install=false --set rbac.create=false --set serviceAccount.create=false --set serviceAccount.name=ours)
 hasnt '^kind: (CustomResourceDefinition|Role|ServiceAccount)' "$out"
 has 'serviceAccountName: ours' "$out"
@@ -41,7 +68,7 @@ out=$(render --set monitoring.alerts=true --set monitoring.podMonitor=true --set
 has '^kind: PrometheusRule$' "$out"
 has '^kind: PodMonitor$' "$out"
 
-for wrong in scope=Everything replicas=two image.pullPolicy=Sometimes logLevel=loud imgae.tag=1; do
+for wrong in scope=Everything 'namespaces={a,a}' 'namespaces={Not_A_Name}' replicas=two image.pullPolicy=Sometimes logLevel=loud imgae.tag=1; do
   ! render --set "$wrong" >/dev/null 2>&1 || fail "$wrong is accepted"
 done
 # Every value that values.yaml documents is one the schema knows, and the other way round.

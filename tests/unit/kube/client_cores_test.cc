@@ -120,6 +120,42 @@ TEST(ObjectCache, a_list_older_than_our_write_keeps_what_we_wrote) {
     EXPECT_NE(cache.get(a), nullptr);
 }
 
+Json in_space(const std::string& space, const std::string& name, int version) {
+    Json json = object(name, version);
+    json["metadata"]["namespace"] = space;
+    return json;
+}
+
+// Namespaces that are followed one by one: the list of one says nothing about another.
+TEST(ObjectCache, each_namespace_is_listed_for_itself) {
+    ObjectCache cache;
+    cache.replace_all({{in_space("x", "a", 5)}, "10"}, "x");
+    cache.replace_all({{in_space("y", "b", 6), in_space("y", "c", 7)}, "20"}, "y");
+    EXPECT_EQ(cache.version("x"), "10");
+    EXPECT_EQ(cache.version("y"), "20");
+    cache.take(Change::bookmark, in_space("x", "", 30), "x");
+    EXPECT_EQ(cache.version("x"), "30");
+    EXPECT_EQ(cache.version("y"), "20");
+
+    const auto gone = cache.replace_all({{in_space("y", "b", 6)}, "40"}, "y");
+    EXPECT_THAT(gone, SizeIs(1));
+    EXPECT_NE(cache.get({"x", "a"}), nullptr);
+    EXPECT_EQ(cache.get({"y", "c"}), nullptr);
+}
+
+TEST(ObjectCache, what_was_written_is_old_news_by_its_own_namespace_alone) {
+    ObjectCache cache;
+    cache.replace_all({{}, "10"}, "x");
+    cache.replace_all({{}, "50"}, "y");
+    cache.note_written(in_space("x", "a", 20));  // The watch of y is further on.
+    EXPECT_NE(cache.get({"x", "a"}), nullptr);
+    cache.note_written(in_space("y", "b", 40));
+    EXPECT_EQ(cache.get({"y", "b"}), nullptr) << "deleted since, as its watch has said";
+    cache.forget({"x", "a"}, "u");
+    EXPECT_THAT(cache.replace_all({{}, "60"}, "y"), IsEmpty());
+    EXPECT_THAT(cache.replace_all({{}, "60"}, "x"), SizeIs(1)) << "forgotten, and told now";
+}
+
 TEST(ObjectCache, what_nobody_reads_is_not_kept) {
     ObjectCache cache;
     cache.take(Change::added, object("a", 5));
