@@ -32,6 +32,8 @@ constexpr std::string_view link_lane = "link/";
 constexpr std::string_view kept_lane = "kept/";  ///< Topics whose objects are gone.
 constexpr Duration not_leading_pause = 500ms;
 constexpr Duration not_synced_pause = 20ms;
+/// Nobody tells us of a quota that was raised: what waits for it doesn't wait ever longer.
+constexpr Duration refused_pause = 5s;
 
 ObjectKey parse_key(std::string_view text) {
     const std::size_t slash = text.find('/');
@@ -314,7 +316,11 @@ private:
             MR_LOG(options_.log, warn, "operator.reconcile_failed", field("key", key),
                    field("reason", outcome.error().to_string()));
         }
-        queue_.failed(key);
+        if (code == Code::permission || code == Code::invalid) {
+            queue_.done(key, refused_pause);
+        } else {
+            queue_.failed(key);
+        }
     }
 
     std::pair<const char*, Result<std::optional<Duration>>> run_lane(const std::string& key) {

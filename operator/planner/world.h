@@ -82,6 +82,13 @@ struct NodeFacts {
     std::string address;  ///< External if it has one.
 };
 
+/// Of an action: what the API server would not have.
+struct Refusal {
+    std::string kind;  ///< Of the object; empty: it was none.
+    int broker = -1;   ///< Whose it is; -1: nobody's.
+    std::string text;  ///< "create Pod main-2: pods "main-2" is forbidden: exceeded quota: ..."
+};
+
 struct World {
     api::Cluster cluster;
     render::Surroundings around;
@@ -96,7 +103,7 @@ struct World {
     std::map<std::string, NodeFacts> nodes;                ///< Where nodes may be read.
     std::shared_ptr<const brokers::ClusterFacts> brokers;  ///< Null: none answers.
     Answers answers;
-    std::vector<std::string> refused;  ///< Of this round's actions: what was refused, and why.
+    std::vector<Refusal> refused;  ///< Of this round's actions.
     Timestamp now;
 };
 

@@ -62,6 +62,22 @@ bool is_refusal(Code code) {
     return code == Code::permission || code == Code::invalid;
 }
 
+planner::Refusal as_refusal(const Action& action, const Error& error) {
+    planner::Refusal refusal;
+    refusal.text = error.with_context(planner::name_of(action)).message();
+    const Json* object = nullptr;
+    if (const auto* apply = std::get_if<planner::Apply>(&action.act)) {
+        object = &apply->object;
+    } else if (const auto* create = std::get_if<planner::Create>(&action.act)) {
+        object = &create->object;
+    }
+    if (object != nullptr) {
+        refusal.kind = (*object)["kind"].text();
+        refusal.broker = planner::broker_of(*object).value_or(-1);
+    }
+    return refusal;
+}
+
 /// What events are about.
 Json reference_to(const World& world) {
     Json about = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Cluster"}});
@@ -427,8 +443,7 @@ Result<void> ClusterReconciler::act(World& world, const std::vector<Action>& act
         if (!outcome) {
             failed = action.lane;
             if (is_refusal(outcome.error().code())) {
-                world.refused.push_back(
-                    outcome.error().with_context(planner::name_of(action)).message());
+                world.refused.push_back(as_refusal(action, outcome.error()));
             }
             if (first_failure) {
                 first_failure = outcome.error().with_context(planner::to_string(action));

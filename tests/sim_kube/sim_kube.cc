@@ -620,6 +620,12 @@ Result<Json> SimKube::apply(const Kind& kind, const Json& object) {
     if (const auto found = of(kind).find(key); found != of(kind).end()) {
         next = found->second;
         drop_unwanted(next, applied_[std::string(kind.plural)][key], object);
+    } else if (kind == kube::claims && claims_quota && of(kind).size() >= *claims_quota) {
+        return Error::make(Code::permission,
+                           "persistentvolumeclaims \"{}\" is forbidden: exceeded quota: disks, "
+                           "requested: persistentvolumeclaims=1, used: persistentvolumeclaims={}, "
+                           "limited: persistentvolumeclaims={}",
+                           key.name, of(kind).size(), *claims_quota);
     } else {
         next["metadata"]["uid"] = fmt::format("uid-{}", next_uid_++);
         next["metadata"]["creationTimestamp"] = kube::time_text(now_);

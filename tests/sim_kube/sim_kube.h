@@ -54,6 +54,7 @@ public:
     std::string nonsense;
     /// What a ResourceQuota leaves all pods together of limits.memory; empty: there is none.
     std::string memory_quota;
+    std::optional<std::size_t> claims_quota;  ///< How many claims there may be.
     /// Claims of these classes are never bound, and their pods never scheduled.
     std::set<std::string> missing_classes;
 

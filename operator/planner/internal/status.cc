@@ -1,6 +1,7 @@
 // What the status says: drawn from the same draft as the actions, so that it can't disagree.
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 
 #include "operator/kube/time_text.h"
 #include "operator/planner/internal/draft.h"
@@ -128,6 +129,15 @@ api::BrokerStatus broker_status(const Draft& draft, int id, const std::string& p
     const bool troubled = pod != draft.pods.end() && !pod->second.trouble.empty();
     if (standing != nullptr && !standing->why.empty() && (status.waiting_for.empty() || troubled)) {
         status.waiting_for = standing->why;
+    }
+    std::vector<std::string_view> refused;
+    for (const Refusal& one : draft.world.refused) {
+        if (one.broker == id) {
+            refused.emplace_back(one.text);
+        }
+    }
+    if (!refused.empty()) {
+        status.waiting_for = fmt::format("{}", fmt::join(refused, "; "));
     }
     return status;
 }
@@ -495,6 +505,25 @@ std::string phase_of(const Draft& draft, const Counts& counts, const api::Cluste
     return well ? "Running" : "Degraded";
 }
 
+/// What the API server would not have, one of each kind: a quota of pods and another one of disks
+/// are two things to be mended.
+std::vector<std::string> refusals(const Draft& draft) {
+    std::vector<std::string> texts;
+    std::map<std::string, std::size_t> more;
+    std::map<std::string, std::size_t> place;
+    for (const Refusal& one : draft.world.refused) {
+        if (place.try_emplace(one.kind, texts.size()).second) {
+            texts.push_back(one.text);
+        } else {
+            ++more[one.kind];
+        }
+    }
+    for (const auto& [kind, count] : more) {
+        texts[place[kind]] += fmt::format(" (and {} more)", count);
+    }
+    return texts;
+}
+
 std::string message_of(const Draft& draft, const Quorum& quorum, const api::ClusterStatus& status) {
     if (!draft.problems.empty()) {
         return problems_text(draft.problems);
@@ -507,7 +536,7 @@ std::string message_of(const Draft& draft, const Quorum& quorum, const api::Clus
         return lost_text(quorum) + (wait.empty() ? "" : " (" + wait + ")");
     }
     if (!draft.world.refused.empty()) {
-        return draft.world.refused.front();
+        return fmt::format("{}", fmt::join(refusals(draft), "; "));
     }
     if (!draft.certificates_problem.empty()) {
         return draft.certificates_problem;
@@ -566,8 +595,10 @@ void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     if (!draft.certificates_problem.empty() && draft.certificates_problem != before.message) {
         draft.plan.warnings.push_back({"NoAuthority", draft.certificates_problem});
     }
-    if (!draft.world.refused.empty() && draft.world.refused.front() != before.message) {
-        draft.plan.warnings.push_back({"Refused", draft.world.refused.front()});
+    for (std::string& text : refusals(draft)) {
+        if (before.message.find(text) == std::string::npos) {
+            draft.plan.warnings.push_back({"Refused", std::move(text)});
+        }
     }
     if (draft.roll_refused && status.message == draft.roll_waits &&
         draft.roll_waits != before.message) {

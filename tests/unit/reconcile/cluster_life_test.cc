@@ -540,6 +540,34 @@ TEST(ClusterLife,
     EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
 }
 
+// The second was told once the first was mended.
+TEST(ClusterLife, two_quotas_that_are_exceeded_are_both_told_at_once) {
+    World world;
+    world.kube->memory_quota = "2Gi";
+    world.kube->claims_quota = 1;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "resources": {"limits": {"memory": "2Gi"}}})");
+    for (int i = 0; i < 3; ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    EXPECT_FALSE(world.last);
+    const Json status = world.cluster()["status"];
+    const std::string& message = status["message"].text();
+    EXPECT_THAT(message, HasSubstr("exceeded quota: disks, requested: persistentvolumeclaims=1"));
+    EXPECT_THAT(message, HasSubstr("exceeded quota: memory, requested: limits.memory=2Gi"));
+    EXPECT_THAT(message, HasSubstr("(and 1 more)"));
+    const std::string& of_broker = status["brokers"][2]["waitingFor"].text();
+    EXPECT_THAT(of_broker, HasSubstr("exceeded quota: disks"));
+    EXPECT_THAT(of_broker, HasSubstr("exceeded quota: memory"));
+    EXPECT_THAT(status["brokers"][0]["waitingFor"].text(), Not(HasSubstr("exceeded quota")));
+
+    world.kube->memory_quota.clear();
+    world.kube->claims_quota.reset();
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
 TEST(ClusterLife, a_volume_that_cant_be_mounted_is_told_with_its_reason) {
     World world;
     world.apply_cluster(three_brokers);
