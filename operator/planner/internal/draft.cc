@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fmt/core.h>
 
 #include "operator/render/names.h"
 
@@ -266,6 +267,11 @@ bool is_bound(const Json& claim) {
 
 /// Why its pod doesn't run. The scheduler doesn't name the class of a disk that nobody makes.
 std::string Draft::trouble_of(const PodFacts& pod) const {
+    const auto& version = world.cluster.spec.version;
+    if (pod.trouble.starts_with("image ") && version && *version != world.around.version) {
+        return fmt::format("{}; spec.version is {}, and this operator's own version is {}",
+                           pod.trouble, *version, world.around.version);
+    }
     if (pod.trouble.find("PersistentVolumeClaim") == std::string::npos) {
         return pod.trouble;
     }

@@ -540,6 +540,23 @@ TEST(ClusterLife,
     EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
 }
 
+TEST(ClusterLife, an_image_that_is_not_there_for_its_version_is_told_with_both) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->broken_pods["main-1"] = "not found";
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "version": "9.9.9"})");
+    world.settle();
+    EXPECT_THAT(
+        world.cluster()["status"]["message"].text(),
+        HasSubstr("can't be pulled: not found; spec.version is 9.9.9, and this operator's own "
+                  "version is 1.0"));
+    world.kube->broken_pods.clear();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
 // The second was told once the first was mended.
 TEST(ClusterLife, two_quotas_that_are_exceeded_are_both_told_at_once) {
     World world;
@@ -1317,7 +1334,7 @@ TEST(ClusterLife, a_version_that_never_ran_is_forgotten_when_the_spec_names_none
     const auto before = world.pod_uids();
     world.kube->broken_pods["main-0"] = world.kube->broken_pods["main-1"] =
         world.kube->broken_pods["main-2"] = "no such image";
-    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "version": "9.9"})");
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "version": "9.9.9"})");
     world.settle();
     EXPECT_EQ(world.cluster()["status"]["version"].text(), "1.0");
     world.kube->broken_pods.clear();
