@@ -149,9 +149,10 @@ std::optional<Refusal> first_of(Resource resource, const std::vector<Conflict>& 
 std::vector<Conflict> new_conflicts(std::vector<Conflict> after,
                                     const std::vector<Conflict>& before) {
     std::erase_if(after, [&](const Conflict& one) {
-        return std::any_of(before.begin(), before.end(), [&](const Conflict& other) {
-            return other.key == one.key && other.what == one.what;
-        });
+        return one.is_doubt ||
+               std::any_of(before.begin(), before.end(), [&](const Conflict& other) {
+                   return other.key == one.key && other.what == one.what;
+               });
     });
     return after;
 }

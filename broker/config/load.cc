@@ -378,7 +378,8 @@ private:
             MR_ASSERT(option != nullptr);
             const auto value = is_given ? given->entries.find(conflict.key)->second
                                         : to_text(config.broker().at(row_of(*option))).value_or("");
-            auto& list = conflict.is_mild && !is_given ? loaded_.warnings : loaded_.errors;
+            const bool is_warning = conflict.is_doubt || (conflict.is_mild && !is_given);
+            auto& list = is_warning ? loaded_.warnings : loaded_.errors;
             list.push_back(problem(conflict.key, value,
                                    is_given ? given->where.find(conflict.key)->second : "default",
                                    conflict.what, ""));

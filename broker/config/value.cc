@@ -238,7 +238,8 @@ std::variant<Value, std::string> parse_value(const Option& option, std::string_v
         keep_each_once(option.rule, *list);
     }
     if (!allows(option.rule, *value)) {
-        return wrong(list != nullptr && !is_of_pairs(option.rule) && has_empty_item(*list)
+        return wrong(list != nullptr && list->empty() && option.rule.needs_some ? "is empty"
+                     : list != nullptr && !is_of_pairs(option.rule) && has_empty_item(*list)
                          ? "has an empty item"
                          : "is not " + describe_rule(option.rule));
     }
@@ -264,7 +265,7 @@ std::optional<std::string> to_text(const Value& value) {
 std::string describe_rule(const Rule& rule) {
     switch (rule.kind) {
         case Rule::Kind::anything:
-            return rule.needs_some ? "a list with something in it" : "";
+            return rule.needs_some ? "not empty" : "";
         case Rule::Kind::range:
             return std::isinf(rule.high)
                        ? number_text(rule.low) + " or more"

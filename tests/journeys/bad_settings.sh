@@ -47,6 +47,11 @@ refused "listeners=nonsense: 'nonsense' is not NAME://host:port" listeners=nonse
 refused 'listeners: PLAINTEXT://192\.0\.2\.1:1' listeners=PLAINTEXT://192.0.2.1:1
 refused 'advertised\.listeners.*0\.0\.0\.0' listeners=PLAINTEXT://:0 advertised.listeners=PLAINTEXT://0.0.0.0:9092
 refused 'process\.roles' process.roles=king
+# Who votes is a controller, at an address for controllers, and who is a controller votes.
+apart=("listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0" "controller.quorum.voters=1@127.0.0.1:1,2@127.0.0.1:2")
+refused 'node\.id=4: is 4, which controller\.quorum\.voters does.*add 4@host:port there' "${apart[@]}" node.id=4
+refused 'process\.roles=broker: has no controller, but controller\.quorum\.voters lists 2' "${apart[@]}" node.id=2 process.roles=broker
+refused 'listeners=.*has PLAINTEXT, .*process\.roles is controller alone; remove it' "${apart[@]}" node.id=2 process.roles=controller
 refused 'cluster\.id=not valid! =x.*take letters' 'cluster.id=not valid! =x'
 refused 'broker\.id=3.*differs from node\.id' node.id=2 broker.id=3
 refused 'num\.partitions.*99999999999' num.partitions=99999999999

@@ -177,7 +177,16 @@ void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflict
                              false,
                              {"controller.quorum.voters", "controller.quorum.bootstrap.servers"}});
     }
-    if (is_controller && !serves_quorum && has_peers) {
+    const auto other = std::find_if(listeners.begin(), listeners.end(),
+                                    [](const auto& one) { return !one.controller; });
+    if (is_controller && !is_broker && other != listeners.end()) {
+        conflicts.push_back(
+            {"listeners",
+             fmt::format("has {}, which controller.listener.names doesn't name, and process.roles "
+                         "is controller alone; remove it, or add broker to process.roles",
+                         other->name),
+             false, also});
+    } else if (is_controller && !serves_quorum && has_peers) {
         conflicts.push_back({"controller.listener.names",
                              "none of these is in listeners, so other nodes of the quorum could "
                              "not reach this one",
@@ -187,6 +196,89 @@ void check_listeners(const BrokerValues& values, std::vector<Conflict>& conflict
                                  [](const auto& one) { return one.controller; })) {
         conflicts.push_back(
             {"listeners", "has only controller listeners, none for clients", false, also});
+    }
+}
+
+struct ListedVoter {
+    std::string_view id;
+    std::string_view address;
+    std::string_view port;
+};
+
+/// Of controller.quorum.voters, whose items are id@host:port.
+std::vector<ListedVoter> listed_voters(const BrokerValues& values) {
+    std::vector<ListedVoter> voters;
+    for (const std::string_view item : values.get(broker_option::controller_quorum_voters)) {
+        const std::size_t at = item.find('@');
+        voters.push_back(
+            {item.substr(0, at), item.substr(at + 1), item.substr(item.rfind(':') + 1)});
+    }
+    return voters;
+}
+
+/// The others dial what is listed. Behind a translation of addresses that may be another port than
+/// the one that is listened on; then advertised.listeners can say so.
+void check_own_port(const BrokerValues& values, const ListedVoter& own,
+                    std::vector<Conflict>& conflicts) {
+    std::vector<ListenerFault> faults;
+    const std::vector<ListenerSpec> listeners = read_listeners(values, faults);
+    std::string ports;
+    for (const ListenerSpec& one : listeners) {
+        const bool is_it = one.port == 0 || own.port == std::to_string(one.port) ||
+                           own.port == std::to_string(one.advertised_port);
+        if (one.controller && is_it) {
+            return;
+        }
+        if (one.controller) {
+            ports += fmt::format("{}{}://:{}", ports.empty() ? "" : ", ", one.name, one.port);
+        }
+    }
+    if (!faults.empty() || ports.empty()) {
+        return;
+    }
+    conflicts.push_back({"controller.quorum.voters",
+                         fmt::format("the other nodes look for this one, {}, at {}, but its "
+                                     "listeners for controllers are {}; if nothing leads from one "
+                                     "to the other, correct one of the two",
+                                     own.id, own.address, ports),
+                         false,
+                         {},
+                         true});
+}
+
+/// Who votes is said once, for all nodes: a voter is a controller, and the other way round.
+void check_voters(const BrokerValues& values, std::vector<Conflict>& conflicts) {
+    const std::vector<ListedVoter> voters = listed_voters(values);
+    if (voters.empty()) {
+        return;
+    }
+    const auto& roles = values.get(broker_option::process_roles);
+    const bool is_controller = std::find(roles.begin(), roles.end(), "controller") != roles.end();
+    const std::string id = std::to_string(values.get(broker_option::node_id));
+    const auto own = std::find_if(voters.begin(), voters.end(),
+                                  [&](const ListedVoter& voter) { return voter.id == id; });
+    const std::vector<std::string_view> also = {"controller.quorum.voters", "process.roles",
+                                                "node.id", "broker.id"};
+    if (is_controller && own == voters.end()) {
+        conflicts.push_back(
+            {"node.id",
+             fmt::format(
+                 "is {}, which controller.quorum.voters doesn't list, but process.roles has "
+                 "controller; add {}@host:port there, at every node, or correct node.id, "
+                 "or take controller out of process.roles; a controller that is to join a "
+                 "quorum later has controller.quorum.bootstrap.servers instead of that list",
+                 id, id),
+             false, also});
+    } else if (!is_controller && !roles.empty() && own != voters.end()) {
+        conflicts.push_back(
+            {"process.roles",
+             fmt::format("has no controller, but controller.quorum.voters lists {}, which is this "
+                         "node.id; add controller here, or take it out of that list at every node, "
+                         "or correct node.id",
+                         id),
+             false, also});
+    } else if (own != voters.end()) {
+        check_own_port(values, *own, conflicts);
     }
 }
 
@@ -289,6 +381,7 @@ std::vector<Conflict> broker_conflicts(const BrokerValues& values) {
     check_cluster_id(values, conflicts);
     check_roles(values, conflicts);
     check_listeners(values, conflicts);
+    check_voters(values, conflicts);
     check_edge(values, conflicts);
     return conflicts;
 }

@@ -16,6 +16,7 @@ struct Conflict {
     std::string what;
     bool is_mild = false;  ///< One can live with it where the setting is left at its default.
     std::vector<std::string_view> also{};  ///< Other settings that it comes of.
+    bool is_doubt = false;  ///< There may be a reason for it: told, and in nobody's way.
 };
 
 /// Of a broker's settings as it would start with them.

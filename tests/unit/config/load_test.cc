@@ -196,7 +196,7 @@ TEST(Load, refuses_a_removed_setting_in_the_environment_as_in_the_file) {
 
 TEST(Load, takes_once_what_a_list_names_twice_and_warns) {
     const Loaded loaded = load_text(
-        "process.roles=broker,controller,broker\n"
+        "process.roles=broker,controller,broker\nnode.id=1\n"
         "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
         "controller.quorum.voters=1@h:9093,1@h:9093\n");
     EXPECT_THAT(texts(loaded.errors), IsEmpty());
@@ -211,7 +211,7 @@ TEST(Load, says_where_a_list_is_empty_or_has_an_empty_item_and_what_has_no_name)
     EXPECT_THAT(texts(load_text("log.dirs=\nlog.dir=/a,,/b\nlisteners=A://:1,,A://:1\n"
                                 "controller.quorum.voters=1@h:1,,2@h:2\n=novalue\n")
                           .errors),
-                ElementsAre(HasSubstr("log.dirs=: is not a list with something in it"),
+                ElementsAre(HasSubstr("log.dirs=: is empty ("),
                             HasSubstr("log.dir=/a,,/b: has an empty item"),
                             HasSubstr("listeners=A://:1,,A://:1: has an empty item"),
                             HasSubstr("controller.quorum.voters=1@h:1,,2@h:2: is not "),
@@ -249,7 +249,7 @@ TEST(Load, concludes_nothing_from_what_is_wrong_by_itself) {
 }
 
 TEST(Load, shows_the_default_that_contradicts) {
-    EXPECT_THAT(texts(load_text("controller.quorum.voters=1@h:1,2@h:2\n").errors),
+    EXPECT_THAT(texts(load_text("node.id=1\ncontroller.quorum.voters=1@h:1,2@h:2\n").errors),
                 ElementsAre(HasSubstr("default: controller.listener.names=CONTROLLER: none of ")));
 }
 
@@ -372,8 +372,46 @@ INSTANTIATE_TEST_SUITE_P(
                       "is SSL, and PLAINTEXT, which brokers use, speaks PLAINTEXT"},
         Contradiction{"process.roles=broker\nnode.id=1\ncontroller.listener.names=CONTROLLER\n",
                       "process.roles", "says where the controllers are"},
-        Contradiction{"controller.quorum.voters=1@h:1,2@h:2\n", "controller.listener.names",
-                      "could not reach this one"}));
+        Contradiction{"node.id=1\ncontroller.quorum.voters=1@h:1,2@h:2\n",
+                      "controller.listener.names", "could not reach this one"},
+        Contradiction{"node.id=4\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+                      "controller.quorum.voters=1@h:9093,2@h:9093\n",
+                      "node.id",
+                      "is 4, which controller.quorum.voters doesn't list, but process.roles has "
+                      "controller; add 4@host:port there"},
+        Contradiction{"node.id=4\nprocess.roles=controller\nlisteners=CONTROLLER://:9093\n"
+                      "controller.quorum.voters=1@h:9093\n",
+                      "node.id", "is 4, which controller.quorum.voters doesn't list"},
+        Contradiction{"node.id=1\nprocess.roles=broker\ncontroller.quorum.voters=1@h:9093\n",
+                      "process.roles",
+                      "has no controller, but controller.quorum.voters lists 1, which is this "
+                      "node.id; add controller here"},
+        Contradiction{"node.id=1\nprocess.roles=controller\ncontroller.quorum.voters=1@h:9093\n"
+                      "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n",
+                      "listeners",
+                      "has PLAINTEXT, which controller.listener.names doesn't name, and "
+                      "process.roles is controller alone; remove it"}));
+
+// What others dial is written down twice. Where addresses are translated that is meant.
+TEST(Load, warns_where_the_list_of_voters_has_another_port_than_the_listener) {
+    const auto warnings = [](const std::string& listed, const std::string& more) {
+        const Loaded loaded = load_text(
+            "node.id=1\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+            "controller.quorum.voters=1@h:" +
+            listed + ",2@i:9093\n" + more);
+        EXPECT_THAT(texts(loaded.errors), IsEmpty());
+        return texts(loaded.warnings);
+    };
+    EXPECT_THAT(warnings("9193", ""),
+                ElementsAre(HasSubstr("controller.quorum.voters=1@h:9193,2@i:9093: the other nodes "
+                                      "look for this one, 1, at h:9193, but its listeners for "
+                                      "controllers are CONTROLLER://:9093;")));
+    EXPECT_THAT(warnings("9093", ""), IsEmpty());
+    EXPECT_THAT(warnings("9193", "advertised.listeners=PLAINTEXT://h:9092,CONTROLLER://h:9193\n"),
+                IsEmpty());
+    EXPECT_THAT(warnings("9193", "listeners=PLAINTEXT://:9092,CONTROLLER://:0\n"),
+                ElementsAre(HasSubstr("was given before")));
+}
 
 TEST(Listeners, are_read_together) {
     const Loaded loaded = load_text(
