@@ -18,7 +18,10 @@ constexpr Duration leave_patience = 10s;
 }  // namespace
 
 void Broker::Inside::start_on_control() {
-    metadata->start([this](Error why) { halt(std::move(why)); });
+    metadata->start([this](const Error& why) {
+        // Whatever it says, it isn't what we were started with: that was read before.
+        halt(why.code() == Code::invalid ? Error(Code::internal, why.message()) : why);
+    });
     tls->start();
     if (roles.broker) {
         proposals->connect(*controller, *lifecycle, replicas);

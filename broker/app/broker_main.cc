@@ -78,9 +78,13 @@ int run(const config::Loaded& loaded, Beats* beats) {
     options.max_connections = static_cast<std::int32_t>(budget->connections);
     options.log_files = static_cast<std::size_t>(budget->log_files);
     options.compaction_bytes = static_cast<std::size_t>(budget->compaction_bytes);
-    auto broker = Broker::make(std::move(options), **node, [&](const Error&) {
+    auto broker = Broker::make(std::move(options), **node, [&](const Error& why) {
         if (!std::exchange(ending, true)) {
-            ended.set_value(EXIT_FAILURE);
+            const bool is_wrong = why.code() == Code::invalid;
+            if (is_wrong) {
+                std::fprintf(stderr, "millrace-broker: %s\n", why.message().c_str());
+            }
+            ended.set_value(is_wrong ? exit_bad_config : EXIT_FAILURE);
         }
     });
     if (!broker) {

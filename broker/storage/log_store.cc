@@ -99,13 +99,18 @@ Result<std::optional<MetaProperties>> read_identity(runtime::Disk& disk, const s
     if (!stored) {
         return stored.error().with_context(file);
     }
-    if (stored->cluster_id != options.identity.cluster_id) {
-        return Error::make(Code::invalid, "{} belongs to cluster {}, this broker to {}", path,
-                           stored->cluster_id, options.identity.cluster_id);
+    if (stored->cluster_id != options.identity.cluster_id &&
+        stored->cluster_id != options.instead_of) {
+        return Error::make(Code::invalid,
+                           "{} belongs to cluster {}, this broker to {}: name a directory of its "
+                           "own, or an empty one",
+                           path, stored->cluster_id, options.identity.cluster_id);
     }
     if (stored->node != options.identity.node) {
-        return Error::make(Code::invalid, "{} belongs to node {}, this is node {}", path,
-                           stored->node, options.identity.node);
+        return Error::make(Code::invalid,
+                           "{} belongs to node {}, this is node {}: set node.id={} to go on with "
+                           "what it holds, or name a directory of this node, or an empty one",
+                           path, stored->node, options.identity.node, stored->node);
     }
     return std::optional{*std::move(stored)};
 }
@@ -310,16 +315,26 @@ Result<void> LogStore::take(Timestamp now) {
 }
 
 Result<Uuid> LogStore::identify(Claim& claim) {
-    if (claim.identity && !claim.identity->directory_id.is_zero()) {
+    const bool is_ours =
+        claim.identity && claim.identity->cluster_id == options_.identity.cluster_id;
+    if (is_ours && !claim.identity->directory_id.is_zero()) {
         return claim.identity->directory_id;
     }
-    if (claim.identity) {
+    if (claim.identity && !is_ours) {
+        MR_LOG(log_, warn, "storage.directory_moved", field("path", claim.path),
+               field("from", claim.identity->cluster_id), field("to", options_.identity.cluster_id),
+               field("what", "it held nothing of that cluster yet"));
+        claim.identity->cluster_id = options_.identity.cluster_id;
+    }
+    if (claim.identity && claim.identity->directory_id.is_zero()) {
         MR_LOG(log_, warn, "storage.directory_without_id", field("path", claim.path),
                field("what", "meta.properties has no directory.id; it gets a new one"));
     }
     MetaProperties mine = claim.identity.value_or(
         MetaProperties{.cluster_id = options_.identity.cluster_id, .node = options_.identity.node});
-    mine.directory_id = unique();
+    if (mine.directory_id.is_zero()) {
+        mine.directory_id = unique();
+    }
     MR_TRY_VOID(disk_.replace_whole(join_path(claim.path, meta_properties_name),
                                     print_meta_properties(mine)));
     return mine.directory_id;

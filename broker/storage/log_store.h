@@ -31,6 +31,8 @@ struct StoreIdentity {
 struct StoreOptions {
     std::vector<std::string> paths;
     StoreIdentity identity;
+    /// Directories of this cluster become ours: the owner knows that they hold nothing yet.
+    std::string instead_of;
     /// Directories that are empty get our identity; without it an unformatted one is an error.
     bool format_if_empty = true;
     /// Logs that others open themselves, such as the quorum's.

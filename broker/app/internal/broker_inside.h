@@ -14,6 +14,7 @@
 #include "app/broker.h"
 #include "app/internal/broker_peers.h"
 #include "app/internal/broker_watch.h"
+#include "app/internal/cluster_check.h"
 #include "app/internal/controller_link.h"
 #include "app/internal/controller_registration.h"
 #include "app/internal/directory_reports.h"
@@ -60,7 +61,10 @@ struct Broker::Inside {
     Result<raft::QuorumConfig> identified_quorum(const config::BrokerValues& values) const;
     Result<void> check_that_none_holds_the_metadata(const std::vector<std::string>& paths,
                                                     const std::string& metadata_path);
-    Result<std::unique_ptr<storage::LogStore>> claim_directories(std::vector<std::string> paths);
+    Result<std::unique_ptr<storage::LogStore>> claim_directories(std::vector<std::string> paths,
+                                                                 std::string instead_of);
+    /// A quorum that takes this node for one of another cluster; ends it.
+    void halt_as_of_another_cluster(const ClusterDoubt& doubt);
     Result<void> open_quorum(const config::BrokerValues& values);
     std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
     std::vector<metrics::Histogram> produce_seconds(std::string_view kind) const;

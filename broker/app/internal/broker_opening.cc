@@ -36,6 +36,18 @@ Roles roles_of(const config::BrokerValues& values) {
     return found;
 }
 
+/// Of those that the settings name.
+std::size_t other_controllers(const raft::QuorumConfig& quorum) {
+    if (!quorum.voters.empty()) {
+        return static_cast<std::size_t>(
+            std::count_if(quorum.voters.begin(), quorum.voters.end(),
+                          [&](const raft::Voter& one) { return one.key.id != quorum.node_id; }));
+    }
+    return static_cast<std::size_t>(std::count_if(
+        quorum.bootstrap_servers.begin(), quorum.bootstrap_servers.end(),
+        [&](const raft::Endpoint& one) { return !raft::is_reached_at(quorum.listeners, one); }));
+}
+
 }  // namespace
 
 Result<void> Broker::Inside::open(BrokerOptions given_options) {
@@ -147,31 +159,39 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
     }
     MR_TRY(const std::optional<std::string> on_disk, cluster_id_on_disk(node.disk(), all));
     const std::string& wanted = values.get(option::cluster_id);
-    if (on_disk && !wanted.empty() && *on_disk != wanted) {
-        return Error::make(
-            Code::invalid,
-            "cluster.id is {}, but the data in {} belongs to cluster {}: use another "
-            "log.dirs, or the cluster id that the data has",
-            wanted, paths.front(), *on_disk);
+    const bool moves = on_disk && !wanted.empty() && *on_disk != wanted;
+    const Error other =
+        Error::make(Code::invalid,
+                    "cluster.id is {}, but the data in {} belongs to cluster {}: use another "
+                    "log.dirs, or the cluster id that the data has",
+                    wanted, paths.front(), on_disk.value_or(""));
+    // An id that was mistyped at a first start must not outlive its correction.
+    if (moves && !hold_nothing(node.disk(), all)) {
+        return other;
     }
     if (!on_disk && wanted.empty()) {
         MR_TRY_VOID(check_that_it_may_begin_alone(values, paths.front()));
     }
-    cluster_id = on_disk          ? *on_disk
-                 : wanted.empty() ? Uuid::random(*node.control_shard().random).to_string()
-                                  : wanted;
+    cluster_id = !wanted.empty() ? wanted
+                 : on_disk       ? *on_disk
+                                 : Uuid::random(*node.control_shard().random).to_string();
+    const std::string instead_of = moves ? *on_disk : std::string{};
     // All are looked at and locked before one is written to.
-    auto claimed = claim_directories(paths);
+    auto claimed = claim_directories(paths, instead_of);
     if (!claimed) {
         return claimed.error().with_context("log.dirs");
     }
     std::unique_ptr<storage::LogStore> metadata_claimed;
     if (apart) {
-        auto also = claim_directories({metadata_path});
+        auto also = claim_directories({metadata_path}, instead_of);
         if (!also) {
             return also.error().with_context("metadata.log.dir");
         }
         metadata_claimed = *std::move(also);
+    }
+    // Until they were locked their owner may have been about to write.
+    if (moves && !hold_nothing(node.disk(), all)) {
+        return other;
     }
     const Timestamp now = node.control_shard().executor->clock().wall();
     if (const auto taken = (*claimed)->take(now); !taken) {
@@ -231,8 +251,9 @@ Result<void> Broker::Inside::check_that_none_holds_the_metadata(
 }
 
 Result<std::unique_ptr<storage::LogStore>> Broker::Inside::claim_directories(
-    std::vector<std::string> paths) {
+    std::vector<std::string> paths, std::string instead_of) {
     storage::StoreOptions store_options;
+    store_options.instead_of = std::move(instead_of);
     store_options.open_files_max = options.log_files;
     store_options.paths = std::move(paths);
     store_options.identity = {cluster_id, self};
@@ -254,6 +275,8 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         return Error::make(Code::io, "{} holds the metadata log and can't be used", path);
     }
     MR_TRY(raft::QuorumConfig quorum, identified_quorum(values));
+    const std::size_t others = other_controllers(quorum);
+    const Duration timeout = quorum.request_timeout;
     quorum.directory_id = home->id();
     quorum.cluster_id = cluster_id;
     raft::DriverOptions driver_options;
@@ -269,9 +292,15 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
                formatted_features(node.disk(), home->path()));
     }
     const net::StreamWrapper to_controllers = tls->dialed(controller_listener(values));
-    channels = raft::make_net_channel(
-        {.client_id = fmt::format("millrace-{}", self), .wrap = to_controllers},
-        node.control_shard(), log);
+    channels = with_cluster_check(
+        raft::make_net_channel(
+            {.client_id = fmt::format("millrace-{}", self), .wrap = to_controllers},
+            node.control_shard(), log),
+        {.cluster_id = cluster_id,
+         .others = others,
+         .timeout = timeout,
+         .on_other = [this](const ClusterDoubt& doubt) { halt_as_of_another_cluster(doubt); }},
+        log);
     MR_TRY(driver, raft::RaftDriver::open(std::move(driver_options), node, std::move(metadata_log),
                                           *channels));
     metadata_options.is_controller = roles.controller;
@@ -310,6 +339,42 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         *node.control_shard().executor, *metadata, *driver, *controller_channels,
         duration_of(values.get(option::request_timeout_ms), 1ms));
     return {};
+}
+
+void Broker::Inside::halt_as_of_another_cluster(const ClusterDoubt& doubt) {
+    std::string peers;
+    std::string theirs;
+    for (const auto& [peer, cluster] : doubt.peers()) {
+        peers += fmt::format("{}{} is of cluster {}", peers.empty() ? "" : ", ", peer,
+                             cluster.empty() ? "(it does not say which)" : cluster);
+        theirs = theirs.empty() ? cluster : theirs;
+    }
+    const config::BrokerValues& values = config->broker();
+    const std::vector<std::string> paths = log_directories(values);
+    std::vector<std::string> all = paths;
+    all.push_back(metadata_log_directory(values));
+    const bool by_voters = !values.get(option::controller_quorum_voters).empty();
+    const std::string_view list =
+        by_voters ? "controller.quorum.voters" : "controller.quorum.bootstrap.servers";
+    const auto given = options.given->where.find("cluster.id");
+    if (given == options.given->where.end()) {
+        halt(Error::make(Code::invalid,
+                         "{}: {}, but what {} holds is of cluster {}; correct {}, or name another "
+                         "log.dirs",
+                         list, peers, paths.front(), cluster_id, list));
+    } else if (hold_nothing(node.disk(), all)) {
+        halt(Error::make(Code::invalid,
+                         "{}: cluster.id={}: {}; set cluster.id={} here, or correct {}, and start "
+                         "again: {} holds nothing yet and need not be removed",
+                         given->second, cluster_id, peers,
+                         theirs.empty() ? "to the one that they have" : theirs, list,
+                         paths.front()));
+    } else {
+        halt(Error::make(Code::invalid,
+                         "{}: cluster.id={}: {}; correct {}, or, where this node is to be of their "
+                         "cluster, cluster.id and log.dirs: what {} holds is of cluster {}",
+                         given->second, cluster_id, peers, list, paths.front(), cluster_id));
+    }
 }
 
 std::vector<handlers::RequestMeter> Broker::Inside::meters(std::string_view kind,

@@ -1,5 +1,6 @@
 #include "app/internal/identity.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "metadata/bootstrap_file.h"
@@ -48,6 +49,50 @@ Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
                    : *unread;
     }
     return std::optional<std::string>();
+}
+
+namespace {
+
+/// A log and its snapshots; what the quorum keeps beside them is true of no cluster in particular.
+bool is_metadata(const runtime::DirectoryEntry& file) {
+    return file.is_directory || file.name.ends_with(".log") || file.name.ends_with(".checkpoint");
+}
+
+bool holds_nothing(runtime::Disk& disk, const std::string& path) {
+    const auto entries = disk.list(path);
+    if (!entries) {
+        return entries.error().code() == Code::not_found;
+    }
+    for (const runtime::DirectoryEntry& entry : *entries) {
+        if (entry.name == metadata::bootstrap_file_name) {
+            return false;
+        }
+        if (!entry.is_directory || entry.name == "lost+found") {
+            continue;
+        }
+        const auto files = entry.name == "__cluster_metadata-0"
+                               ? disk.list(path + "/" + entry.name)
+                               : Result<std::vector<runtime::DirectoryEntry>>(
+                                     Error(Code::invalid, "a log, or nobody knows what"));
+        for (const runtime::DirectoryEntry& file :
+             files ? *files : std::vector<runtime::DirectoryEntry>{}) {
+            const auto size = disk.file_size(path + "/" + entry.name + "/" + file.name);
+            if (is_metadata(file) && (!size || *size > 0)) {
+                return false;
+            }
+        }
+        if (!files) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+bool hold_nothing(runtime::Disk& disk, const std::vector<std::string>& paths) {
+    return std::all_of(paths.begin(), paths.end(),
+                       [&](const std::string& path) { return holds_nothing(disk, path); });
 }
 
 Result<std::map<std::string, std::int16_t, std::less<>>> formatted_features(

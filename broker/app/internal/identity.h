@@ -19,6 +19,10 @@ namespace millrace::app {
 Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
                                                       const std::vector<std::string>& paths);
 
+/// Nobody has put anything into these directories but a start that found no cluster to join: no
+/// log, no record of the metadata, no `kafka-storage format`. What can't be read holds something.
+bool hold_nothing(runtime::Disk& disk, const std::vector<std::string>& paths);
+
 /// The features that `kafka-storage format` was asked for; none of a directory that we format.
 Result<std::map<std::string, std::int16_t, std::less<>>> formatted_features(
     runtime::Disk& disk, const std::string& metadata_path);

@@ -36,5 +36,31 @@ TEST_F(Identity, no_cluster_is_made_up_while_a_disk_that_may_know_it_can_not_be_
     EXPECT_EQ(*cluster_id_on_disk(disk(), {"/a", "/never"}), std::nullopt);
 }
 
+// What a start leaves that found no cluster to join.
+TEST_F(Identity, directories_without_a_log_hold_nothing) {
+    EXPECT_TRUE(hold_nothing(disk(), {"/a", "/b", "/never"}));
+    const std::string metadata = "/b/__cluster_metadata-0";
+    ASSERT_TRUE(disk().create_directories(metadata));
+    ASSERT_TRUE(disk().replace_whole(metadata + "/quorum-state", "{}"));
+    ASSERT_TRUE(disk().replace_whole(metadata + "/00000000000000000000.log", ""));
+    EXPECT_TRUE(hold_nothing(disk(), {"/a", "/b"}));
+    ASSERT_TRUE(disk().replace_whole(metadata + "/00000000000000000000.log", "records"));
+    EXPECT_FALSE(hold_nothing(disk(), {"/a", "/b"}));
+}
+
+TEST_F(Identity,
+       a_log_a_snapshot_a_formatted_directory_or_one_that_can_not_be_read_holds_something) {
+    ASSERT_TRUE(disk().create_directories("/log/orders-0"));
+    EXPECT_FALSE(hold_nothing(disk(), {"/a", "/log"}));
+    ASSERT_TRUE(disk().create_directories("/snapshot/__cluster_metadata-0"));
+    ASSERT_TRUE(disk().replace_whole(
+        "/snapshot/__cluster_metadata-0/00000000000000000007-0000000001.checkpoint", "records"));
+    EXPECT_FALSE(hold_nothing(disk(), {"/snapshot"}));
+    ASSERT_TRUE(disk().replace_whole("/a/bootstrap.checkpoint", "records"));
+    EXPECT_FALSE(hold_nothing(disk(), {"/a"}));
+    disk().fail_next(runtime::sim::DiskCall::other, 1);
+    EXPECT_FALSE(hold_nothing(disk(), {"/b"}));
+}
+
 }  // namespace
 }  // namespace millrace::app

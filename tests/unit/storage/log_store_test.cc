@@ -66,11 +66,28 @@ TEST_F(LogStoreTest, refuses_the_directory_of_another_cluster_or_node) {
     StoreOptions other = options({"a"});
     other.identity.node = BrokerId{2};
     EXPECT_THAT(LogStore::open(disk(), other, random_, noon, Logger{}).error().message(),
-                HasSubstr("belongs to node 1, this is node 2"));
+                HasSubstr("belongs to node 1, this is node 2: set node.id=1 to go on with what it "
+                          "holds, or name a directory of this node"));
     other = options({"a"});
     other.identity.cluster_id = "x";
     EXPECT_THAT(LogStore::open(disk(), other, random_, noon, Logger{}).error().message(),
                 HasSubstr("belongs to cluster cGVlcmthZmthcGVlcmthZg, this broker to x"));
+}
+
+// The quorum knows the directory by its id already.
+TEST_F(LogStoreTest, a_directory_becomes_another_clusters_with_its_id) {
+    const Uuid id = must_open({"a"})->directories().front()->id();
+    StoreOptions other = options({"a", "b"});
+    other.identity.cluster_id = "x";
+    other.instead_of = options({"a"}).identity.cluster_id;
+    {
+        const auto moved = LogStore::open(disk(), other, random_, noon, Logger{});
+        ASSERT_TRUE(moved) << moved.error().message();
+        EXPECT_EQ((*moved)->directories().front()->id(), id);
+    }
+    other.instead_of.clear();
+    EXPECT_TRUE(LogStore::open(disk(), other, random_, noon, Logger{}));
+    EXPECT_FALSE(open({"a"}));
 }
 
 TEST_F(LogStoreTest, never_claims_a_directory_with_logs_that_are_not_its_own) {
