@@ -270,6 +270,11 @@ Result<v1::PlacementViewResponse> SimCluster::PlacementView(
 Result<v1::PlanRebalanceResponse> SimCluster::PlanRebalance(
     const v1::PlanRebalanceRequest& request) {
     MR_SIM_ENTER(PlanRebalance);
+    for (const int id : request.drain()) {
+        if (brokers_.count(id) == 0) {
+            return Error::make(Code::invalid, "broker {} is not registered", id);
+        }
+    }
     v1::PlanRebalanceResponse response;
     const v1::Plan plan = make_plan(request);
     if (plans_.count(plan.hash()) == 0) {

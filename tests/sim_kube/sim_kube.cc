@@ -631,6 +631,17 @@ Result<Json> SimKube::apply(const Kind& kind, const Json& object) {
         next["metadata"]["creationTimestamp"] = kube::time_text(now_);
     }
     merge_into(next, object);
+    if (const auto found = of(kind).find(key); kind == kube::claims && found != of(kind).end()) {
+        const Json& before = std::as_const(found->second)["spec"];
+        const Json& after = std::as_const(next)["spec"];
+        if (before["storageClassName"] != after["storageClassName"] ||
+            before["accessModes"] != after["accessModes"]) {
+            return Error::make(Code::invalid,
+                               "PersistentVolumeClaim \"{}\" is invalid: spec: Forbidden: spec is "
+                               "immutable after creation except resources.requests",
+                               key.name);
+        }
+    }
     applied_[std::string(kind.plural)][key] = object;
     const Json stored = store(kind, std::move(next));
     wrote("apply", kind, key);

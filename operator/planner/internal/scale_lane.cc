@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fmt/core.h>
 #include <functional>
+#include <iterator>
 #include <optional>
 
 #include "operator/api/topic.h"
@@ -351,6 +352,9 @@ bool let_go(Draft& draft, int id) {
         kept["metadata"]["labels"][render::label::retired] = "true";
         kept["spec"]["resources"] = (*claim)["spec"]["resources"];
         kept["spec"]["accessModes"] = (*claim)["spec"]["accessModes"];
+        if ((*claim)["spec"].has("storageClassName")) {  // What we leave out would be taken away.
+            kept["spec"]["storageClassName"] = (*claim)["spec"]["storageClassName"];
+        }
         draft.act(Lane::scale, Apply{kube::claims, std::move(kept)}, "VolumeKept",
                   fmt::format("broker {} has left; its disk is kept (whenScaled: Retain)", id));
     }
@@ -374,7 +378,9 @@ std::string leave_trigger(const std::vector<int>& leaving) {
 
 brokers::PlanWish wish_to_leave(const Draft& draft, const std::vector<int>& leaving) {
     brokers::PlanWish wish = wish_for(draft, brokers::PlanMode::drain);
-    wish.drain = leaving;
+    // Who never came up holds nothing, and brokers plan nothing for whom they don't know.
+    std::copy_if(leaving.begin(), leaving.end(), std::back_inserter(wish.drain),
+                 [&](int id) { return draft.broker(id) != nullptr; });
     return wish;
 }
 

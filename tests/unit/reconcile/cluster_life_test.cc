@@ -189,6 +189,44 @@ TEST(ClusterLife, an_image_that_cant_be_pulled_is_told_with_its_reason) {
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
 }
 
+// The claim of a broker that left was written without its class, which no API server takes.
+TEST(ClusterLife, a_broker_whose_disk_has_a_class_of_its_own_leaves_and_its_disk_is_kept) {
+    World world;
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi", "class": "fast"}})");
+    world.settle();
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi", "class": "fast"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
+    const auto kept = world.kube->find(kube::claims, {"default", "main-3-data-0"});
+    ASSERT_TRUE(kept);
+    EXPECT_EQ((*kept)["spec"]["storageClassName"].text(), "fast");
+}
+
+// "PlanRebalance: broker 4 is not registered", until the last of them had gone.
+TEST(ClusterLife, brokers_that_never_came_up_leave_beside_those_that_did) {
+    World world;
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi", "class": "good"}})");
+    world.settle();
+    world.kube->brokers().add_topic("orders", 12, 1, 1);
+    world.kube->missing_classes = {"nope"};
+    world.apply_cluster(R"({"replicas": 6, "storage": {"size": "1Gi", "class": "nope"}})");
+    for (int i = 0; i < 10; ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3 main-4 main-5");
+    world.apply_cluster(R"({"replicas": 1, "storage": {"size": "1Gi", "class": "nope"}})");
+    for (int i = 0; i < 30; ++i) {
+        world.last = world.round();
+        world.kube->step();
+        EXPECT_NE(World::condition(world.cluster(), "Balanced"), "Unknown") << world.journal_tail();
+    }
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
 TEST(ClusterLife, a_storage_class_that_is_missing_is_told_and_its_correction_needs_nothing_else) {
     World world;
     world.kube->missing_classes = {"fast"};
