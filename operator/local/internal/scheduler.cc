@@ -111,6 +111,26 @@ void bind(Resources& resources, const ObjectKey& key, const Json& pod, const Jso
                "default-scheduler");
 }
 
+std::string why_nowhere(const std::vector<ObjectPtr>& nodes) {
+    std::string cordoned;
+    std::size_t count = 0;
+    for (const ObjectPtr& node : nodes) {
+        if ((*node)["spec"]["unschedulable"].boolean()) {
+            cordoned += (count == 0 ? "" : " ") + (*node)["metadata"]["name"].text();
+            ++count;
+        }
+    }
+    std::string text = fmt::format("0/{} nodes are available: ", nodes.size());
+    if (count > 0) {
+        text += fmt::format("{} unschedulable (kubectl uncordon {})", count, cordoned);
+    }
+    if (count < nodes.size()) {
+        text += fmt::format("{}{} do not match the pod's node selector and volumes",
+                            count > 0 ? ", " : "", nodes.size() - count);
+    }
+    return text;
+}
+
 }  // namespace
 
 void schedule_pods(Resources& resources) {
@@ -143,10 +163,7 @@ void schedule_pods(Resources& resources) {
         if (chosen) {
             bind(resources, key, *pod, *chosen, claims);
         } else {
-            say_unschedulable(resources, key, *pod,
-                              fmt::format("0/{} nodes are available: none matches the pod's node "
-                                          "selector and volumes",
-                                          nodes.size()));
+            say_unschedulable(resources, key, *pod, why_nowhere(nodes));
         }
     }
 }

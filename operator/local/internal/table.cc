@@ -159,7 +159,7 @@ Row secret_row(const Json& secret, Timestamp now) {
 
 Row node_row(const Json& node, Timestamp now) {
     return {name_of(node),
-            "Ready",
+            node["spec"]["unschedulable"].boolean() ? "Ready,SchedulingDisabled" : "Ready",
             "<none>",
             age_of(node, now),
             node["status"]["nodeInfo"]["kubeletVersion"].text(),

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "fixture.h"
+#include "operator/local/internal/table.h"
 
 namespace millrace::local {
 namespace {
@@ -183,6 +184,27 @@ protected:
         ASSERT_TRUE(made.has_value()) << made.error().message;
     }
 };
+
+// It was "none matches the pod's node selector and volumes", and the node was shown as any other.
+TEST_F(Pods, that_find_no_place_are_told_of_cordoned_nodes) {
+    for (const char* name : {"local-a", "local-b"}) {
+        const ObjectKey key{"nodes", "", name};
+        Json node = *store.get(key);
+        node["spec"]["unschedulable"] = true;
+        resources.write(key, std::move(node));
+    }
+    create_pod("one", ", nodeSelector: {topology.kubernetes.io/zone: a}");
+    run_controllers(resources);
+    EXPECT_EQ(
+        get("pods", "one")["status"]["conditions"][0]["message"].text(),
+        "0/3 nodes are available: 2 unschedulable (kubectl uncordon local-a local-b), 1 do not "
+        "match the pod's node selector and volumes");
+    const Json table = to_table(
+        kind("nodes"), {*store.get({"nodes", "", "local-a"}), *store.get({"nodes", "", "local-c"})},
+        "None", {}, true);
+    EXPECT_EQ(table["rows"][0]["cells"][1].text(), "Ready,SchedulingDisabled");
+    EXPECT_EQ(table["rows"][1]["cells"][1].text(), "Ready");
+}
 
 TEST_F(Pods, are_spread_over_the_zones_and_get_addresses_that_stay) {
     for (const char* name : {"p0", "p1", "p2"}) {
