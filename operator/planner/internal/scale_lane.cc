@@ -339,9 +339,12 @@ bool let_go(Draft& draft, int id) {
             (*claim)["metadata"]["labels"].has(render::label::retired)) {
             continue;
         }
-        if (discard) {
+        const bool has_disk = is_bound(*claim);
+        if (discard || !has_disk) {
             draft.act(Lane::scale, draft.removal(kube::claims, *claim), "VolumeDeleted",
-                      fmt::format("broker {} has left; whenScaled says Delete", id), true);
+                      fmt::format("broker {} has left; {}", id,
+                                  has_disk ? "whenScaled says Delete" : "its disk was never made"),
+                      true);
             return true;  // One disk at a time.
         }
         Json kept = Json::object({{"apiVersion", "v1"}, {"kind", "PersistentVolumeClaim"}});

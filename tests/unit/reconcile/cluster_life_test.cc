@@ -225,6 +225,7 @@ TEST(ClusterLife, brokers_that_never_came_up_leave_beside_those_that_did) {
     world.settle();
     EXPECT_EQ(world.pod_names(), "main-0") << world.journal_tail();
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(world.kube->all(kube::claims).size(), 3U) << "disks are kept, claims of none are not";
 }
 
 TEST(ClusterLife, a_storage_class_that_is_missing_is_told_and_its_correction_needs_nothing_else) {
