@@ -94,8 +94,11 @@ public:
             MR_TRY(kube::Listed listed, api_->list(kind, {.space = space_, .labels = {}}));
             found = std::move(listed.items);
         } else {
-            MR_TRY(kube::Json one, api_->get(kind, {space_, name}));
-            found.push_back(std::move(one));
+            auto one = api_->get(kind, {space_, name});
+            if (!one) {
+                return plain(one.error(), kind, name);
+            }
+            found.push_back(*std::move(one));
         }
         std::vector<Object> objects;
         for (const kube::Json& json : found) {
@@ -112,15 +115,23 @@ public:
     }
 
     Result<void> set(const std::string& cluster, const kube::Json& spec) {
-        MR_TRY(const kube::Json changed,
-               api_->merge(clusters, {space_, cluster}, kube::Json::object({{"spec", spec}})));
-        return {};
+        const auto changed =
+            api_->merge(clusters, {space_, cluster}, kube::Json::object({{"spec", spec}}));
+        return changed ? Result<void>{} : plain(changed.error(), clusters, cluster);
     }
 
     const std::vector<Unreadable>& unreadable() const { return unreadable_; }
     const std::string& space() const { return space_; }
 
 private:
+    /// As a person says it who asked for this object.
+    Error plain(const Error& why, const kube::Kind& kind, const std::string& name) const {
+        return why.code() != Code::not_found
+                   ? why
+                   : Error::make(Code::not_found, "there is no {} {} in namespace {}", kind.kind,
+                                 name, space_);
+    }
+
     std::shared_ptr<kube::Api> api_;
     std::string space_;
     std::vector<Unreadable> unreadable_;

@@ -81,7 +81,10 @@ std::string brokers(const api::ClusterStatus& status) {
     }
     std::vector<std::vector<std::string>> rows{
         {"BROKER", "POOL", "RACK", "STATE", "READY", "UPDATED", "WAITING FOR"}};
-    for (const api::BrokerStatus& broker : status.brokers) {
+    std::vector<api::BrokerStatus> sorted = status.brokers;  // Who came later stands at the end.
+    std::sort(sorted.begin(), sorted.end(),
+              [](const auto& a, const auto& b) { return a.id < b.id; });
+    for (const api::BrokerStatus& broker : sorted) {
         std::string state(api::to_string(broker.state));
         if (broker.recovery_percent) {
             state += fmt::format(" {}%", *broker.recovery_percent);

@@ -360,7 +360,8 @@ void set_racks(const Draft& draft, Conditions& conditions) {
     }
     NoRack passing;
     for (const auto& [id, member] : draft.membership.wanted) {
-        NoRack none = draft.rack_of(id).empty() ? why_no_rack(draft, member) : NoRack{};
+        NoRack none =
+            member.broker && draft.rack_of(id).empty() ? why_no_rack(draft, member) : NoRack{};
         if (!none.why.empty() && !none.passes) {
             conditions.set("RackPlacement", false, "RackUnknown", std::move(none.why));
             return;

@@ -49,6 +49,14 @@ TEST(StatusScreen, shows_brokers_under_their_columns) {
               "  12      brokers  b     Recovering 40%  no     yes      its log\n");
 }
 
+// The API server keeps new entries of the list behind the old ones.
+TEST(StatusScreen, shows_brokers_by_their_ids) {
+    api::Cluster cluster = a_cluster();
+    std::swap(cluster.status.brokers[0], cluster.status.brokers[1]);
+    const std::string screen = status_screen({cluster, {}, {}});
+    EXPECT_LT(screen.find("\n  0 "), screen.find("\n  12 ")) << screen;
+}
+
 TEST(StatusScreen, shows_a_roll_and_moves_with_bars) {
     api::Cluster cluster = a_cluster();
     cluster.status.rolling = api::RollingStatus{

@@ -1260,6 +1260,17 @@ TEST(ClusterLife, without_most_voters_nothing_that_brokers_say_is_shown_as_new) 
     EXPECT_EQ(World::condition(world.cluster(), "Available"), "True");
 }
 
+// "broker 1000 has no rack: write spec.pools[].rack"; it has none, and needs none.
+TEST(ClusterLife, dedicated_controllers_hold_no_replicas_and_are_asked_for_no_rack) {
+    World world;
+    world.apply_cluster(R"({"rack": {"source": "Pool"},
+        "controllers": {"replicas": 1, "storage": {"size": "1Gi"}},
+        "pools": [{"name": "x", "rack": "x", "replicas": 1, "storage": {"size": "1Gi"}}]})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "RackPlacement"), "True")
+        << world.cluster()["status"]["conditions"].dump();
+}
+
 // "rolling 0 of 3, the spec has changed".
 TEST(ClusterLife, nobody_is_said_to_restart_for_a_spec_that_is_not_valid) {
     World world;
