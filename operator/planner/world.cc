@@ -138,6 +138,7 @@ void note_containers(const Json& pod, PodFacts& facts) {
         const Json& before = status["lastState"]["terminated"];
         facts.stopped |= !runs;
         facts.crashed |= !runs && (status["state"]["terminated"].is_object() || before.is_object());
+        facts.started |= runs && status["started"].boolean();
         if (runs && !status["started"].boolean() && before.is_object() &&
             before["exitCode"].integer() != 0) {
             facts.last_end = why_ended(before);

@@ -125,6 +125,7 @@ struct PodFacts {
     bool ended = false;    ///< Failed or succeeded: it will not run again.
     bool stopped = false;  ///< No process of it runs, be it not yet or not any more.
     bool crashed = false;  ///< One did, and ended.
+    bool started = false;  ///< It runs, and was up once: not ready, it has fallen silent.
     std::string last_end;  ///< How, while it starts again; empty: it didn't fail.
     /// It has a node that has not made its container yet. What is wrong is told by events alone.
     bool is_being_made = false;

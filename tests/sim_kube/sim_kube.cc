@@ -427,6 +427,12 @@ void SimKube::run_pod(Json& pod) {
         status["state"]["waiting"]["message"] = broken->second;
         pod["status"]["containerStatuses"] = Json::array({std::move(status)});
         set_ready(pod, false);
+    } else if (silent_pods.contains(name)) {
+        Json status = Json(Json::Object{});
+        status["state"]["running"] = Json::object({});
+        status["started"] = true;
+        pod["status"]["containerStatuses"] = Json::array({std::move(status)});
+        set_ready(pod, false);
     } else if (is_poisoned(pod)) {
         if (running_brokers_.erase(id) > 0) {
             brokers_->stop_broker(id);

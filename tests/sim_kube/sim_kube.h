@@ -48,6 +48,8 @@ public:
     void step();
     /// Pods whose name is in here are never started; the text is what they say.
     std::map<std::string, std::string> broken_pods;
+    /// Their nodes have lost power: what ran is said to run, and isn't ready.
+    std::set<std::string> silent_pods;
     /// Pods with this in an argument or in their settings end at once, saying so.
     std::string poison;
     /// Pods with this in their JSON are no pods to the API server.

@@ -13,9 +13,22 @@ namespace {
 /// Who can elect a controller. What brokers say is only as new as the last one that was elected.
 struct Quorum {
     std::vector<int> voters;
-    std::vector<int> stopped;
+    std::vector<int> away;
+    bool all_stopped = true;  ///< Of those that are away; else their nodes may be gone.
     bool lost = false;
 };
+
+/// No process of it runs; or it isn't ready and the metadata, which is told who is, hasn't heard.
+bool is_away(const Draft& draft, int id) {
+    const auto pod = draft.pods.find(id);
+    if (pod == draft.pods.end() || pod->second.stopped) {
+        return true;
+    }
+    const brokers::BrokerFacts* facts = draft.broker(id);
+    return !pod->second.ready &&
+           (draft.is_dedicated(id) ||
+            (facts != nullptr && facts->state == brokers::BrokerState::running));
+}
 
 std::string list_of(const std::vector<int>& ids) {
     return fmt::format("{}", fmt::join(ids, ", "));
@@ -30,8 +43,9 @@ Quorum quorum_of(const Draft& draft) {
         }
         quorum.voters.push_back(id);
         const auto pod = draft.pods.find(id);
-        if (pod == draft.pods.end() || pod->second.stopped) {
-            quorum.stopped.push_back(id);
+        if (is_away(draft, id)) {
+            quorum.away.push_back(id);
+            quorum.all_stopped &= pod == draft.pods.end() || pod->second.stopped;
         }
         ready += pod != draft.pods.end() && pod->second.ready ? 1 : 0;
     }
@@ -41,20 +55,21 @@ Quorum quorum_of(const Draft& draft) {
     }
     const std::size_t majority = quorum.voters.size() / 2 + 1;
     const bool was_lost = !health->as_of.empty();
-    quorum.lost = quorum.voters.size() - quorum.stopped.size() < majority ||
+    quorum.lost = quorum.voters.size() - quorum.away.size() < majority ||
                   (was_lost && ready < majority);  // They run again; ready is who has heard one.
     return quorum;
 }
 
 std::string lost_text(const Quorum& quorum) {
-    if (quorum.stopped.empty()) {
+    if (quorum.away.empty()) {
         return fmt::format("no controller is elected yet: voters {} start", list_of(quorum.voters));
     }
-    const bool one = quorum.stopped.size() == 1;
+    const bool one = quorum.away.size() == 1;
     return fmt::format(
-        "no controller can be elected: {} of the voters {} {} not run; what was led there is "
+        "no controller can be elected: {} of the voters {} {} not {}; what was led there is "
         "offline and nothing can be changed until most voters are back",
-        list_of(quorum.stopped), list_of(quorum.voters), one ? "does" : "do");
+        list_of(quorum.away), list_of(quorum.voters), one ? "does" : "do",
+        quorum.all_stopped ? "run" : "answer");
 }
 
 api::BrokerState state_of(const Draft& draft, int id) {
@@ -78,6 +93,7 @@ api::BrokerState state_of(const Draft& draft, int id) {
                                                                   : api::BrokerState::starting;
         }
         return pod->second.ready || !quorum_of(draft).lost ? api::BrokerState::running
+               : pod->second.started                       ? api::BrokerState::dead
                                                            : api::BrokerState::starting;
     }
     switch (facts->state) {
@@ -655,7 +671,7 @@ void fill_status(Draft& draft) {
     controllers.voters.assign(quorum.voters.begin(), quorum.voters.end());
     const int leader = world.brokers && !quorum.lost ? world.brokers->controller : -1;
     if (leader >= 0 &&
-        std::find(quorum.stopped.begin(), quorum.stopped.end(), leader) == quorum.stopped.end()) {
+        std::find(quorum.away.begin(), quorum.away.end(), leader) == quorum.away.end()) {
         controllers.leader = leader;
     }
     status.controllers = std::move(controllers);

@@ -1260,6 +1260,28 @@ TEST(ClusterLife, without_most_voters_nothing_that_brokers_say_is_shown_as_new) 
     EXPECT_EQ(World::condition(world.cluster(), "Available"), "True");
 }
 
+// Their pods are still said to run.
+TEST(ClusterLife, most_voters_on_nodes_without_power_are_missed_too) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->silent_pods = {"main-0"};
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Available"), "True") << "two of three elect one";
+    world.kube->silent_pods = {"main-0", "main-2"};
+    world.settle();
+    const Json status = world.cluster()["status"];
+    EXPECT_THAT(
+        status["message"].text(),
+        HasSubstr("no controller can be elected: 0, 2 of the voters 0, 1, 2 do not answer"));
+    EXPECT_EQ(status["brokers"][0]["state"].text(), "Dead");
+    EXPECT_EQ(status["brokers"][1]["state"].text(), "Running");
+    EXPECT_EQ(World::condition(world.cluster(), "Available"), "False");
+    world.kube->silent_pods.clear();
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
 // "broker 1000 has no rack: write spec.pools[].rack"; it has none, and needs none.
 TEST(ClusterLife, dedicated_controllers_hold_no_replicas_and_are_asked_for_no_rack) {
     World world;
