@@ -446,6 +446,15 @@ Json pod(const Subject& subject, const Member& member) {
     json["metadata"]["annotations"][annotation::revision] = revision;
     json["metadata"]["annotations"][annotation::restart] = restart_of(subject, member);
     json["spec"] = pod_spec(subject, member, shape, revision);
+    if (!member.place.empty()) {
+        Json one =
+            Json::object({{"key", subject.cluster.spec.rack.topology_key}, {"operator", "In"}});
+        one["values"] = Json::array({member.place});
+        Json wish = Json::object({{"weight", 100}});
+        wish["preference"]["matchExpressions"] = Json::array({std::move(one)});
+        json["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+            .push_back(std::move(wish));
+    }
     return json;
 }
 

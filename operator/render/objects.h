@@ -41,6 +41,8 @@ struct Member {
     bool controller = false;
     bool broker = true;                  ///< False: one of the dedicated controllers.
     std::optional<std::string> restart;  ///< The `rolling.restart` that its pod has seen.
+    std::string place{};  ///< The rack where a new one is missing, if it can be had; part of no
+                          ///< revision.
 };
 
 struct Subject {

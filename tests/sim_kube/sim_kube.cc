@@ -408,7 +408,17 @@ void SimKube::run_pod(Json& pod) {
     } else if (!std::as_const(pod)["spec"].has("nodeName")) {
         const std::size_t turn =
             static_cast<std::size_t>(id) + static_cast<std::size_t>(shift_nodes);
-        const std::string& zone = zones_[turn % zones_.size()];
+        const std::string& liked =
+            std::as_const(pod)["spec"]["affinity"]["nodeAffinity"]
+                              ["preferredDuringSchedulingIgnoredDuringExecution"][0]["preference"]
+                              ["matchExpressions"][0]["values"][0]
+                                  .text();
+        if (!liked.empty()) {
+            zone_by_pod_[name] = liked;  // Its disk is made there, and keeps it there.
+        }
+        const auto kept = zone_by_pod_.find(name);
+        const std::string zone =
+            kept == zone_by_pod_.end() ? zones_[turn % zones_.size()] : kept->second;
         pod["spec"]["nodeName"] = "node-" + zone;
         if (copies_labels) {
             pod["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone;

@@ -152,6 +152,7 @@ private:
     bool is_poisoned(const Json& pod);
     bool waits_for_a_disk(const Json& pod);
 
+    std::map<std::string, std::string> zone_by_pod_;  ///< Of those that wished for one.
     std::vector<std::string> zones_;
     std::shared_ptr<sim_admin::SimCluster> brokers_;
     std::map<std::string, Objects> objects_;

@@ -57,6 +57,19 @@ bool may_run_on(const Json& node, const Json& pod, const Claims& claims) {
     });
 }
 
+/// What a pod that may run anywhere would rather have: the weights of what fits.
+std::int64_t liking(const Json& pod, const Json& node) {
+    std::int64_t sum = 0;
+    for (const Json& one :
+         pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+             .items()) {
+        const bool fits =
+            LabelSelector::from_object(one["preference"]).matches(node["metadata"]["labels"]);
+        sum += fits ? one["weight"].integer() : 0;
+    }
+    return sum;
+}
+
 /// How many pods like this one the node's domain has: those of its spread constraints, else those
 /// with the same owner.
 std::int64_t crowding(const Store& store, const Json& pod, const Json& node) {
@@ -147,13 +160,13 @@ void schedule_pods(Resources& resources) {
             say_unschedulable(resources, key, *pod, claims.problem);
             continue;
         }
-        std::optional<std::tuple<std::int64_t, std::string>> best;
+        std::optional<std::tuple<std::int64_t, std::int64_t, std::string>> best;
         ObjectPtr chosen;
         for (const ObjectPtr& node : nodes) {
             if (!may_run_on(*node, *pod, claims)) {
                 continue;
             }
-            std::tuple rank{crowding(resources.store(), *pod, *node),
+            std::tuple rank{crowding(resources.store(), *pod, *node), -liking(*pod, *node),
                             (*node)["metadata"]["name"].text()};
             if (!best || rank < *best) {
                 best = rank;

@@ -515,8 +515,55 @@ void ask_what_hinders(Draft& draft, const PodFacts& pod) {
     }
 }
 
+namespace {
+
+/// Where those are missing that come while others leave, one rack for each. To the scheduler, who
+/// leaves is a broker like any other: it would put its successor anywhere.
+std::map<int, std::string> places_of_new(const Draft& draft) {
+    const api::RackSpec& rack = draft.world.cluster.spec.rack;
+    std::map<int, std::string> places;
+    if (draft.membership.leaving.empty() || rack.spread == api::RackSpread::off ||
+        rack.source == api::RackSource::pool) {
+        return places;
+    }
+    std::map<std::string, int> staying;
+    for (const auto& [id, pool] : draft.membership.leaving) {
+        if (const std::string zone = draft.rack_of(id); !zone.empty() && !draft.is_dedicated(id)) {
+            staying.try_emplace(zone, 0);
+        }
+    }
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (const std::string zone = draft.rack_of(id); !zone.empty() && member.broker) {
+            ++staying[zone];
+        }
+    }
+    const auto came_before = [&](int id) {  // Its disk says where it runs.
+        const auto& known = draft.world.cluster.status.brokers;
+        return draft.pods.contains(id) || draft.broker(id) != nullptr ||
+               std::any_of(known.begin(), known.end(), [&](const api::BrokerStatus& one) {
+                   return one.id == id && one.balanced;
+               });
+    };
+    for (const auto& [id, member] : draft.membership.wanted) {
+        if (!member.broker || member.pool.rack || came_before(id)) {
+            continue;
+        }
+        const auto fewest =
+            std::min_element(staying.begin(), staying.end(),
+                             [](const auto& a, const auto& b) { return a.second < b.second; });
+        if (fewest != staying.end()) {
+            places[id] = fewest->first;
+            ++fewest->second;
+        }
+    }
+    return places;
+}
+
+}  // namespace
+
 void plan_pods(Draft& draft) {
     plan_owners(draft);
+    const std::map<int, std::string> places = places_of_new(draft);
     for (const auto& [id, member] : draft.running) {
         const auto pod = draft.pods.find(id);
         if (const ObjectPtr file =
@@ -525,7 +572,11 @@ void plan_pods(Draft& draft) {
                       fmt::format("broker {} gets settings for the place that it comes to", id));
             draft.waits[id] = "its settings are being made anew";
         } else if (pod == draft.pods.end()) {
-            draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, member)},
+            render::Member placed = member;
+            if (const auto place = places.find(id); place != places.end()) {
+                placed.place = place->second;
+            }
+            draft.act(Lane::pods, Create{kube::pods, render::pod(draft.subject, placed)},
                       "BrokerCreated", fmt::format("broker {} is wanted: its pod is made", id));
             draft.waits[id] = "its pod is being created";
         } else if (pod->second.ended && !pod->second.going) {

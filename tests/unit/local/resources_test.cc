@@ -224,6 +224,14 @@ TEST_F(Pods, are_spread_over_the_zones_and_get_addresses_that_stay) {
     EXPECT_EQ(get("pods", "p1")["status"]["podIP"].text(), "127.81.1.2");
 }
 
+TEST_F(Pods, go_where_they_would_rather_be_among_places_as_good) {
+    create_pod("p0", R"(, affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+        {weight: 100, preference: {matchExpressions: [
+            {key: topology.kubernetes.io/zone, operator: In, values: [c]}]}}]}})");
+    run_controllers(resources);
+    EXPECT_EQ(get("pods", "p0")["spec"]["nodeName"].text(), "local-c");
+}
+
 TEST_F(Pods, say_which_claim_they_wait_for) {
     create_pod("p0", ", volumes: [{name: d, persistentVolumeClaim: {claimName: none}}]");
     run_controllers(resources);

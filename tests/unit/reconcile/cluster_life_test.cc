@@ -1260,6 +1260,37 @@ TEST(ClusterLife, without_most_voters_nothing_that_brokers_say_is_shown_as_new) 
     EXPECT_EQ(World::condition(world.cluster(), "Available"), "True");
 }
 
+// It came to any rack, and where the leaving one was alone in its rack it could never go.
+TEST(ClusterLife, who_takes_the_place_of_one_that_leaves_comes_to_its_rack) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->brokers().add_topic("orders", 6, 3, 2);
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "remove": [1]})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-2 main-3");
+    const auto uids = world.pod_uids();
+    EXPECT_EQ((*world.kube->find(kube::pods, {"default", "main-3"}))["spec"]["nodeName"].text(),
+              "node-b");
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), uids) << "where it was to come is no part of its revision";
+}
+
+TEST(ClusterLife, two_that_leave_are_followed_in_both_racks) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "remove": [1, 2],
+                            "template": {"affinity": {"podAffinity": {}}}})");
+    world.settle();
+    std::set<std::string> nodes;
+    for (const Json& pod : world.kube->all(kube::pods)) {
+        nodes.insert(pod["spec"]["nodeName"].text());
+        EXPECT_TRUE(pod["spec"]["affinity"].has("podAffinity"));
+    }
+    EXPECT_EQ(nodes, (std::set<std::string>{"node-a", "node-b", "node-c"}));
+}
+
 // Their pods are still said to run.
 TEST(ClusterLife, most_voters_on_nodes_without_power_are_missed_too) {
     World world;
