@@ -8,7 +8,7 @@ kind: Cluster
 metadata: {name: main}
 spec:
   replicas: 3
-  storage: {size: 1Gi}
+  storage: {size: 1Gi, class: local}  # Named: the claim of who leaves keeps it.
   balance: {mode: Manual}
   config: {offsets.topic.num.partitions: "1", offsets.topic.replication.factor: "3"}
 ---
