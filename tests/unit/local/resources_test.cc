@@ -225,7 +225,8 @@ TEST_F(Pods, are_spread_over_the_zones_and_get_addresses_that_stay) {
 }
 
 TEST_F(Pods, go_where_they_would_rather_be_among_places_as_good) {
-    create_pod("p0", R"(, affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+    create_pod("p0",
+               R"(, affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
         {weight: 100, preference: {matchExpressions: [
             {key: topology.kubernetes.io/zone, operator: In, values: [c]}]}}]}})");
     run_controllers(resources);
