@@ -44,7 +44,8 @@ refused 'ssl\.keystore\.type=BCFKS: it is none of PEM, PKCS12, JKS' "${tls[@]}" 
 refused 'listener\.security\.protocol\.map.*SASL is not offered yet' "${tls[@]}" listener.security.protocol.map=SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
 refused 'controller\.quorum\.voters.*me.*id@host:port' controller.quorum.voters=me
 refused "listeners=nonsense: 'nonsense' is not NAME://host:port" listeners=nonsense
-refused 'listeners: PLAINTEXT://192\.0\.2\.1:1' listeners=PLAINTEXT://192.0.2.1:1
+refused '^millrace-broker: listeners=PLAINTEXT://192\.0\.2\.1:1: bind: Cannot assign requested address; name an address of this machine' \
+  listeners=PLAINTEXT://192.0.2.1:1
 refused 'advertised\.listeners.*0\.0\.0\.0' listeners=PLAINTEXT://:0 advertised.listeners=PLAINTEXT://0.0.0.0:9092
 refused 'process\.roles' process.roles=king
 # Who votes is a controller, at an address for controllers, and who is a controller votes.
@@ -83,7 +84,7 @@ refused_directory 'log\.dirs.*belongs to node 0, this is node 7' "log.dirs=$dir/
 refused_directory 'cluster\.id is other.*belongs to cluster' "log.dirs=$dir/data" cluster.id=other
 refused_directory 'log\.dirs.*are one directory: name it once' "log.dirs=$dir/never,$dir/./never"
 # Several nodes that each make an id up are as many clusters, and their disks keep it.
-refused_directory 'controller\.quorum\.voters.*cluster\.id is not set.*format' "log.dirs=$dir/never" "controller.quorum.voters=0@127.0.0.1:1,2@127.0.0.1:2"
+refused_directory 'controller\.quorum\.voters.*cluster\.id is not set.*: write cluster\.id=[A-Za-z0-9_-]{22} into .*format' "log.dirs=$dir/never" "controller.quorum.voters=0@127.0.0.1:1,2@127.0.0.1:2"
 refused_directory 'controller\.quorum\.bootstrap\.servers.*cluster\.id is not set' "log.dirs=$dir/never" controller.quorum.bootstrap.servers=127.0.0.1:1
 echo "not a directory" >"$dir/file"
 refused_directory 'log\.dirs.*Not a directory' "log.dirs=$dir/never,$dir/file"
@@ -101,7 +102,7 @@ start one "${served[@]}"
 until_true 20 answers "127.0.0.1:$port"
 quiet[-1]=listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0
 for order in "$dir/never,$dir/fresh,$dir/data" "$dir/data,$dir/fresh,$dir/never"; do
-  refused_directory 'log\.dirs.*is locked by another process' "log.dirs=$order"
+  refused_directory 'log\.dirs.*is locked by another process, '"${pids[one]}"': stop it, or name another directory' "log.dirs=$order"
 done
 rm -r "$dir/unknown"
 refused_directory 'metadata\.log\.dir.*is locked by another process' "log.dirs=$dir/never,$dir/fresh" "metadata.log.dir=$dir/data"
@@ -133,6 +134,6 @@ for listeners in "PLAINTEXT://127.0.0.1:$taken,CONTROLLER://127.0.0.1:0" "PLAINT
   expect "the mark of a clean stop is there" yes "$([ -e "$dir/data/.kafka_cleanshutdown" ] && echo yes)"
 done
 for setting in millrace.metrics.listener millrace.admin.listener; do
-  refused_directory "$setting: .*Address already in use" "log.dirs=$dir/never" "$setting=127.0.0.1:$taken"
+  refused_directory "^millrace-broker: $setting=127\.0\.0\.1:$taken: bind: Address already in use; stop what listens there, or take another port$" "log.dirs=$dir/never" "$setting=127.0.0.1:$taken"
 done
 expect "names in the directory" "$(cut -d' ' -f1-2 <<<"$before")" "$(state "$dir/data" | cut -d' ' -f1-2)"

@@ -105,8 +105,18 @@ Result<void> Broker::Inside::open(BrokerOptions given_options) {
 Result<void> Broker::Inside::try_addresses() const {
     const auto can_be_had = [this](const std::string& setting, runtime::Address address) {
         const auto tried = node.control_shard().net->listen(address, [](runtime::StreamPtr) {});
-        return tried ? Result<void>{}
-                     : Error::make(Code::invalid, "{}: {}", setting, tried.error().message());
+        if (tried) {
+            return Result<void>{};
+        }
+        // The setting has the address already.
+        std::string_view why = tried.error().message();
+        const std::string with_address = fmt::format("listening on {}: ", address.to_string());
+        why.remove_prefix(why.starts_with(with_address) ? with_address.size() : 0);
+        const bool is_taken = why.ends_with("already in use");
+        return Result<void>(
+            Error::make(Code::invalid, "{}: {}; {}", setting, why,
+                        is_taken ? "stop what listens there, or take another port"
+                                 : "name an address of this machine, or none for all that it has"));
     };
     for (const char* setting : {"millrace.metrics.listener", "millrace.admin.listener"}) {
         // By default there is none where the port is taken.
@@ -115,15 +125,15 @@ Result<void> Broker::Inside::try_addresses() const {
             continue;
         }
         MR_TRY(const config::HostPort address, config::parse_host_port(given->second));
-        MR_TRY_VOID(can_be_had(setting, {address.host, address.port}));
+        MR_TRY_VOID(
+            can_be_had(fmt::format("{}={}", setting, given->second), {address.host, address.port}));
     }
     for (const config::ListenerSpec& spec : listeners) {
         if (!is_served(spec)) {
             continue;
         }
-        MR_TRY_VOID(
-            can_be_had(fmt::format("listeners: {}://{}:{}", spec.name, spec.host, spec.port),
-                       {spec.host, spec.port}));
+        MR_TRY_VOID(can_be_had(fmt::format("listeners={}://{}:{}", spec.name, spec.host, spec.port),
+                               {spec.host, spec.port}));
     }
     return {};
 }
@@ -217,10 +227,10 @@ Result<void> Broker::Inside::check_that_it_may_begin_alone(const config::BrokerV
     return Error::make(
         Code::invalid,
         "{} names other nodes, but cluster.id is not set and {} belongs to no "
-        "cluster yet: set the same cluster.id at every node, or format {} with "
-        "kafka-storage",
+        "cluster yet: write cluster.id={} into the settings of every node (this id is new; of a "
+        "cluster that is there, take its own), or format {} with kafka-storage",
         quorum.voters.empty() ? "controller.quorum.bootstrap.servers" : "controller.quorum.voters",
-        path, path);
+        path, Uuid::random(*node.control_shard().random).to_string(), path);
 }
 
 /// The quorum as it is configured, and who we are in it.

@@ -173,6 +173,23 @@ Result<DiskUsage> FileDisk::usage(const std::string& path) {
     return DiskUsage{facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize};
 }
 
+namespace {
+
+/// By whom, where the kernel knows: not in another namespace of processes.
+Error locked(const std::string& path, int file) {
+    struct flock held{};
+    held.l_type = F_WRLCK;
+    held.l_whence = SEEK_SET;
+    const bool is_known =
+        ::fcntl(file, F_GETLK, &held) == 0 && held.l_type != F_UNLCK && held.l_pid > 0;
+    return Error::make(Code::busy,
+                       "{} is locked by another process{}: stop it, or name another "
+                       "directory",
+                       path, is_known ? fmt::format(", {}", held.l_pid) : "");
+}
+
+}  // namespace
+
 Result<std::unique_ptr<DirectoryLock>> FileDisk::lock(const std::string& path) {
     // Kafka's name, so that a stock broker and ours exclude each other on one directory. Both kinds
     // of lock: Java's FileLock is a POSIX lock, which a second open in this process would not feel.
@@ -180,7 +197,7 @@ Result<std::unique_ptr<DirectoryLock>> FileDisk::lock(const std::string& path) {
     MR_TRY(auto file, open_path(name, O_RDWR | O_CREAT));
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK) {
-            return Error::make(Code::busy, "{} is locked by another process", path);
+            return locked(path, file.get());
         }
         return error("flock", name);
     }
@@ -189,7 +206,7 @@ Result<std::unique_ptr<DirectoryLock>> FileDisk::lock(const std::string& path) {
     whole.l_whence = SEEK_SET;
     if (::fcntl(file.get(), F_SETLK, &whole) != 0) {
         if (errno == EACCES || errno == EAGAIN) {
-            return Error::make(Code::busy, "{} is locked by another process", path);
+            return locked(path, file.get());
         }
         return error("fcntl lock", name);
     }
@@ -198,7 +215,7 @@ Result<std::unique_ptr<DirectoryLock>> FileDisk::lock(const std::string& path) {
     struct stat named{};
     if (::fstat(file.get(), &held) != 0 || ::stat(name.c_str(), &named) != 0 ||
         held.st_ino != named.st_ino || held.st_dev != named.st_dev) {
-        return Error::make(Code::busy, "{} is locked by another process", path);
+        return locked(path, file.get());
     }
     return std::unique_ptr<DirectoryLock>(std::make_unique<FlockedDirectory>(std::move(file)));
 }
