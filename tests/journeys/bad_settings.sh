@@ -108,6 +108,22 @@ rm -r "$dir/unknown"
 refused_directory 'metadata\.log\.dir.*is locked by another process' "log.dirs=$dir/never,$dir/fresh" "metadata.log.dir=$dir/data"
 expect "the fresh directory" "" "$(ls -A "$dir/fresh")"
 stop one
+# The metadata log is where the first of log.dirs was: with another one there the cluster would begin anew and know of no topic.
+served[0]="log.dirs=$dir/data,$dir/second"
+start one "${served[@]}"
+until_true 20 answers "127.0.0.1:$port"
+for topic in t1 t2 t3; do echo kept | timeout 20 kcat -b "127.0.0.1:$port" -P -t $topic; done
+stop one
+before=$(state "$dir/data")$(state "$dir/second")
+refused_directory "log\\.dirs: the first, $dir/second, is where the metadata log is kept, but $dir/data holds one; name that one first, or set metadata\\.log\\.dir=$dir/data" \
+  "log.dirs=$dir/second,$dir/data"
+refused_directory "log\\.dirs: $dir/second holds t[123]-0, but no __cluster_metadata-0 is in $dir/second" "log.dirs=$dir/second"
+refused_directory "log\\.dirs: $dir/second holds t[123]-0, but no __cluster_metadata-0 is in $dir/never" "log.dirs=$dir/never,$dir/second"
+expect "the directories of before" "$before" "$(state "$dir/data")$(state "$dir/second")"
+start one "${served[@]}"
+until_true 20 answers "127.0.0.1:$port"
+for topic in t1 t2 t3; do expect "records in $topic" kept "$(timeout 20 kcat -b "127.0.0.1:$port" -C -t $topic -o beginning -e -q)"; done
+stop one
 # Without its directory.id it is another voter's: the log says so and what to do, and doing it helps.
 sed -i '/^directory\.id=/d' "$dir/data/meta.properties"
 start other "${served[@]}"

@@ -39,9 +39,11 @@ refused() { # what-the-message-must-say setting...
 }
 mv "$dir/metadata/__cluster_metadata-0" "$dir/data/"
 refused 'holds a metadata log: move' "metadata.log.dir=$dir/metadata"
+mv "$dir/data/__cluster_metadata-0" "$dir/gone"
+refused 'holds events-0, but no __cluster_metadata-0 is in' "metadata.log.dir=$dir/metadata"
 
 # A format for what this build does not run.
-mv "$dir/data/__cluster_metadata-0" "$dir/gone"
+rm -r "$dir/data/events-0"
 sed -i 's/metadata\.version/metadata.versio_/' "$dir/metadata/bootstrap.checkpoint"
 status=0
 "$broker" $(printf -- '--set %s ' "${settings[@]}") >"$dir/damaged.log" 2>&1 || status=$?

@@ -65,6 +65,9 @@ struct Broker::Inside {
                                                                  std::string instead_of);
     /// A quorum that takes this node for one of another cluster; ends it.
     void halt_as_of_another_cluster(const ClusterDoubt& doubt);
+    Result<void> check_that_the_metadata_is_there(const config::BrokerValues& values,
+                                                  const std::vector<std::string>& paths,
+                                                  const std::string& metadata_path) const;
     Result<void> open_quorum(const config::BrokerValues& values);
     std::vector<handlers::RequestMeter> meters(std::string_view kind, std::size_t count) const;
     std::vector<metrics::Histogram> produce_seconds(std::string_view kind) const;

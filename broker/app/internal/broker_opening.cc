@@ -164,7 +164,6 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
     const bool apart = std::find(paths.begin(), paths.end(), metadata_path) == paths.end();
     std::vector<std::string> all = paths;
     if (apart) {
-        MR_TRY_VOID(check_that_none_holds_the_metadata(paths, metadata_path));
         all.push_back(metadata_path);
     }
     MR_TRY(const std::optional<std::string> on_disk, cluster_id_on_disk(node.disk(), all));
@@ -199,6 +198,8 @@ Result<void> Broker::Inside::open_store(const config::BrokerValues& values) {
         }
         metadata_claimed = *std::move(also);
     }
+    MR_TRY_VOID(check_that_none_holds_the_metadata(paths, metadata_path));
+    MR_TRY_VOID(check_that_the_metadata_is_there(values, paths, metadata_path));
     // Until they were locked their owner may have been about to write.
     if (moves && !hold_nothing(node.disk(), all)) {
         return other;
@@ -248,13 +249,43 @@ Result<raft::QuorumConfig> Broker::Inside::identified_quorum(
 /// A second metadata log, an empty one, would be a cluster that has forgotten everything.
 Result<void> Broker::Inside::check_that_none_holds_the_metadata(
     const std::vector<std::string>& paths, const std::string& metadata_path) {
+    const bool is_asked_for = !config->broker().get(option::metadata_log_dir).empty();
     for (const std::string& path : paths) {
-        MR_TRY(const bool there, node.disk().exists(path + std::string(metadata_folder)));
-        if (there) {
+        // One that can't be read is told of when it is locked.
+        const auto there = node.disk().exists(path + std::string(metadata_folder));
+        if (path == metadata_path || !there || !*there) {
+            continue;
+        }
+        return is_asked_for ? Error::make(Code::invalid,
+                                          "metadata.log.dir is {}, but {} holds a metadata log: "
+                                          "move its __cluster_metadata-0 there",
+                                          metadata_path, path)
+                            : Error::make(Code::invalid,
+                                          "log.dirs: the first, {}, is where the metadata log is "
+                                          "kept, but {} holds one; name that one first, or set "
+                                          "metadata.log.dir={}",
+                                          metadata_path, path, path);
+    }
+    return {};
+}
+
+/// Who is the whole quorum has the only copy: begun anew, it would know none of the logs.
+Result<void> Broker::Inside::check_that_the_metadata_is_there(
+    const config::BrokerValues& values, const std::vector<std::string>& paths,
+    const std::string& metadata_path) const {
+    MR_TRY(const raft::QuorumConfig quorum, identified_quorum(values));
+    if (!roles.controller || raft::names_others(quorum) ||
+        !lacks_metadata(node.disk(), metadata_path)) {
+        return {};
+    }
+    for (const std::string& path : paths) {
+        if (const std::string log = a_log_in(node.disk(), path); !log.empty()) {
             return Error::make(Code::invalid,
-                               "metadata.log.dir is {}, but {} holds a metadata log: move its "
-                               "__cluster_metadata-0 there",
-                               metadata_path, path);
+                               "log.dirs: {} holds {}, but no __cluster_metadata-0 is in {}, where "
+                               "the metadata log is kept, and nobody else has one; name the "
+                               "directory that it is in first, or in metadata.log.dir, or, for a "
+                               "new cluster, empty directories",
+                               path, log, metadata_path);
         }
     }
     return {};

@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint64_t meta_properties_max = 64U << 10;
 constexpr std::uint64_t bootstrap_file_max = 1U << 20;
 constexpr std::string_view key = "cluster.id=";
+constexpr std::string_view metadata_folder = "__cluster_metadata-0";
 
 }  // namespace
 
@@ -63,32 +64,43 @@ bool holds_nothing(runtime::Disk& disk, const std::string& path) {
     if (!entries) {
         return entries.error().code() == Code::not_found;
     }
-    for (const runtime::DirectoryEntry& entry : *entries) {
-        if (entry.name == metadata::bootstrap_file_name) {
-            return false;
-        }
-        if (!entry.is_directory || entry.name == "lost+found") {
-            continue;
-        }
-        const auto files = entry.name == "__cluster_metadata-0"
-                               ? disk.list(path + "/" + entry.name)
-                               : Result<std::vector<runtime::DirectoryEntry>>(
-                                     Error(Code::invalid, "a log, or nobody knows what"));
-        for (const runtime::DirectoryEntry& file :
-             files ? *files : std::vector<runtime::DirectoryEntry>{}) {
-            const auto size = disk.file_size(path + "/" + entry.name + "/" + file.name);
-            if (is_metadata(file) && (!size || *size > 0)) {
-                return false;
-            }
-        }
-        if (!files) {
-            return false;
-        }
-    }
-    return true;
+    const bool is_fresh =
+        std::all_of(entries->begin(), entries->end(), [](const runtime::DirectoryEntry& entry) {
+            return entry.is_directory ? entry.name == metadata_folder || entry.name == "lost+found"
+                                      : entry.name != metadata::bootstrap_file_name;
+        });
+    return is_fresh && lacks_metadata(disk, path);
 }
 
 }  // namespace
+
+bool lacks_metadata(runtime::Disk& disk, const std::string& path) {
+    const std::string folder = fmt::format("{}/{}", path, metadata_folder);
+    const auto files = disk.list(folder);
+    if (!files) {
+        return files.error().code() == Code::not_found;
+    }
+    return std::none_of(files->begin(), files->end(), [&](const runtime::DirectoryEntry& file) {
+        const auto size = disk.file_size(fmt::format("{}/{}", folder, file.name));
+        return is_metadata(file) && (!size || *size > 0);
+    });
+}
+
+std::string a_log_in(runtime::Disk& disk, const std::string& path) {
+    const auto entries = disk.list(path);
+    for (const runtime::DirectoryEntry& entry :
+         entries ? *entries : std::vector<runtime::DirectoryEntry>{}) {
+        const std::size_t dash = entry.name.rfind('-');
+        const bool is_numbered =
+            dash != std::string::npos && dash + 1 < entry.name.size() &&
+            std::all_of(entry.name.begin() + static_cast<std::ptrdiff_t>(dash) + 1,
+                        entry.name.end(), [](char c) { return c >= '0' && c <= '9'; });
+        if (entry.is_directory && is_numbered && entry.name != metadata_folder) {
+            return entry.name;
+        }
+    }
+    return {};
+}
 
 bool hold_nothing(runtime::Disk& disk, const std::vector<std::string>& paths) {
     return std::all_of(paths.begin(), paths.end(),

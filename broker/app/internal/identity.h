@@ -23,6 +23,11 @@ Result<std::optional<std::string>> cluster_id_on_disk(runtime::Disk& disk,
 /// log, no record of the metadata, no `kafka-storage format`. What can't be read holds something.
 bool hold_nothing(runtime::Disk& disk, const std::vector<std::string>& paths);
 
+/// There is neither a record of the metadata nor a snapshot of it. One that can't be read has some.
+bool lacks_metadata(runtime::Disk& disk, const std::string& path);
+/// The name of any partition's log in that directory; empty: it has none, or can't be read.
+std::string a_log_in(runtime::Disk& disk, const std::string& path);
+
 /// The features that `kafka-storage format` was asked for; none of a directory that we format.
 Result<std::map<std::string, std::int16_t, std::less<>>> formatted_features(
     runtime::Disk& disk, const std::string& metadata_path);

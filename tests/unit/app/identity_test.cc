@@ -36,6 +36,21 @@ TEST_F(Identity, no_cluster_is_made_up_while_a_disk_that_may_know_it_can_not_be_
     EXPECT_EQ(*cluster_id_on_disk(disk(), {"/a", "/never"}), std::nullopt);
 }
 
+TEST_F(Identity, a_directory_with_logs_is_told_from_one_without_its_metadata) {
+    EXPECT_TRUE(lacks_metadata(disk(), "/a"));
+    EXPECT_TRUE(lacks_metadata(disk(), "/never"));
+    EXPECT_EQ(a_log_in(disk(), "/a"), "");
+    EXPECT_EQ(a_log_in(disk(), "/never"), "");
+    ASSERT_TRUE(disk().create_directories("/a/__cluster_metadata-0"));
+    ASSERT_TRUE(disk().create_directories("/a/gone-0.0123-stray"));
+    EXPECT_EQ(a_log_in(disk(), "/a"), "");
+    ASSERT_TRUE(disk().create_directories("/a/orders-12"));
+    EXPECT_EQ(a_log_in(disk(), "/a"), "orders-12");
+    EXPECT_TRUE(lacks_metadata(disk(), "/a"));
+    ASSERT_TRUE(disk().replace_whole("/a/__cluster_metadata-0/00000000000000000000.log", "x"));
+    EXPECT_FALSE(lacks_metadata(disk(), "/a"));
+}
+
 // What a start leaves that found no cluster to join.
 TEST_F(Identity, directories_without_a_log_hold_nothing) {
     EXPECT_TRUE(hold_nothing(disk(), {"/a", "/b", "/never"}));
