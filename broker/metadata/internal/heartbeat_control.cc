@@ -168,6 +168,10 @@ Decision<protocol::BrokerHeartbeatResponse> broker_heartbeat(
     decision.answer.is_caught_up = request.current_metadata_offset >= broker->epoch.value;
     decision.answer.is_fenced = next == State::fenced || next == State::shutdown_now;
     decision.answer.should_shut_down = next == State::shutdown_now;
+    if (decision.answer.should_shut_down) {
+        // It goes: whoever registers under this id from now on is its next process.
+        context.sessions.end(id);
+    }
     return decision;
 }
 

@@ -257,6 +257,18 @@ TEST(ControlledShutdown, of_a_broker_that_leads_nothing_is_immediate) {
     EXPECT_TRUE(answer.is_fenced);
 }
 
+// Its next process comes at once, and is no second one beside it.
+TEST(ControlledShutdown, who_was_let_go_may_register_anew_before_its_session_would_end) {
+    World world;
+    world.bring_up(1);
+    auto stop = world.heartbeat_of(1);
+    stop.want_shut_down = true;
+    ASSERT_TRUE(world.apply(broker_heartbeat(*world.borrow(), stop)).should_shut_down);
+    auto next = world.registration(1);
+    next.incarnation_id = Uuid{7, 7};
+    EXPECT_EQ(world.apply(register_broker(*world.borrow(), next)).error_code, 0);
+}
+
 TEST(Unregistration, removes_the_broker_from_every_isr) {
     World world;
     world.bring_up(1);
