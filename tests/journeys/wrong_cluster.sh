@@ -48,3 +48,9 @@ status=0; wait "${pids[b4]}" || status=$?
 unset "pids[b4]"
 expect "exit code with data of another cluster" 2 "$status"
 grep -E "cluster\.id is $wrong, but the data in $dir/b4 belongs to cluster $right" "$dir/b4.log" >/dev/null || fail "the data's cluster isn't named"
+
+# A controller that its settings make a broker alone is a voter still, and says so.
+stop b3
+start b3 node.id=3 process.roles=broker "log.dirs=$dir/b3" "listeners=PLAINTEXT://127.0.0.1:$p3" controller.listener.names=CONTROLLER \
+  "controller.quorum.voters=1@127.0.0.1:$c1,2@127.0.0.1:$c2" "cluster.id=$right" millrace.metrics.listener= millrace.admin.listener=
+until_true 30 grep -E 'event=broker\.still_a_voter voter=3:[^ ]+ remedy=.*remove-controller --controller-id 3' "$dir/b3.log"

@@ -52,6 +52,7 @@ void Broker::Inside::subscribe() {
         if (serving && !draining && !ready.exchange(true)) {
             MR_LOG(log, info, "broker.ready", field("broker", self), field("cluster", cluster_id),
                    field("listeners", addresses_text(endpoints_of(false))));
+            warn_if_still_a_voter();
             keeper->on_metadata_current();
             for (Listening& one : servers) {
                 if (!one.controller) {
@@ -61,6 +62,21 @@ void Broker::Inside::subscribe() {
             }
         }
     });
+}
+
+/// Its settings took the controller from it, which the quorum is told by nobody but a person.
+void Broker::Inside::warn_if_still_a_voter() const {
+    for (const raft::Voter& voter : driver->voters().voters()) {
+        if (voter.key.id == self && !roles.controller) {
+            MR_LOG(log, warn, "broker.still_a_voter", field("voter", voter.key.to_string()),
+                   field("remedy",
+                         fmt::format("process.roles has no controller, and the quorum counts this "
+                                     "one as a voter that is down: kafka-metadata-quorum "
+                                     "remove-controller --controller-id {} "
+                                     "--controller-directory-id={}",
+                                     self, voter.key.directory)));
+        }
+    }
 }
 
 void Broker::Inside::on_configs(const metadata::Delta& delta, const metadata::ImagePtr& next) {

@@ -80,6 +80,7 @@ struct Broker::Inside {
     void watch_brokers(const config::BrokerValues& values);
     void make_broker_side(const config::BrokerValues& values);
     void subscribe();
+    void warn_if_still_a_voter() const;
     void on_configs(const metadata::Delta& delta, const metadata::ImagePtr& image);
     void tell_groups(const metadata::Delta& delta, const metadata::Image& next);
     void on_partitions(const metadata::Delta& delta, const metadata::ImagePtr& image);
