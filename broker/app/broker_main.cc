@@ -88,8 +88,14 @@ int run(const config::Loaded& loaded, Beats* beats) {
         }
     });
     if (!broker) {
-        std::fprintf(stderr, "millrace-broker: %s\n", broker.error().message().c_str());
-        return broker.error().code() == Code::invalid ? exit_bad_config : EXIT_FAILURE;
+        const Error& why = broker.error();
+        const bool is_denied =
+            why.code() == Code::permission || why.message().ends_with("Permission denied");
+        const std::string remedy =
+            is_denied ? fmt::format("; this process runs as user {}, who needs that", geteuid())
+                      : "";
+        std::fprintf(stderr, "millrace-broker: %s%s\n", why.message().c_str(), remedy.c_str());
+        return is_denied || why.code() == Code::invalid ? exit_bad_config : EXIT_FAILURE;
     }
     auto edge =
         Edge::start({&config, *budget, MILLRACE_VERSION, registry}, (*broker)->view(), **node);

@@ -160,6 +160,11 @@ private:
                 warn(property.key, property.value, where,
                      fmt::format("was given before at {}", earlier->second), "this one counts");
             }
+            if (property.value.find(" #") != std::string::npos && !is_secret(property.key)) {
+                warn(property.key, property.value, where,
+                     "has a # in it, and all of it is the value",
+                     "a comment begins a line of its own");
+            }
             set(property.key, property.value, where);
         }
     }

@@ -227,6 +227,9 @@ Result<void> LogStore::make(Claim& claim) {
 void LogStore::leave_as_found() {
     directories_.clear();
     for (auto name = made_.rbegin(); name != made_.rend(); ++name) {
+        if (const auto there = disk_.exists(*name); there && !*there) {
+            continue;  // Making it failed.
+        }
         const auto removed = disk_.remove(*name);
         if (!removed && removed.error().code() != Code::not_found) {
             MR_LOG(log_, warn, "storage.left_behind", field("path", *name),

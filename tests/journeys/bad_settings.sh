@@ -26,6 +26,7 @@ echo num.partitions=many >"$dir/bad.properties"
 echo num.partitions=3 >"$dir/good.properties"
 refused_file 'config is given twice: bad.properties and good.properties' bad.properties --config good.properties
 refused_file 'config is given twice' good.properties --config good.properties
+refused_file 'unknown argument server\.properties: settings in a file are --config server\.properties' good.properties server.properties
 refused_file 'unknown argument --chek \(see --help\)' good.properties --chek
 head -c 1000000 /dev/zero | tr '\0' n >"$dir/long.properties"
 refused_file 'has no value|is no known setting' long.properties
@@ -92,6 +93,8 @@ refused_directory 'log\.dirs.*Not a directory' "log.dirs=$dir/never,$dir/file/be
 expect "the file" "not a directory" "$(<"$dir/file")"
 expect "the directory of before" "$before" "$(state "$dir/data")"
 mkdir "$dir/fresh" "$dir/unknown"
+: >"$dir/unknown/meta.properties"
+refused_directory "log\\.dirs: $dir/unknown/meta\\.properties: it has no version: it is cut off.*put back what it held" "log.dirs=$dir/fresh,$dir/unknown"
 echo version=9 >"$dir/unknown/meta.properties"
 for order in "$dir/never,$dir/fresh,$dir/unknown" "$dir/unknown,$dir/fresh,$dir/never"; do
   refused_directory "log\.dirs.*meta\.properties of version '9'" "log.dirs=$order"

@@ -105,7 +105,12 @@ Result<CommandLine> parse_command_line(int argc, char** argv, char** environment
         } else if (word == "--version") {
             line.show_version = true;
         } else {
-            return Error::make(Code::invalid, "unknown argument {} (see --help)", word);
+            return word.starts_with('-')
+                       ? Error::make(Code::invalid, "unknown argument {} (see --help)", word)
+                       : Error::make(Code::invalid,
+                                     "unknown argument {}: settings in a file are --config {}, one "
+                                     "alone is --set key=value (see --help)",
+                                     word, word);
         }
     }
     return line;

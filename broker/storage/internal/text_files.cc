@@ -203,7 +203,14 @@ Result<MetaProperties> parse_meta_properties(std::string_view text) {
         const auto found = properties.find(key);
         return found == properties.end() ? std::string{} : found->second;
     };
-    if (const std::string version = get("version"); version != "1") {
+    const std::string version = get("version");
+    if (version.empty()) {
+        return Error(Code::corrupt,
+                     "it has no version: it is cut off or something else; put back what it held "
+                     "(version=1 and cluster.id, node.id and directory.id of this directory), or "
+                     "name another directory");
+    }
+    if (version != "1") {
         return Error::make(Code::unsupported, "meta.properties of version '{}', not 1{}", version,
                            version == "0" ? ": a broker that kept its metadata in ZooKeeper wrote "
                                             "it; bring that cluster to KRaft first, or mirror it "

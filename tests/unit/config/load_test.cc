@@ -269,6 +269,16 @@ TEST(Load, refuses_a_zero_byte_at_which_the_system_would_cut_a_path_off) {
                 ElementsAre(HasSubstr("log.dirs=/data\\x00/other: holds a zero byte")));
 }
 
+TEST(Load, warns_of_a_comment_behind_a_value) {
+    const Loaded loaded = load_text(
+        "log.dirs=/data # the fast disk\nssl.key.password=a #1\n# fine\nnum.partitions=3\n");
+    EXPECT_THAT(texts(loaded.errors), IsEmpty());
+    EXPECT_THAT(
+        texts(loaded.warnings),
+        ElementsAre("server.properties:1: log.dirs=/data # the fast disk: has a # in it, and "
+                    "all of it is the value (a comment begins a line of its own)"));
+}
+
 TEST(Load, takes_a_file_that_begins_with_a_byte_order_mark) {
     const Loaded loaded = load_text("\xef\xbb\xbf# written elsewhere\r\nnum.partitions=3\r\n");
     EXPECT_THAT(texts(loaded.errors), IsEmpty());
