@@ -145,6 +145,13 @@ std::map<TopicPartition, LogFacts> LogDirectory::read_manifest() const {
                                              : std::map<TopicPartition, LogFacts>{};
 }
 
+bool LogDirectory::has_own_points() const {
+    const auto checkpoint =
+        disk_.read_whole(join_path(path_, file_name(Checkpoint::recovery_point)), checkpoint_max);
+    const auto manifest = manifest_->read();
+    return checkpoint && manifest && manifest->belongs_to(*checkpoint);
+}
+
 Result<void> LogDirectory::write_manifest(std::uint64_t begun, std::vector<LogFacts> logs) {
     const std::lock_guard lock(points_mutex_);
     if (failed()) {

@@ -83,6 +83,8 @@ public:
     /// What the last process knew of the logs' files, if nobody else wrote here since; empty
     /// otherwise. To be held against the files.
     std::map<TopicPartition, LogFacts> read_manifest() const;
+    /// Whether the recovery points are ours: else Kafka wrote here last. Blocking.
+    bool has_own_points() const;
     /// The same for the next start: what has changed, before the recovery points that were gathered
     /// with it. `begun` as above. Blocking. An error is worth a word in the log and no more.
     Result<void> write_manifest(std::uint64_t begun, std::vector<LogFacts> logs);

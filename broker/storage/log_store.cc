@@ -396,6 +396,7 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
         const auto found = offsets.find(partition);
         return found == offsets.end() ? Offset{0} : found->second;
     };
+    const bool by_kafka = !clean && !directory->has_own_points();
     MR_TRY(const auto entries, disk_.list(directory->path()));
     auto manifest = directory->read_manifest();
     for (const runtime::DirectoryEntry& entry : entries) {
@@ -420,6 +421,9 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
                                     .now = now},
                        .high_watermark = offset_in(marks, name->partition),
                        .cleaned_end = offset_in(cleaned, name->partition)};
+        if (by_kafka) {
+            found.recovery.gaps_below = found.cleaned_end;
+        }
         gone.erase(name->partition);
         if (found.kind == FoundLog::Kind::current) {
             found.recovery.journaled = directory->journals().left_of(name->partition);

@@ -147,10 +147,11 @@ private:
 };
 
 struct RecoveryInput {
-    Offset recovery_point{0};   ///< Below it everything was synced before the crash.
-    Offset log_start{0};        ///< From the log-start checkpoint.
-    bool clean = false;         ///< The directory was closed in order: trust files as they are.
-    bool gaps_allowed = false;  ///< Kafka wrote it: two segments need not touch.
+    Offset recovery_point{0};  ///< Below it everything was synced before the crash.
+    Offset log_start{0};       ///< From the log-start checkpoint.
+    bool clean = false;        ///< The directory was closed in order: trust files as they are.
+    /// Where Kafka compacted: two segments need not touch, whether recorded as synced or not.
+    Offset gaps_below{0};
     std::shared_ptr<const LogFacts> known{};          ///< From the manifest, if it counts.
     std::shared_ptr<const JournaledLog> journaled{};  ///< What the last process had journaled.
     Timestamp now;                                    ///< To expire producers.

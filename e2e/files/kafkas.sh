@@ -48,7 +48,7 @@ launch_ours() {
 }
 
 mkdir "$work/kafka"
-"$peer" start log.cleaner.backoff.ms=300 log.segment.bytes=1048576 >/dev/null
+"$peer" start log.cleaner.backoff.ms=300 log.segment.bytes=1048576 log.flush.start.offset.checkpoint.interval.ms=500 >/dev/null
 timeout 120 "$peer" java "$here/../peers/storage/WriteTopics.java" "$kafka_at" >"$work/write.txt" 2>&1 || [ "$(tail -1 "$work/write.txt")" = "left open" ] ||
   fail "WriteTopics: $(tail -3 "$work/write.txt")"
 # The times above are of long ago: a restart forgets such producers, Kafka's too.
@@ -80,7 +80,7 @@ kill_hard
 
 rm -rf "$data"
 mv "$work/stopped" "$data"
-"$peer" start log.cleaner.backoff.ms=300 log.segment.bytes=1048576 >/dev/null
+"$peer" start log.cleaner.backoff.ms=300 log.segment.bytes=1048576 log.flush.start.offset.checkpoint.interval.ms=500 >/dev/null
 topics="$topics ours"
 records "$kafka_at" read_uncommitted | sort >"$work/back.all"
 diff "$work/ours.all" "$work/back.all" >"$work/diff.txt" || fail "back under Kafka: ours (<) and Kafka (>) differ: $(head -5 "$work/diff.txt")"

@@ -352,7 +352,7 @@ Result<void> read_logs(LogStore& store, bool as_after_a_crash) {
             found.recovery.recovery_point = Offset{0};
         }
         found.recovery.now = now;
-        found.recovery.gaps_allowed = true;
+        found.recovery.gaps_below = found.cleaned_end;
         RecoveryReport report;
         // As long as ReadLogs.java tells Kafka's: the vectors grow older.
         constexpr LogLimits limits{.producer_expiry = std::chrono::milliseconds(0x7fff'ffff)};

@@ -325,8 +325,8 @@ bool Recovery::follows(Offset base) const {
     if (base <= s_.end) {
         return base == s_.end;
     }
-    // Compaction leaves gaps, but only in what was synced and recorded as such.
-    return input_.gaps_allowed || base <= input_.recovery_point;
+    // Compaction leaves gaps, ours only in what was synced and recorded as such.
+    return base <= std::max(input_.recovery_point, input_.gaps_below);
 }
 
 Result<void> Recovery::check_entry(const WholeEntry& entry, const Segment& segment) const {

@@ -27,7 +27,6 @@ protected:
     std::unique_ptr<PartitionLog> load(const LogStore& store, const std::string& topic) {
         for (FoundLog found : store.found()) {
             if (found.partition.topic == topic) {
-                found.recovery.gaps_allowed = true;
                 auto log = store.load(found, {}, &report_);
                 EXPECT_TRUE(log) << log.error().to_string();
                 return *std::move(log);
