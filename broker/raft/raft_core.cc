@@ -321,6 +321,16 @@ void RaftCore::Impl::on(ResponseReceived& event) {
     in_flight_.erase(found);
     const SendId id = event.id;
     std::visit(
+        [](auto& response) {
+            // Who leads another cluster, and in which epoch, is nothing to us.
+            if constexpr (requires { response.hint; }) {
+                if (response.error == KafkaError::inconsistent_cluster_id) {
+                    response.hint = {};
+                }
+            }
+        },
+        event.response);
+    std::visit(
         Overloaded{
             [&](const VoteResponse& response) { on_vote_response(sent, id, response); },
             [&](const BeginQuorumEpochResponse& response) {

@@ -32,6 +32,7 @@ constexpr std::string_view link_lane = "link/";
 constexpr std::string_view kept_lane = "kept/";  ///< Topics whose objects are gone.
 constexpr Duration not_leading_pause = 500ms;
 constexpr Duration not_synced_pause = 20ms;
+constexpr Duration not_allowed_pause = 1s;
 /// Nobody tells us of a quota that was raised: what waits for it doesn't wait ever longer.
 constexpr Duration refused_pause = 5s;
 
@@ -285,7 +286,8 @@ private:
         }
         while (const auto key = queue_.take()) {
             if (!informers_->synced(space_of(*key))) {
-                queue_.done(*key, not_synced_pause);
+                // Once all is there but what this namespace's Role leaves out, nothing hurries.
+                queue_.done(*key, informers_->synced() ? not_allowed_pause : not_synced_pause);
             } else if (!leads()) {
                 queue_.done(*key, not_leading_pause);
             } else {

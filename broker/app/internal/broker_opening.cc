@@ -37,15 +37,20 @@ Roles roles_of(const config::BrokerValues& values) {
 }
 
 /// Of those that the settings name.
-std::size_t other_controllers(const raft::QuorumConfig& quorum) {
-    if (!quorum.voters.empty()) {
-        return static_cast<std::size_t>(
-            std::count_if(quorum.voters.begin(), quorum.voters.end(),
-                          [&](const raft::Voter& one) { return one.key.id != quorum.node_id; }));
+std::vector<raft::Endpoint> other_controllers(const raft::QuorumConfig& quorum) {
+    std::vector<raft::Endpoint> others;
+    for (const raft::Voter& one : quorum.voters) {
+        if (one.key.id != quorum.node_id && !one.listeners.empty()) {
+            others.push_back(one.listeners.front().endpoint);
+        }
     }
-    return static_cast<std::size_t>(std::count_if(
-        quorum.bootstrap_servers.begin(), quorum.bootstrap_servers.end(),
-        [&](const raft::Endpoint& one) { return !raft::is_reached_at(quorum.listeners, one); }));
+    if (quorum.voters.empty()) {
+        std::copy_if(quorum.bootstrap_servers.begin(), quorum.bootstrap_servers.end(),
+                     std::back_inserter(others), [&](const raft::Endpoint& one) {
+                         return !raft::is_reached_at(quorum.listeners, one);
+                     });
+    }
+    return others;
 }
 
 }  // namespace
@@ -256,6 +261,13 @@ Result<void> Broker::Inside::check_that_none_holds_the_metadata(
         if (path == metadata_path || !there || !*there) {
             continue;
         }
+        if (!is_asked_for && !lacks_metadata(node.disk(), metadata_path)) {
+            MR_LOG(log, warn, "broker.second_metadata_log", field("path", path),
+                   field("detail",
+                         "not read: the one in the first of log.dirs is this node's; "
+                         "remove it once you are sure that it is a leftover"));
+            continue;
+        }
         return is_asked_for ? Error::make(Code::invalid,
                                           "metadata.log.dir is {}, but {} holds a metadata log: "
                                           "move its __cluster_metadata-0 there",
@@ -316,7 +328,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
         return Error::make(Code::io, "{} holds the metadata log and can't be used", path);
     }
     MR_TRY(raft::QuorumConfig quorum, identified_quorum(values));
-    const std::size_t others = other_controllers(quorum);
+    std::vector<raft::Endpoint> others = other_controllers(quorum);
     const Duration timeout = quorum.request_timeout;
     quorum.directory_id = home->id();
     quorum.cluster_id = cluster_id;
@@ -338,7 +350,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
             {.client_id = fmt::format("millrace-{}", self), .wrap = to_controllers},
             node.control_shard(), log),
         {.cluster_id = cluster_id,
-         .others = others,
+         .others = std::move(others),
          .timeout = timeout,
          .on_other = [this](const ClusterDoubt& doubt) { halt_as_of_another_cluster(doubt); }},
         log);

@@ -1,5 +1,6 @@
 #include "app/internal/cluster_check.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -44,7 +45,7 @@ public:
         : channel_(std::move(channel)),
           options_(std::move(options)),
           log_(log),
-          doubt_(options_.others) {}
+          doubt_(options_.others.size()) {}
 
     void send(BrokerId node, const raft::Endpoint& to, raft::ChannelRequest request,
               UniqueFunction<void(Result<raft::ChannelResponse>)> done) override {
@@ -71,10 +72,15 @@ private:
     void look(BrokerId node, const raft::Endpoint& to, std::optional<KafkaError> verdict) {
         if (verdict == KafkaError::none) {
             doubt_.taken();
-        } else if (verdict == KafkaError::inconsistent_cluster_id &&
+        } else if (verdict == KafkaError::inconsistent_cluster_id && is_listed(to) &&
                    doubt_.refused(to.to_string())) {
             ask(node, to);
         }
+    }
+
+    bool is_listed(const raft::Endpoint& to) const {
+        return std::find(options_.others.begin(), options_.others.end(), to) !=
+               options_.others.end();
     }
 
     void ask(BrokerId node, const raft::Endpoint& to) {
@@ -97,12 +103,13 @@ private:
     }
 
     void on_told(const raft::Endpoint& to, const Result<raft::ChannelResponse>& answer) {
-        std::string theirs;
-        if (answer) {
-            const auto body = protocol::decode_whole<protocol::DescribeClusterResponse>(
-                answer->body, answer->version);
-            theirs = body ? std::string(body->cluster_id) : std::string{};
+        if (!answer) {
+            doubt_.unheard(to.to_string());
+            return;
         }
+        const auto body = protocol::decode_whole<protocol::DescribeClusterResponse>(
+            answer->body, answer->version);
+        std::string theirs = body ? std::string(body->cluster_id) : std::string{};
         MR_LOG(log_, error, "broker.other_cluster", field("peer", to.to_string()),
                field("cluster", theirs), field("ours", options_.cluster_id));
         doubt_.told(to.to_string(), std::move(theirs));

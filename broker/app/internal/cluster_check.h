@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "app/internal/cluster_doubt.h"
 #include "base/log.h"
@@ -16,8 +17,10 @@ namespace millrace::app {
 
 struct ClusterCheckOptions {
     std::string cluster_id;
-    std::size_t others = 0;  ///< Controllers that are listed besides this node.
-    Duration timeout{0};     ///< For a peer to say which cluster it is of.
+    /// Controllers that the settings list besides this node. Where the record has them may be
+    /// another's place by now: who answers there says nothing of us.
+    std::vector<raft::Endpoint> others;
+    Duration timeout{0};  ///< For a peer to say which cluster it is of.
     std::function<void(const ClusterDoubt&)> on_other;
 };
 

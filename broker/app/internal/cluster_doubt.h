@@ -29,6 +29,8 @@ public:
         told_[peer] = std::move(cluster);
         ++answered_;
     }
+    /// It gave no answer: it is asked again with the next refusal.
+    void unheard(const std::string& peer) { told_.erase(peer); }
     /// More than half of the others are of another cluster, and nobody is of ours.
     bool is_certain() const { return !is_settled_ && answered_ * 2 > others_; }
     /// By peer, with its cluster.

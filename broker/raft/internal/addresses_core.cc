@@ -13,7 +13,7 @@ namespace millrace::raft {
 
 namespace {
 
-/// As long as a leader takes to be missed, and its successor to be heard of.
+/// Besides the time that a leader takes to be missed: its successor is to be heard of.
 constexpr Duration impostor_patience = std::chrono::seconds(3);
 constexpr Duration notice_every = std::chrono::seconds(10);
 
@@ -130,9 +130,11 @@ void RaftCore::Impl::note_followed_as_us(const LeaderHint& hint) {
         return;
     }
     // Who comes back at another address is remembered at the former one until it is missed.
-    if (!impostor_ || impostor_->address != hint.endpoint) {
-        impostor_ = Impostor{.address = hint.endpoint, .next_notice = now_ + impostor_patience};
+    const Duration patience = std::max(impostor_patience, 2 * config_.fetch_timeout);
+    if (!impostor_ || impostor_->address != hint.endpoint || impostor_->heard + patience < now_) {
+        impostor_ = Impostor{.address = hint.endpoint, .next_notice = now_ + patience};
     }
+    impostor_->heard = now_;
     if (impostor_->next_notice <= now_) {
         impostor_->is_certain = true;
         impostor_->next_notice = now_ + notice_every;
@@ -154,7 +156,8 @@ std::string RaftCore::Impl::why_no_leader() const {
     if (leader() != no_broker) {
         return {};
     }
-    if (impostor_ && impostor_->is_certain) {
+    const Duration lately = std::max(impostor_patience, 2 * config_.fetch_timeout);
+    if (impostor_ && impostor_->is_certain && impostor_->heard + lately >= now_) {
         return text_of_impostor();
     }
     if (forming_ && !forming_->formed) {

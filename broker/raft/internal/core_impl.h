@@ -363,6 +363,7 @@ private:
     struct Impostor {
         Endpoint address;
         Instant next_notice{0};
+        Instant heard{0};
         bool is_certain = false;
     };
     std::optional<Impostor> impostor_;

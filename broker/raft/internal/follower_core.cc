@@ -151,6 +151,7 @@ void RaftCore::Impl::accept_fetched(Follower& follower, FetchResponse& response)
     }
     follower.has_fetched = true;
     follower.suspects_leader = false;
+    follower.look_elsewhere = false;
     follower.election_at = Instant::never();
     follower.fetch_deadline = now_ + config_.fetch_timeout;
     follower.next_fetch = now_;

@@ -31,7 +31,9 @@ constexpr std::size_t size = 46;
 
 void encode_row(std::byte* to, ProducerId producer, const ProducerEntry& entry,
                 const StoredBatch& batch, bool is_last) {
-    const Timestamp time = is_last ? entry.last_timestamp : batch.timestamp;
+    // Kafka forgets each row by its own age: none may outlive the last.
+    const Timestamp time =
+        is_last ? entry.last_timestamp : std::min(batch.timestamp, entry.last_timestamp);
     const Offset transaction_start = is_last ? entry.transaction_start : no_offset;
     store_big_endian(to + field::producer_id, producer.value);
     store_big_endian(to + field::epoch, entry.epoch.value);

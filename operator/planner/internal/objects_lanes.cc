@@ -222,6 +222,13 @@ std::string fill_addresses(Draft& draft, const render::Member& member,
         }
         settings.voters.push_back({voter, std::move(host)});
     }
+    // A controller that is to vote once others have left is in its own list from the first.
+    const auto& listed = draft.membership.voters;
+    if (member.controller && std::find(listed.begin(), listed.end(), id) == listed.end()) {
+        settings.voters.push_back({id, settings.host});
+        std::sort(settings.voters.begin(), settings.voters.end(),
+                  [](const auto& a, const auto& b) { return a.id < b.id; });
+    }
     for (const api::ListenerSpec& listener : settings.listeners) {
         if (!has_service_per_broker(listener) && !listener.advertised) {
             continue;

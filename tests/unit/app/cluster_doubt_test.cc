@@ -33,6 +33,14 @@ TEST(ClusterDoubt, the_only_other_one_decides) {
     }
 }
 
+TEST(ClusterDoubt, a_peer_that_did_not_answer_of_which_it_is_counts_for_nothing) {
+    ClusterDoubt doubt(1);
+    EXPECT_TRUE(doubt.refused("a"));
+    doubt.unheard("a");
+    EXPECT_FALSE(doubt.is_certain());
+    EXPECT_TRUE(doubt.refused("a"));
+}
+
 // Somebody else's address was changed to that of a foreign controller: that is not our fault.
 TEST(ClusterDoubt, a_peer_that_takes_us_for_its_own_ends_it_for_good) {
     ClusterDoubt doubt(2);

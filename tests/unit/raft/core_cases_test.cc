@@ -498,6 +498,26 @@ TEST(RaftTwice, who_hears_of_an_epoch_that_it_leads_elsewhere_stops) {
     EXPECT_FALSE(halts[0].for_good);
 }
 
+// Its address may be that of a controller of another cluster by now, with the same ids.
+TEST(RaftTwice, what_another_cluster_says_of_its_leader_and_epoch_is_nothing_to_us) {
+    CoreBench bench(1, log_of(Offset{10}, voter_set(3)));
+    bench.lead();
+    const QuorumEpoch epoch = bench.core().epoch();
+    bench.fetch_from(key(2), Offset{10});
+    for (const int leader : {1, 2}) {
+        const auto begin = bench.take_sent_to<BeginQuorumEpochRequest>(3);
+        ASSERT_TRUE(begin);
+        bench.step(ResponseReceived{
+            begin->id,
+            BeginQuorumEpochResponse{.error = KafkaError::inconsistent_cluster_id,
+                                     .hint = {QuorumEpoch{40}, BrokerId{leader}, {"n9", 9009}}}});
+        EXPECT_EQ(bench.core().role(), Role::leader);
+        EXPECT_EQ(bench.core().epoch(), epoch);
+        EXPECT_THAT(bench.effects_of<Halt>(), IsEmpty());
+        bench.pass(std::chrono::milliseconds(600));
+    }
+}
+
 // An emptied disk knows none of its node's epochs, and is no cause to stop.
 TEST(RaftTwice, a_new_directory_of_the_leaders_node_says_so_once_the_leader_is_not_missed) {
     CoreBench bench(1, {}, static_list(3));

@@ -127,6 +127,25 @@ TEST_F(Quorum, moves_to_dedicated_controllers_and_back) {
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
 }
 
+// A controller that isn't in its own list is refused by the broker program.
+TEST_F(Quorum, a_controller_that_is_to_vote_later_is_in_its_own_list_from_the_first) {
+    brokers(4);
+    world.kube->brokers().add_topic("orders", 8, 4, 2);
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "remove": [1],
+        "controllers": {"replicas": 3, "storage": {"size": "1Gi"}}})");
+    world.settle();
+    ASSERT_THAT(voters(), Contains(1)) << "four replicas don't fit on three brokers";
+    int seen = 0;
+    for (const Json& file : world.kube->all(kube::config_maps)) {
+        const std::string id = file["metadata"]["labels"]["millrace.dev/broker"].text();
+        if (id.size() == 4) {
+            ++seen;
+            EXPECT_THAT(file["data"]["server.properties"].text(), HasSubstr(id + "@")) << id;
+        }
+    }
+    EXPECT_EQ(seen, 3);
+}
+
 TEST_F(Quorum, is_left_alone_while_nothing_changes) {
     brokers(3);
     world.new_operator();
