@@ -167,6 +167,7 @@ public:
     std::string why_no_leader() const;
 
 private:
+    struct Member;
     using State = std::variant<Unattached, Follower, Prospective, Candidate, Leader, Resigned>;
 
     // ---- raft_core.cc
@@ -290,6 +291,7 @@ private:
     void ask_members();
     void on_member_response(const InFlight& sent, const DescribeQuorumResponse& response);
     void on_member_failed(const InFlight& sent);
+    void ask_who_leads(const Member& member);
     void form_if_complete();
     std::string missing_members() const;
 

@@ -117,8 +117,19 @@ void RaftCore::Impl::on_member_response(const InFlight& sent,
                 }
             }
         }
+        if (!member.is_new) {
+            ask_who_leads(member);
+        }
     }
-    learn(response.hint);
+}
+
+/// DescribeQuorum names no cluster, and who answers may be of another: what it knows of leaders and
+/// epochs is learnt from the answer to a fetch, which does.
+void RaftCore::Impl::ask_who_leads(const Member& member) {
+    if (auto* state = std::get_if<Unattached>(&state_); state != nullptr && !state->fetch) {
+        state->fetch =
+            send(Purpose::fetch, member.expected, member.address, make_fetch(Duration{0}));
+    }
 }
 
 void RaftCore::Impl::on_member_failed(const InFlight& sent) {

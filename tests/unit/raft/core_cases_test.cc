@@ -529,6 +529,11 @@ TEST(RaftTwice, a_new_directory_of_the_leaders_node_says_so_once_the_leader_is_n
                                                 .hint = other,
                                                 .voters = {{key(1)}, {key(2)}, {key(3)}}}});
         }
+        for (const Send& send : bench.take_sent<FetchRequest>()) {
+            bench.step(ResponseReceived{
+                send.id,
+                FetchResponse{.error = KafkaError::not_leader_or_follower, .hint = other}});
+        }
     };
     answer_all();
     EXPECT_THAT(bench.core().why_no_leader(), testing::Not(testing::HasSubstr("n9:9009")));
@@ -639,6 +644,31 @@ TEST(RaftForming, an_emptied_disk_forms_nothing_beside_a_quorum_that_lives) {
     bench.pass(std::chrono::seconds(5));
     EXPECT_TRUE(bench.core().voters().empty());
     EXPECT_EQ(bench.core().epoch(), QuorumEpoch{0});
+}
+
+// A mistyped address leads to a controller of another cluster: its epochs are not ours, and once
+// the address is right the cluster forms.
+TEST(RaftForming, nothing_is_learnt_of_a_member_of_another_cluster) {
+    CoreBench bench(1, {}, static_list(3));
+    auto asked = bench.take_sent<DescribeQuorumRequest>();
+    bench.step(ResponseReceived{asked[0].id, new_member(2)});
+    bench.step(ResponseReceived{asked[1].id,
+                                DescribeQuorumResponse{.error = KafkaError::not_leader_or_follower,
+                                                       .hint = {QuorumEpoch{7}},
+                                                       .voters = {{key(3)}, {key(4)}, {key(5)}},
+                                                       .observers = {{key(3), Offset{9}}}}});
+    const auto fetches = bench.take_sent<FetchRequest>();
+    ASSERT_THAT(fetches, SizeIs(1));
+    EXPECT_EQ(std::get<FetchRequest>(fetches[0].request).cluster_id, "cluster");
+    bench.step(ResponseReceived{
+        fetches[0].id, FetchResponse{.error = KafkaError::inconsistent_cluster_id,
+                                     .hint = {QuorumEpoch{7}, BrokerId{4}, {"n4", 9004}}}});
+    EXPECT_EQ(bench.core().epoch(), QuorumEpoch{0});
+    bench.pass(std::chrono::milliseconds(300));
+    for (const Send& again : bench.take_sent<DescribeQuorumRequest>()) {
+        bench.step(ResponseReceived{again.id, new_member(again.to_id.value)});
+    }
+    EXPECT_EQ(bench.core().voters(), voter_set(3));
 }
 
 TEST(RaftForming, nothing_forms_over_a_vote_for_a_quorum_we_do_not_know) {
