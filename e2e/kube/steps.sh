@@ -424,12 +424,14 @@ step_rack_lost() {
 }
 
 step_controllers() {
+  local size
+  size=$(field .spec.replicas)
   has_voters() { [ "$(field .status.controllers.voters)" = "$1" ] && settled; }
   k patch mrc main --type=merge -p '{"spec":{"controllers":{"replicas":3,"storage":{"size":"1Gi"}}}}' >/dev/null
   until_true 200 has_voters '[1000,1001,1002]'
   expect_records "with a quorum of its own"
   k patch mrc main --type=json -p '[{"op":"remove","path":"/spec/controllers"}]' >/dev/null
-  back() { has_voters "$(field .status.controllers.voters)" && [ "$(k get pods -l millrace.dev/cluster=main -o name | wc -l)" = 4 ]; }
+  back() { has_voters "$(field .status.controllers.voters)" && [ "$(k get pods -l millrace.dev/cluster=main -o name | wc -l)" = "$size" ]; }
   until_true 200 back
   expect_records "with the quorum on brokers again"
   said="dedicated controllers take the quorum from running brokers, and give it back"
