@@ -48,6 +48,11 @@ enum class TopicState : std::uint8_t {
 };
 std::string_view to_string(TopicState state);  ///< "catching_up"
 
+/// Why a source can't be had, as views say it.
+constexpr std::string_view reason_of_loss(bool is_refused) {
+    return is_refused ? "Unauthorized" : "SourceUnavailable";
+}
+
 struct PartitionView {
     TopicPartition partition;
     std::string source_topic;

@@ -396,9 +396,11 @@ Result<void> LogStore::list_logs(const std::shared_ptr<LogDirectory>& directory,
         const auto found = offsets.find(partition);
         return found == offsets.end() ? Offset{0} : found->second;
     };
-    const bool by_kafka = !clean && !directory->has_own_points();
     MR_TRY(const auto entries, disk_.list(directory->path()));
     auto manifest = directory->read_manifest();
+    // Asked only where it matters, for it reads the manifest once more.
+    const bool by_kafka =
+        !clean && manifest.empty() && !cleaned.empty() && !directory->has_own_points();
     for (const runtime::DirectoryEntry& entry : entries) {
         const auto name = parse_log_folder_name(entry.name);
         if (!entry.is_directory || !name || name->kind == LogFolderKind::stray ||

@@ -16,7 +16,6 @@ namespace {
 namespace option = config::broker_option;
 
 constexpr std::string_view metadata_topic = "__cluster_metadata";
-constexpr std::string_view metadata_folder = "/__cluster_metadata-0";
 
 metadata::CopiesOptions default_copies_of(const config::BrokerValues& values) {
     return {static_cast<std::int16_t>(values.get(option::millrace_topics_default_replicas)),
@@ -257,7 +256,7 @@ Result<void> Broker::Inside::check_that_none_holds_the_metadata(
     const bool is_asked_for = !config->broker().get(option::metadata_log_dir).empty();
     for (const std::string& path : paths) {
         // One that can't be read is told of when it is locked.
-        const auto there = node.disk().exists(path + std::string(metadata_folder));
+        const auto there = node.disk().exists(path + "/" + raft::metadata_folder);
         if (path == metadata_path || !there || !*there) {
             continue;
         }
@@ -334,7 +333,7 @@ Result<void> Broker::Inside::open_quorum(const config::BrokerValues& values) {
     quorum.cluster_id = cluster_id;
     raft::DriverOptions driver_options;
     driver_options.quorum = std::move(quorum);
-    driver_options.directory = home->path() + std::string(metadata_folder);
+    driver_options.directory = home->path() + "/" + raft::metadata_folder;
     MR_TRY_VOID(node.disk().create_directories_durably(driver_options.directory));
     MR_TRY(
         auto metadata_log,

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "metadata/bootstrap_file.h"
+#include "raft/storage_log.h"
 
 namespace millrace::app {
 namespace {
@@ -11,7 +12,6 @@ namespace {
 constexpr std::uint64_t meta_properties_max = 64U << 10;
 constexpr std::uint64_t bootstrap_file_max = 1U << 20;
 constexpr std::string_view key = "cluster.id=";
-constexpr std::string_view metadata_log_folder = "__cluster_metadata-0";
 
 }  // namespace
 
@@ -67,7 +67,7 @@ bool holds_nothing(runtime::Disk& disk, const std::string& path) {
     const bool is_fresh =
         std::all_of(entries->begin(), entries->end(), [](const runtime::DirectoryEntry& entry) {
             return entry.is_directory
-                       ? entry.name == metadata_log_folder || entry.name == "lost+found"
+                       ? entry.name == raft::metadata_folder || entry.name == "lost+found"
                        : entry.name != metadata::bootstrap_file_name;
         });
     return is_fresh && lacks_metadata(disk, path);
@@ -76,7 +76,7 @@ bool holds_nothing(runtime::Disk& disk, const std::string& path) {
 }  // namespace
 
 bool lacks_metadata(runtime::Disk& disk, const std::string& path) {
-    const std::string folder = fmt::format("{}/{}", path, metadata_log_folder);
+    const std::string folder = fmt::format("{}/{}", path, raft::metadata_folder);
     const auto files = disk.list(folder);
     if (!files) {
         return files.error().code() == Code::not_found;
@@ -96,7 +96,7 @@ std::string a_log_in(runtime::Disk& disk, const std::string& path) {
             dash != std::string::npos && dash + 1 < entry.name.size() &&
             std::all_of(entry.name.begin() + static_cast<std::ptrdiff_t>(dash) + 1,
                         entry.name.end(), [](char c) { return c >= '0' && c <= '9'; });
-        if (entry.is_directory && is_numbered && entry.name != metadata_log_folder) {
+        if (entry.is_directory && is_numbered && entry.name != raft::metadata_folder) {
             return entry.name;
         }
     }

@@ -234,7 +234,6 @@ void Lane::note_loss(LaneOwner& owner, const Error& why) {
         if (Pull* pull = owner.find(id)) {
             pull->lost_since = pull->lost_since.value_or(asked_at_);
             pull->is_refused = why.code() == Code::permission;
-            pull->lost_why = pull->is_refused ? "Unauthorized" : "SourceUnavailable";
         }
     }
 }

@@ -206,7 +206,6 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     bool is_known = false;
     bool has_backlog = false;
     std::optional<Instant> lost_since;
-    std::string lost_why;
     bool is_refused = false;
     if (known != pulls_.end()) {
         is_steady = known->second.is_steady;
@@ -216,7 +215,6 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
         lag = known->second.lag;
         high_watermark = known->second.source_high_watermark;
         lost_since = known->second.lost_since;
-        lost_why = std::move(known->second.lost_why);
         is_refused = known->second.is_refused;
         drop(known);
     }
@@ -233,7 +231,6 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     pull.is_known = is_known;
     pull.has_backlog = has_backlog;
     pull.lost_since = lost_since;
-    pull.lost_why = std::move(lost_why);
     pull.is_refused = is_refused;
     if (!pull.job.seal) {
         join_lane(pull);
@@ -270,7 +267,7 @@ PartitionView LinkPull::view(Pull& pull) {
     if (pull.halted) {
         view.reason = to_string(*pull.halted);
     } else if (lost >= loss_told_after) {
-        view.reason = pull.lost_why;
+        view.reason = reason_of_loss(pull.is_refused);
         view.is_refused = pull.is_refused;
     } else if (pull.last_error != KafkaError::none) {
         view.reason = fmt::format("{}", pull.last_error);

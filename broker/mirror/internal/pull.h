@@ -32,10 +32,9 @@ struct Pull {
     std::optional<LeaderEpoch> seal_epoch;  ///< What the seal has asked for.
     Instant not_before{};
     KafkaError last_error = KafkaError::none;
-    /// Since when, and why, whoever leads it at the source can't be asked.
+    /// Since when whoever leads it at the source can't be asked.
     std::optional<Instant> lost_since;
-    std::string lost_why;
-    bool is_refused = false;  ///< Lost because of our credentials.
+    bool is_refused = false;  ///< Because of our credentials.
     Offset source_high_watermark = no_offset;
     Offset told_start = no_offset;    ///< Where the source's log begins; it says so once.
     Offset source_start = no_offset;  ///< Ours follows it, as far as is committed here.

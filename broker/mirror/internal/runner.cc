@@ -253,7 +253,7 @@ void Runner::on_source_lost(const Error& why) {
     if (now - lost_since_ >= lost_after) {
         phase_ = LinkPhase::source_unavailable;
     }
-    reason_ = why.code() == Code::permission ? "Unauthorized" : "SourceUnavailable";
+    reason_ = reason_of_loss(why.code() == Code::permission);
     message_ = why.message();
     if (is_mine(*shell_.image->current()) && !link_.cluster_id.empty()) {
         plan(nullptr);  // a wish to promote by force does not wait for the dead

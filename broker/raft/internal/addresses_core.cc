@@ -13,8 +13,7 @@ namespace millrace::raft {
 
 namespace {
 
-/// Besides the time that a leader takes to be missed: its successor is to be heard of.
-constexpr Duration impostor_patience = std::chrono::seconds(3);
+constexpr Duration least_impostor_patience = std::chrono::seconds(3);
 constexpr Duration notice_every = std::chrono::seconds(10);
 
 }  // namespace
@@ -109,6 +108,11 @@ bool RaftCore::Impl::is_here(const Endpoint& address) const {
                        [&](const Listener& listener) { return listener.endpoint == address; });
 }
 
+/// As long as a leader takes to be missed, and its successor to be heard of.
+Duration RaftCore::Impl::impostor_patience() const {
+    return std::max(least_impostor_patience, 2 * config_.fetch_timeout);
+}
+
 void RaftCore::Impl::note_followed_as_us(const LeaderHint& hint) {
     const bool is_news = hint.leader == config_.self.id && hint.epoch >= election_.epoch &&
                          !hint.endpoint.empty() && !config_.listeners.empty() &&
@@ -130,7 +134,7 @@ void RaftCore::Impl::note_followed_as_us(const LeaderHint& hint) {
         return;
     }
     // Who comes back at another address is remembered at the former one until it is missed.
-    const Duration patience = std::max(impostor_patience, 2 * config_.fetch_timeout);
+    const Duration patience = impostor_patience();
     if (!impostor_ || impostor_->address != hint.endpoint || impostor_->heard + patience < now_) {
         impostor_ = Impostor{.address = hint.endpoint, .next_notice = now_ + patience};
     }
@@ -156,8 +160,7 @@ std::string RaftCore::Impl::why_no_leader() const {
     if (leader() != no_broker) {
         return {};
     }
-    const Duration lately = std::max(impostor_patience, 2 * config_.fetch_timeout);
-    if (impostor_ && impostor_->is_certain && impostor_->heard + lately >= now_) {
+    if (impostor_ && impostor_->is_certain && impostor_->heard + impostor_patience() >= now_) {
         return text_of_impostor();
     }
     if (forming_ && !forming_->formed) {
@@ -169,13 +172,11 @@ std::string RaftCore::Impl::why_no_leader() const {
     }
     const bool is_new = log_end_ == Offset{0} && !snapshot_ && voters().empty();
     if (is_new && !config_.static_voters.empty()) {
-        const auto first =
-            std::min_element(config_.static_voters.begin(), config_.static_voters.end(),
-                             [](const Voter& a, const Voter& b) { return a.key.id < b.key.id; });
+        const Voter& founder = founder_of_list();
         return fmt::format(
             "this directory is new: node {} at {} forms the cluster, as it has the lowest id of "
             "controller.quorum.voters, once all of them answer it",
-            first->key.id, default_endpoint(&*first).value_or(Endpoint{}).to_string());
+            founder.key.id, default_endpoint(&founder).value_or(Endpoint{}).to_string());
     }
     if (is_new) {
         return "this directory is new, and none of controller.quorum.bootstrap.servers says who "

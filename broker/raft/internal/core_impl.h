@@ -287,11 +287,16 @@ private:
 
     // ---- formation_core.cc
     bool is_forming() const;
+    const Voter& founder_of_list() const;
     void start_forming();
     void ask_members();
     void on_member_response(const InFlight& sent, const DescribeQuorumResponse& response);
     void on_member_failed(const InFlight& sent);
     void ask_who_leads(const Member& member);
+    bool has_answered(const Member& member) const;
+    bool may_join(const Member& member) const;
+    bool is_twice(const Member& member) const;
+    bool is_there(const Member& member) const;  ///< And counts for the first voter set.
     void form_if_complete();
     std::string missing_members() const;
 
@@ -306,6 +311,7 @@ private:
     bool note_answered(const InFlight& sent, KafkaError error);
     bool is_here(const Endpoint& address) const;
     void note_followed_as_us(const LeaderHint& hint);
+    Duration impostor_patience() const;
     std::string text_of_impostor() const;
     void say_what_is_waited_for();
 

@@ -29,16 +29,18 @@ bool RaftCore::Impl::is_forming() const {
         return false;
     }
     if (!config_.static_voters.empty()) {
-        // The lowest id of the list forms; the others wait to hear from it.
-        const auto lowest =
-            std::min_element(config_.static_voters.begin(), config_.static_voters.end(),
-                             [](const Voter& a, const Voter& b) { return a.key.id < b.key.id; });
-        return lowest->key.id == config_.self.id;
+        return founder_of_list().key.id == config_.self.id;
     }
     return config_.bootstrap_servers.empty() ||
            std::any_of(
                config_.bootstrap_servers.begin(), config_.bootstrap_servers.end(),
                [&](const Endpoint& server) { return is_reached_at(config_.listeners, server); });
+}
+
+/// The lowest id of the list forms; the others wait to hear from it.
+const Voter& RaftCore::Impl::founder_of_list() const {
+    return *std::min_element(config_.static_voters.begin(), config_.static_voters.end(),
+                             [](const Voter& a, const Voter& b) { return a.key.id < b.key.id; });
 }
 
 void RaftCore::Impl::start_forming() {
@@ -144,15 +146,7 @@ void RaftCore::Impl::form_if_complete() {
         if (member.is_self) {
             continue;
         }
-        const bool is_fresh = member.is_new && member.answered + answer_is_fresh > now_;
-        // Nobody may have been in an epoch that we did not stand in: it was for a quorum that our
-        // directory did not form.
-        const bool voted_without_us = member.epoch > forming_->stood;
-        const bool is_expected = member.is_expected();
-        const bool is_twice = std::any_of(found.begin(), found.end(), [&](const Voter& other) {
-            return other.key.id == member.key.id;
-        });
-        if (!is_fresh || voted_without_us || !is_expected || is_twice) {
+        if (!is_there(member)) {
             if (MR_MUTANT(form_without_asking_everyone)) {
                 continue;
             }
@@ -184,17 +178,32 @@ bool RaftCore::Impl::Member::is_expected() const {
     return expected == no_broker ? is_reached_at(listeners, address) : key.id == expected;
 }
 
+bool RaftCore::Impl::has_answered(const Member& member) const {
+    return member.answered != Instant{0} && member.answered + answer_is_fresh > now_;
+}
+
+/// Nobody may have been in an epoch that we did not stand in: it was for a quorum that our
+/// directory did not form.
+bool RaftCore::Impl::may_join(const Member& member) const {
+    return member.is_new && member.epoch <= forming_->stood;
+}
+
+/// Whether another one before it, or this node, has its id.
+bool RaftCore::Impl::is_twice(const Member& member) const {
+    return member.key.id == config_.self.id ||
+           std::any_of(forming_->members.begin(), forming_->members.end(), [&](const Member& one) {
+               return &one < &member && one.is_new && one.key.id == member.key.id;
+           });
+}
+
+bool RaftCore::Impl::is_there(const Member& member) const {
+    return has_answered(member) && may_join(member) && member.is_expected() && !is_twice(member);
+}
+
 std::string RaftCore::Impl::missing_members() const {
     std::string text;
     for (const Member& member : forming_->members) {
-        const bool is_twice =
-            std::any_of(forming_->members.begin(), forming_->members.end(), [&](const Member& one) {
-                return &one < &member && one.is_new && one.key.id == member.key.id;
-            });
-        const bool may_join = member.is_new && member.epoch <= forming_->stood;
-        const bool is_there = member.answered + answer_is_fresh > now_ && may_join &&
-                              member.is_expected() && !is_twice && member.key.id != config_.self.id;
-        if (member.is_self || is_there) {
+        if (member.is_self || is_there(member)) {
             continue;
         }
         text += text.empty() ? "" : ", ";
@@ -202,13 +211,13 @@ std::string RaftCore::Impl::missing_members() const {
             text += fmt::format("{}@", member.expected);
         }
         text += member.address.to_string();
-        if (member.answered == Instant{0} || member.answered + answer_is_fresh <= now_) {
+        if (!has_answered(member)) {
             text += " (no answer)";
-        } else if (may_join && (is_twice || member.key.id == config_.self.id)) {
+        } else if (may_join(member) && is_twice(member)) {
             text += fmt::format(" (says that it is node {}, as another one does)", member.key.id);
-        } else if (may_join && member.expected != no_broker) {
+        } else if (may_join(member) && member.expected != no_broker) {
             text += fmt::format(" (says that it is node {}: see node.id there)", member.key.id);
-        } else if (may_join) {
+        } else if (may_join(member)) {
             text += fmt::format(
                 " (leads to node {}, which calls itself {})", member.key.id,
                 member.listeners.empty() ? "nothing" : member.listeners[0].endpoint.to_string());
