@@ -59,6 +59,10 @@ timeout 60 kcat -b "$kafka_at" -G readers -X auto.offset.reset=earliest -X isola
 tool configs --bootstrap-server "$kafka_at" --alter --entity-type users --entity-name alice --add-config producer_byte_rate=1000000 >/dev/null
 tool configs --bootstrap-server "$kafka_at" --alter --entity-type users --entity-name alice --add-config 'SCRAM-SHA-256=[password=a-secret]' >/dev/null
 look "$kafka_at" kafka
+# Before that a killed Kafka itself has the deleted records again.
+until_true 90 grep -q '^deleted-records 0 77$' "$data/log-start-offset-checkpoint"
+# Kafka writes where a log starts 30 s after its own start at the earliest: killed before that, it has the deleted records again itself.
+until_true 90 grep -q '^deleted-records 0 77$' "$data/log-start-offset-checkpoint"
 cp -a "$data" "$work/killed" # as it lies while Kafka runs: what a kill -9 leaves
 "$peer" stop
 cp -a "$data" "$work/stopped"

@@ -121,6 +121,11 @@ void SimCluster::stop_broker(int id) {
     moved();
 }
 
+bool SimCluster::is_registered(int id) const {
+    const std::lock_guard lock(mutex_);
+    return brokers_.count(id) != 0;
+}
+
 void SimCluster::start_broker(int id) {
     const SimCall call{*this, ""};
     Broker& broker = brokers_.at(id);

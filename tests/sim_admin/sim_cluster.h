@@ -46,7 +46,8 @@ public:
     void stop_broker(int id);     ///< A crash: leaders move, replicas leave the in-sync sets.
     /// So many of its replicas are on that volume, as far as it is asked about its directories.
     void put_on_volume(int id, int volume, int replicas);
-    void change_disk(int id);   ///< It comes back with an empty one: it follows, without a vote.
+    void change_disk(int id);  ///< It comes back with an empty one: it follows, without a vote.
+    bool is_registered(int id) const;
     void start_broker(int id);  ///< With a new epoch; recovers over ticks.
     void add_topic(const std::string& name, int partitions, int replication_factor,
                    int min_isr = 1);

@@ -390,7 +390,7 @@ void SimKube::start_broker(const Json& pod, int id) {
     }
     if (pod["metadata"]["labels"]["millrace.dev/pool"].text() == "controllers") {
         brokers_->add_controller(id);
-    } else if (known_brokers_.insert(id).second) {
+    } else if (!brokers_->is_registered(id)) {
         brokers_->add_broker(id, rack_of(pod));
     } else {
         brokers_->start_broker(id);
@@ -645,6 +645,9 @@ Result<Json> SimKube::apply(const Kind& kind, const Json& object) {
     } else {
         next["metadata"]["uid"] = fmt::format("uid-{}", next_uid_++);
         next["metadata"]["creationTimestamp"] = kube::time_text(now_);
+        if (kind == kube::claims) {  // The default class is nobody's field, and set once.
+            next["spec"]["storageClassName"] = "standard";
+        }
     }
     merge_into(next, object);
     if (const auto found = of(kind).find(key); kind == kube::claims && found != of(kind).end()) {

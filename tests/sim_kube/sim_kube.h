@@ -159,7 +159,6 @@ private:
     std::map<std::string, std::map<ObjectKey, Json>> applied_;
     std::map<std::string, std::unique_ptr<kube::ObjectCache>> caches_;
     std::map<std::string, std::string> address_by_pod_;
-    std::set<int> known_brokers_;
     std::set<int> running_brokers_;
     std::shared_ptr<std::map<int, NodeFiles>> files_ = std::make_shared<std::map<int, NodeFiles>>();
     std::shared_ptr<int> steps_ = std::make_shared<int>(0);

@@ -104,10 +104,10 @@ void complete_service(Json& service, const Json* before, const Store& store,
 
 void complete_claim(Json& claim, const Json* before) {
     Json& spec = claim["spec"];
-    fill(spec, "storageClassName", "local");
     fill(spec, "volumeMode", "Filesystem");
     fill(claim, "status", Json::object({{"phase", "Pending"}}));
     if (before == nullptr) {
+        fill(spec, "storageClassName", "local");
         claim["metadata"]["finalizers"].push_back("kubernetes.io/pvc-protection");
     }
 }

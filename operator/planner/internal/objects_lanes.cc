@@ -52,8 +52,11 @@ void keep_made(Draft& draft, const render::Member& member, const Json& stored, J
     }
     const std::string asked = std::as_const(wanted)["spec"]["storageClassName"].text();
     const std::string& has = stored["spec"]["storageClassName"].text();
-    if (!asked.empty() && asked != has) {
+    if (stored["spec"].has("storageClassName")) {
+        // Also where nobody asked for one: once it was applied, leaving it out would take it away.
         wanted["spec"]["storageClassName"] = has;
+    }
+    if (!asked.empty() && asked != has) {
         wanted["metadata"]["annotations"][render::annotation::storage_class] = has;
         draft.volume_waits =
             fmt::format("the disk of broker {} has class {} and keeps it; new brokers get class {}",

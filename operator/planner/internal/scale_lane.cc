@@ -355,7 +355,7 @@ bool let_go(Draft& draft, int id) {
         kept["metadata"]["labels"][render::label::retired] = "true";
         kept["spec"]["resources"] = (*claim)["spec"]["resources"];
         kept["spec"]["accessModes"] = (*claim)["spec"]["accessModes"];
-        if ((*claim)["spec"].has("storageClassName")) {  // What we leave out would be taken away.
+        if ((*claim)["spec"].has("storageClassName")) {  // Left out, ours would be taken away.
             kept["spec"]["storageClassName"] = (*claim)["spec"]["storageClassName"];
         }
         draft.act(Lane::scale, Apply{kube::claims, std::move(kept)}, "VolumeKept",

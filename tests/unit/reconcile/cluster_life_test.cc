@@ -1,4 +1,5 @@
 // The life of a cluster against a simulated Kubernetes and simulated brokers.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <set>
 
@@ -201,6 +202,23 @@ TEST(ClusterLife, a_broker_whose_disk_has_a_class_of_its_own_leaves_and_its_disk
     const auto kept = world.kube->find(kube::claims, {"default", "main-3-data-0"});
     ASSERT_TRUE(kept);
     EXPECT_EQ((*kept)["spec"]["storageClassName"].text(), "fast");
+}
+
+// The class that Kubernetes chose was applied when the broker left, and taken away when it came
+// back: refused from then on.
+TEST(ClusterLife, a_broker_that_comes_back_finds_its_disk_of_the_default_class) {
+    World world;
+    for (const int replicas : {4, 3, 4, 3, 4}) {
+        world.apply_cluster(
+            fmt::format(R"({{"replicas": {}, "storage": {{"size": "1Gi"}}}})", replicas));
+        world.settle();
+        EXPECT_EQ(world.cluster()["status"]["message"].text(), "") << replicas;
+        EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << replicas;
+    }
+    const auto disk = world.kube->find(kube::claims, {"default", "main-3-data-0"});
+    ASSERT_TRUE(disk);
+    EXPECT_EQ((*disk)["spec"]["storageClassName"].text(), "standard");
+    EXPECT_FALSE((*disk)["metadata"]["labels"].has("millrace.dev/retired"));
 }
 
 // "PlanRebalance: broker 4 is not registered", until the last of them had gone.
