@@ -57,7 +57,12 @@ def log():
 
 
 def leader():
-    return kubectl("get", "lease", "millrace-operator", "-o", "jsonpath={.spec.holderIdentity}")
+    """Who holds the lease; between two pods of a rollout nobody does for a moment."""
+    end = time.time() + 20
+    while time.time() < end:
+        if holder := kubectl("get", "lease", "millrace-operator", "-o", "jsonpath={.spec.holderIdentity}"):
+            return holder
+    sys.exit("nobody leads")
 
 
 def first(pattern, since, within=30):

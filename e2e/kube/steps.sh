@@ -22,6 +22,7 @@ put() { in_network kcat -b "$bootstrap" -t orders -P -X acks=all -X message.time
 message_says() { field .status.message "${2:-main}" | grep -qE -- "$1"; }
 has_event() { k get events --field-selector "involvedObject.kind=Cluster,type=Warning" -o 'jsonpath={range .items[*]}{.message}{"\n"}{end}' | grep -qE -- "$1"; }
 expect_records() { expect "records $1" "$records" "$(read_all | sort -u | wc -l)"; }
+reached() { in_network kcat -b "$1" -L -m 5; }  # Nodes learn of a new service's addresses a moment after it is Ready.
 restart_all() { "$bin/kubectl-millrace" restart -n millrace main >/dev/null; }
 
 step_install() {

@@ -31,6 +31,8 @@ step_mirror() {
   { side east "$east_node"; side west "$west_node"; } | k apply -f - >/dev/null
   wait_ready 120 east
   wait_ready 120 west
+  until_true 30 reached "$(at east)"
+  until_true 30 reached "$(at west)"
   expect "nodes of the two" "$east_node $west_node" "$(k get pod east-0 west-0 -o 'jsonpath={.items[*].spec.nodeName}')"
   seq -f 'first-%g' 2000 | put_at east
   mirror_link east-to-west west east '' | k apply -f - >/dev/null

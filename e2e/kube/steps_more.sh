@@ -12,16 +12,17 @@ mounted() { k get pod disks-0 -o 'jsonpath={.spec.volumes[*].persistentVolumeCla
 # A second disk gets its share. Taken out of the spec again, with the only replicas there are, it stays until nothing is on it: a person
 # sees to that where balance.mode is Off, else a plan. Written back it gets its share again.
 step_volumes() {
-  local uid moved at
+  local uid moved at part
   disks() { printf 'apiVersion: millrace.dev/v1\nkind: Cluster\nmetadata: {name: disks}\nspec: {replicas: 1, storage: {%s}, balance: {mode: %s}}\n' "$1" "${2:-OnScale}" | k apply -f - >/dev/null; }
   disks 'size: 1Gi'
   wait_ready 90 disks
   at=$(field .status.summary.bootstrap disks)
   printf 'apiVersion: millrace.dev/v1\nkind: Topic\nmetadata: {name: kept}\nspec: {clusterRef: {name: disks}, partitions: 8, replicas: 1, deletionPolicy: Delete}\n' | k apply -f - >/dev/null
   k wait --for=condition=Ready topic/kept --timeout=30s >/dev/null
-  reached() { in_network kcat -b "$at" -L -m 5; }
-  until_true 30 reached  # Nodes learn of a new service's addresses a moment later.
-  seq -f '%050g' 20000 | in_network kcat -b "$at" -t kept -P -X acks=all
+  until_true 30 reached "$at"
+  for part in 0 1 2 3 4 5 6 7; do  # An empty one has no directory that could be counted.
+    seq -f '%050g' $((part * 2500 + 1)) $((part * 2500 + 2500)) | in_network kcat -b "$at" -t kept -p "$part" -P -X acks=all
+  done
   disks 'volumes: [{id: 0, size: 1Gi}, {id: 1, size: 1Gi}]'
   spread() { status_is 'brokers[0].volumes' '[0,1]' disks && [ "$(condition Ready disks)" = True ] && [ "$(replicas_on_claim disks-0-data-0)" -lt 8 ]; }
   until_true 90 spread

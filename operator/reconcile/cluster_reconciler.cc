@@ -164,8 +164,13 @@ Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Lo
     }
     const auto admin = parts_.brokers->find(key.to_string());
     if (admin && look == Look::fresh) {
-        MR_TRY(auto facts, admin->ask_facts());
-        world.brokers = std::make_shared<const brokers::ClusterFacts>(std::move(facts));
+        auto facts = admin->ask_facts();
+        if (facts) {
+            world.brokers = std::make_shared<const brokers::ClusterFacts>(*std::move(facts));
+        } else if (admin->facts()) {
+            return facts.error();
+        }  // Else nobody has been heard: what needs brokers isn't planned, what can't start is made
+           // anew.
     } else if (admin) {
         world.brokers = admin->facts();
     }

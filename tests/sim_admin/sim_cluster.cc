@@ -39,15 +39,14 @@ void SimCluster::add_broker(int id, const std::string& rack) {
         ++next_voter_;
         voters_[id] = "dir-" + std::to_string(id);
     }
-    if (brokers_.count(controller_) == 0) {
-        controller_ = id;
-    }
+    elect_a_voter();
     moved();
 }
 
 void SimCluster::add_controller(int id) {
     const SimCall call{*this, ""};
     controllers_.insert(id);
+    elect_a_voter();
     moved();
 }
 
@@ -101,6 +100,7 @@ void SimCluster::change_disk(int id) {
 void SimCluster::stop_broker(int id) {
     const SimCall call{*this, ""};
     if (controllers_.erase(id) > 0) {
+        elect_a_voter();
         return;
     }
     brokers_.at(id).alive = false;
@@ -113,12 +113,23 @@ void SimCluster::stop_broker(int id) {
         }
     }
     elect_all();
-    if (id == controller_) {
-        const auto live = live_brokers();
-        controller_ = live.empty() ? -1 : live.front();
-        ++epoch_;
-    }
+    elect_a_voter();
     moved();
+}
+
+bool SimCluster::is_up(int id) const {
+    const auto broker = brokers_.find(id);
+    return controllers_.count(id) != 0 || (broker != brokers_.end() && broker->second.alive);
+}
+
+void SimCluster::elect_a_voter() {
+    if (voters_.count(controller_) != 0 && is_up(controller_)) {
+        return;
+    }
+    const auto found = std::find_if(voters_.begin(), voters_.end(),
+                                    [&](const auto& voter) { return is_up(voter.first); });
+    controller_ = found == voters_.end() ? -1 : found->first;
+    ++epoch_;
 }
 
 bool SimCluster::is_registered(int id) const {
@@ -130,6 +141,7 @@ void SimCluster::start_broker(int id) {
     const SimCall call{*this, ""};
     Broker& broker = brokers_.at(id);
     broker.alive = true;
+    elect_a_voter();
     broker.drained = false;
     broker.dead_ticks = 0;
     ++broker.epoch;
@@ -506,8 +518,7 @@ std::vector<v1::RestartBlocker> SimCluster::blockers(const std::set<int>& stoppi
     }
     int voters_left = 0;
     for (const auto& [id, directory] : voters_) {
-        voters_left +=
-            brokers_.count(id) != 0 && brokers_.at(id).alive && stopping.count(id) == 0 ? 1 : 0;
+        voters_left += is_up(id) && stopping.count(id) == 0 ? 1 : 0;
     }
     const int majority = static_cast<int>(voters_.size()) / 2 + 1;
     const bool touches_quorum = std::any_of(stopping.begin(), stopping.end(),
@@ -716,6 +727,7 @@ Result<v1::RemoveVoterResponse> SimCluster::RemoveVoter(const v1::RemoveVoterReq
     if (!request.guard().dry_run()) {
         note("RemoveVoter " + std::to_string(request.id()));
         voters_.erase(found);
+        elect_a_voter();
         moved();
     }
     return v1::RemoveVoterResponse{};

@@ -163,6 +163,8 @@ private:
     void elect(Partition& partition) const;
     void elect_all();
     std::vector<int> live_brokers() const;
+    bool is_up(int id) const;
+    void elect_a_voter();
     static std::string config_key(const v1::ConfigResource& resource) {
         return std::to_string(resource.type()) + ":" + resource.name();
     }

@@ -221,8 +221,11 @@ Draft::Draft(const World& the_world)
     for (const auto& [id, member] : membership.wanted) {
         stand(id);
     }
+    const std::vector<int> voting = voting_now(world);
     for (const auto& [id, pool] : membership.leaving) {
-        if (broker(id) != nullptr || (is_dedicated(id) && pods.contains(id))) {
+        // Who never came, or has no say any more, is missed by nobody.
+        const bool votes = std::find(voting.begin(), voting.end(), id) != voting.end();
+        if (broker(id) != nullptr || (is_dedicated(id) && votes && pods.contains(id))) {
             stand(id);
         }
     }
@@ -340,13 +343,16 @@ bool Draft::is_outdated(int id) const {
            (pod->second.revision != revision->second || found_elsewhere.contains(id));
 }
 
+bool Draft::was_draining(int id) const {
+    const auto& before = world.cluster.status.brokers;
+    return std::any_of(before.begin(), before.end(), [&](const api::BrokerStatus& one) {
+        return one.id == id && one.state == api::BrokerState::draining;
+    });
+}
+
 bool Draft::is_our_cordon(int id) const {
     const brokers::BrokerFacts* facts = broker(id);
-    const auto& before = world.cluster.status.brokers;
-    return facts != nullptr && facts->cordoned &&
-           std::any_of(before.begin(), before.end(), [&](const api::BrokerStatus& one) {
-               return one.id == id && one.state == api::BrokerState::draining;
-           });
+    return facts != nullptr && facts->cordoned && was_draining(id);
 }
 
 bool Draft::votes(int id) const {

@@ -66,6 +66,8 @@ struct Draft {
     bool is_dedicated(int id) const;  ///< A controller and no broker.
     /// We cordoned it because it was leaving: what a person cordoned is theirs to undo.
     bool is_our_cordon(int id) const;
+    /// As the status has it, which is all that an operator knows of what it did before.
+    bool was_draining(int id) const;
     /// As the quorum's leader says; where nobody was asked, as disks and status remember.
     bool votes(int id) const;
     void act(Lane lane, Act what, std::string event, std::string why, bool fresh_look = false);

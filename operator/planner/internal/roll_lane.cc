@@ -11,11 +11,31 @@ namespace millrace::planner {
 
 namespace {
 
-/// Unready ones first, then by id, the active controller last.
+/// It doesn't serve and won't with what it was made with: replacing it takes nothing from anybody.
+bool is_hopeless(const Draft& draft, int id) {
+    const PodFacts& pod = draft.pods.at(id);
+    const brokers::BrokerFacts* facts = draft.broker(id);
+    const bool serves = facts != nullptr && (facts->state == brokers::BrokerState::running ||
+                                             facts->state == brokers::BrokerState::recovering);
+    if (pod.ready || serves) {
+        return false;
+    }
+    // Settings are written for the revision that is wanted now: its own will never come.
+    const bool has_settings =
+        draft.find(draft.world.config_maps, render::config_name(draft.name(), id, pod.revision)) !=
+        nullptr;
+    return !pod.trouble.empty() || (pod.is_being_made && !has_settings);
+}
+
+/// Unready ones first, then who is awaited as a voter (two that vote can spare none of them), then
+/// by id, the active controller last.
 std::vector<int> in_turn(const Draft& draft) {
     std::vector<int> ids;
-    for (const auto& [id, member] : draft.membership.wanted) {
-        if (draft.is_outdated(id) && !draft.pods.at(id).going) {
+    for (const auto& [id, member] : draft.running) {
+        // Who leaves isn't brought up to date, but made anew where it can't start.
+        const bool stays = draft.membership.wanted.contains(id);
+        if (draft.is_outdated(id) && !draft.pods.at(id).going &&
+            (stays || is_hopeless(draft, id))) {
             ids.push_back(id);
         }
     }
@@ -24,7 +44,10 @@ std::vector<int> in_turn(const Draft& draft) {
         if (!draft.pods.at(id).ready) {
             return 0;
         }
-        return id == controller ? 2 : 1;
+        const auto& voters = draft.membership.wanted_voters;
+        const bool is_awaited =
+            std::find(voters.begin(), voters.end(), id) != voters.end() && !draft.votes(id);
+        return id == controller ? 3 : is_awaited ? 1 : 2;
     };
     std::sort(ids.begin(), ids.end(),
               [&](int a, int b) { return std::pair(rank(a), a) < std::pair(rank(b), b); });
@@ -34,15 +57,6 @@ std::vector<int> in_turn(const Draft& draft) {
 bool is_held(const Draft& draft, int id) {
     const auto& hold = draft.world.cluster.spec.rolling.hold;
     return std::find(hold.begin(), hold.end(), id) != hold.end();
-}
-
-/// It doesn't serve and won't with what it was made with: replacing it takes nothing from anybody.
-bool is_hopeless(const Draft& draft, int id) {
-    const PodFacts& pod = draft.pods.at(id);
-    const brokers::BrokerFacts* facts = draft.broker(id);
-    const bool serves = facts != nullptr && (facts->state == brokers::BrokerState::running ||
-                                             facts->state == brokers::BrokerState::recovering);
-    return !pod.ready && !pod.trouble.empty() && !serves;
 }
 
 /// Partitions that can't survive any restart (one replica, or min ISR equal to it) don't hold up a
@@ -205,9 +219,12 @@ void plan_roll(Draft& draft) {
                    disk != draft.doomed_disks.end()) {
             doomed = fmt::format("broker {}: {}", id, disk->second);
         } else if (is_hopeless(draft, id)) {
-            restart(
-                draft, id,
-                fmt::format("broker {} doesn't start as it is: {}", id, draft.pods.at(id).trouble));
+            const std::string& trouble = draft.pods.at(id).trouble;
+            restart(draft, id,
+                    fmt::format("broker {} doesn't start as it is: {}", id,
+                                trouble.empty()
+                                    ? "its settings were not written before the spec changed"
+                                    : trouble));
             return;
         } else {
             turn.push_back(id);

@@ -462,9 +462,15 @@ void plan_leaving(Draft& draft) {
         return;
     }
     if (!uncordoned.empty() && is_offered(draft, "Cordon")) {
+        draft.scale_waits = "leaving brokers are being cordoned";
+        if (!std::all_of(uncordoned.begin(), uncordoned.end(),
+                         [&](int id) { return draft.was_draining(id); })) {
+            draft.plan.again =
+                Duration{0};  // First the status says so, and then knows whose it is.
+            return;
+        }
         draft.act(Lane::scale, Cordon{uncordoned, true}, "BrokersCordoned",
                   fmt::format("no new replica goes to {}: leaving", list_of(uncordoned)));
-        draft.scale_waits = "leaving brokers are being cordoned";
         return;
     }
     if (holds_replicas) {

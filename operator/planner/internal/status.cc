@@ -80,7 +80,9 @@ api::BrokerState state_of(const Draft& draft, int id) {
                                                    : api::BrokerState::starting;
     }
     if (facts == nullptr) {
-        return api::BrokerState::starting;
+        // Where nobody can be asked it goes on: whose cordon it is would be forgotten.
+        return !draft.world.brokers && draft.was_draining(id) ? api::BrokerState::draining
+                                                              : api::BrokerState::starting;
     }
     if (draft.membership.leaving.contains(id) || draft.is_our_cordon(id)) {
         return api::BrokerState::draining;

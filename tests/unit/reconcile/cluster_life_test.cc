@@ -1467,6 +1467,69 @@ TEST(ClusterLife, a_version_that_never_ran_is_forgotten_when_the_spec_names_none
     }
 }
 
+// Nobody can be asked for a fresh look where nobody has started yet.
+TEST(ClusterLife, a_mistake_at_the_creation_is_corrected_by_an_edit) {
+    World world;
+    world.kube->poison = "auto.create.topics.enable=true";
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"auto.create.topics.enable": "true"}})");
+    for (int i = 0; i < 10; ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    EXPECT_THAT(world.cluster()["status"]["message"].text(), HasSubstr("poison is not a setting"));
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
+// Their pods wait for settings of a revision that nobody writes any more; found by a walk of
+// wandering_test.cc.
+TEST(ClusterLife, a_spec_that_changes_before_settings_are_written_is_not_waited_for) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "listeners": [{"name": "outside", "port": 9094, "type": "LoadBalancer"}]})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "False") << "no balancer has an address";
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
+// As seed 11 of wandering_test.cc had it.
+TEST(ClusterLife, controllers_that_never_came_hold_up_nobody_who_leaves) {
+    World world;
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.settle();
+    for (const char* name : {"main-1000", "main-1001", "main-1002"}) {
+        world.kube->broken_pods[name] = "no such image";
+    }
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "controllers": {"replicas": 3, "storage": {"size": "1Gi"}}})");
+    world.settle();
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
+// As seed 48 had it: two voters, which can spare neither, and the third is to be restarted, too.
+TEST(ClusterLife, who_is_awaited_as_a_voter_is_restarted_before_two_that_vote) {
+    World world;
+    world.kube->brokers().knobs().first_voters = 2;
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    for (int i = 0; i < 6; ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    world.apply_cluster(
+        R"({"replicas": 4, "storage": {"size": "1Gi"}, "rolling": {"restart": "now"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "UpToDate"), "True") << world.journal_tail();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+    EXPECT_EQ(world.kube->second_disruptions(), 0);
+}
+
 TEST(ClusterLife, what_a_person_cordoned_stays_cordoned) {
     World world;
     world.apply_cluster(three_brokers);
