@@ -2,7 +2,7 @@
 # `said` to what it has shown. Waits are bounded; what fails says what was waited for.
 short_steps=(install create records scale-out roll operator-restart missing-image missing-class chart delete adopt)
 all_steps=(install create leave records scale-out scale roll operator-killed operator-restart edits-in-roll killed-in-scale
-  disk-deleted image-and-back refusals topics pools second-release namespace-goes views missing-image broken-start quota missing-class
+  disk-deleted image-and-back refusals topics pools second-release namespace-goes views missing-image first-mistake broken-start quota missing-class
   refused-growth load-balancer node-port tls broker-killed power-cut drain rack-lost controllers volumes manual canary
   all-namespaces mirror figures chart delete adopt)
 
@@ -202,6 +202,22 @@ step_missing_image() {
   expect "brokers touched after the correction" 1 "$(touched "$before")"
   expect_records "after the correction"
   said="an image that isn't there is told after $from s, one broker is touched, its correction needs nothing else"
+}
+
+# Nobody has started yet who could be asked; what was wrong is corrected all the same.
+step_first_mistake() {
+  local mistaken='apiVersion: millrace.dev/v1\nkind: Cluster\nmetadata: {name: mistaken}\nspec: {replicas: 3, storage: {size: 1Gi}, %s}\n'
+  as() { printf "$mistaken" "$1" | k apply -f - >/dev/null; }
+  as 'version: 9.9.9'
+  until_true 15 message_says 'image .*:9\.9\.9 can.t be pulled' mistaken
+  as 'template: {env: [{name: TOKEN, valueFrom: {secretKeyRef: {name: nobody-made-it, key: token}}}]}'
+  until_true 20 message_says 'nobody-made-it' mistaken
+  as 'listeners: [{name: plain, port: 9092}, {name: outside, port: 9094, type: LoadBalancer}]'
+  until_true 20 message_says 'load balancer|address' mistaken
+  as 'balance: {mode: OnScale}'
+  wait_ready 60 mistaken
+  k delete mrc mistaken --wait --timeout=60s >/dev/null
+  said="a new cluster with a wrong image, then a Secret that isn't there, then no balancer: each is told, the next edit holds, it serves"
 }
 
 step_broken_start() {

@@ -146,6 +146,33 @@ Known known_brokers(const World& world) {
     return known;
 }
 
+/// What a pool looked like that the spec has no more, by the disks that one of its members has
+/// left.
+std::optional<api::PoolSpec> former_pool(const World& world, int id, const std::string& name) {
+    api::PoolSpec pool;
+    pool.name = name;
+    pool.resources = world.cluster.spec.resources;
+    pool.pod_template = world.cluster.spec.pod_template;
+    for (const api::BrokerStatus& broker : world.cluster.status.brokers) {
+        if (broker.id == id && !broker.rack.empty() &&
+            world.cluster.spec.rack.source == api::RackSource::pool) {
+            pool.rack = broker.rack;
+        }
+    }
+    for (const ObjectPtr& claim : world.claims) {
+        if (broker_of(*claim) == id && is_bound(*claim) &&
+            !(*claim)["metadata"].has("deletionTimestamp")) {
+            if (auto volume = volume_of(*claim)) {
+                pool.storage.volumes.push_back(*std::move(volume));
+            }
+        }
+    }
+    if (pool.storage.volumes.empty()) {
+        return std::nullopt;
+    }
+    return pool;
+}
+
 }  // namespace
 
 Draft::Draft(const World& the_world)
@@ -257,15 +284,11 @@ void Draft::choose_members() {
             std::find_if(pools.begin(), pools.end(),
                          [&, name = pool_name](const auto& one) { return one.name == name; });
         const bool is_broker = pool_name != api::controllers_name;
-        if (pool != pools.end() && is_broker) {  // Else nobody knows any more what it looked like.
-            running[id] = {id, *pool, votes_now, true};
+        if (auto shape = is_broker && pool != pools.end() ? std::optional(*pool)
+                                                          : former_pool(world, id, pool_name)) {
+            running[id] = {id, *std::move(shape), votes_now, is_broker};
         }
     }
-}
-
-bool is_bound(const Json& claim) {
-    return claim["status"]["phase"].text() == "Bound" ||
-           !claim["spec"]["volumeName"].text().empty();
 }
 
 /// Why its pod doesn't run. The scheduler doesn't name the class of a disk that nobody makes.

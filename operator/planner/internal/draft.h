@@ -79,6 +79,8 @@ private:
 };
 
 bool is_bound(const Json& claim);
+/// What the claim of a disk says of it; nothing: it is none of ours.
+std::optional<api::VolumeSpec> volume_of(const Json& claim);
 
 /// "host:port" of one broker's own service or node; empty until it is known.
 std::string outside_address(const Draft& draft, int id, const api::ListenerSpec& listener);

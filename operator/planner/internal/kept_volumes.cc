@@ -93,33 +93,47 @@ void keep_volume(Draft& draft, int broker, api::VolumeSpec volume) {
 
 }  // namespace
 
+bool is_bound(const Json& claim) {
+    return claim["status"]["phase"].text() == "Bound" ||
+           !claim["spec"]["volumeName"].text().empty();
+}
+
+std::optional<api::VolumeSpec> volume_of(const Json& claim) {
+    const std::string& number = claim["metadata"]["labels"][render::label::volume].text();
+    int id = -1;
+    std::from_chars(number.data(), number.data() + number.size(), id);
+    const auto size =
+        api::Quantity::parse(claim["spec"]["resources"]["requests"]["storage"].text());
+    if (id < 0 || !size) {
+        return std::nullopt;
+    }
+    api::VolumeSpec volume{.id = id, .size = *size, .storage_class = {}};
+    if (const std::string& asked =
+            claim["metadata"]["annotations"][render::annotation::storage_class].text();
+        !asked.empty()) {
+        volume.storage_class = asked;
+    }
+    return volume;
+}
+
 void keep_used_volumes(Draft& draft) {
     for (const ObjectPtr& claim : draft.world.claims) {
         const Json& metadata = (*claim)["metadata"];
-        const std::string& number = metadata["labels"][render::label::volume].text();
         const int broker = broker_of(*claim).value_or(-1);
-        int volume = -1;
-        std::from_chars(number.data(), number.data() + number.size(), volume);
+        auto kept = volume_of(*claim);
         const auto member = draft.running.find(broker);
-        if (member == draft.running.end() || !member->second.broker || volume < 0 ||
+        if (!kept || member == draft.running.end() || !member->second.broker ||
             metadata.has("deletionTimestamp") || !is_bound(*claim) ||
-            has_volume(member->second.pool.storage, volume) ||
-            !was_in_use(draft, broker, volume, metadata["name"].text())) {
+            has_volume(member->second.pool.storage, kept->id) ||
+            !was_in_use(draft, broker, kept->id, metadata["name"].text())) {
             continue;
         }
-        const auto size =
-            api::Quantity::parse((*claim)["spec"]["resources"]["requests"]["storage"].text());
-        const std::string why = size ? why_kept(draft, broker, volume) : std::string();
+        const int volume = kept->id;
+        const std::string why = why_kept(draft, broker, volume);
         if (why.empty()) {
             continue;
         }
-        api::VolumeSpec kept{.id = volume, .size = *size, .storage_class = {}};
-        if (const std::string& asked =
-                metadata["annotations"][render::annotation::storage_class].text();
-            !asked.empty()) {
-            kept.storage_class = asked;
-        }
-        keep_volume(draft, broker, std::move(kept));
+        keep_volume(draft, broker, *std::move(kept));
         draft.kept_volumes[broker].insert(volume);
         draft.look_again_in(ask_of_volumes_after);
         if (draft.volume_waits.empty()) {

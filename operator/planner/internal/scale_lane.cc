@@ -364,11 +364,11 @@ bool let_go(Draft& draft, int id) {
     return true;
 }
 
-/// Whose pod is gone goes on: the others would wait for it to be back.
+/// Who is down, or whose pod is gone, goes on: the others would wait for it to be back.
 std::vector<int> begun_first(const Draft& draft, std::vector<int> leaving) {
     const auto is_whole = [&](int id) {
         const auto pod = draft.pods.find(id);
-        return pod != draft.pods.end() && !pod->second.going;
+        return pod != draft.pods.end() && !pod->second.going && !draft.ledger.is_down(id);
     };
     std::sort(leaving.begin(), leaving.end(),
               [&](int a, int b) { return std::pair(is_whole(a), a) < std::pair(is_whole(b), b); });

@@ -26,8 +26,11 @@ public:
         world.kube->copies_labels = !one_in(3);
         world.reads_nodes = one_in(2);
         world.new_operator();
-        spec_["replicas"] = std::int64_t{any(1, 5)};
-        spec_["storage"]["size"] = "1Gi";
+        pooled_ = one_in(4);
+        size_it(1, 5);
+        if (!pooled_) {
+            spec_["storage"]["size"] = "1Gi";
+        }
         apply();
         if (one_in(2)) {
             world.settle();
@@ -55,8 +58,13 @@ public:
         spec_.erase("controllers");
         spec_.erase("remove");
         spec_["rack"]["spread"] = "Preferred";
-        spec_["replicas"] = std::int64_t{any(3, 6)};
-        spec_["storage"].erase("class");
+        size_it(3, 6);
+        if (!pooled_) {
+            spec_["storage"].erase("class");
+        }
+        if (std::as_const(spec_)["listeners"].dump().find("LoadBalancer") != std::string::npos) {
+            spec_.erase("listeners");  // Nobody gives them addresses here.
+        }
         apply();
         told += "home\n";
         world.settle(600);
@@ -68,8 +76,8 @@ public:
         EXPECT_EQ(World::condition(cluster, "UpToDate"), "True");
         EXPECT_EQ(World::condition(cluster, "Balanced"), "True");
         EXPECT_EQ(cluster["status"]["message"].text(), "");
-        EXPECT_EQ(cluster["status"]["replicas"], spec_["replicas"]);
-        EXPECT_EQ(cluster["status"]["ready"], spec_["replicas"]);
+        EXPECT_EQ(cluster["status"]["replicas"].integer(), wanted());
+        EXPECT_EQ(cluster["status"]["ready"].integer(), wanted());
         EXPECT_EQ(cluster["status"]["health"]["offlinePartitions"].integer(), 0);
         EXPECT_EQ(world.kube->second_disruptions(), 0);
         EXPECT_EQ(World::condition(cluster, "SpecValid"), "True");
@@ -105,6 +113,33 @@ private:
         return list[static_cast<std::size_t>(any(0, static_cast<int>(list.size()) - 1))];
     }
 
+    /// So many brokers, in pools of any kind where there are pools.
+    void size_it(int least, int most) {
+        if (!pooled_) {
+            spec_["replicas"] = std::int64_t{any(least, most)};
+            return;
+        }
+        Json pools = Json::array({});
+        int left = any(least, most);
+        for (const char* name : {"a", "b", "c"}) {
+            const int here = name[0] == 'c' ? left : any(0, left);
+            left -= here;
+            if (here > 0 || one_in(2)) {
+                Json pool = Json::object({{"name", name}, {"replicas", std::int64_t{here}}});
+                pool["storage"]["size"] = "1Gi";
+                pools.push_back(std::move(pool));
+            }
+        }
+        spec_["pools"] = std::move(pools);
+    }
+    std::int64_t wanted() const {
+        std::int64_t sum = std::as_const(spec_)["replicas"].integer();
+        for (const Json& pool : std::as_const(spec_)["pools"].items()) {
+            sum += pool["replicas"].integer();
+        }
+        return sum;
+    }
+
     void apply() {
         told += "spec " + spec_.dump() + "\n";
         world.apply_cluster(spec_.dump());
@@ -123,16 +158,38 @@ private:
     }
 
     void edit() {
-        switch (any(0, 9)) {
+        switch (any(0, 12)) {
             case 0:
             case 1:
             case 2:
             case 3:
-                spec_["replicas"] = std::int64_t{any(1, 7)};
+                size_it(1, 7);
                 break;
             case 4:
-                spec_["remove"] = Json::array({std::int64_t{any(0, 6)}});
-                spec_["replicas"] = std::int64_t{any(2, 5)};
+                size_it(2, 5);
+                if (!pooled_) {
+                    spec_["remove"] = Json::array({std::int64_t{any(0, 6)}});
+                }
+                break;
+            case 10:
+                if (spec_.has("listeners")) {
+                    spec_.erase("listeners");
+                } else {
+                    Json outside =
+                        Json::object({{"name", "outside"}, {"port", std::int64_t{9094}}});
+                    outside["type"] = one_of(std::vector{"LoadBalancer", "ClusterIP", "Internal"});
+                    spec_["listeners"] = Json::array({std::move(outside)});
+                }
+                break;
+            case 11:
+                if (spec_.has("tls")) {
+                    spec_.erase("tls");
+                } else {
+                    spec_["tls"] = Json::object({});
+                }
+                break;
+            case 12:
+                spec_["balance"]["mode"] = one_of(std::vector{"OnScale", "Continuous"});
                 break;
             case 5:
                 spec_["config"]["auto.create.topics.enable"] = one_in(2) ? "true" : "false";
@@ -141,7 +198,9 @@ private:
                 spec_["rolling"]["restart"] = fmt::format("r{}", any(1, 1000));
                 break;
             case 7:
-                if (one_in(2)) {
+                if (pooled_) {
+                    size_it(1, 6);
+                } else if (one_in(2)) {
                     spec_["storage"].erase("class");
                 } else {
                     spec_["storage"]["class"] = one_of(std::vector{"fast", "slow", "nope"});
@@ -224,6 +283,7 @@ private:
     std::mt19937 random_;
     Json spec_ = Json(Json::Object{});
     int topics_ = 0;
+    bool pooled_ = false;
 };
 
 TEST(Wandering, ends_where_the_last_edit_wants_it) {
