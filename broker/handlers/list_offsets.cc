@@ -70,6 +70,10 @@ void tell_closing_end(const Doors& doors, const std::shared_ptr<LookUp>& progres
                 to.error_code = code_of(end.error);
                 to.offset = end.end.value;
                 to.leader_epoch = end.last_epoch.value;
+                if (end.is_mirror) {
+                    gather->arrive();  // neither open to clients nor ever closed
+                    return;
+                }
                 // The image of now: whoever applied the fence has it, and with it all before it.
                 const metadata::ImagePtr image = doors.image->current();
                 const metadata::Topic* topic = image->topics.find(id.topic_id);

@@ -8,6 +8,8 @@ namespace {
 
 /// A fence reaches the brokers within moments; those of a version that doesn't say when.
 constexpr Duration fence_settles = std::chrono::seconds{1};
+/// Who still takes records after this long may never have been told: somebody has lifted the fence.
+constexpr Duration fence_repeats = std::chrono::seconds{5};
 
 }  // namespace
 
@@ -30,6 +32,16 @@ bool DrainCore::on_ends(const TopicEnds& theirs, const TopicEnds& ours, Instant 
     }
     is_closed_ = is_fenced_ && theirs.is_closed;
     const bool all = has_all(theirs, ours);
+    if (is_fenced_ && theirs.is_open) {
+        // However long it stands still: its next record would be acknowledged, and be nowhere.
+        open_since_ = open_since_.value_or(now);
+        if (now - *open_since_ >= fence_repeats) {
+            is_answered_ = false;
+            open_since_.reset();
+        }
+        return false;
+    }
+    open_since_.reset();
     return all && (is_closed_ || now - still_since_ >= (is_fenced_ ? fence_settles : standstill));
 }
 
@@ -60,6 +72,12 @@ std::string DrainCore::waits_for(const std::string& topic, Duration standstill) 
     if (missing_ > 0) {
         return fmt::format("{}: the source is fenced; {} records are still to come", topic,
                            missing_);
+    }
+    if (open_since_) {
+        return fmt::format(
+            "{}: the source is fenced; a broker there has not heard of it yet and still takes "
+            "writes",
+            topic);
     }
     return fmt::format("{}: the source is fenced; what is left there is being copied", topic);
 }

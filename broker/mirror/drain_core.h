@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct TopicEnds {
     /// Every leader has said that no client's record will come after this end, and that these are
     /// all partitions.
     bool is_closed = false;
+    /// A leader has said that records may still come after its end, or that there are more
+    /// partitions: it has not applied the fence yet.
+    bool is_open = false;
     friend bool operator==(const TopicEnds&, const TopicEnds&) = default;
 };
 
@@ -57,6 +61,7 @@ private:
     bool is_answered_ = false;
     bool is_fenced_ = false;
     bool is_closed_ = false;
+    std::optional<Instant> open_since_;  ///< Fenced, and a leader that does not know it yet.
     std::string why_not_;
     std::vector<LogEnd> seen_;
     Instant still_since_{};

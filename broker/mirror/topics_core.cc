@@ -549,12 +549,18 @@ Hold hold_of(const std::map<std::string, std::string>* source_settings, std::str
                : Hold::source_not_promoted;
 }
 
+std::string fence_name(std::string_view cluster, std::string_view mirror) {
+    return fmt::format("{}/{}", cluster, mirror);  // no topic's name has a slash
+}
+
 bool is_fenced_by(const std::map<std::string, std::string>& source_settings,
-                  std::string_view cluster) {
-    const auto found = source_settings.find(std::string(topic_setting::fenced_by));
-    return found != source_settings.end() &&
-           fmt::format(",{},", found->second).find(fmt::format(",{},", cluster)) !=
-               std::string::npos;
+                  std::string_view cluster, std::string_view mirror) {
+    const std::string all =
+        fmt::format(",{},", value_of(source_settings, topic_setting::fenced_by));
+    const auto names = [&](std::string_view one) {
+        return all.find(fmt::format(",{},", one)) != std::string::npos;
+    };
+    return names(fence_name(cluster, mirror)) || names(cluster);  // as it was written before
 }
 
 bool is_archive(const LocalTopic& topic) {

@@ -205,9 +205,12 @@ Hold hold_of(const std::map<std::string, std::string>* source_settings, std::str
 /// As hold_of() sees it: the chain of what will be mirrored; none if it comes from `self`.
 std::optional<std::string> chain_in(const std::map<std::string, std::string>& source_settings,
                                     const std::string& source_cluster, std::string_view self);
-/// Whether this cluster's promotion of a mirror is among those that fence the source's topic.
+/// How the promotion of a mirror is named among those that fence its source's topic. A cluster may
+/// have several mirrors of one topic.
+std::string fence_name(std::string_view cluster, std::string_view mirror);
+/// Whether the promotion of this mirror is one of them.
 bool is_fenced_by(const std::map<std::string, std::string>& source_settings,
-                  std::string_view cluster);
+                  std::string_view cluster, std::string_view mirror);
 
 /// Whether it keeps an earlier incarnation of a mirror: nobody's mirror any more.
 bool is_archive(const LocalTopic& topic);

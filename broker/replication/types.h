@@ -174,6 +174,7 @@ struct ClosingEnd {
     Offset end = no_offset;                    ///< Whether it is committed or not.
     LeaderEpoch last_epoch = no_leader_epoch;  ///< Of the last batch.
     bool is_closed = false;  ///< No client's record comes after it as long as the fence stands.
+    bool is_mirror = false;  ///< None comes at all, and its own link goes on, fence or not.
 };
 
 struct EpochEndAnswer {

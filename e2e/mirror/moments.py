@@ -293,6 +293,7 @@ def a_group_that_is_active_on_both_sides(world):
     return f"here {mine}, at the source {theirs}"
 
 
+import crossings  # noqa: E402,F401
 import edits  # noqa: E402,F401
 import groups  # noqa: E402,F401
 import hazards  # noqa: E402,F401

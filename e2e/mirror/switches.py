@@ -295,7 +295,7 @@ def two_followers_of_one_source_take_over(world):
         follower.link(east, "PROMOTED")
         until(lambda: follower.in_state("promoted"), 40, "promoted")
     writer.stop()
-    expect(sorted(east.setting("t", "millrace.fenced.by").split(",")) == sorted(c.cluster_id for c in (west, north)), "the source knows who fences it")
+    expect(sorted(east.setting("t", "millrace.fenced.by").split(",")) == sorted(f"{c.cluster_id}/t" for c in (west, north)), "the source knows who fences it")
     for follower in (west, north):
         expect_kept(writer.all(), follower.address, ["t"])
     west.link(east, truncate=True)

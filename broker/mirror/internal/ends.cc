@@ -53,8 +53,11 @@ struct Reading {
         }
         to.partitions[index] = {Offset{from.offset}, LeaderEpoch{from.leader_epoch}};
         const auto mark = metadata::ClosingMark::find(from.unknown_tags);
-        to.is_closed = to.is_closed && mark && mark->is_closed &&
-                       mark->partitions == static_cast<std::int32_t>(to.partitions.size());
+        const bool says_closed =
+            mark && mark->is_closed &&
+            mark->partitions == static_cast<std::int32_t>(to.partitions.size());
+        to.is_closed = to.is_closed && says_closed;
+        to.is_open = to.is_open || (mark && !says_closed);
     }
     void finish() {
         std::erase_if(ends, [](const auto& topic) {

@@ -215,11 +215,13 @@ private:
     void release();
     void on_released(const std::map<std::string, StageNote>& asked,
                      const Result<FenceOutcomes>& outcomes);
-    /// Whether `own_cluster` wants these topics fenced, in one request for all; another cluster's
-    /// wish stays. Code::unsupported: the source has no such thing, or not for us; what else went
-    /// wrong may work next time.
-    static void set_fences(client::Cluster& source, std::vector<std::string> source_topics,
-                           std::string own_cluster, bool wanted,
+    /// Mirrors by their source's topic.
+    using MirrorsBySource = std::map<std::string, std::string>;
+    /// Whether the promotions of these mirrors of `own_cluster` want their sources fenced, in one
+    /// request for all; what other mirrors wish stays. Code::unsupported: the source has no such
+    /// thing, or not for us; what else went wrong may work next time.
+    static void set_fences(client::Cluster& source, const MirrorsBySource& mirrors,
+                           const std::string& own_cluster, bool wanted,
                            UniqueFunction<void(Result<FenceOutcomes>)> done);
     /// All topics that drain, one step further. One step at a time.
     void drain();

@@ -90,11 +90,11 @@ void Runner::arm_drain(Duration delay) {
 
 void Runner::fence_sources(std::vector<std::string> topics) {
     drain_step_ = true;
-    std::vector<std::string> sources;
+    MirrorsBySource mirrors;
     for (const std::string& topic : topics) {
-        sources.push_back(draining_[topic].source);
+        mirrors[draining_[topic].source] = topic;
     }
-    set_fences(*source_, std::move(sources), shell_.options.cluster_id, true,
+    set_fences(*source_, mirrors, shell_.options.cluster_id, true,
                [weak = weak_from_this(),
                 topics = std::move(topics)](const Result<FenceOutcomes>& outcomes) {
                    if (auto self = weak.lock()) {
@@ -106,11 +106,11 @@ void Runner::fence_sources(std::vector<std::string> topics) {
 /// A promotion that nobody will end any more leaves its source as it was. Every broker asks: the
 /// one who looked after the link may be what is gone, and a fence that is lifted twice is lifted.
 void Runner::leave(const metadata::Image& image) {
-    std::vector<std::string> fenced;
+    MirrorsBySource fenced;
     for (const LocalTopic& local : topics_of_link(image, link_.id)) {
         const auto source = link_.spec.source_name(local.name);
         if (local.note.stage == Stage::promoting && source) {
-            fenced.push_back(*source);
+            fenced[*source] = local.name;
         }
     }
     if (fenced.empty() || !source_) {
@@ -118,7 +118,7 @@ void Runner::leave(const metadata::Image& image) {
     }
     // Outlives us until it has answered; and is not destroyed by its own answer.
     std::shared_ptr<client::Cluster> source = std::move(source_);
-    set_fences(*source, std::move(fenced), shell_.options.cluster_id, false,
+    set_fences(*source, fenced, shell_.options.cluster_id, false,
                [source, &loop = *shell_.control.executor, log = *shell_.log,
                 name = link_.spec.name](const Result<FenceOutcomes>& outcomes) mutable {
                    if (!outcomes) {
@@ -129,17 +129,22 @@ void Runner::leave(const metadata::Image& image) {
                });
 }
 
-void Runner::set_fences(client::Cluster& source, std::vector<std::string> source_topics,
-                        std::string own_cluster, bool wanted,
+void Runner::set_fences(client::Cluster& source, const MirrorsBySource& mirrors,
+                        const std::string& own_cluster, bool wanted,
                         UniqueFunction<void(Result<FenceOutcomes>)> done) {
     using protocol::IncrementalAlterConfigsRequest;
     using protocol::IncrementalAlterConfigsResponse;
+    std::map<std::string, std::string> by;  // what goes is named as it was written before, too
+    for (const auto& [topic, mirror] : mirrors) {
+        const std::string name = fence_name(own_cluster, mirror);
+        by[topic] = wanted ? name : fmt::format("{},{}", name, own_cluster);
+    }
     client::ask<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>(
         source.any(), source.request_timeout(),
-        [topics = std::move(source_topics), own = std::move(own_cluster), wanted](std::int16_t) {
+        [by = std::move(by), wanted](std::int16_t) {
             const auto operation = [](config::AlterOp op) { return static_cast<std::int8_t>(op); };
             IncrementalAlterConfigsRequest request;
-            for (const std::string& topic : topics) {
+            for (const auto& [topic, names] : by) {
                 auto& to = request.resources.emplace_back();
                 to.resource_type = 2;
                 to.resource_name = topic;
@@ -152,7 +157,7 @@ void Runner::set_fences(client::Cluster& source, std::vector<std::string> source
                     {.name = topic_setting::fenced_by,
                      .config_operation =
                          operation(wanted ? config::AlterOp::append : config::AlterOp::subtract),
-                     .value = own});
+                     .value = names});
             }
             return request;
         },
@@ -206,11 +211,11 @@ void Runner::release() {
     if (releases_.empty() || !source_) {
         return;
     }
-    std::vector<std::string> sources;
+    MirrorsBySource mirrors;
     for (const auto& [topic, note] : releases_) {
-        sources.push_back(link_.spec.source_name(topic).value_or(topic));
+        mirrors[link_.spec.source_name(topic).value_or(topic)] = topic;
     }
-    set_fences(*source_, std::move(sources), shell_.options.cluster_id, false,
+    set_fences(*source_, mirrors, shell_.options.cluster_id, false,
                [weak = weak_from_this(),
                 asked = std::exchange(releases_, {})](const Result<FenceOutcomes>& outcomes) {
                    if (auto self = weak.lock()) {

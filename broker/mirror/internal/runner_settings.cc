@@ -95,12 +95,20 @@ void Runner::sync_settings() {
                 self->under_way_.contains(topic)) {
                 continue;
             }
+            if (is_fenced_by(wanted, self->shell_.options.cluster_id, topic) &&
+                self->link_.spec.desired(topic) != Desired::promoted) {
+                // For a promotion that is no more: its mirror, or its link, was made anew since.
+                self->under_way_.insert(topic);
+                self->releases_[topic] = local->note;
+                continue;
+            }
             const SettingChanges changes = setting_changes(wanted, local->settings);
             if (!changes.empty()) {
                 self->settings_reverted_ += static_cast<std::int64_t>(changes.size());
                 self->shell_.own->set_topic(topic, changes, self->noted("settings", topic));
             }
         }
+        self->release();
     });
 }
 

@@ -181,7 +181,7 @@ void Runner::rejoin(const std::string& topic, const std::map<std::string, std::s
         if (link_.spec.desired(topic) == Desired::promoted) {
             return;  // called off meanwhile
         }
-        if (is_fenced_by(*settings, shell_.options.cluster_id)) {
+        if (is_fenced_by(*settings, shell_.options.cluster_id, topic)) {
             // Since the planned promotion that is taken back here: somebody has to take writes.
             under_way_.insert(topic);
             releases_[topic] = follows;

@@ -140,7 +140,7 @@ ClosingEnd Partition::closing_end(LeaderEpoch current_epoch) {
     if (answer.end > log_->start()) {
         answer.last_epoch = log_->epochs().epoch_of(answer.end - 1).value_or(no_leader_epoch);
     }
-    // A mirror's own link goes on, fence or not.
+    answer.is_mirror = settings_.mirrored;
     answer.is_closed = settings_.fenced && !settings_.mirrored && staged_.empty();
     return answer;
 }

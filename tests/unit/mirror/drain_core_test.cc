@@ -63,6 +63,39 @@ TEST_F(Drain, of_a_source_that_does_not_say_it_is_closed_needs_a_second_of_stand
     EXPECT_TRUE(look(ends({end(10)}), ends({end(10)}), 1s));
 }
 
+// A leader that is cut off from its controller learns of the fence late, and its producers rest.
+TEST_F(Drain, is_not_over_while_a_leader_says_that_it_still_takes_records) {
+    core.on_fence(true, "");
+    TopicEnds open = ends({end(10)});
+    open.is_open = true;
+    EXPECT_FALSE(look(open, ends({end(10)}), 0s));
+    EXPECT_FALSE(look(open, ends({end(10)}), 4s)) << "however long it stands still";
+    EXPECT_THAT(core.waits_for("orders", standstill), HasSubstr("has not heard of it yet"));
+    EXPECT_TRUE(look(ends({end(10)}, true), ends({end(10)}), 4s));
+}
+
+// Somebody has lifted it: a promotion of another link that was taken back, or a person.
+TEST_F(Drain, asks_for_the_fence_again_where_nobody_knows_of_it) {
+    core.on_fence(true, "");
+    TopicEnds open = ends({end(10)});
+    open.is_open = true;
+    EXPECT_FALSE(look(open, ends({end(10)}), 0s));
+    EXPECT_TRUE(core.is_asked_for());
+    EXPECT_FALSE(look(open, ends({end(10)}), 5s));
+    EXPECT_FALSE(core.is_asked_for());
+    core.on_fence(true, "");
+    EXPECT_TRUE(look(ends({end(10)}, true), ends({end(10)}), 6s));
+}
+
+// It says so of every end, and could not be asked to close.
+TEST_F(Drain, of_a_source_of_ours_without_the_right_to_fence_it_needs_the_standstill) {
+    core.on_fence(false, "TOPIC_AUTHORIZATION_FAILED");
+    TopicEnds open = ends({end(10)});
+    open.is_open = true;
+    EXPECT_FALSE(look(open, ends({end(10)}), 0s));
+    EXPECT_TRUE(look(open, ends({end(10)}), 10s));
+}
+
 TEST_F(Drain, of_a_source_that_cannot_be_fenced_needs_all_of_the_standstill) {
     core.on_fence(false, "INVALID_CONFIG");
     EXPECT_FALSE(look(ends({end(10)}), ends({end(10)}), 0s));

@@ -511,6 +511,18 @@ TEST_F(MirrorHold, a_source_whose_settings_nobody_sees_is_not_followed) {
     EXPECT_EQ(hold_of(nullptr, "us"), Hold::source_topic_unreadable);
 }
 
+// A cluster with two mirrors of one topic, one of them under a prefix: what ends the promotion of
+// the one leaves the fence of the other.
+TEST_F(MirrorHold, a_fence_is_the_promotions_of_one_mirror) {
+    std::map<std::string, std::string> settings{
+        {std::string(topic_setting::fenced_by), "west/orders,north/east.orders"}};
+    EXPECT_TRUE(is_fenced_by(settings, "west", "orders"));
+    EXPECT_FALSE(is_fenced_by(settings, "west", "east.orders"));
+    EXPECT_FALSE(is_fenced_by(settings, "north", "orders"));
+    settings[std::string(topic_setting::fenced_by)] = "west";  // as it was written before
+    EXPECT_TRUE(is_fenced_by(settings, "west", "orders"));
+}
+
 TEST(MirrorChain, a_cluster_is_not_taken_for_another_whose_id_it_ends) {
     EXPECT_EQ(chain_through("b", "east", Stage::mirroring, "as"), "b;east");
 }

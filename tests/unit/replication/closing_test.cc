@@ -88,8 +88,10 @@ TEST_F(Closing, what_was_taken_before_the_fence_is_before_the_end_and_nothing_co
 
 TEST_F(Closing, a_mirror_goes_on_whatever_its_fence_says) {
     on_shard([&](ShardReplicas& shard) {
+        EXPECT_FALSE(shard.closing_end(id_, LeaderEpoch{4}).is_mirror);
         shard.change_settings(id_, fenced(true));
         EXPECT_FALSE(shard.closing_end(id_, LeaderEpoch{4}).is_closed);
+        EXPECT_TRUE(shard.closing_end(id_, LeaderEpoch{4}).is_mirror);
     });
 }
 
