@@ -17,7 +17,8 @@ struct Word {
 constexpr Word words[] = {{Stage::mirroring, "mirroring"}, {Stage::paused, "paused"},
                           {Stage::halted, "halted"},       {Stage::orphaned, "orphaned"},
                           {Stage::promoting, "promoting"}, {Stage::promoted, "promoted"},
-                          {Stage::archiving, "archiving"}, {Stage::archived, "archived"}};
+                          {Stage::rejoining, "rejoining"}, {Stage::archiving, "archiving"},
+                          {Stage::archived, "archived"}};
 /// A source that lost more of its topics at once was not cleaned up but broken.
 constexpr std::size_t most_lost_of_ten = 2;
 
@@ -74,6 +75,10 @@ public:
     void judge(const LocalTopic& local, const std::string& source_name) {
         const LinkSpec& spec = world_.link.spec;
         const Desired wish = spec.desired(local.name);
+        if (local.note.stage == Stage::rejoining) {
+            judge_rejoining(local, source_name);
+            return;
+        }
         if (spec.leaves_out(local.name)) {
             leave_out(local);
             return;
@@ -132,6 +137,18 @@ public:
     }
 
 private:
+    /// What its source says decides, also about the way back: it may take writes by now. A
+    /// promotion that does not wait for the source does not wait here.
+    void judge_rejoining(const LocalTopic& local, const std::string& source_name) {
+        const LinkSpec& spec = world_.link.spec;
+        if (world_.source != nullptr) {
+            plan_.actions.push_back(Rejoin{local.name, source_name});
+        } else if (spec.desired(local.name) == Desired::promoted &&
+                   spec.promotion == Promotion::forced) {
+            set(local, Stage::promoted);
+        }
+    }
+
     /// It takes nothing more, and neither a promotion nor its end counts for it.
     void leave_out(const LocalTopic& local) {
         if (local.note.stage == Stage::mirroring ||
@@ -333,7 +350,7 @@ std::string to_text(const StageNote& note) {
             text = word.text;
         }
     }
-    if (note.stage == Stage::halted) {
+    if (note.stage == Stage::halted || (note.stage == Stage::rejoining && !note.reason.empty())) {
         text += fmt::format(":{}@{}", note.reason, note.link_version);
     } else if (note.stage == Stage::orphaned) {
         text += fmt::format(":{}@{}", note.since.milliseconds, note.link_version);

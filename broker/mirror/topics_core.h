@@ -46,17 +46,22 @@ enum class Stage {
     orphaned,
     promoting,
     promoted,
+    /// It takes no writes any more, and nothing of it is cut yet: whether the source follows us, as
+    /// we are about to follow it, is looked at once more when it can see this.
+    rejoining,
     archiving,  ///< Filled with what a mirror has whose source was made anew.
     archived,
 };
 
 struct StageNote {
     Stage stage = Stage::mirroring;
-    std::string reason;             ///< Of halted.
+    std::string reason;             ///< Of halted; of rejoining: whether it was adopted.
     std::int64_t link_version = 0;  ///< Of halted and orphaned: a later one tries again.
     Timestamp since{};              ///< Of orphaned; zero: written before that was noted.
     friend bool operator==(const StageNote&, const StageNote&) = default;
 };
+/// Of a rejoining topic that was nobody's mirror: it goes back to that.
+inline constexpr std::string_view adopted = "adopted";
 std::string to_text(const StageNote& note);
 StageNote stage_of(std::string_view text);
 
@@ -128,7 +133,8 @@ struct GrowMirror {
     friend bool operator==(const GrowMirror&, const GrowMirror&) = default;
 };
 /// A promoted topic is to follow its source again, and what it has of its own may give way. Only
-/// once the source lets it: see hold_of().
+/// once the source lets it: see hold_of(). Of a topic that is rejoining: the second look, also
+/// where it is not to follow by now.
 struct Rejoin {
     std::string topic;
     std::string source_topic;

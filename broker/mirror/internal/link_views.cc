@@ -77,6 +77,8 @@ TopicState state_of(Stage stage) {
             return TopicState::promoting;
         case Stage::promoted:
             return TopicState::promoted;
+        case Stage::rejoining:
+            return TopicState::restoring_setup;
         case Stage::archiving:
         case Stage::archived:
             break;  // no mirrors of the source's: not shown

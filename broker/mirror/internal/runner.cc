@@ -178,7 +178,8 @@ bool Runner::takes_the_place(const client::ClusterInfo& info) const {
     }
     const std::vector<LocalTopic> topics = topics_of_link(*shell_.image->current(), link_.id);
     return std::all_of(topics.begin(), topics.end(), [](const LocalTopic& one) {
-        return is_archive(one) || one.note.stage == Stage::promoted;
+        return is_archive(one) || one.note.stage == Stage::promoted ||
+               one.note.stage == Stage::rejoining;
     });
 }
 

@@ -91,6 +91,10 @@ private:
     /// All that the plan wants to rejoin, with one question to the source.
     void rejoin();
     void rejoin(const std::string& topic, const std::map<std::string, std::string>* settings);
+    /// Nothing was cut: it takes writes again, unless its source does by now.
+    void go_back(const LocalTopic& local, const std::map<std::string, std::string>* settings);
+    /// By what the link is now.
+    bool is_to_rejoin(const LocalTopic& local) const;
     /// `is_drained`: promoted with all that the source had.
     void set_stage(const std::string& topic, const StageNote& note, bool is_drained = false);
     std::string now_as_text() const;
@@ -170,6 +174,7 @@ private:
     int sizes_failed_ = 0;                        ///< In a row.
     std::map<std::string, std::string> rejoins_;  ///< By their name at the source, to be asked for.
     std::map<std::string, Hold> held_;
+    std::map<std::string, Instant> rejoining_;  ///< Since when that is seen here.
     /// Promoted topics whose source is by now a copy of them, and what is noted of it when they
     /// follow.
     std::map<std::string, SettingChanges> copies_;

@@ -295,21 +295,25 @@ void Runner::begin(const AdoptTopic& action) {
         }
         SettingChanges changes;
         changes[std::string(topic_setting::link)] = self->link_.id;
-        changes[std::string(topic_setting::state)] = to_text(StageNote{});
+        const auto local = local_topic(*self->shell_.image->current(), action.topic);
+        const bool takes_writes =
+            !local || local->link.empty() || local->note.stage == Stage::promoted;
+        changes[std::string(topic_setting::state)] = to_text(
+            takes_writes ? StageNote{Stage::rejoining, std::string(adopted), 0} : StageNote{});
         changes[std::string(topic_setting::chain)] = *chain;
         changes[std::string(topic_setting::source_topic)] = action.source_id.to_string();
         changes[std::string(topic_setting::promotion)] = std::nullopt;  // of a link of before
         changes[std::string(topic_setting::drained)] = std::nullopt;
         changes[std::string(topic_setting::shared)] = std::nullopt;
-        const auto local = local_topic(*self->shell_.image->current(), action.topic);
         if (local && began_here(settings->at(action.source_topic), self->shell_.options.cluster_id,
                                 local->id)) {
             changes[std::string(topic_setting::shared)] = "true";
         }
-        if (local && (local->link.empty() || local->note.stage == Stage::promoted)) {
+        if (takes_writes) {
             changes[std::string(topic_setting::since)] = self->now_as_text();
         }
         self->shell_.own->set_topic(action.topic, changes, self->noted("adopted", action.topic));
+        self->arm(drain_look);
     });
 }
 

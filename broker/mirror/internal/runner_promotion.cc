@@ -238,7 +238,13 @@ void Runner::on_released(const std::map<std::string, StageNote>& asked,
             MR_LOG(*shell_.log, warn, "mirror.fence_not_lifted", field("link", link_.spec.name),
                    field("topic", topic), field("reason", released.error().message()));
             arm(longest_drain_pause);
-        } else if (link_.spec.desired(topic) != Desired::promoted) {  // not wished again meanwhile
+            continue;
+        }
+        const auto local = local_topic(*shell_.image->current(), topic);
+        const bool wrote = local && local->note.stage == Stage::rejoining;
+        // Wished to be promoted again meanwhile, it is fenced again; but who has taken writes of
+        // his own first follows the source, which takes some by now.
+        if (wrote || link_.spec.desired(topic) != Desired::promoted) {
             set_stage(topic, note);
         }
     }

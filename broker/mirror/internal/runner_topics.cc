@@ -9,6 +9,8 @@ namespace millrace::mirror {
 namespace {
 
 constexpr Duration loops_stay = 60s;
+/// What is in the metadata, every broker that is up has taken over by then.
+constexpr Duration seen_everywhere = 1s;
 
 }  // namespace
 
@@ -121,6 +123,12 @@ std::optional<std::string> Runner::chain_of(
 }
 
 void Runner::act(const Rejoin& action) {
+    const auto local = local_topic(*shell_.image->current(), action.topic);
+    if (local && local->note.stage == Stage::rejoining) {
+        rejoining_.try_emplace(action.topic, shell_.control.executor->clock().now());
+    } else {
+        rejoining_.erase(action.topic);
+    }
     rejoins_[action.source_topic] = action.topic;
     under_way_.insert(action.topic);
 }
@@ -173,13 +181,34 @@ void Runner::recognize(const std::string& topic, const std::string& source,
 }
 
 void Runner::rejoin(const std::string& topic, const std::map<std::string, std::string>* settings) {
+    const auto local = local_topic(*shell_.image->current(), topic);
+    if (!local) {
+        return;
+    }
+    const bool is_rejoining = local->note.stage == Stage::rejoining;
+    if (!is_to_rejoin(*local)) {  // called off meanwhile
+        if (is_rejoining) {
+            go_back(*local, settings);
+        }
+        return;
+    }
     const Hold hold = hold_of(settings, shell_.options.cluster_id);
     const Hold before = std::exchange(held_[topic], hold);
     if (hold == Hold::none) {
         held_.erase(topic);
         const StageNote follows{Stage::mirroring, {}, 0};
-        if (link_.spec.desired(topic) == Desired::promoted) {
-            return;  // called off meanwhile
+        if (!is_rejoining) {
+            // The other side may be told at this very moment to follow us: then each would cut
+            // what the other one is to keep. So it can be seen there first, then it is looked at
+            // once more; of two that do so, at most one goes on.
+            set_stage(topic, {Stage::rejoining, {}, 0});
+            arm(drain_look);
+            return;
+        }
+        const Instant now = shell_.control.executor->clock().now();
+        if (now - rejoining_.try_emplace(topic, now).first->second < seen_everywhere) {
+            arm(drain_look);
+            return;
         }
         if (is_fenced_by(*settings, shell_.options.cluster_id, topic)) {
             // Since the planned promotion that is taken back here: somebody has to take writes.
@@ -188,10 +217,47 @@ void Runner::rejoin(const std::string& topic, const std::map<std::string, std::s
         } else {
             set_stage(topic, follows);
         }
-    } else if (hold != before) {
+        return;
+    }
+    if (is_rejoining) {
+        go_back(*local, settings);
+    }
+    if (hold != before) {
         MR_LOG(*shell_.log, info, "mirror.topic_waits", field("link", link_.spec.name),
                field("topic", topic), field("reason", to_string(hold)));
     }
+}
+
+bool Runner::is_to_rejoin(const LocalTopic& local) const {
+    return link_.spec.desired(local.name) != Desired::promoted && link_.spec.truncate_existing &&
+           !link_.spec.leaves_out(local.name);
+}
+
+void Runner::go_back(const LocalTopic& local, const std::map<std::string, std::string>* settings) {
+    if (local.note.reason == adopted) {
+        SettingChanges changes;  // nobody's mirror, as before
+        for (const std::string_view name :
+             {topic_setting::link, topic_setting::state, topic_setting::chain,
+              topic_setting::source_topic, topic_setting::since, topic_setting::shared}) {
+            changes[std::string(name)] = std::nullopt;
+        }
+        shell_.own->set_topic(local.name, changes, noted("left as it was", local.name));
+        return;
+    }
+    const auto source = link_.spec.source_name(local.name);
+    const bool is_gone = info_ && source && !info_->topics.contains(*source);
+    const bool had_a_fence = local.settings.contains(topic_setting::drained) && !is_gone;
+    const bool is_forced = link_.spec.desired(local.name) == Desired::promoted &&
+                           link_.spec.promotion == Promotion::forced;
+    if (had_a_fence && !is_forced &&
+        (settings == nullptr || !is_fenced_by(*settings, shell_.options.cluster_id, local.name))) {
+        // The fence was lifted for it already: what was written there since is not to be lost.
+        if (settings != nullptr && hold_of(settings, shell_.options.cluster_id) == Hold::none) {
+            set_stage(local.name, {Stage::mirroring, {}, 0});
+        }
+        return;
+    }
+    set_stage(local.name, {Stage::promoted, {}, 0});
 }
 
 std::string Runner::left_out_message() const {
@@ -307,7 +373,11 @@ std::string Runner::now_as_text() const {
 void Runner::set_stage(const std::string& topic, const StageNote& note, bool is_drained) {
     SettingChanges changes;
     changes[std::string(topic_setting::state)] = to_text(note);
-    if (note.stage == Stage::promoted) {
+    const auto local = local_topic(*shell_.image->current(), topic);
+    const bool was_rejoining = local && local->note.stage == Stage::rejoining;
+    if (note.stage == Stage::rejoining || (was_rejoining && note.stage == Stage::promoted)) {
+        // It has ended where it had ended before, and who fences it still does.
+    } else if (note.stage == Stage::promoted) {
         // Who was fenced when the other side took over is not any more.
         changes[std::string(topic_setting::fenced)] = std::nullopt;
         if (is_drained) {
@@ -317,8 +387,9 @@ void Runner::set_stage(const std::string& topic, const StageNote& note, bool is_
         changes[std::string(topic_setting::promotion)] = std::nullopt;
         changes[std::string(topic_setting::drained)] = std::nullopt;
     }
-    const auto local = local_topic(*shell_.image->current(), topic);
-    if (local && local->note.stage == Stage::promoted && note.stage == Stage::mirroring) {
+    const bool was_promoted = local && (local->note.stage == Stage::promoted ||
+                                        (was_rejoining && local->note.reason != adopted));
+    if (was_promoted && note.stage == Stage::mirroring) {
         changes[std::string(topic_setting::shared)] = "true";  // until it was promoted
         changes[std::string(topic_setting::since)] = now_as_text();
         if (const auto copy = copies_.find(topic); copy != copies_.end()) {

@@ -423,6 +423,31 @@ TEST_F(MirrorTopics, a_promoted_topic_does_not_go_back_to_a_source_that_nobody_s
     EXPECT_THAT(plan_without_source().actions, IsEmpty());
 }
 
+// Whatever is wished by now: the source may have taken writes since.
+TEST_F(MirrorTopics, a_rejoining_topic_is_held_against_its_source_once_more) {
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("rejoining"));
+    for (const Desired wish : {Desired::mirroring, Desired::promoted, Desired::paused}) {
+        link.spec.state = wish;
+        EXPECT_THAT(plan().actions, ElementsAre(action(Rejoin{"orders", "orders"})));
+        EXPECT_THAT(plan_without_source().actions, IsEmpty());
+    }
+}
+
+TEST_F(MirrorTopics, a_rejoining_topic_takes_writes_again_without_its_source_if_that_is_dead) {
+    here("orders", 3, mirror_in("rejoining"));
+    link.spec.state = Desired::promoted;
+    link.spec.promotion = Promotion::forced;
+    EXPECT_THAT(plan_without_source().actions,
+                ElementsAre(action(SetStage{"orders", {Stage::promoted, {}, 0}})));
+}
+
+TEST_F(MirrorTopics, what_was_adopted_to_rejoin_is_known_by_its_note) {
+    const StageNote note{Stage::rejoining, std::string(adopted), 0};
+    EXPECT_EQ(stage_of(to_text(note)), note);
+    EXPECT_EQ(to_text({Stage::rejoining, {}, 0}), "rejoining");
+}
+
 TEST_F(MirrorTopics, settings_follow_the_source_and_then_stand_still) {
     const std::map<std::string, std::string> source_has{{"retention.ms", "5"},
                                                         {"unclean.leader.election.enable", "true"}};
@@ -489,8 +514,8 @@ struct MirrorHold : testing::Test {
 };
 
 TEST_F(MirrorHold, a_source_that_still_follows_us_is_waited_for_whatever_it_does) {
-    for (const char* state :
-         {"mirroring", "paused", "halted:DataGap@2", "orphaned:1@2", "promoting"}) {
+    for (const char* state : {"mirroring", "paused", "halted:DataGap@2", "orphaned:1@2",
+                              "promoting", "rejoining", "rejoining:adopted@0"}) {
         const auto settings = there_in(state, "us");
         EXPECT_EQ(hold_of(&settings, "us"), Hold::source_not_promoted) << state;
     }
