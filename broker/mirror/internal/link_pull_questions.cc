@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mirror/internal/link_pull.h"
+#include "mirror/internal/same_records.h"
 #include "protocol/messages/list_offsets_request.h"
 #include "protocol/messages/list_offsets_response.h"
 #include "protocol/messages/offset_for_leader_epoch_request.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr Duration question_timeout = 10s;
 constexpr std::int32_t verify_bytes = 64 << 10;  ///< The first batch comes whole.
+/// Of what was compacted, the last batch may be on one side only.
+constexpr std::int64_t verify_offsets = 1000;
 constexpr std::int64_t earliest_stamp = -2;
 constexpr std::int64_t latest_stamp = -1;
 
@@ -38,18 +41,18 @@ void LinkPull::verify(Pull& pull, Offset end, PartitionEffects rest) {
     using protocol::FetchRequest;
     using protocol::FetchResponse;
     client::Connection* connection = connection_of(pull);
-    if (pull.job.is_compacted) {
-        // What the source compacted since looks different and is the same history.
-        run(pull, rest);
-        return;
-    }
-    if (connection == nullptr) {
+    const auto log = facts(pull);
+    if (connection == nullptr || !log) {
         wait(pull, back_off);
         return;
     }
+    const Offset from = pull.job.is_compacted
+                            ? std::max({end - verify_offsets, log->start, pull.told_start})
+                            : end - 1;
     client::ask<FetchRequest, FetchResponse>(
         *connection, question_timeout,
-        [topic = pull.job.source_topic, partition = pull.job.id.partition, end](std::int16_t) {
+        [topic = pull.job.source_topic, partition = pull.job.id.partition,
+         from = std::min(from, end - 1)](std::int16_t) {
             FetchRequest request;
             request.min_bytes = 1;
             request.max_bytes = verify_bytes;
@@ -57,7 +60,7 @@ void LinkPull::verify(Pull& pull, Offset end, PartitionEffects rest) {
             to.topic = topic;
             auto& one = to.partitions.emplace_back();
             one.partition = partition.value;
-            one.fetch_offset = end.value - 1;
+            one.fetch_offset = from.value;
             one.partition_max_bytes = verify_bytes;
             return request;
         },
@@ -111,9 +114,11 @@ bool LinkPull::is_ours(const Pull& pull, const record::BatchView& theirs) {
     }
     // Compaction takes records out of a batch and leaves its bounds: the topic may have been a
     // compacted one until a moment ago.
-    return ours->base_offset() == theirs.base_offset() &&
-           ours->next_offset() == theirs.next_offset() &&
-           theirs.record_count() < ours->record_count();
+    const bool may_be_cleaned =
+        pull.job.is_compacted || (ours->base_offset() == theirs.base_offset() &&
+                                  ours->next_offset() == theirs.next_offset() &&
+                                  theirs.record_count() < ours->record_count());
+    return may_be_cleaned && agree(theirs, *ours);
 }
 
 template <typename Then>
