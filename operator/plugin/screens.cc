@@ -72,6 +72,12 @@ std::string head(const api::Cluster& cluster) {
         text += "   (the last edit is not taken up yet)";
     }
     text += '\n';
+    if (status.observed_generation != cluster.metadata.generation) {
+        text += line("operator",
+                     fmt::format("should it stay so: is one there that watches namespace {}? "
+                                 "kubectl get pods -A -l app.kubernetes.io/name=millrace-operator",
+                                 cluster.metadata.space));
+    }
     return status.message.empty() ? text : text + line("now", status.message);
 }
 

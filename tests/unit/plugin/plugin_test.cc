@@ -49,6 +49,14 @@ TEST(StatusScreen, shows_brokers_under_their_columns) {
               "  12      brokers  b     Recovering 40%  no     yes      its log\n");
 }
 
+TEST(StatusScreen, says_where_to_look_when_nobody_takes_an_edit_up) {
+    api::Cluster cluster = a_cluster();
+    cluster.metadata.generation = 3;
+    EXPECT_THAT(status_screen({cluster, {}, {}}),
+                testing::AllOf(HasSubstr("the last edit is not taken up yet"),
+                               HasSubstr("watches namespace default? kubectl get pods -A")));
+}
+
 // The API server keeps new entries of the list behind the old ones.
 TEST(StatusScreen, shows_brokers_by_their_ids) {
     api::Cluster cluster = a_cluster();
