@@ -46,9 +46,10 @@ def kubectl(*arguments):
 
 
 def log():
-    """(seconds, line) of the leader's log."""
+    """(seconds, line) of the leader's log; none while its pod comes or goes."""
     lines = []
-    for line in kubectl("logs", leader()).splitlines():
+    got = subprocess.run([KUBECTL, "-n", NAMESPACE, "logs", leader()], capture_output=True, text=True, timeout=90)
+    for line in got.stdout.splitlines():
         try:
             lines.append((datetime.fromisoformat(line.split(" ", 1)[0].replace("Z", "+00:00")).timestamp(), line))
         except ValueError:

@@ -12,8 +12,7 @@ namespace millrace::planner {
 namespace {
 
 /// Of topics that nobody says more about no write with acks=all would succeed.
-void check_defaults(Draft& draft) {
-    const api::ClusterSpec& spec = draft.world.cluster.spec;
+void check_defaults(const api::ClusterSpec& spec, std::vector<std::string>& problems) {
     const api::TopicDefaults& defaults = spec.topics.defaults;
     const auto setting = [&](const char* key) -> std::optional<std::int32_t> {
         const auto found = spec.config.find(key);
@@ -33,7 +32,7 @@ void check_defaults(Draft& draft) {
     // Both in spec.topics.defaults is a rule of the kind.
     const bool is_told = defaults.replicas && defaults.min_in_sync_replicas;
     if (replicas && wanted && *wanted > *replicas && !is_told) {
-        draft.problems.push_back(
+        problems.push_back(
             fmt::format("{}: {} is more than the {} replicas of a topic that doesn't say: no write "
                         "with acks=all would succeed; write {} or less",
                         defaults.min_in_sync_replicas ? "spec.topics.defaults.minInSyncReplicas"
@@ -44,36 +43,38 @@ void check_defaults(Draft& draft) {
 
 }  // namespace
 
-void check_spec(Draft& draft) {
-    const api::ClusterSpec& spec = draft.world.cluster.spec;
+std::vector<std::string> problems_of(const World& world) {
+    const api::ClusterSpec& spec = world.cluster.spec;
+    std::vector<std::string> problems;
     for (const render::Problem& problem : render::check_config(spec.config)) {
-        draft.problems.push_back(problem.field + ": " + problem.message);
+        problems.push_back(problem.field + ": " + problem.message);
     }
-    check_defaults(draft);
-    if (draft.world.around.one_version && spec.version &&
-        *spec.version != draft.world.around.version) {
-        draft.problems.push_back(
+    check_defaults(spec, problems);
+    if (world.around.one_version && spec.version && *spec.version != world.around.version) {
+        problems.push_back(
             fmt::format("spec.version: {} is not here: local mode runs the brokers that it came "
                         "with, Millrace {}; remove the line",
-                        *spec.version, draft.world.around.version));
+                        *spec.version, world.around.version));
     }
     for (const api::PoolSpec& pool : spec.pools) {
         if (pool.name == api::controllers_name) {
-            draft.problems.push_back(fmt::format(
+            problems.push_back(fmt::format(
                 "spec.pools[{}]: dedicated controllers have this name: choose another", pool.name));
         }
     }
     if (spec.rolling.revision &&
         (*spec.rolling.revision < 1 || *spec.rolling.revision > render::newest_template)) {
-        draft.problems.push_back(fmt::format("spec.rolling.revision: this operator knows 1 to {}",
-                                             render::newest_template));
+        problems.push_back(fmt::format("spec.rolling.revision: this operator knows 1 to {}",
+                                       render::newest_template));
     }
+    return problems;
 }
 
 Plan plan_cluster(const World& world) {
     Draft draft(world);
-    check_spec(draft);
-    const bool act = draft.problems.empty() && !world.cluster.spec.paused &&
+    draft.problems = world.refused_edit.empty() ? problems_of(world) : world.refused_edit;
+    const bool act = (draft.problems.empty() || !world.refused_edit.empty()) &&
+                     !world.cluster.spec.paused &&
                      world.cluster.metadata.deletion_timestamp.empty();
     if (act) {
         plan_services(draft);

@@ -135,6 +135,8 @@ struct Plan {
     std::optional<Duration> again;
 };
 
+/// Of the spec, for a person; empty: it can be carried out.
+std::vector<std::string> problems_of(const World& world);
 Plan plan_cluster(const World& world);
 
 /// "create Pod main-0"

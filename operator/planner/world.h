@@ -91,6 +91,9 @@ struct Refusal {
 
 struct World {
     api::Cluster cluster;
+    /// Why the spec that is there can't be carried out, where `cluster.spec` is the last that
+    /// could.
+    std::vector<std::string> refused_edit;
     render::Surroundings around;
     std::vector<ObjectPtr> pods;  ///< Of this cluster, as everything below.
     std::vector<ObjectPtr> claims;

@@ -127,6 +127,33 @@ Result<std::vector<ObjectPtr>> ClusterReconciler::objects(const kube::Kind& kind
     return result;
 }
 
+namespace {
+
+/// An edit that can't be carried out changes nothing, nor does it keep a broker from coming back.
+void go_on_with_the_last_spec(World& world) {
+    std::vector<std::string> problems = planner::problems_of(world);
+    const std::string name = render::spec_name(world.cluster.metadata.name);
+    for (const ObjectPtr& file : world.config_maps) {
+        if (problems.empty() || (*file)["metadata"]["name"].text() != name) {
+            continue;
+        }
+        auto spec = render::spec_in(*file);
+        if (!spec) {
+            return;
+        }
+        const api::ClusterSpec refused = std::exchange(world.cluster.spec, *std::move(spec));
+        world.cluster.spec.paused = refused.paused;
+        if (!planner::problems_of(world).empty()) {  // Another operator's rules were others.
+            world.cluster.spec = refused;
+            return;
+        }
+        world.refused_edit = std::move(problems);
+        return;
+    }
+}
+
+}  // namespace
+
 Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Look look) {
     ObjectPtr object = parts_.cache(clusters).get(key);
     if (look == Look::fresh) {
@@ -146,6 +173,7 @@ Result<std::optional<World>> ClusterReconciler::observe(const ObjectKey& key, Lo
     MR_TRY(world.claims, objects(kube::claims, key, look));
     MR_TRY(world.services, objects(kube::services, key, Look::cached));
     MR_TRY(world.config_maps, objects(kube::config_maps, key, Look::cached));
+    go_on_with_the_last_spec(world);
     const render::Subject subject{world.cluster, world.around};
     if (render::has_certificates(subject) || render::has_links_key(subject)) {
         MR_TRY(world.secrets, objects(kube::secrets, key, Look::cached));

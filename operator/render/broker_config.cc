@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <fmt/core.h>
 
 #include "config/config.h"
@@ -276,6 +277,20 @@ std::vector<Problem> check_config(const api::Texts& config) {
     source.file_name = "spec.config";
     for (const config::Problem& error : config::load(source).errors) {
         problems.push_back(problem_of(error));
+    }
+    // Kafka takes less, and its brokers can't speak with each other any more.
+    constexpr std::int64_t least_request = 1 << 20;
+    const auto largest = config.find("socket.request.max.bytes");
+    std::int64_t bytes = 0;
+    if (largest != config.end() &&
+        std::from_chars(largest->second.data(), largest->second.data() + largest->second.size(),
+                        bytes)
+                .ec == std::errc() &&
+        bytes < least_request && problems.empty()) {
+        problems.push_back({"spec.config[socket.request.max.bytes]",
+                            fmt::format("{} is too little for what brokers send each other: write "
+                                        "{} or more, or leave it out",
+                                        bytes, least_request)});
     }
     return problems;
 }

@@ -39,6 +39,9 @@ std::string operator_certificate_name(const std::string& cluster) {
 std::string authority_name(const std::string& cluster) {
     return cluster + "-ca";
 }
+std::string spec_name(const std::string& cluster) {
+    return cluster + "-spec";
+}
 std::string links_key_name(const std::string& cluster) {
     return cluster + "-links-key";
 }

@@ -59,6 +59,8 @@ std::string config_name(const std::string& cluster, std::int32_t broker,
 std::string certificate_name(const std::string& cluster, std::int32_t broker);
 std::string operator_certificate_name(const std::string& cluster);
 std::string authority_name(const std::string& cluster);
+/// Of the ConfigMap with the last spec that could be carried out.
+std::string spec_name(const std::string& cluster);
 /// Of the Secret with the key under which passwords of mirror links lie in the metadata.
 std::string links_key_name(const std::string& cluster);
 /// Of the Secret with the certificate that a mirror link shows to a Cluster that it follows.

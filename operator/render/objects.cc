@@ -496,6 +496,19 @@ Json trust_map(const Subject& subject, const std::string& certificates_pem) {
     return sealed(std::move(json));
 }
 
+Json spec_map(const Subject& subject) {
+    Json json = object(subject, "v1", "ConfigMap", spec_name(subject.cluster.metadata.name),
+                       common_labels(subject));
+    json["data"]["spec"] = api::to_json(subject.cluster.spec).dump();
+    return sealed(std::move(json));
+}
+
+std::optional<api::ClusterSpec> spec_in(const Json& config_map) {
+    const auto json = Json::parse(config_map["data"]["spec"].text());
+    auto spec = json ? api::parse_cluster_spec(*json) : Result<api::ClusterSpec>(json.error());
+    return spec ? std::optional(*std::move(spec)) : std::nullopt;
+}
+
 Json secret(const Subject& subject, const std::string& name, std::int32_t broker,
             const api::Texts& data, const api::Texts& annotations) {
     Json json = object(subject, "v1", "Secret", name,

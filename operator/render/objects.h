@@ -88,6 +88,10 @@ std::vector<std::string> server_names(const Subject& subject, std::int32_t broke
 std::vector<std::string> bootstrap_names(const Subject& subject);
 /// Whom clients may believe, for their pods to mount: the Secret has the key beside it.
 Json trust_map(const Subject& subject, const std::string& certificates_pem);
+/// The spec as it was when it could last be carried out: what goes on while an edit of it can't be.
+Json spec_map(const Subject& subject);
+/// What such an object has; nothing: it can't be read.
+std::optional<api::ClusterSpec> spec_in(const Json& config_map);
 /// `broker` is -1 for what belongs to the whole cluster. Values are bytes, not base64.
 Json secret(const Subject& subject, const std::string& name, std::int32_t broker,
             const api::Texts& data, const api::Texts& annotations);

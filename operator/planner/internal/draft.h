@@ -39,6 +39,7 @@ struct Draft {
     std::map<int, std::string> doomed_disks;
     std::string roll_waits;
     bool roll_refused = false;  ///< It waits for a person.
+    bool roll_rests = false;  ///< Because the spec says so: by a window or a hold.
     std::string scale_waits;
     std::string quorum_waits;
     std::string volume_waits;
@@ -96,7 +97,6 @@ void close_kept_volumes(Draft& draft);
 /// Replicas are to be moved off them.
 bool are_kept_volumes_in_use(const Draft& draft);
 
-void check_spec(Draft& draft);  ///< Fills problems.
 void plan_services(Draft& draft);
 void plan_links_key(Draft& draft);
 void plan_certificates(Draft& draft);

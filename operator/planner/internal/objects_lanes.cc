@@ -458,6 +458,10 @@ void plan_services(Draft& draft) {
          "brokers find each other by it");
     keep(draft, Lane::services, kube::services, services, render::bootstrap_service(draft.subject),
          "clients find brokers by it");
+    if (draft.problems.empty()) {
+        keep(draft, Lane::services, kube::config_maps, draft.world.config_maps,
+             render::spec_map(draft.subject), "this spec goes on if an edit can't be carried out");
+    }
     for (const api::ListenerSpec& listener : api::all_listeners(draft.world.cluster.spec)) {
         if (!has_service_per_broker(listener)) {
             continue;

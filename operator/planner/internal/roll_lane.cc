@@ -119,6 +119,7 @@ std::string not_now(Draft& draft) {
             until_window(draft.world.cluster.spec.rolling.windows, draft.world.now);
         wait > Duration{0}) {
         draft.plan.again = wait;
+        draft.roll_rests = true;
         return "spec.rolling.windows: none is open now";
     }
     return "";
@@ -234,6 +235,7 @@ void plan_roll(Draft& draft) {
         draft.roll_waits = std::move(doomed);
         if (!held.empty()) {
             std::sort(held.begin(), held.end());
+            draft.roll_rests = true;
             draft.roll_waits =
                 fmt::format("spec.rolling.hold keeps {} {}",
                             held.size() == 1 ? "broker" : "brokers", fmt::join(held, ", "));

@@ -479,7 +479,8 @@ void set_rolling(Draft& draft, const Counts& counts, api::ClusterStatus& status,
                      : !draft.found_elsewhere.empty() ? "a load balancer has another address"
                                                       : "the spec has changed";
     rolling.total = static_cast<std::int32_t>(draft.membership.wanted.size());
-    rolling.waiting_for = !draft.problems.empty()           ? "the spec is not valid"
+    const bool is_stopped = !draft.problems.empty() && draft.world.refused_edit.empty();
+    rolling.waiting_for = is_stopped                        ? "the spec is not valid"
                           : draft.world.cluster.spec.paused ? "spec.paused is set"
                                                             : draft.roll_waits;
     for (const int id : draft.ledger.down()) {
@@ -545,7 +546,9 @@ std::vector<std::string> refusals(const Draft& draft) {
 
 std::string message_of(const Draft& draft, const Quorum& quorum, const api::ClusterStatus& status) {
     if (!draft.problems.empty()) {
-        return problems_text(draft.problems);
+        const std::string wait = draft.world.refused_edit.empty() ? "" : first_wait(status);
+        return problems_text(draft.problems) +
+               (wait.empty() ? "" : fmt::format(" (by the spec of before: {})", wait));
     }
     if (draft.world.cluster.spec.paused) {
         return "spec.paused is set: nothing is changed";
@@ -593,7 +596,7 @@ bool waits_for_us(const Draft& draft, const api::BrokerStatus& broker) {
 /// What went wrong and wasn't said yet: the stored status is what was said.
 void add_warnings(Draft& draft, const api::ClusterStatus& status) {
     const api::ClusterStatus& before = draft.world.cluster.status;
-    if (!draft.problems.empty() && problems_text(draft.problems) != before.message) {
+    if (!draft.problems.empty() && !before.message.starts_with(problems_text(draft.problems))) {
         draft.plan.warnings.push_back({"SpecInvalid", problems_text(draft.problems)});
     }
     for (const api::BrokerStatus& broker : status.brokers) {
@@ -698,9 +701,11 @@ void fill_status(Draft& draft) {
     const bool clients_can_use_it = world.brokers && !quorum.lost &&
                                     world.brokers->partitions.offline == 0 &&
                                     world.brokers->partitions.under_min_isr == 0;
+    const bool is_current = counts.updated == counts.wanted && counts.controllers_well;
+    const bool rests = draft.roll_rests && draft.ledger.down().empty();
     const bool ready = draft.problems.empty() && counts.up == counts.wanted &&
-                       counts.updated == counts.wanted && counts.controllers_well &&
-                       draft.membership.leaving.empty() && clients_can_use_it;
+                       (is_current || rests) && draft.membership.leaving.empty() &&
+                       clients_can_use_it;
     conditions.set("Ready", ready, ready ? "Ready" : status.phase, ready ? "" : status.message);
     conditions.set("Progressing",
                    !ready || draft.rebalance.has_value() || !draft.quorum_waits.empty(),

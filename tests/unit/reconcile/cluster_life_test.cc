@@ -1483,6 +1483,50 @@ TEST(ClusterLife, a_mistake_at_the_creation_is_corrected_by_an_edit) {
     EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
 }
 
+// Nothing of the edit is carried out, and no lost pod was made anew meanwhile, nor was a roll gone
+// on with.
+TEST(ClusterLife, while_an_edit_is_refused_the_spec_of_before_goes_on) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "rolling": {"restart": "now"}})");
+    for (int i = 0; i < 3; ++i) {
+        world.last = world.round();
+        world.kube->step();
+    }
+    world.apply_cluster(
+        R"({"replicas": 5, "storage": {"size": "1Gi"}, "config": {"num.io.threads": "0"}})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2");
+    world.kube->take_away(kube::pods, {"default", "main-1"});
+    world.new_operator();
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2") << world.journal_tail();
+    const Json cluster = world.cluster();
+    EXPECT_EQ(cluster["status"]["ready"].integer(), 3) << world.journal_tail();
+    EXPECT_EQ(cluster["status"]["phase"].text(), "Invalid");
+    EXPECT_EQ(World::condition(cluster, "SpecValid"), "False");
+    EXPECT_EQ(World::condition(cluster, "Ready"), "False");
+    EXPECT_THAT(cluster["status"]["message"].text(), HasSubstr("num.io.threads"));
+    for (const Json& pod : world.kube->all(kube::pods)) {
+        EXPECT_EQ(pod["metadata"]["annotations"]["millrace.dev/restart"].text(), "now");
+    }
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True") << world.journal_tail();
+}
+
+TEST(ClusterLife, requests_that_brokers_need_are_not_forbidden) {
+    World world;
+    world.apply_cluster(
+        R"({"replicas": 3, "storage": {"size": "1Gi"}, "config": {"socket.request.max.bytes": "10"}})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "SpecValid"), "False");
+    EXPECT_THAT(world.cluster()["status"]["message"].text(),
+                HasSubstr("too little for what brokers send each other: write 1048576 or more"));
+}
+
 // Their pods wait for settings of a revision that nobody writes any more; found by a walk of
 // wandering_test.cc.
 TEST(ClusterLife, a_spec_that_changes_before_settings_are_written_is_not_waited_for) {
