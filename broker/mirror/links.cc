@@ -12,7 +12,6 @@
 namespace millrace::mirror {
 namespace {
 
-constexpr std::ptrdiff_t losses_kept = 100;
 constexpr Duration figures_interval = 1s;
 
 const metadata::ConfigMap* cluster_entries(const metadata::Image& image) {
@@ -38,15 +37,6 @@ std::map<std::string, Link> links_of(const metadata::Image& image, const Logger&
         links.emplace(name, *std::move(link));
     }
     return links;
-}
-
-std::string without_oldest(std::string_view entries) {
-    auto count = std::count(entries.begin(), entries.end(), ',') + 1;
-    while (count >= losses_kept) {
-        entries.remove_prefix(std::min(entries.find(','), entries.size() - 1) + 1);
-        --count;
-    }
-    return std::string(entries);
 }
 
 }  // namespace
@@ -148,12 +138,14 @@ struct Links::Inside : std::enable_shared_from_this<Links::Inside> {
         const std::string name(topic_setting::losses);
         const std::string before =
             local && local->settings.contains(name) ? local->settings.at(name) : std::string();
-        if (std::count(before.begin(), before.end(), ',') + 1 >= losses_kept) {
-            own.set_topic(topic, {{name, without_oldest(before) + "," + entry}},
-                          back_to(home, std::move(done)));
-            return;
-        }
+        // Others add to it at this moment: it is never written as a whole.
         own.append_to_topic(topic, name, entry, back_to(home, std::move(done)));
+        const std::string oldest = losses_to_drop(before, local ? local->partitions : 0);
+        if (!oldest.empty()) {
+            own.subtract_from_topic(topic, name, oldest, [](const Result<void>&) {
+                // What stays goes with the next.
+            });
+        }
     }
 
     void halt(const std::string& topic, HaltReason reason) {

@@ -21,6 +21,9 @@ constexpr Word words[] = {{Stage::mirroring, "mirroring"}, {Stage::paused, "paus
                           {Stage::archived, "archived"}};
 /// A source that lost more of its topics at once was not cleaned up but broken.
 constexpr std::size_t most_lost_of_ten = 2;
+/// An entry has some fifty bytes, and a topic's settings are with every broker.
+constexpr std::ptrdiff_t fewest_losses_kept = 100;
+constexpr std::ptrdiff_t most_losses_kept = 4000;
 
 /// Empty where it isn't set.
 std::string value_of(const std::map<std::string, std::string>& settings, std::string_view name) {
@@ -459,6 +462,17 @@ std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries) {
         entries.remove_prefix(std::min(comma + 1, entries.size()));
     }
     return all;
+}
+
+std::string losses_to_drop(std::string_view entries, std::int32_t partitions) {
+    const auto kept = std::clamp<std::ptrdiff_t>(2 * std::ptrdiff_t{partitions}, fewest_losses_kept,
+                                                 most_losses_kept);
+    std::ptrdiff_t many = std::count(entries.begin(), entries.end(), ',') + 1 - kept;
+    std::size_t end = 0;
+    for (; many > 0; --many) {
+        end = entries.find(',', end + 1);
+    }
+    return std::string(entries.substr(0, end));
 }
 
 std::string begins_text(const std::vector<Offset>& begins) {

@@ -79,6 +79,10 @@ struct Sealed {
 std::string promotion_entry(const Sealed& sealed);
 std::map<PartitionIndex, Sealed> sealed_in(std::string_view entries);
 
+/// Which entries of millrace.mirror.losses, the oldest, give way to what is new: a switchover may
+/// cut every partition once, and what the last two have cut is all told.
+std::string losses_to_drop(std::string_view entries, std::int32_t partitions);
+
 /// millrace.mirror.begins: an offset for each partition, in their order.
 std::string begins_text(const std::vector<Offset>& begins);
 std::map<PartitionIndex, Offset> begins_in(std::string_view entries);

@@ -19,7 +19,7 @@ namespace millrace::mirror {
 
 class OwnCluster::Alterations : public std::enable_shared_from_this<Alterations> {
 public:
-    enum class Op : std::int8_t { set = 0, remove = 1, append = 2 };
+    enum class Op : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };
     struct Change {
         std::string name;
         Op op;

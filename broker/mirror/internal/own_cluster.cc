@@ -137,6 +137,12 @@ void OwnCluster::append_to_topic(const std::string& name, const std::string& set
                       std::move(done));
 }
 
+void OwnCluster::subtract_from_topic(const std::string& name, const std::string& setting,
+                                     const std::string& entries, Done done) {
+    alterations_->add({topic_resource, name}, {{setting, Alterations::Op::subtract, entries}},
+                      std::move(done));
+}
+
 void OwnCluster::set_link(const std::string& name, const std::optional<std::string>& value,
                           Done done) {
     using Op = Alterations::Op;

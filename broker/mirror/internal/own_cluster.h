@@ -32,6 +32,8 @@ public:
     void set_topic(const std::string& name, const SettingChanges& changes, Done done);
     void append_to_topic(const std::string& name, const std::string& setting,
                          const std::string& entry, Done done);
+    void subtract_from_topic(const std::string& name, const std::string& setting,
+                             const std::string& entries, Done done);
     /// The entry of a link; no value removes it.
     void set_link(const std::string& name, const std::optional<std::string>& value, Done done);
 

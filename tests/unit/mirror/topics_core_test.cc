@@ -448,6 +448,17 @@ TEST_F(MirrorTopics, what_was_adopted_to_rejoin_is_known_by_its_note) {
     EXPECT_EQ(to_text({Stage::rejoining, {}, 0}), "rejoining");
 }
 
+TEST(MirrorLosses, what_two_switchovers_may_cut_is_kept_and_the_oldest_goes_first) {
+    std::string entries = "oldest,older";
+    for (int i = 0; i < 99; ++i) {
+        entries += ",one";
+    }
+    EXPECT_EQ(losses_to_drop(entries, 3), "oldest") << "a hundred are kept";
+    EXPECT_EQ(losses_to_drop(entries + ",one", 3), "oldest,older");
+    EXPECT_EQ(losses_to_drop(entries, 51), "");
+    EXPECT_EQ(losses_to_drop("", 3), "");
+}
+
 TEST_F(MirrorTopics, settings_follow_the_source_and_then_stand_still) {
     const std::map<std::string, std::string> source_has{{"retention.ms", "5"},
                                                         {"unclean.leader.election.enable", "true"}};
