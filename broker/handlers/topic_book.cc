@@ -185,11 +185,11 @@ TopicRules TopicBook::work_out(const std::string& topic) const {
     if (promoted) {
         rules.mirrored_ends = ends_of(values.get(topic_option::millrace_mirror_promotion));
     } else if (rules.mirrored) {
-        // What the source keeps, the mirror keeps: it follows the source's log start, and bytes
-        // that compaction changed could not be compared any more.
+        // What the source keeps, the mirror keeps: it follows the source's log start. What the
+        // source has compacted no fetch tells: the mirror does that by itself, or grows for ever.
         rules.replication.limits.retention = milliseconds(-1);
         rules.replication.limits.retention_bytes = Bytes{-1};
-        rules.replication.limits.cleanup = {.remove = true, .compact = false};
+        rules.replication.limits.cleanup.remove = true;
     }
     return rules;
 }

@@ -231,7 +231,7 @@ def partitions_grow_during_a_promotion(world):
 @moment
 def tombstones_of_a_compacted_topic(world):
     """Keys are written and deleted at Apache Kafka while it compacts; the mirror has the same, tombstones too."""
-    kafka, west = world.kafka("log.cleaner.backoff.ms=300", "log.retention.check.interval.ms=500"), world.ours("west")
+    kafka, west = world.kafka("log.cleaner.backoff.ms=300", "log.retention.check.interval.ms=500"), world.ours("west", 1, "log.cleaner.backoff.ms=3600000")
     kafka.topic("t", 1, cleanup_policy="compact", segment_ms=800, min_cleanable_dirty_ratio="0.01", max_compaction_lag_ms=500, delete_retention_ms=600000)
     west.link(kafka)
     until(lambda: west.in_state("mirroring"), 40, "mirrored")
@@ -257,6 +257,45 @@ def tombstones_of_a_compacted_topic(world):
     done = subprocess.run("echo key:value | timeout 20 kcat -b %s -t t -P -K : -X message.timeout.ms=15000" % west.address, shell=True)
     expect(done.returncode == 0, "the promoted topic takes no keyed record")
     return f"{len(kept)} tombstones on both sides"
+
+
+@moment
+def a_compacted_mirror_does_not_grow_for_ever(world):
+    """Keys are written over and over; both sides compact, each by itself, through a restart here and a promotion: the latest of each key is the same."""
+    kafka, west = world.kafka("log.cleaner.backoff.ms=300"), world.ours("west", 1, "log.cleaner.backoff.ms=300")
+    kafka.topic("t", 1, cleanup_policy="compact", segment_ms=500, min_cleanable_dirty_ratio="0.01", max_compaction_lag_ms=500)
+    west.link(kafka)
+    until(lambda: west.in_state("mirroring"), 40, "mirrored")
+
+    def write(address, word, rounds):
+        for n in range(rounds):
+            lines = "".join(f"k{i % 40}:{word}{n}-{i}\n" for i in range(400))
+            done = subprocess.run(["timeout", "20", "kcat", "-b", address, "-t", "t", "-P", "-K", ":", "-X", "batch.num.messages=20"], input=lines, text=True)
+            expect(done.returncode == 0, "no records are taken")
+            time.sleep(0.7)
+
+    def latest(address):
+        last = {}
+        done = subprocess.run(["timeout", "40", "kcat", "-b", address, "-t", "t", "-C", "-o", "beginning", "-e", "-q", "-f", "%k %o %s\n"],
+                              capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            last[line.split(" ")[0]] = line
+        return last
+
+    write(kafka.address, "before", 6)
+    until(lambda: len(dump(west.address, "t")) < 1000, 40, "2,400 records have become less here")
+    west.kill(1)
+    write(kafka.address, "meanwhile", 2)
+    west.start(1)
+    until(lambda: latest(west.address) == latest(kafka.address), 40, "the latest of each key is the same")
+    expect(west.in_state("mirroring"), "what was compacted apart is taken for another history")
+    west.link(kafka, "PROMOTED", "FORCED")
+    until(lambda: west.in_state("promoted"), 30, "promoted")
+    before = latest(west.address)
+    west.link(kafka, truncate=True)
+    until(lambda: west.in_state("mirroring"), 40, "a mirror again")
+    expect(before == latest(west.address) == latest(kafka.address), "a promotion and its end have changed what is there")
+    return f"{len(dump(west.address, 't'))} records here, {len(dump(kafka.address, 't'))} at the source, of 3,200"
 
 
 @moment

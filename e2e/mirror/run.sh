@@ -27,7 +27,7 @@ until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; d
 start_ours() {
   "$broker" --set "log.dirs=$work/data" --set "listeners=PLAINTEXT://$ours,CONTROLLER://127.0.0.1:0" \
     --set controller.listener.names=CONTROLLER --set "millrace.admin.listener=$admin" --set millrace.metrics.listener= \
-    --set offsets.topic.replication.factor=1 >>"$work/broker.log" 2>&1 &
+    --set offsets.topic.replication.factor=1 --set log.cleaner.backoff.ms=3600000 >>"$work/broker.log" 2>&1 &
   pid=$!
   until_true 30 timeout 3 kcat -b "$ours" -L
 }

@@ -40,6 +40,18 @@ TEST_F(Book, after_a_change_only_what_changed_is_worked_out_anew) {
     EXPECT_FALSE(b->fenced) << "who holds the old rules keeps them";
 }
 
+// What it copies again and again would never go: what the source has compacted no fetch tells.
+TEST_F(Book, a_mirror_compacts_by_itself_and_deletes_with_its_source) {
+    set("a", "cleanup.policy", "compact");
+    set("a", "retention.ms", "5000");
+    set("a", "millrace.mirror.state", "mirroring");
+    set("b", "millrace.mirror.state", "mirroring");
+    const storage::LogLimits compacted = open()->rules("a")->replication.limits;
+    EXPECT_TRUE(compacted.cleanup.compact);
+    EXPECT_LT(compacted.retention, Duration{});
+    EXPECT_FALSE(open()->rules("b")->replication.limits.cleanup.compact);
+}
+
 TEST_F(Book, does_not_remember_topics_that_are_gone_for_ever) {
     auto book = open();
     for (int i = 0; i < 300; ++i) {
