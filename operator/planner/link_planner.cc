@@ -177,11 +177,16 @@ Result<brokers::LinkWish> wish_of(const LinkWorld& world) {
         wish.spec.state = api::LinkState::promoted;
         wish.spec.topics.overrides.clear();
     }
-    // A disaster may have taken the source's object and its Secret too: promotion needs neither.
+    // A disaster may have taken the source's object and its Secret too: promotion needs neither,
+    // and that of a single topic no more than that of all.
+    const auto& overrides = wish.spec.topics.overrides;
+    const bool promotes =
+        wish.spec.state == api::LinkState::promoted ||
+        std::any_of(overrides.begin(), overrides.end(), [](const api::TopicOverride& one) {
+            return one.state == api::LinkState::promoted;
+        });
     const brokers::LinkFacts* const known =
-        world.found && world.found->exists && wish.spec.state == api::LinkState::promoted
-            ? &*world.found
-            : nullptr;
+        world.found && world.found->exists && promotes ? &*world.found : nullptr;
     const api::LinkSource& source = world.link.spec.source;
     if (source.cluster_ref) {
         const auto bootstrap =

@@ -293,6 +293,8 @@ private:
             not_ready("Applying", "the brokers are being told");
         } else if (facts.phase == LinkPhase::failed) {
             not_ready(facts.reason, facts.message);
+        } else if (const std::string lacks = what_is_missing(); !lacks.empty()) {
+            not_ready("Incomplete", lacks);
         } else if (const auto halted = first_halted(facts)) {
             not_ready("TopicHalted", *halted);
         } else if (spec_.state == api::LinkState::promoted || is_promoted_to_go()) {
@@ -314,6 +316,16 @@ private:
             told_.status.message = facts.message;  // what is worth knowing all the same
             settled(spec_.state == api::LinkState::paused ? "Paused" : "Mirroring");
         }
+    }
+
+    /// Of a link that shall follow, one of its topics being promoted: that went without.
+    std::string what_is_missing() const {
+        if (spec_.state == api::LinkState::promoted || is_promoted_to_go()) {
+            return "";
+        }
+        return spec_.source.cluster_ref && !world_.source
+                   ? fmt::format("there is no Cluster {} to follow", spec_.source.cluster_ref->name)
+                   : world_.secrets.missing;
     }
 
     /// The last wish of a link that is deleted with onDelete: Promote.

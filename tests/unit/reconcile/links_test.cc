@@ -287,6 +287,25 @@ TEST_F(Links, a_disaster_that_took_source_and_secret_with_it_does_not_hold_a_pro
     EXPECT_EQ(world.kube->writes(), writes);
 }
 
+TEST_F(Links, nor_does_it_hold_the_promotion_of_one_topic_back) {
+    world.kube->brokers().produce_at_source(source, "orders.eu", 5);
+    put_secret("c2VjcmV0");
+    const std::string wish =
+        R"(, "source": {"bootstrapServers": ["kafka-1:9092"], "auth": {"secretName": "login"}},
+             "promotion": "Forced", "topics": {"include": ["orders*"])";
+    apply(wish + "}");
+    rounds(10);
+    world.kube->take_away(kube::secrets, {"default", "login"});
+    apply(wish + R"(, "overrides": [{"name": "orders.eu", "state": "Promoted"}]})");
+    rounds(10);
+    EXPECT_EQ(in_brokers().topic_states().at("orders.eu"), v1::LINK_DESIRED_PROMOTED);
+    EXPECT_EQ(condition("Ready"), "False");
+    EXPECT_THAT(link()["status"]["message"].text(), HasSubstr("there is no Secret login"));
+    const int writes = world.kube->writes();
+    rounds(5);
+    EXPECT_EQ(world.kube->writes(), writes);
+}
+
 // The same with TLS: the failover waited for a Secret that nobody needed any more.
 TEST_F(Links, a_failover_needs_no_certificate_of_the_source_either) {
     const std::string source_with_tls =
