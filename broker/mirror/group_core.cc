@@ -50,6 +50,24 @@ std::string mark_of_link(const std::string& link_id) {
     return std::string(any_mark) + link_id;
 }
 
+GroupPlan end_group(const GroupOffsets& here, const Endings& endings) {
+    GroupPlan plan;
+    for (const auto& [partition, offset] : here) {
+        const auto ending = endings.find(partition);
+        if (ending == endings.end() || offset.offset <= ending->second.end || !offset.at ||
+            *offset.at >= ending->second.at) {
+            continue;
+        }
+        GroupOffset back = offset;
+        back.offset = ending->second.end;
+        back.epoch = no_leader_epoch;
+        back.at.reset();
+        plan.clamped.push_back({partition, offset.offset, back.offset});
+        plan.commit.emplace(partition, std::move(back));
+    }
+    return plan;
+}
+
 GroupPlan plan_group(const GroupWorld& world) {
     GroupPlan plan;
     for (const auto& [partition, source] : world.source) {

@@ -57,6 +57,16 @@ struct GroupPlan {
 };
 GroupPlan plan_group(const GroupWorld& world);
 
+/// A mirrored history that was cut where it ended: records of transactions that were open.
+struct Ending {
+    Offset end;
+    Timestamp at;
+};
+using Endings = std::map<TopicPartition, Ending>;
+/// Positions behind such an end, from before it ended, are set back to it: what is written there
+/// next would be passed over.
+GroupPlan end_group(const GroupOffsets& here, const Endings& endings);
+
 std::string mark_of_link(const std::string& link_id);
 
 }  // namespace millrace::mirror

@@ -1,8 +1,9 @@
 """Moments of moments.py about consumer groups: their positions go with the roles, there, back and there again."""
+import subprocess
 import time
 
 import wire
-from sides import Writer, expect, expect_kept, moment, same, until
+from sides import HERE, PEER, Writer, expect, expect_kept, moment, same, until
 
 
 def at(side, group):
@@ -155,3 +156,44 @@ def positions_come_along_from_a_paused_link(world):
     expect(int(report.get("lost_records_at_most", report.get("lostRecordsAtMost", 0))) == 0, f"a drained promotion reports a loss: {report}")
     expect_kept(writer.all(), west.address, ["t"])
     return f"{len(writer.all())} records, the group is at 90"
+
+
+@moment
+def a_position_behind_a_cut_is_set_back(world):
+    """A promotion cuts what was undecided (openTransactions: TruncateToLastStable). A group that had read it would pass over what is written there next: it
+    is set back to where the history ends, and told. One in front of the cut stays, and who has moved on since is left alone."""
+    kafka, west = world.kafka(), world.ours("west")
+    kafka.topic("t", 2)
+    done = subprocess.run(["timeout", "100", PEER, "java", str(HERE / "Transactions.java"), kafka.address, "t"], env=kafka.env, capture_output=True, text=True)
+    expect(done.returncode == 0, f"transactions at the source: {done.stderr[-300:]}")
+    writer = Writer([("t", 0)], kafka)
+    writer.wait_for(kafka, 100)
+    writer.stop()
+    for group, offset in (("behind", 200), ("front", 20)):
+        until(lambda: commit(kafka, group, offset) or True, 20, f"{group} commits")
+    cut = {"policy": {"open_transactions": "OPEN_TRANSACTIONS_TRUNCATE_TO_LAST_STABLE"}}
+    west.link(kafka, **cut)
+    until(is_mirrored(west, "link"), 30, "mirrored")
+    until(lambda: (position(west, "behind"), position(west, "front")) == (200, 20), 30, "positions are copied")
+    west.link(kafka, "PROMOTED", "FORCED", **cut)
+    until(lambda: west.in_state("promoted"), 30, "promoted")
+    end = int([one.split(":")[2] for one in west.setting("t", "millrace.mirror.promotion").split(",") if one.startswith("0:")][0])
+    expect(20 < end < 200, f"the mirror ends at {end}: nothing was shown")
+    until(lambda: position(west, "behind") == end, 20, "the position behind the cut is set back")
+    expect(position(west, "front") == 20, "a position in front of the cut was changed")
+    report = west.state().get("last_failover", west.state().get("lastFailover", {}))
+    expect([one.get("group") for one in report.get("clamped", [])] == ["behind"], f"told: {report.get('clamped')}")
+    after = Writer([("t", 0)], west)
+    after.wait_for(west, 150)
+    after.stop()
+    commit(west, "behind", end + 140)
+    west.kill(1)
+    west.start(1)
+    until(is_there(west), 30, "it is there again")
+    time.sleep(6)
+    expect(position(west, "behind") == end + 140, "who has moved on was set back once more")
+    return f"from 200 to {end}"
+
+
+def is_there(side):
+    return lambda: side.in_state("promoted")

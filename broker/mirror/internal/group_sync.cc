@@ -54,6 +54,7 @@ struct GroupSync::Round {
     LinkSpec spec;
     Mirrors mirrors;
     Done done;
+    Endings endings;  ///< Not empty: nothing is copied.
     std::string mark;
     std::set<std::string> groups;  ///< Still to do.
     std::size_t under_way = 0;
@@ -78,6 +79,31 @@ void GroupSync::round(const LinkSpec& spec, std::string mark, Mirrors mirrors, D
     list_groups(round);
 }
 
+void GroupSync::end(Endings endings, Done done) {
+    auto round = std::make_shared<Round>();
+    round->endings = std::move(endings);
+    round->done = std::move(done);
+    list_groups(round);
+}
+
+void GroupSync::set_back(const std::shared_ptr<Round>& round,
+                         const std::shared_ptr<OneGroup>& group) {
+    fetch(own_, group->name,
+          guarded([round, group](GroupSync& self, const Result<GroupOffsets>& offsets) {
+              if (!offsets) {
+                  self.give_up(round, *group, offsets.error());
+                  return;
+              }
+              group->plan = mirror::end_group(*offsets, round->endings);
+              if (group->plan.commit.empty()) {
+                  self.end_group(round);
+                  return;
+              }
+              round->outcome.clamped[group->name] = group->plan.clamped;
+              self.commit(round, group);
+          }));
+}
+
 void GroupSync::list_groups(const std::shared_ptr<Round>& round) {
     const client::ClusterInfoPtr info = source_.info();
     if (!info || info->brokers.empty()) {
@@ -89,21 +115,21 @@ void GroupSync::list_groups(const std::shared_ptr<Round>& round) {
         client::ask<ListGroupsRequest, ListGroupsResponse>(
             *source_.broker(id), source_.request_timeout(),
             [](std::int16_t) { return ListGroupsRequest{}; },
-            guarded(
-                [round](GroupSync& self, const Result<ListGroupsResponse>& response, std::int16_t) {
-                    if (response) {
-                        for (const auto& group : response->groups) {
-                            if (round->spec.takes_group(group.group_id)) {
-                                round->groups.emplace(group.group_id);
-                            }
+            guarded([round](GroupSync& self, const Result<ListGroupsResponse>& response,
+                            std::int16_t) {
+                if (response) {
+                    for (const auto& group : response->groups) {
+                        if (!round->endings.empty() || round->spec.takes_group(group.group_id)) {
+                            round->groups.emplace(group.group_id);
                         }
-                    } else {
-                        ++round->outcome.failed;
                     }
-                    if (--round->brokers_left == 0) {
-                        self.begin_groups(round);
-                    }
-                }),
+                } else {
+                    ++round->outcome.failed;
+                }
+                if (--round->brokers_left == 0) {
+                    self.begin_groups(round);
+                }
+            }),
             list_versions);
     }
 }
@@ -130,6 +156,10 @@ void GroupSync::begin_group(const std::shared_ptr<Round>& round, std::string nam
     auto group = std::make_shared<OneGroup>();
     group->name = std::move(name);
     group->world.mark = round->mark;
+    if (!round->endings.empty()) {
+        set_back(round, group);
+        return;
+    }
     fetch(source_, group->name,
           guarded([round, group](GroupSync& self, const Result<GroupOffsets>& offsets) {
               if (!offsets) {

@@ -42,6 +42,9 @@ public:
     /// destroyed. Both clusters outlive us.
     void round(const LinkSpec& spec, std::string mark, Mirrors mirrors, Done done);
 
+    /// Sets back what groups have here behind these ends: of a sync whose source is this cluster.
+    void end(Endings endings, Done done);
+
 private:
     struct Round;
     struct OneGroup;
@@ -49,6 +52,7 @@ private:
     void list_groups(const std::shared_ptr<Round>& round);
     void begin_groups(const std::shared_ptr<Round>& round);
     void begin_group(const std::shared_ptr<Round>& round, std::string name);
+    void set_back(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group);
     void end_group(const std::shared_ptr<Round>& round);
     void reach(const std::shared_ptr<Round>& round, const std::shared_ptr<OneGroup>& group,
                const std::set<std::string>& topics);

@@ -15,34 +15,6 @@ namespace {
 /// A compacted topic that was behind for longer than the source keeps tombstones.
 constexpr std::string_view past_tombstone_horizon = "TombstoneHorizonExceeded";
 
-std::vector<LostRange> losses_of(const LocalTopic& topic) {
-    std::vector<LostRange> losses;
-    const auto entries = topic.settings.find(topic_setting::losses);
-    if (entries == topic.settings.end()) {
-        return losses;
-    }
-    std::string_view rest = entries->second;
-    while (!rest.empty()) {
-        const std::size_t comma = std::min(rest.find(','), rest.size());
-        const std::string entry(rest.substr(0, comma));
-        int partition = 0;
-        long long from = 0;
-        long long to = 0;
-        long long at = 0;
-        char kind[16] = {};
-        if (std::sscanf(entry.c_str(), "%15[a-z]:%d:%lld:%lld:%lld", kind, &partition, &from, &to,
-                        &at) == 5) {
-            losses.push_back({{topic.name, PartitionIndex{partition}},
-                              Offset{from},
-                              Offset{to},
-                              Timestamp{at},
-                              std::string_view(kind) == "truncated"});
-        }
-        rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
-    return losses;
-}
-
 void add_to(std::optional<FailoverView>& report, const LocalTopic& promoted) {
     FailoverView sum = report.value_or(FailoverView{});
     ++sum.topics;
@@ -133,6 +105,34 @@ TopicView view_of(const LocalTopic& local, const std::vector<const PartitionView
 }
 
 }  // namespace
+
+std::vector<LostRange> losses_of(const LocalTopic& topic) {
+    std::vector<LostRange> losses;
+    const auto entries = topic.settings.find(topic_setting::losses);
+    if (entries == topic.settings.end()) {
+        return losses;
+    }
+    std::string_view rest = entries->second;
+    while (!rest.empty()) {
+        const std::size_t comma = std::min(rest.find(','), rest.size());
+        const std::string entry(rest.substr(0, comma));
+        int partition = 0;
+        long long from = 0;
+        long long to = 0;
+        long long at = 0;
+        char kind[16] = {};
+        if (std::sscanf(entry.c_str(), "%15[a-z]:%d:%lld:%lld:%lld", kind, &partition, &from, &to,
+                        &at) == 5) {
+            losses.push_back({{topic.name, PartitionIndex{partition}},
+                              Offset{from},
+                              Offset{to},
+                              Timestamp{at},
+                              std::string_view(kind) == "truncated"});
+        }
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+    return losses;
+}
 
 std::string_view to_string(TopicState state) {
     switch (state) {

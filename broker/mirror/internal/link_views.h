@@ -12,6 +12,10 @@
 
 namespace millrace::mirror {
 
+struct LocalTopic;
+/// What a topic's list of losses says.
+std::vector<LostRange> losses_of(const LocalTopic& topic);
+
 /// `known` has what its runner knows; the topics come from the metadata, and what is wished for
 /// them from the link.
 LinkView whole_view(LinkView known, const LinkSpec& spec, const metadata::Image& image,

@@ -126,6 +126,7 @@ void Runner::change(Link link) {
 
 void Runner::on_metadata() {
     hand_out_jobs();
+    end_groups(*shell_.image->current());
     if (drains_next_ && knows_source() && is_mine(*shell_.image->current())) {
         plan(nullptr);  // topics may be promoting by now: the source is fenced at once
     }

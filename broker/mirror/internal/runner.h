@@ -196,6 +196,11 @@ private:
     runtime::Task after_groups_;  ///< Waits for a round of its own.
     bool groups_synced_ = false;
     std::map<std::string, std::vector<ClampedOffset>> clamped_;
+    std::shared_ptr<GroupSync> own_groups_;   ///< While positions behind a cut are set back.
+    std::map<std::string, Timestamp> ended_;  ///< Topics that were looked at, and their seals.
+    void end_groups(const metadata::Image& image);
+    void on_groups_ended(const std::map<std::string, Timestamp>& topics,
+                         const Result<GroupSync::Outcome>& outcome);
     GroupSync::Outcome groups_total_;
     std::int64_t settings_reverted_ = 0;
 

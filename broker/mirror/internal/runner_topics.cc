@@ -71,6 +71,7 @@ void Runner::plan(const client::ClusterInfo* source) {
         const auto local = local_topic(*image, entry.first);
         return !local || local->note.stage != Stage::promoting;
     });
+    end_groups(*image);
     drain();
 }
 

@@ -115,5 +115,22 @@ TEST(MirrorGroups, ignores_partitions_that_are_not_mirrored) {
     EXPECT_TRUE(plan_group(other).commit.empty());
 }
 
+// A promotion with a cut: who had read what was undecided stood at records that are gone.
+TEST(MirrorGroups, positions_behind_a_cut_are_set_back_to_it_if_they_are_from_before) {
+    const TopicPartition cut{"t", PartitionIndex{0}};
+    const TopicPartition whole{"t", PartitionIndex{1}};
+    const Endings endings{{cut, {Offset{120}, Timestamp{1000}}}};
+    GroupOffsets here;
+    here[cut] = {Offset{220}, LeaderEpoch{3}, "mirror:link", Timestamp{900}};
+    here[whole] = {Offset{220}, LeaderEpoch{3}, "mirror:link", Timestamp{900}};
+    const GroupPlan plan = end_group(here, endings);
+    EXPECT_EQ(plan.commit, (GroupOffsets{{cut, {Offset{120}, no_leader_epoch, "mirror:link"}}}));
+    EXPECT_EQ(plan.clamped, (std::vector<ClampedOffset>{{cut, Offset{220}, Offset{120}}}));
+    here[cut].at = Timestamp{1001};
+    EXPECT_TRUE(end_group(here, endings).commit.empty()) << "read on since";
+    here[cut] = {Offset{120}, LeaderEpoch{3}, "", Timestamp{900}};
+    EXPECT_TRUE(end_group(here, endings).commit.empty());
+}
+
 }  // namespace
 }  // namespace millrace::mirror
