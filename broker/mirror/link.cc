@@ -173,6 +173,11 @@ void walk(Archive& field, Any& link) {
     field.later(spec.credentials_version);
 }
 
+bool is_a_clusters_own(std::string_view topic) {
+    return topic.starts_with("__") || topic.ends_with(".internal") || topic == "heartbeats" ||
+           topic.ends_with(".heartbeats");
+}
+
 }  // namespace
 
 bool matches_glob(std::string_view pattern, std::string_view text) {
@@ -209,12 +214,21 @@ bool LinkSpec::leaves_out(const std::string& topic) const {
 }
 
 bool LinkSpec::takes_topic(std::string_view source_topic) const {
-    const bool internal = source_topic.starts_with("__") || source_topic.ends_with(".internal") ||
-                          source_topic == "heartbeats" || source_topic.ends_with(".heartbeats");
+    const bool internal = is_a_clusters_own(source_topic);
     // With prefixes, what already carries ours came from there.
     const bool came_back = naming == Naming::prefix && source_topic.starts_with(alias + ".");
     return !internal && !came_back && matches_any(topics_include, source_topic) &&
            !matches_any(topics_exclude, source_topic);
+}
+
+bool LinkSpec::misses(std::string_view source_topic) const {
+    // Those of MirrorMaker 2 nobody looks for here.
+    const bool looks_like_data = source_topic.ends_with(".internal") &&
+                                 !source_topic.starts_with("mm2-") &&
+                                 !source_topic.ends_with(".checkpoints.internal");
+    return is_a_clusters_own(source_topic) && matches_any(topics_include, source_topic) &&
+           !matches_any(topics_exclude, source_topic) &&
+           (looks_like_data || names_topic(source_topic));
 }
 
 bool LinkSpec::names_topic(std::string_view source_topic) const {

@@ -82,6 +82,8 @@ struct LinkSpec {
     std::string mirror_name(std::string_view source_topic) const;
     /// Whether the topic's name is in a list without a glob: meant as it stands.
     bool names_topic(std::string_view source_topic) const;
+    /// A topic that is included by what is listed, and left out for its name alone.
+    bool misses(std::string_view source_topic) const;
     /// The other way; none if the name can't be one of this link's.
     std::optional<std::string> source_name(std::string_view mirror_topic) const;
 };

@@ -515,8 +515,13 @@ TopicPlan plan_topics(const TopicWorld& world) {
     const std::set<std::string> aliases =
         spec.naming == Naming::prefix ? known_aliases(world.image) : std::set<std::string>{};
     for (const auto& [name, source] : world.source->topics) {
-        if (source.is_internal || source.error != KafkaError::none || source.partitions.empty() ||
-            !spec.takes_topic(name)) {
+        if (source.is_internal || source.error != KafkaError::none || source.partitions.empty()) {
+            continue;
+        }
+        if (!spec.takes_topic(name)) {
+            if (spec.misses(name)) {
+                plan.missed.insert(name);
+            }
             continue;
         }
         const std::string mirror = spec.mirror_name(name);

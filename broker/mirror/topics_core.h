@@ -182,6 +182,9 @@ struct TopicPlan {
     std::map<std::string, HaltReason> refused;
     /// Topics of the source that look like mirrors of our other links: see carries_alias().
     std::set<std::string> left_out;
+    /// Topics of the source that the link seems to be meant for, and that are named like what a
+    /// cluster keeps for itself.
+    std::set<std::string> missed;
 };
 
 struct TopicWorld {

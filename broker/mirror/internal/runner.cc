@@ -319,12 +319,12 @@ LinkView Runner::view() const {
                      ? LinkPhase::validating
                      : phase_;
     view.reason = reason_;
-    view.message = !message_.empty()        ? message_
-                   : !draining_.empty()     ? draining_message()
-                   : !room_.lacking.empty() ? room_message()
-                   : !held_.empty()         ? held_message()
-                   : !left_out_.empty()     ? left_out_message()
-                                            : unknown_override_message(*image);
+    view.message = !message_.empty()                        ? message_
+                   : !draining_.empty()                     ? draining_message()
+                   : !room_.lacking.empty()                 ? room_message()
+                   : !held_.empty()                         ? held_message()
+                   : !left_out_.empty() || !missed_.empty() ? left_out_message()
+                                                            : unknown_override_message(*image);
     for (const auto& [topic, hold] : held_) {
         view.held.emplace(topic, to_string(hold));
     }

@@ -183,6 +183,7 @@ private:
     std::set<std::string> under_way_;  ///< Topics that something is being done about.
     std::map<std::string, HaltReason> refused_;
     std::set<std::string> left_out_;
+    std::set<std::string> missed_;
     /// Topics of the source that a glob takes and that are mirrors of what came from this cluster.
     struct CameFromHere {
         Uuid id;

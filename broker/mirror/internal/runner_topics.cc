@@ -31,6 +31,7 @@ void Runner::plan(const client::ClusterInfo* source) {
         }
         refused_ = plan.refused;
         left_out_ = plan.left_out;
+        missed_ = plan.missed;
         has_planned_ = true;
         creating_.clear();
         for (const TopicAction& action : plan.actions) {
@@ -262,6 +263,13 @@ void Runner::go_back(const LocalTopic& local, const std::map<std::string, std::s
 }
 
 std::string Runner::left_out_message() const {
+    if (left_out_.empty() && !missed_.empty()) {
+        return fmt::format(
+            "not mirrored: {}{}; names that begin with __ or end with .internal or .heartbeats are "
+            "taken for a cluster's own. Exclude them, or give their records another name",
+            *missed_.begin(),
+            missed_.size() > 1 ? fmt::format(" and {} more", missed_.size() - 1) : "");
+    }
     if (left_out_.empty()) {
         return "";
     }

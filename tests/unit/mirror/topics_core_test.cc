@@ -148,6 +148,19 @@ TEST_F(MirrorTopics, fewer_partitions_at_the_source_halt) {
                 ElementsAre(action(SetStage{"orders", {Stage::halted, "NameConflict", 3}})));
 }
 
+// A topic of data that happens to be called so would be missing after a failover.
+TEST_F(MirrorTopics, what_is_not_mirrored_for_its_name_alone_is_told) {
+    link.spec.topics_include = {"orders*", "__named", "mm2-*"};
+    for (const char* name : {"orders.internal", "__named", "orders.heartbeats", "parcels.internal",
+                             "mm2-offsets.east.internal", "orders.checkpoints.internal"}) {
+        at_source(name, 1);
+    }
+    EXPECT_THAT(plan().actions, IsEmpty());
+    EXPECT_THAT(plan().missed, ElementsAre("__named", "orders.internal"));
+    link.spec.topics_exclude = {"*.internal"};
+    EXPECT_THAT(plan().missed, ElementsAre("__named"));
+}
+
 TEST_F(MirrorTopics, what_is_left_out_by_now_pauses_and_is_never_promoted_cut_or_removed) {
     at_source("users", 2);
     here("users", 2, mirror_in("mirroring"));
