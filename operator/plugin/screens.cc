@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <map>
 
 #include "operator/kube/time_text.h"
@@ -176,10 +176,17 @@ std::string topics(const std::vector<api::Topic>& all) {
     if (all.empty()) {
         return {};
     }
-    std::string text;
+    constexpr std::size_t names_shown = 3;
     std::size_t unready = 0;
+    std::size_t read_only = 0;
     std::string which;
+    std::map<std::string, std::vector<std::string>> read_only_because;
     for (const api::Topic& topic : all) {
+        const api::Condition* writable = api::find_condition(topic.status.conditions, "Writable");
+        if (writable != nullptr && writable->status == "False") {
+            ++read_only;
+            read_only_because[writable->message].push_back(topic.metadata.name);
+        }
         const api::Condition* ready = api::find_condition(topic.status.conditions, "Ready");
         if (ready == nullptr || ready->status != "True") {
             ++unready;
@@ -189,8 +196,18 @@ std::string topics(const std::vector<api::Topic>& all) {
                                                           : ready->message);
         }
     }
-    return line("topics", unready == 0 ? fmt::format("{}, all ready", all.size())
-                                       : fmt::format("{}, {} not ready", all.size(), unready)) +
+    for (const auto& [why, names] : read_only_because) {
+        const auto shown = std::min(names_shown, names.size());
+        which += fmt::format(
+            "    {}{}: {}\n",
+            fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+            names.size() > shown ? fmt::format(" and {} more", names.size() - shown) : "", why);
+    }
+    return line("topics", (unready == 0 ? fmt::format("{}, all ready", all.size())
+                                        : fmt::format("{}, {} not ready", all.size(), unready)) +
+                              (read_only == 0   ? ""
+                               : read_only == 1 ? ", 1 takes no writes"
+                                                : fmt::format(", {} take no writes", read_only))) +
            which;
 }
 

@@ -139,6 +139,25 @@ TEST(StatusScreen, says_which_topics_are_not_ready) {
                 HasSubstr("topics    2, 1 not ready\n    orders: no room\n"));
 }
 
+// Producers were refused while the screen said "all ready".
+TEST(StatusScreen, says_which_topics_take_no_writes) {
+    std::vector<api::Topic> all(6);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        all[i].metadata.name = "t" + std::to_string(i);
+        all[i].status.conditions = {{.type = "Ready", .status = "True"}};
+        if (i > 0) {
+            all[i].status.conditions.push_back({.type = "Writable",
+                                                .status = "False",
+                                                .reason = "Fenced",
+                                                .message = i == 5 ? "mirror" : "fenced by abc"});
+        }
+    }
+    EXPECT_THAT(status_screen({a_cluster(), all, {}}),
+                HasSubstr("topics    6, all ready, 5 take no writes\n"
+                          "    t1, t2, t3 and 1 more: fenced by abc\n"
+                          "    t5: mirror\n"));
+}
+
 TEST(PlanScreen, says_how_to_approve_a_plan) {
     api::Cluster cluster = a_cluster();
     EXPECT_THAT(plan_screen(cluster), HasSubstr("nothing moves and nothing is planned"));
