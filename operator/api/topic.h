@@ -68,10 +68,11 @@ struct TopicStatus {
     std::string topic_name;
     std::int32_t partitions = 0;
     std::int32_t replicas = 0;
+    Texts adopted_config;
     std::vector<ConfigDrift> config_drift;
     std::optional<TopicChange> change;
     std::string message;
-    std::vector<Condition> conditions;  ///< Ready, Synced, Placement, Owned.
+    std::vector<Condition> conditions;  ///< Ready, Synced, Placement, Owned, Writable.
     friend bool operator==(const TopicStatus&, const TopicStatus&) = default;
 };
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,10 @@ struct TopicWorld {
     std::optional<std::map<std::string, brokers::TopicFacts>> found;
     std::string unreachable;                           ///< Why they couldn't be asked.
     std::map<std::string, brokers::Outcome> outcomes;  ///< Of this round's changes that failed.
+    std::set<std::string> created;                     ///< In this round, by us.
     std::string placement_problem;  ///< Why replication factors can't be changed.
+    bool placement_waits = false;   ///< It is over by itself.
+    int brokers = 0;                ///< That the cluster has; 0: it isn't known.
     Timestamp now;
 };
 
@@ -35,6 +39,19 @@ struct FinalizerChange {
     kube::ObjectKey topic;
     std::string version;  ///< resourceVersion that it was decided on.
     std::vector<std::string> finalizers;
+};
+
+/// What whoever made an object is told of what happened to its topic.
+struct TopicNews {
+    kube::ObjectKey object;
+    std::string uid;
+    std::string topic;
+    bool is_warning = false;
+    bool lasts = false;        ///< It is so until somebody acts, not something that happened once.
+    bool with_change = false;  ///< True once the settings of this plan are set.
+    std::string reason;
+    std::string subject;  ///< The same subject isn't told again at once.
+    std::string message;
 };
 
 struct TopicPlan {
@@ -45,6 +62,7 @@ struct TopicPlan {
     std::vector<std::string> remove;
     std::vector<FinalizerChange> finalizers;
     std::map<kube::ObjectKey, api::TopicStatus> statuses;  ///< That differ from what is stored.
+    std::vector<TopicNews> news;
     bool waits = false;  ///< For the cluster; nothing tells when that is over.
 
     bool changes_brokers() const {

@@ -1,6 +1,8 @@
 #include "operator/reconcile/topic_reconciler.h"
 
 #include <algorithm>
+#include <fmt/core.h>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -19,6 +21,8 @@ constexpr std::size_t create_at_once = 100;     ///< Bounded by how long one cal
 /// Settings that somebody changes behind our back are set back after at most this long.
 constexpr Duration look_for_drift_every = 10s;
 constexpr Duration try_again_after = 2s;
+constexpr Duration tell_again_after = 60s;
+constexpr Duration tell_again_what_lasts_after = 600s;
 
 template <typename Item, typename Call>
 void in_batches(const std::vector<Item>& items, std::size_t at_once, const Call& call) {
@@ -102,6 +106,7 @@ Result<void> TopicReconciler::look_up(TopicWorld& world, brokers::Admin* admin) 
         world.unreachable = "the cluster doesn't answer yet";
         return {};
     }
+    world.brokers = static_cast<int>(admin->facts()->brokers.size());
     std::vector<std::string> names;
     for (const api::Topic& topic : world.topics) {
         names.push_back(api::topic_name(topic));
@@ -129,6 +134,11 @@ void TopicReconciler::change_brokers(const TopicPlan& plan, TopicWorld& world,
                                      brokers::Admin& admin) {
     in_batches(plan.create, create_at_once, [&](const std::vector<brokers::NewTopic>& some) {
         note_failures(some, admin.create_topics(some), world);
+        for (const brokers::NewTopic& topic : some) {
+            if (!world.outcomes.contains(topic.name)) {
+                world.created.insert(topic.name);
+            }
+        }
     });
     in_batches(plan.alter, create_at_once, [&](const std::vector<brokers::SettingsChange>& some) {
         note_failures(some, admin.alter_topics(some), world);
@@ -147,6 +157,7 @@ void TopicReconciler::change_replicas(const TopicPlan& plan, TopicWorld& world,
     if (const auto running = admin.plan_progress("");
         running && running->state == brokers::PlanState::running) {
         world.placement_problem = "another plan is being carried out";
+        world.placement_waits = true;
         return;
     }
     brokers::PlanWish wish;
@@ -157,6 +168,7 @@ void TopicReconciler::change_replicas(const TopicPlan& plan, TopicWorld& world,
         world.placement_problem = planned.error().code() == Code::unsupported
                                       ? "brokers of this version can't change it"
                                       : planned.error().message();
+        world.placement_waits = planned.error().code() == Code::unavailable;
         return;
     }
     if (planned->moves == 0) {
@@ -166,6 +178,7 @@ void TopicReconciler::change_replicas(const TopicPlan& plan, TopicWorld& world,
     }
     if (const auto started = admin.apply_plan(planned->hash, 0); !started) {
         world.placement_problem = started.error().message();
+        world.placement_waits = true;  // The next round plans from what there is then.
     }
 }
 
@@ -178,7 +191,10 @@ Result<std::optional<Duration>> TopicReconciler::reconcile(const ObjectKey& key)
     MR_TRY_VOID(look_up(world, admin.get()));
     TopicPlan plan = planner::plan_topics(world);
     // A finalizer must be there before the topic is: else a delete in between would leave it.
-    MR_TRY_VOID(write({{}, {}, {}, {}, {}, plan.finalizers, {}}));
+    TopicPlan first;
+    first.finalizers = plan.finalizers;
+    MR_TRY_VOID(write(first));
+    std::vector<planner::TopicNews> news;
     const bool changed = plan.changes_brokers();
     if (admin && (changed || !plan.replication_factors.empty())) {
         if (!parts_.may_write()) {
@@ -190,13 +206,47 @@ Result<std::optional<Duration>> TopicReconciler::reconcile(const ObjectKey& key)
         if (!plan.replication_factors.empty()) {
             change_replicas(plan, world, *admin);
         }
+        std::copy_if(plan.news.begin(), plan.news.end(), std::back_inserter(news),
+                     [&](const auto& one) {
+                         return one.with_change && !world.outcomes.contains(one.topic);
+                     });
         MR_TRY_VOID(look_up(world, admin.get()));
         plan = planner::plan_topics(world);
     }
+    std::copy_if(plan.news.begin(), plan.news.end(), std::back_inserter(news),
+                 [](const auto& one) { return !one.with_change; });
+    tell(news);
     plan.finalizers.clear();
     MR_TRY_VOID(write(plan));
-    const bool waits = plan.waits || plan.changes_brokers() || !world.found || !plan.replication_factors.empty();
+    const bool waits =
+        plan.waits || plan.changes_brokers() || !world.found || !plan.replication_factors.empty();
     return std::optional<Duration>{waits ? try_again_after : look_for_drift_every};
+}
+
+void TopicReconciler::tell(const std::vector<planner::TopicNews>& news) {
+    const Instant now = parts_.clock->now();
+    const std::lock_guard lock(mutex_);
+    std::erase_if(told_, [&](const auto& one) { return one.second <= now; });
+    for (const planner::TopicNews& one : news) {
+        const bool is_news =
+            told_
+                .emplace(fmt::format("{}\n{}\n{}", one.uid, one.reason, one.subject),
+                         now + (one.lasts ? tell_again_what_lasts_after : tell_again_after))
+                .second;
+        if (!is_news) {
+            continue;
+        }
+        MR_LOG(parts_.log, info, "operator.topic", field("object", one.object.to_string()),
+               field("reason", one.reason), field("message", one.message));
+        if (parts_.events != nullptr) {
+            Json about = Json::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Topic"}});
+            about["metadata"] = Json::object(
+                {{"name", one.object.name}, {"namespace", one.object.space}, {"uid", one.uid}});
+            parts_.events->note(about,
+                                one.is_warning ? kube::EventType::warning : kube::EventType::normal,
+                                one.reason, one.message);
+        }
+    }
 }
 
 Result<void> TopicReconciler::write(const TopicPlan& plan) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <fmt/core.h>
 
+#include "config/alter.h"
 #include "config/config.h"
 #include "config/option.h"
 
@@ -293,6 +294,18 @@ std::vector<Problem> check_config(const api::Texts& config) {
                                         bytes, least_request)});
     }
     return problems;
+}
+
+std::vector<std::string> wrong_topic_settings(const api::Texts& settings) {
+    const config::BrokerConfig defaults(std::make_shared<const config::Given>());
+    std::vector<std::string> wrong;
+    for (const auto& [key, value] : settings) {
+        const config::Altered answer = config::check_new_topic({{key, value}}, defaults);
+        if (const auto* refusal = std::get_if<config::Refusal>(&answer)) {
+            wrong.push_back(refusal->message);
+        }
+    }
+    return wrong;
 }
 
 std::string properties_text(const BrokerSettings& settings) {

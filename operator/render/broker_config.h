@@ -22,6 +22,9 @@ struct Problem {
 /// contradict each other.
 std::vector<Problem> check_config(const api::Texts& config);
 
+/// A sentence for each of a topic's settings that brokers of our version would refuse by itself.
+std::vector<std::string> wrong_topic_settings(const api::Texts& settings);
+
 /// Takes effect in running brokers; anything else needs a restart.
 /// Replicas of topics that clients make without saying; brokers take it while they run.
 inline constexpr std::string_view default_replicas_key = "millrace.topics.default.replicas";

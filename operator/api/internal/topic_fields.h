@@ -50,13 +50,12 @@ void describe_topic_rules(Visitor& v) {
                        "settings stand in the Cluster's spec.config, for example "
                        "offsets.topic.replication.factor",
             .holds = names_no_internal_topic});
-    v.rule({.cel = "!has(oldSelf.partitions) || (has(self.partitions) && self.partitions >= "
-                   "oldSelf.partitions)",
+    v.rule({.cel = "!has(oldSelf.partitions) || !has(self.partitions) || self.partitions >= "
+                   "oldSelf.partitions",
             .message = "partitions can't be lowered: their records would be lost",
             .holds = [](const Json& self, const Json* old_self) {
-                return !old_self->has("partitions") ||
-                       (self.has("partitions") &&
-                        self["partitions"].integer() >= (*old_self)["partitions"].integer());
+                return !old_self->has("partitions") || !self.has("partitions") ||
+                       self["partitions"].integer() >= (*old_self)["partitions"].integer();
             }});
     v.rule({.cel = "!has(self.replicas) || !has(self.minInSyncReplicas) || "
                    "self.minInSyncReplicas <= self.replicas",
@@ -90,7 +89,8 @@ void describe(Visitor& v, TopicSpec& s) {
              .example = "orders.eu",
              .max_length = 249});
     v.field("partitions", s.partitions,
-            {.doc = "How many partitions. Can be raised, never lowered.",
+            {.doc = "How many partitions. Can be raised, never lowered. Left out, a topic that is "
+                    "there keeps as many as it has.",
              .minimum = 1,
              .maximum = 100000});
     v.field("replicas", s.replicas,
@@ -104,15 +104,18 @@ void describe(Visitor& v, TopicSpec& s) {
     v.field(
         "config", s.config,
         {.doc = "Kafka settings of the topic, by their Kafka names; several words are one text, "
-                "'compact,delete'. What isn't named has its default.",
+                "'compact,delete'. What isn't named has its default, or what the topic had when it "
+                "was "
+                "taken over (status.adoptedConfig).",
          .max_length = 4096,
          .max_items = 100,
          .loose = true});
     v.field("deletionPolicy", s.deletion_policy,
             {.doc = "What happens to the topic and its records when this object is deleted."});
     v.field("adoption", s.adoption,
-            {.doc = "Adopt: a topic of this name that is there already is taken over. CreateOnly: "
-                    "it is left alone, and the Owned condition says so."});
+            {.doc = "Adopt: a topic of this name that is there already is taken over with its "
+                    "records, partitions and replicas, and with its settings that config doesn't "
+                    "name. CreateOnly: it is left alone, and the Ready condition says so."});
     v.field("paused", s.paused, {.doc = "The operator watches and changes nothing."});
     describe_topic_rules(v);
 }
@@ -140,11 +143,15 @@ void describe(Visitor& v, TopicStatus& s) {
     v.field("topicName", s.topic_name, {.doc = "Name of the topic in the cluster."});
     v.field("partitions", s.partitions, {.doc = "Partitions that exist."});
     v.field("replicas", s.replicas, {.doc = "Copies of each partition."});
+    v.field("adoptedConfig", s.adopted_config,
+            {.doc = "Settings that the topic had when this object took it over, or when it stopped "
+                    "being a mirror, and that spec.config doesn't name: they are kept, and put "
+                    "back if changed elsewhere. Naming one in spec.config ends that."});
     v.field("configDrift", s.config_drift,
             {.doc = "Settings that were changed elsewhere and are put back.", .key = "key"});
     v.field("change", s.change, {.doc = "What is being changed; absent: nothing."});
     v.field("message", s.message, {.doc = "One line: what happens or what is waited for."});
-    describe_conditions(v, s.conditions, "Ready, Synced, Placement, Owned.");
+    describe_conditions(v, s.conditions, "Ready, Synced, Placement, Owned, Writable.");
 }
 
 }  // namespace millrace::api

@@ -5,6 +5,8 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "operator/reconcile/cluster_reconciler.h"
 #include "operator/reconcile/topic_reconciler.h"
@@ -25,6 +27,18 @@ private:
     Instant now_{1};
 };
 
+/// "Warning TopicDeleted orders: ...", each time that one is noted.
+class NotedEvents final : public kube::EventRecorder {
+public:
+    void note(const Json& about, kube::EventType type, const std::string& reason,
+              const std::string& message) override {
+        all.push_back(fmt::format("{} {} {}: {}",
+                                  type == kube::EventType::normal ? "Normal" : "Warning", reason,
+                                  about["metadata"]["name"].text(), message));
+    }
+    std::vector<std::string> all;
+};
+
 class World {
 public:
     World() : kube(std::make_shared<sim_kube::SimKube>()) {
@@ -43,6 +57,7 @@ public:
         };
         parts.brokers = kube->directory();
         parts.clock = &clock;
+        parts.events = &events;
         parts.around = around;
         parts.reads_nodes = reads_nodes;
         parts.log = log;
@@ -134,6 +149,7 @@ public:
 
     std::shared_ptr<sim_kube::SimKube> kube;
     TestClock clock;
+    NotedEvents events;
     Logger log;
     render::Surroundings around;  ///< Of the next operator, as is:
     bool reads_nodes = false;

@@ -1,12 +1,17 @@
 // Topics as declared, against simulated brokers.
+#include <algorithm>
 #include <gmock/gmock.h>
+#include <iterator>
 
 #include "tests/unit/reconcile/fixture.h"
 
 namespace millrace::reconcile {
 namespace {
 
+using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 namespace v1 = millrace::admin::v1;
 
@@ -48,7 +53,8 @@ TEST_F(Topics, is_made_as_declared) {
 
 TEST_F(Topics, one_that_does_not_say_outlives_a_disk) {
     world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 2})");
-    world.apply_topic("pairs", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 2})");
+    world.apply_topic("pairs",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 2})");
     world.apply_topic("loose", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
                                    "config": {"min.insync.replicas": "1"}})");
     world.settle();
@@ -279,6 +285,234 @@ TEST_F(Topics, an_existing_topic_is_adopted_or_left_as_the_policy_says) {
     EXPECT_EQ(World::condition(world.topic("old"), "Ready"), "True");
     EXPECT_EQ(world.topic("old")["status"]["partitions"].integer(), 4);
     EXPECT_EQ(World::condition(world.topic("older"), "Ready"), "False");
+}
+
+// Somebody's compacted topic became one of seven days the moment that a Topic named it.
+TEST_F(Topics, what_is_adopted_keeps_the_settings_that_the_spec_does_not_name) {
+    world.kube->brokers().add_topic("old", 4, 3, 1);
+    set("old", "cleanup.policy", "compact");
+    set("old", "retention.ms", "-1");
+    set("old", "min.insync.replicas", "3");
+    set("old", "segment.bytes", "2000000");
+    world.apply_topic(
+        "old", R"({"clusterRef": {"name": "main"}, "config": {"segment.bytes": "1048576"}})");
+    world.settle();
+    const auto configs = described("old").configs();
+    EXPECT_EQ(configs.at("cleanup.policy"), "compact");
+    EXPECT_EQ(configs.at("retention.ms"), "-1");
+    EXPECT_EQ(configs.at("min.insync.replicas"), "3");
+    EXPECT_EQ(configs.at("segment.bytes"), "1048576") << "the spec names it";
+    EXPECT_EQ(described("old").partitions_size(), 4);
+    EXPECT_EQ(described("old").partitions(0).replicas_size(), 3);
+    EXPECT_EQ(world.topic("old")["status"]["adoptedConfig"].dump(),
+              R"({"cleanup.policy":"compact","min.insync.replicas":"3","retention.ms":"-1"})");
+    EXPECT_EQ(World::condition(world.topic("old"), "Synced"), "True");
+    EXPECT_THAT(world.events.all,
+                Contains(AllOf(HasSubstr("Normal TopicAdopted old: "),
+                               HasSubstr("cleanup.policy=compact"), HasSubstr("retention.ms=-1"))));
+    EXPECT_THAT(world.events.all, Contains(AllOf(HasSubstr("Normal SettingsReplaced old: "),
+                                                 HasSubstr("segment.bytes 2000000 -> 1048576"))));
+    set("old", "cleanup.policy", "delete");
+    world.new_operator();
+    world.settle();
+    EXPECT_EQ(described("old").configs().at("cleanup.policy"), "compact") << "it is no less ours";
+}
+
+TEST_F(Topics, an_adopted_setting_ends_once_the_spec_has_named_it) {
+    world.kube->brokers().add_topic("old", 1, 3, 1);
+    set("old", "retention.ms", "-1");
+    set("old", "cleanup.policy", "compact");
+    world.apply_topic("old", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    world.apply_topic("old",
+                      R"({"clusterRef": {"name": "main"}, "config": {"retention.ms": "5000"}})");
+    world.settle();
+    EXPECT_EQ(described("old").configs().at("retention.ms"), "5000");
+    world.apply_topic("old", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    EXPECT_EQ(described("old").configs().count("retention.ms"), 0U);
+    EXPECT_EQ(described("old").configs().at("cleanup.policy"), "compact");
+    EXPECT_EQ(world.topic("old")["status"]["adoptedConfig"].dump(),
+              R"({"cleanup.policy":"compact"})");
+}
+
+TEST_F(Topics, what_the_operator_made_itself_has_nothing_adopted) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1})");
+    world.settle();
+    EXPECT_TRUE(world.topic("orders")["status"]["adoptedConfig"].empty());
+    EXPECT_THAT(world.events.all, Not(Contains(HasSubstr("TopicAdopted"))));
+}
+
+// The standby's Topic says little; the source's topic was compacted.
+TEST_F(Topics, a_mirror_that_is_promoted_keeps_what_it_had_from_its_source) {
+    world.kube->brokers().add_topic("orders", 2, 3, 1);
+    set("orders", "millrace.mirror.link", "some");
+    set("orders", "millrace.mirror.state", "mirroring");
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    set("orders", "cleanup.policy", "compact");
+    set("orders", "millrace.mirror.state", "promoted");
+    world.settle();
+    EXPECT_EQ(described("orders").configs().at("cleanup.policy"), "compact");
+    EXPECT_EQ(described("orders").configs().at("millrace.mirror.link"), "some");
+}
+
+TEST_F(Topics, one_that_somebody_else_deleted_is_told_and_made_as_it_was) {
+    world.kube->brokers().add_topic("old", 4, 2, 1);
+    set("old", "cleanup.policy", "compact");
+    world.apply_topic("old", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    const std::string told_before = world.topic("old")["status"]["topicId"].text();
+    v1::DeleteTopicsRequest request;
+    request.add_topics()->set_name("old");
+    ASSERT_TRUE(world.kube->brokers().DeleteTopics(request));
+    ASSERT_FALSE(exists("old"));
+    world.settle();
+    EXPECT_EQ(described("old").partitions_size(), 4);
+    EXPECT_EQ(described("old").partitions(0).replicas_size(), 2);
+    EXPECT_EQ(described("old").configs().at("cleanup.policy"), "compact");
+    const std::string told_after = world.topic("old")["status"]["topicId"].text();
+    EXPECT_NE(told_before, told_after);
+    EXPECT_THAT(world.events.all, Contains(AllOf(HasSubstr("Warning TopicDeleted old: "),
+                                                 HasSubstr("made anew, empty"),
+                                                 HasSubstr(told_before + " -> " + told_after))));
+}
+
+TEST_F(Topics, one_that_is_gone_while_its_object_is_paused_says_so) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1})");
+    world.settle();
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "paused": true})");
+    v1::DeleteTopicsRequest request;
+    request.add_topics()->set_name("orders");
+    ASSERT_TRUE(world.kube->brokers().DeleteTopics(request));
+    world.settle();
+    EXPECT_FALSE(exists("orders"));
+    EXPECT_THAT(world.topic("orders")["status"]["message"].text(),
+                HasSubstr("somebody else deleted it"));
+    EXPECT_EQ(std::count_if(
+                  world.events.all.begin(), world.events.all.end(),
+                  [](const auto& one) { return one.find("TopicDeleted") != std::string::npos; }),
+              1);
+}
+
+TEST_F(Topics, settings_that_others_change_are_told_and_not_every_second) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
+                                    "config": {"retention.ms": "1000"}})");
+    world.settle();
+    EXPECT_THAT(world.events.all, Not(Contains(HasSubstr("Settings"))));
+    for (int i = 0; i < 20; ++i) {
+        set("orders", "retention.ms", std::to_string(5 + i));
+        set("orders", "cleanup.policy", "compact");
+        ASSERT_TRUE(world.round());
+    }
+    std::vector<std::string> told;
+    std::copy_if(world.events.all.begin(), world.events.all.end(), std::back_inserter(told),
+                 [](const auto& one) { return one.find("Settings") != std::string::npos; });
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_THAT(told[0], AllOf(HasSubstr("Normal SettingsPutBack orders: "),
+                               HasSubstr("retention.ms 5 -> 1000"),
+                               HasSubstr("cleanup.policy compact -> its default")));
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3,
+                                    "config": {"retention.ms": "2000"}})");
+    world.clock.advance(100s);
+    world.settle();
+    EXPECT_THAT(world.events.all, Not(Contains(HasSubstr("1000 -> 2000"))))
+        << "an edit is no drift";
+}
+
+// Producers got a policy violation and every screen was green.
+TEST_F(Topics, who_takes_no_writes_says_why) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Writable"), "True");
+    set("orders", "millrace.fenced", "true");
+    set("orders", "millrace.fenced.by", "abc/orders,xyz/west.orders");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "True");
+    EXPECT_EQ(World::condition(world.topic("orders"), "Writable"), "False");
+    EXPECT_THAT(
+        world.topic("orders")["status"]["message"].text(),
+        AllOf(HasSubstr("takes no writes: fenced"), HasSubstr("in cluster abc, xyz/west.orders:")));
+    set("orders", "millrace.fenced", "false");
+    set("orders", "millrace.mirror.link", "from-west");
+    set("orders", "millrace.mirror.state", "mirroring");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Writable"), "False");
+    EXPECT_THAT(world.topic("orders")["status"]["message"].text(),
+                HasSubstr("mirror of link from-west (mirroring)"));
+}
+
+TEST_F(Topics, more_replicas_than_brokers_are_refused_with_the_numbers) {
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 3})");
+    world.settle();
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 1, "replicas": 5})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Ready"), "False");
+    EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "False");
+    EXPECT_EQ(world.topic("orders")["status"]["message"].text(),
+              "it has 3 replicas, 5 are wanted: the cluster has 3 brokers; lower spec.replicas to "
+              "3 or add brokers");
+}
+
+TEST_F(Topics, who_does_not_say_partitions_any_more_keeps_them) {
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 5})");
+    world.settle();
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}})");
+    world.settle();
+    EXPECT_EQ(described("orders").partitions_size(), 5);
+    EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "True");
+}
+
+TEST_F(Topics, all_wrong_settings_are_named_at_once) {
+    world.kube->brokers().fail_next("CreateTopics", Code::invalid, "retention.ms", 1000);
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"},
+                                    "config": {"retention.ms": "7d", "cleanup.policy": "shred",
+                                               "segment.bytes": "2000000"}})");
+    world.settle();
+    EXPECT_THAT(world.topic("orders")["status"]["message"].text(),
+                AllOf(HasSubstr("2 settings are wrong"), HasSubstr("retention.ms"),
+                      HasSubstr("cleanup.policy"), Not(HasSubstr("segment.bytes"))));
+}
+
+TEST_F(Topics, who_is_paused_says_so_and_what_differs) {
+    world.apply_topic("orders",
+                      R"({"clusterRef": {"name": "main"}, "partitions": 2, "replicas": 3})");
+    world.settle();
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 2, "replicas": 3,
+                                    "paused": true})");
+    world.settle();
+    EXPECT_THAT(world.topic("orders")["status"]["message"].text(), HasSubstr("spec.paused is set"));
+    world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 4, "replicas": 3,
+                                    "paused": true})");
+    world.settle();
+    EXPECT_EQ(World::condition(world.topic("orders"), "Synced"), "False");
+    EXPECT_EQ(world.topic("orders")["status"]["message"].text(),
+              "it has 2 partitions, 4 are wanted, and spec.paused is set");
+    EXPECT_EQ(described("orders").partitions_size(), 2);
+}
+
+TEST_F(Topics, a_deletion_that_waits_says_for_what) {
+    for (const char* name : {"held", "refused"}) {
+        world.apply_topic(name, R"({"clusterRef": {"name": "main"}, "partitions": 1,
+                                    "deletionPolicy": "Delete"})");
+    }
+    world.settle();
+    world.apply_topic("held", R"({"clusterRef": {"name": "main"}, "partitions": 1,
+                                  "deletionPolicy": "Delete", "paused": true})");
+    world.settle();
+    world.kube->brokers().fail_next("DeleteTopics", Code::permission, "not you", 1000);
+    world.kube->take_away(topics, {"default", "held"});
+    world.kube->take_away(topics, {"default", "refused"});
+    world.settle();
+    EXPECT_TRUE(exists("held"));
+    EXPECT_THAT(world.topic("held")["status"]["message"].text(),
+                AllOf(HasSubstr("spec.paused is set"), HasSubstr("deletionPolicy to Retain")));
+    EXPECT_THAT(world.topic("refused")["status"]["message"].text(),
+                AllOf(HasSubstr("not you"), HasSubstr("deletionPolicy: Delete")));
+    EXPECT_EQ(World::condition(world.topic("refused"), "Ready"), "False");
 }
 
 TEST_F(Topics, a_topic_for_no_cluster_says_so) {
