@@ -1,5 +1,10 @@
 """Moments of moments.py in which somebody pulls the ground away: topics made anew behind a paused link, records deleted before they were copied, clusters in
 a ring, the opposite link set up too early, the one who looks after a link gone at the wrong moment."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
 import time
 
 import wire
@@ -438,3 +443,44 @@ def a_limit_that_is_edited_while_it_holds(world):
             until(lambda: same(east.address, west.address, "t"), 15, "level once it is wide")
     expect_kept(done, west.address, ["t"])
     return f"{len(done)} records"
+
+
+@moment
+def kafka_elects_who_was_left_behind(world):
+    """An unclean election at Apache Kafka: what only the dead leader had was mirrored, and goes, told and kept aside; what is written in its place comes.
+    A group that had read it stands no further than the mirror reaches."""
+    kafka = world.kafka("replica.lag.time.max.ms=2000", "unclean.leader.election.enable=true", "broker.session.timeout.ms=4000",
+                        "unclean.leader.election.interval.ms=1000", nodes=3)
+    west = world.ours("west", port=PORT + 40)
+    kafka.run("cli", "topics", "--bootstrap-server", kafka.address, "--create", "--topic", "t", "--replica-assignment", "2:3", "--config",
+              "unclean.leader.election.enable=true", "--config", "min.insync.replicas=1")
+
+    def put(first, last):
+        done = subprocess.run(f"seq {first} {last} | timeout 30 kcat -b {kafka.address} -t t -p 0 -P -X acks=1 -X batch.num.messages=5", shell=True)
+        expect(done.returncode == 0, "records are taken")
+
+    def leads(node):
+        done = subprocess.run(["timeout", "5", "kcat", "-b", kafka.address, "-L", "-J", "-t", "t"], capture_output=True, text=True)
+        return json.loads(done.stdout)["topics"][0]["partitions"][0]["leader"] == node
+
+    put(1, 100)
+    west.link(kafka)
+    until(is_mirrored(west), 60, "mirrored")
+    until(lambda: same(kafka.address, west.address, "t"), 30, "level")
+    os.kill(kafka.process_of(3), signal.SIGSTOP)
+    put(101, 150)
+    until(lambda: len(dump(west.address, "t")) == 150, 30, "what the leader has alone is mirrored")
+    group = lambda address: wire.Broker(wire.Broker(address).coordinator("g"))
+    until(lambda: set(group(kafka.address).commit("g", {("t", 0): 150}).values()) == {0}, 20, "the group has read it all")
+    until(lambda: group(west.address).committed("g", [("t", 0)])["t", 0] == 150, 30, "the position is copied")
+    os.kill(kafka.process_of(2), signal.SIGKILL)
+    time.sleep(1)
+    os.kill(kafka.process_of(3), signal.SIGCONT)
+    until(lambda: leads(3), 60, "who was left behind leads")
+    put(1001, 1020)
+    until(lambda: same(kafka.address, west.address, "t"), 60, "level again")
+    common = len(dump(west.address, "t")) - 20
+    expect(gaps_of(west) == [(0, common, 150, True)], f"{150 - common} were cut, told: {gaps_of(west)}")
+    expect(list(pathlib.Path(world.work).rglob("*.diverged.quarantined")), "what was cut is not kept")
+    until(lambda: group(west.address).committed("g", [("t", 0)])["t", 0] == common + 20, 20, "the position is where the mirror ends")
+    return f"{150 - common} records were cut, told and kept"

@@ -52,9 +52,10 @@ def dump(address, topic, *more):
 
 
 class Kafka:
-    def __init__(self, port, *settings):
+    def __init__(self, port, *settings, nodes=1):
         self.port, self.address, self.addresses = port, f"127.0.0.1:{port}", [f"127.0.0.1:{port}"]
-        self.env = dict(os.environ, KAFKA_PEER_PORT=str(port), KAFKA_PEER_NAME=f"moments-{port}", KAFKA_PEER_HEAP="400m", KAFKA_PEER_TOOL_HEAP="200m")
+        self.env = dict(os.environ, KAFKA_PEER_PORT=str(port), KAFKA_PEER_NAME=f"moments-{port}", KAFKA_PEER_HEAP="400m", KAFKA_PEER_TOOL_HEAP="200m",
+                        KAFKA_PEER_NODES=str(nodes))
         self.settings = settings
         self.run("wipe")
         self.start()
@@ -69,6 +70,11 @@ class Kafka:
 
     def stop(self):
         self.run("stop")
+
+    def process_of(self, node):
+        found = [line.split()[2] for line in self.run("status").splitlines() if line.startswith(f"node{node} ")]
+        expect(found, f"node {node} runs")
+        return int(found[0])
 
     def topic(self, name, partitions, **settings):
         self.run("cli", "topics", "--bootstrap-server", self.address, "--create", "--topic", name, "--partitions", str(partitions),
@@ -318,8 +324,9 @@ class World:
         self.args, self.parts = args, []
         self.work = tempfile.mkdtemp(prefix="mirror-moments-")
 
-    def kafka(self, *settings):
-        self.parts.append(Kafka(PORT, *settings))
+    def kafka(self, *settings, nodes=1):
+        """Of several nodes the second has port PORT + 10, and so on; the first one leads the quorum."""
+        self.parts.append(Kafka(PORT, *settings, nodes=nodes))
         return self.parts[-1]
 
     def ours(self, name, nodes=1, *settings, port=None):
