@@ -128,6 +128,8 @@ struct LinkView {
     std::vector<ClampedGroup> clamped;
     std::optional<FailoverView> failover;
     std::optional<RoomView> room;  ///< None: there is enough.
+    /// Topics that were promoted without a fence, and whose source takes writes, too.
+    std::vector<std::string> split;
     Duration round_trip{};
     Duration unseen{};      ///< Since the source was last followed; 0 while it is.
     Duration could_lose{};  ///< By a failover now.

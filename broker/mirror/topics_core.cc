@@ -87,7 +87,7 @@ public:
             return;
         }
         if (local.note.stage == Stage::promoted) {
-            if (wish != Desired::promoted && spec.truncate_existing && world_.source != nullptr) {
+            if (wish == Desired::mirroring && spec.truncate_existing && world_.source != nullptr) {
                 plan_.actions.push_back(Rejoin{local.name, source_name});
             }
             return;
@@ -331,17 +331,58 @@ bool exists(const metadata::Image& image, const std::string& link_id) {
     return found;
 }
 
-/// Nobody's topic, where the link may cut; or the mirror of a link that is gone: the same topic of
-/// the same source goes on where it stood.
+/// The mirror of a link that is gone: the same topic of the same source goes on where it stood.
+bool may_take_on(const TopicWorld& world, const LocalTopic& local,
+                 const client::TopicInfo& source) {
+    return !local.link.empty() && local.link != world.link.id &&
+           local.note.stage != Stage::promoted && !source.id.is_zero() &&
+           source.id == local.source_topic && nearest_in(local.chain) == world.link.cluster_id &&
+           !exists(world.image, local.link);
+}
+
+/// That, or nobody's topic, where the link may cut.
 bool may_adopt(const TopicWorld& world, const LocalTopic& local, const client::TopicInfo& source) {
     if (!local.link.empty() && (local.link == world.link.id || exists(world.image, local.link))) {
         return false;
     }
-    if (world.link.spec.truncate_existing) {
-        return true;
+    return world.link.spec.truncate_existing || may_take_on(world, local, source);
+}
+
+/// A planned promotion that is not over: it takes along what the source has by now.
+bool is_promoting(const LinkSpec& spec, const std::vector<LocalTopic>& topics) {
+    return spec.promotion == Promotion::planned &&
+           std::any_of(topics.begin(), topics.end(), [&](const LocalTopic& one) {
+               return !is_archive(one) && one.note.stage != Stage::promoted &&
+                      spec.desired(one.name) == Desired::promoted;
+           });
+}
+
+/// Mirrors that nobody could make writable any more: their link is gone. They are this one's, if it
+/// names them and they followed its source; a link that has never seen its source, and names none,
+/// takes what it names.
+void promote_orphans(const TopicWorld& world, TopicPlan& plan) {
+    const LinkSpec& spec = world.link.spec;
+    if (spec.promotion != Promotion::forced) {
+        return;
     }
-    return !local.link.empty() && local.note.stage != Stage::promoted && !source.id.is_zero() &&
-           source.id == local.source_topic && nearest_in(local.chain) == world.link.cluster_id;
+    const std::string& source =
+        world.link.cluster_id.empty() ? spec.expected_cluster_id : world.link.cluster_id;
+    for (const auto& entry : world.image.topics.by_name()) {
+        const std::string* owner = world.image.configs.find(
+            {metadata::ConfigResourceType::topic, entry.key}, topic_setting::link);
+        if (owner == nullptr || *owner == world.link.id || exists(world.image, *owner)) {
+            continue;
+        }
+        const LocalTopic local = describe(world.image, *world.image.topics.find(entry.value));
+        const auto name = spec.source_name(local.name);
+        const bool is_writable = local.note.stage == Stage::promoted &&
+                                 static_cast<std::int32_t>(local.sealed.size()) >= local.partitions;
+        if (name && spec.takes_topic(*name) && !is_archive(local) && !is_writable &&
+            spec.desired(local.name) == Desired::promoted &&
+            (source.empty() || nearest_in(local.chain) == source)) {
+            plan.actions.push_back(PromoteOrphan{local.name});
+        }
+    }
 }
 
 }  // namespace
@@ -509,11 +550,13 @@ TopicPlan plan_topics(const TopicWorld& world) {
             judge.judge(local, *source);
         }
     }
+    promote_orphans(world, plan);
     if (world.source == nullptr) {
         return plan;
     }
     const std::set<std::string> aliases =
         spec.naming == Naming::prefix ? known_aliases(world.image) : std::set<std::string>{};
+    const bool takes_along = is_promoting(spec, topics);
     for (const auto& [name, source] : world.source->topics) {
         if (source.is_internal || source.error != KafkaError::none || source.partitions.empty()) {
             continue;
@@ -527,18 +570,22 @@ TopicPlan plan_topics(const TopicWorld& world) {
         const std::string mirror = spec.mirror_name(name);
         const auto local = local_topic(world.image, mirror);
         const auto count = static_cast<std::int32_t>(source.partitions.size());
+        const Desired wish = spec.desired(mirror);
+        const bool follows = wish == Desired::mirroring;
+        const bool promotes = wish == Desired::promoted && spec.promotion == Promotion::planned;
         if (!local) {
             const bool is_of_another = carries_alias(name, aliases) && !spec.names_topic(name);
             if (is_of_another) {
                 plan.left_out.insert(name);
-            } else if (spec.desired(mirror) == Desired::mirroring) {
+            } else if (follows || (promotes && takes_along)) {
                 plan.actions.push_back(CreateMirror{mirror, name, source.id, count});
             }
-        } else if (may_adopt(world, *local, source) && spec.desired(mirror) == Desired::mirroring &&
-                   local->partitions <= count) {
+        } else if (local->partitions <= count &&
+                   ((follows && may_adopt(world, *local, source)) ||
+                    (promotes && may_take_on(world, *local, source)))) {
             plan.actions.push_back(AdoptTopic{mirror, name, source.id});
-        } else if (local->link.empty() && spec.desired(mirror) == Desired::promoted) {
-            continue;  // Made here since: it takes records, as the promotion wishes.
+        } else if (local->link.empty() && wish == Desired::promoted) {
+            plan.strangers[mirror] = name;  // it takes records here: whose they are, settings say
         } else if (local->link != world.link.id) {
             plan.refused[mirror] = HaltReason::name_conflict;
         }

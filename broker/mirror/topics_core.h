@@ -131,6 +131,12 @@ struct AdoptTopic {
     Uuid source_id;
     friend bool operator==(const AdoptTopic&, const AdoptTopic&) = default;
 };
+/// The mirror of a link that is gone takes writes from now on, whatever its source has: that one is
+/// dead, and nobody else is left who could promote it.
+struct PromoteOrphan {
+    std::string topic;
+    friend bool operator==(const PromoteOrphan&, const PromoteOrphan&) = default;
+};
 struct GrowMirror {
     std::string topic;
     std::int32_t partitions;
@@ -174,7 +180,7 @@ struct FinishArchive {
     friend bool operator==(const FinishArchive&, const FinishArchive&) = default;
 };
 using TopicAction = std::variant<CreateMirror, AdoptTopic, GrowMirror, Rejoin, SetStage, Drain,
-                                 RemoveMirror, CreateArchive, FinishArchive>;
+                                 RemoveMirror, CreateArchive, FinishArchive, PromoteOrphan>;
 
 struct TopicPlan {
     std::vector<TopicAction> actions;
@@ -185,6 +191,9 @@ struct TopicPlan {
     /// Topics of the source that the link seems to be meant for, and that are named like what a
     /// cluster keeps for itself.
     std::set<std::string> missed;
+    /// Topics of this cluster that nobody mirrors, where the link is promoted and its source has
+    /// one of that name: a copy of it, or what was never mirrored. By name, with the source's.
+    std::map<std::string, std::string> strangers;
 };
 
 struct TopicWorld {

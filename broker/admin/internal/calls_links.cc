@@ -172,6 +172,9 @@ v1::LinkState to_proto(const mirror::LinkView& view) {
         const bool well_b = b.reason.empty();
         return std::tie(well_a, b.lag, a.topic) < std::tie(well_b, a.lag, b.topic);
     });
+    for (std::size_t i = 0; i < std::min(view.split.size(), worst_topics_shown); ++i) {
+        state.add_split_topics(view.split[i]);
+    }
     state.set_topics_as_wished(0);
     for (const mirror::TopicView& topic : topics) {
         state.set_topics_as_wished(state.topics_as_wished() + (topic.is_as_wished ? 1 : 0));

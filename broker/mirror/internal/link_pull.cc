@@ -43,7 +43,7 @@ void LinkPull::set(Puller::Link link) {
         if (pull.job.seal) {
             seen_.erase(at->first);
         } else if (pull.source_high_watermark != no_offset) {
-            seen_[at->first] = {pull.source_high_watermark, pull.lag};
+            seen_[at->first] = {pull.source_high_watermark, pull.lag, now()};
         }
         at = drop(at);
     }
@@ -202,6 +202,7 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
     }
     LagClock lag;
     Offset high_watermark = no_offset;
+    std::optional<Instant> seen_at;
     bool is_steady = false;
     bool is_known = false;
     bool has_backlog = false;
@@ -215,6 +216,7 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
         lag = known->second.lag;
         high_watermark = known->second.source_high_watermark;
         lost_since = known->second.lost_since;
+        seen_at = job.seal ? known->second.seen_at : std::nullopt;
         is_refused = known->second.is_refused;
         drop(known);
     }
@@ -222,11 +224,13 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
         job.seal && high_watermark == no_offset && before != seen_.end()) {
         high_watermark = before->second.high_watermark;
         lag = before->second.lag;
+        seen_at = before->second.at;
     }
     Pull& pull = pulls_.emplace(id, Pull(std::move(job))).first->second;
     pull.generation = ++generations_;
     pull.lag = std::move(lag);
     pull.source_high_watermark = high_watermark;
+    pull.seen_at = seen_at;
     pull.is_steady = is_steady;
     pull.is_known = is_known;
     pull.has_backlog = has_backlog;
@@ -241,7 +245,8 @@ void LinkPull::put(const TopicIdPartition& id, PullJob job, bool anew) {
 /// rest of the source.
 Duration LinkPull::behind(Pull& pull, Offset end) const {
     const Duration lost = pull.lost_since ? now() - *pull.lost_since : Duration{};
-    return std::max(lost, pull.lag.behind(end, now()));
+    const Duration unseen = pull.seen_at ? now() - *pull.seen_at : Duration{};
+    return std::max({lost, unseen, pull.lag.behind(end, now())});
 }
 
 PartitionView LinkPull::view(Pull& pull) {

@@ -144,6 +144,7 @@ private:
     struct Seen {
         Offset high_watermark;
         LagClock lag;
+        Instant at;
     };
     std::map<TopicIdPartition, Seen> seen_;
     std::uint64_t generations_ = 0;

@@ -63,9 +63,16 @@ void LinkPull::seal(Pull& pull) {
         wait(pull, epoch_patience);
         return;
     }
-    const Sealed record{
-        pull.job.id.partition,  last, log->end, log->leader_epoch, pull.source_high_watermark,
-        behind(pull, log->end), {}};
+    // Where it was not followed any more, what it was seen to have is the least that is missing; if
+    // that is nothing, nobody knows.
+    const bool is_known = !pull.seen_at || pull.source_high_watermark > log->end;
+    const Sealed record{pull.job.id.partition,
+                        last,
+                        log->end,
+                        log->leader_epoch,
+                        is_known ? pull.source_high_watermark : no_offset,
+                        behind(pull, log->end),
+                        {}};
     up_.remember_seal(id_, pull.job.topic, record, *shard_.executor,
                       if_same(pull, [](LinkPull& self, Pull& now, bool) {
                           // The metadata ends this job; if it doesn't, once more.

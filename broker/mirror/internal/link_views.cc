@@ -15,6 +15,8 @@ namespace {
 /// A compacted topic that was behind for longer than the source keeps tombstones.
 constexpr std::string_view past_tombstone_horizon = "TombstoneHorizonExceeded";
 
+constexpr std::string_view source_topic_deleted = "SourceTopicDeleted";
+
 void add_to(std::optional<FailoverView>& report, const LocalTopic& promoted) {
     FailoverView sum = report.value_or(FailoverView{});
     ++sum.topics;
@@ -69,7 +71,8 @@ bool is_as_wished(TopicState state, Desired wish) {
         case Desired::mirroring:
             return state == TopicState::mirroring;
         case Desired::paused:
-            return state == TopicState::paused;
+            // What takes writes here follows nothing: there is nothing to pause.
+            return state == TopicState::paused || state == TopicState::promoted;
         case Desired::promoted:
             return state == TopicState::promoted;
     }
@@ -93,6 +96,9 @@ TopicView view_of(const LocalTopic& local, const std::vector<const PartitionView
     }
     if (topic.reason.empty() && local.note.stage != Stage::promoted && has_passed_horizon(local)) {
         topic.reason = past_tombstone_horizon;
+    }
+    if (local.note.stage == Stage::orphaned) {
+        topic.reason = source_topic_deleted;
     }
     if (local.note.stage == Stage::mirroring && (steady || lost)) {
         topic.state = lost ? TopicState::source_unavailable : TopicState::mirroring;

@@ -36,6 +36,8 @@ struct Pull {
     std::optional<Instant> lost_since;
     bool is_refused = false;  ///< Because of our credentials.
     Offset source_high_watermark = no_offset;
+    /// Of a seal: when its source was last followed, as it was paused or halted since.
+    std::optional<Instant> seen_at;
     Offset told_start = no_offset;    ///< Where the source's log begins; it says so once.
     Offset source_start = no_offset;  ///< Ours follows it, as far as is committed here.
     LagClock lag;

@@ -103,6 +103,8 @@ void Runner::change(Link link) {
     link_ = std::move(link);
     const LinkSpec& now = link_.spec;
     refused_.clear();
+    at_source_.clear();
+    looked_back_at_ = {};
     came_from_here_.clear();
     has_planned_ = false;
     if (phase_ == LinkPhase::failed) {
@@ -117,7 +119,7 @@ void Runner::change(Link link) {
     if (before.groups_interval_ms != now.groups_interval_ms) {
         arm_groups();  // the one before may be hours away
     }
-    if (!link_.cluster_id.empty() && is_mine(*shell_.image->current())) {
+    if (is_mine(*shell_.image->current())) {
         plan(nullptr);  // what needs no source is done at once: it may be dead
     }
     hand_out_jobs();
@@ -160,14 +162,15 @@ void Runner::look() {
     looking_ = true;
     look_again_ = false;
     const Instant asked = shell_.control.executor->clock().now();
-    source_->refresh([weak = weak_from_this(), asked](const Result<client::ClusterInfoPtr>& info) {
+    source_->refresh([weak = weak_from_this(), asked,
+                      version = link_.version](const Result<client::ClusterInfoPtr>& info) {
         auto self = weak.lock();
         if (!self) {
             return;
         }
         self->looking_ = false;
         self->round_trip_ = self->shell_.control.executor->clock().now() - asked;
-        self->on_source(info);
+        self->on_source(info, version);
     });
 }
 
@@ -198,7 +201,7 @@ Result<void> Runner::check_identity(const client::ClusterInfo& info) {
     return {};
 }
 
-void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
+void Runner::on_source(const Result<client::ClusterInfoPtr>& info, std::int64_t asked_version) {
     if (!info) {
         on_source_lost(info.error());
         return;
@@ -236,8 +239,10 @@ void Runner::on_source(const Result<client::ClusterInfoPtr>& info) {
             pin(info_->cluster_id);
         } else {
             plan(info_.get());
+            looked_version_ = asked_version;
             sync_settings();
             watch_horizons();
+            look_back();
         }
     }
     hand_out_jobs();
@@ -257,7 +262,7 @@ void Runner::on_source_lost(const Error& why) {
     }
     reason_ = reason_of_loss(why.code() == Code::permission);
     message_ = why.message();
-    if (is_mine(*shell_.image->current()) && !link_.cluster_id.empty()) {
+    if (is_mine(*shell_.image->current())) {
         plan(nullptr);  // a wish to promote by force does not wait for the dead
     }
     backoff_ =
@@ -325,6 +330,19 @@ LinkView Runner::view() const {
                    : !held_.empty()                         ? held_message()
                    : !left_out_.empty() || !missed_.empty() ? left_out_message()
                                                             : unknown_override_message(*image);
+    if (view.message.empty()) {
+        view.message = nothing_promoted_message();
+    }
+    if (view.message.empty()) {
+        view.message = unmatched_message();
+    }
+    if (source_ && phase_ == LinkPhase::active) {
+        for (const auto& [topic, there] : at_source_) {
+            if (there.takes_writes && !refused_.contains(topic)) {
+                view.split.push_back(topic);
+            }
+        }
+    }
     for (const auto& [topic, hold] : held_) {
         view.held.emplace(topic, to_string(hold));
     }

@@ -66,7 +66,7 @@ private:
     void make_source();
     void arm(Duration delay);
     void look();
-    void on_source(const Result<client::ClusterInfoPtr>& info);
+    void on_source(const Result<client::ClusterInfoPtr>& info, std::int64_t asked_version);
     void on_source_lost(const Error& why);
     /// Whether the cluster that answers may take the place of the one that was followed: it is
     /// the one that the link names, and there is nothing here that could go on with the wrong
@@ -87,6 +87,7 @@ private:
     void act(const RemoveMirror& action);
     void act(const CreateArchive& action);
     void act(const FinishArchive& action);
+    void act(const PromoteOrphan& action);
     std::optional<std::string> chain_of(const std::map<std::string, std::string>& settings) const;
     /// All that the plan wants to rejoin, with one question to the source.
     void rejoin();
@@ -254,6 +255,26 @@ private:
 
     std::shared_ptr<HorizonWatch> horizon_;
     void watch_horizons();
+
+    /// The version of the link that the last finished look at the source began with.
+    std::int64_t looked_version_ = -1;
+    /// What a planned promotion still has to make here, before anything takes writes; empty: the
+    /// source was listed since the edit, and all that the link names is here.
+    std::optional<std::string> not_listed() const;
+
+    /// Once promoted: what the source's topics of the same names are.
+    struct AtSource {
+        bool came_from_here = false;
+        bool takes_writes = false;
+    };
+    std::map<std::string, AtSource> at_source_;  ///< By the name here.
+    std::set<std::string> strangers_;            ///< See TopicPlan.
+    Instant looked_back_at_{};
+    bool looking_back_ = false;
+    /// Asks for both strangers and what was promoted without a fence.
+    void look_back();
+    std::string nothing_promoted_message() const;
+    std::string unmatched_message() const;
 };
 
 }  // namespace millrace::mirror

@@ -181,7 +181,9 @@ void Runner::begin_all(const std::vector<Begin>& begins,
 
 bool Runner::is_wished(const std::string& topic, const std::string& source_topic) const {
     return link_.spec.takes_topic(source_topic) && link_.spec.mirror_name(source_topic) == topic &&
-           link_.spec.desired(topic) == Desired::mirroring;
+           (link_.spec.desired(topic) == Desired::mirroring ||
+            (link_.spec.desired(topic) == Desired::promoted &&
+             link_.spec.promotion == Promotion::planned));
 }
 
 std::string Runner::room_message() const {
@@ -298,6 +300,9 @@ void Runner::begin(const AdoptTopic& action) {
         const auto local = local_topic(*self->shell_.image->current(), action.topic);
         const bool takes_writes =
             !local || local->link.empty() || local->note.stage == Stage::promoted;
+        if (takes_writes && self->link_.spec.desired(action.topic) == Desired::promoted) {
+            return;  // wished otherwise meanwhile: it goes on taking them
+        }
         changes[std::string(topic_setting::state)] = to_text(
             takes_writes ? StageNote{Stage::rejoining, std::string(adopted), 0} : StageNote{});
         changes[std::string(topic_setting::chain)] = *chain;

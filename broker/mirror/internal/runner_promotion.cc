@@ -42,7 +42,33 @@ void Runner::act(const Drain& action) {
     }
 }
 
+std::optional<std::string> Runner::not_listed() const {
+    if (looked_version_ != link_.version) {
+        return "the source is asked once more which topics it has";
+    }
+    for (const std::string& topic : creating_) {
+        const auto local = local_topic(*shell_.image->current(), topic);
+        const bool is_here = local && local->link == link_.id;
+        const auto source = link_.spec.source_name(topic);
+        const bool is_left_out =
+            refused_.contains(topic) || (source && left_out_.contains(*source));
+        if (!is_here && !is_left_out && link_.spec.desired(topic) == Desired::promoted) {
+            return room_.lacking.contains(topic)
+                       ? room_message()
+                       : fmt::format("{} is made here first: the source has it since a moment ago",
+                                     topic);
+        }
+        if (is_here && local->note.stage != Stage::promoted && !draining_.contains(topic)) {
+            return fmt::format("{} is copied first: the source has it since a moment ago", topic);
+        }
+    }
+    return std::nullopt;
+}
+
 std::string Runner::draining_message() const {
+    if (const auto first = not_listed()) {
+        return *first;
+    }
     // Who has not even been asked comes first, then who can't be fenced.
     const auto first = std::find_if(draining_.begin(), draining_.end(), [](const auto& entry) {
         return !entry.second.core.is_copying();
@@ -288,7 +314,8 @@ void Runner::on_ends(const Comparison& ends) {
             drained.push_back(topic);
         }
     }
-    if (drained.empty()) {
+    // What the source has by now comes along: else it would stay behind there, and take writes.
+    if (drained.empty() || not_listed()) {
         drained_a_step(false);
         return;
     }

@@ -12,7 +12,72 @@ using protocol::DescribeConfigsResponse;
 constexpr std::int8_t topic_resource_type = 2;
 constexpr std::int8_t set_for_the_topic = 1;
 
+/// What was promoted may be met at its source once more, by whoever writes there.
+constexpr Duration looks_back_every = 5s;
+
 }  // namespace
+
+void Runner::look_back() {
+    const Instant now = shell_.control.executor->clock().now();
+    if (looking_back_ ||
+        (looked_back_at_ != Instant{} && now - looked_back_at_ < looks_back_every)) {
+        return;
+    }
+    std::map<std::string, std::string> asked;  // by their name here
+    const metadata::ImagePtr image = shell_.image->current();
+    for (const std::string& topic : strangers_) {
+        if (const auto source = link_.spec.source_name(topic)) {
+            asked.emplace(topic, *source);
+        }
+    }
+    for (const LocalTopic& local : topics_of_link(*image, link_.id)) {
+        const auto source = link_.spec.source_name(local.name);
+        const auto fence = local.settings.find(topic_setting::fenced);
+        const bool is_fenced = fence != local.settings.end() && fence->second == "true";
+        if (source && info_->topics.contains(*source) && local.note.stage == Stage::promoted &&
+            link_.spec.desired(local.name) == Desired::promoted && !is_fenced &&
+            !local.settings.contains(topic_setting::drained)) {
+            asked.emplace(local.name, *source);
+        }
+    }
+    std::erase_if(at_source_, [&](const auto& entry) { return !asked.contains(entry.first); });
+    if (asked.empty()) {
+        return;
+    }
+    looked_back_at_ = now;
+    looking_back_ = true;
+    std::vector<std::string> names;
+    for (const auto& [topic, source] : asked) {
+        names.push_back(source);
+    }
+    read_settings(names, [weak = weak_from_this(),
+                          asked = std::move(asked)](const Result<Settings>& settings) {
+        auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        self->looking_back_ = false;
+        if (!settings) {
+            return;
+        }
+        const std::string& own = self->shell_.options.cluster_id;
+        for (const auto& [topic, source] : asked) {
+            const auto found = settings->find(source);
+            const auto local = local_topic(*self->shell_.image->current(), topic);
+            if (found == settings->end() || !local) {
+                continue;
+            }
+            const bool follows_us = !self->chain_of(found->second);
+            const auto fence = found->second.find(std::string(topic_setting::fenced));
+            const bool is_fenced = fence != found->second.end() && fence->second == "true";
+            self->at_source_[topic] = {follows_us || began_here(found->second, own, local->id),
+                                       !follows_us && !is_fenced};
+            if (self->strangers_.contains(topic) && !self->at_source_[topic].came_from_here) {
+                self->refused_[topic] = HaltReason::name_conflict;
+            }
+        }
+    });
+}
 
 void Runner::read_settings(const std::vector<std::string>& topics,
                            UniqueFunction<void(Result<Settings>)> done) {

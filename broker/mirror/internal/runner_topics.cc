@@ -30,6 +30,14 @@ void Runner::plan(const client::ClusterInfo* source) {
             }
         }
         refused_ = plan.refused;
+        strangers_.clear();
+        for (const auto& [topic, name] : plan.strangers) {
+            strangers_.insert(topic);
+            const auto known = at_source_.find(topic);
+            if (known != at_source_.end() && !known->second.came_from_here) {
+                refused_[topic] = HaltReason::name_conflict;
+            }
+        }
         left_out_ = plan.left_out;
         missed_ = plan.missed;
         has_planned_ = true;
@@ -231,7 +239,7 @@ void Runner::rejoin(const std::string& topic, const std::map<std::string, std::s
 }
 
 bool Runner::is_to_rejoin(const LocalTopic& local) const {
-    return link_.spec.desired(local.name) != Desired::promoted && link_.spec.truncate_existing &&
+    return link_.spec.desired(local.name) == Desired::mirroring && link_.spec.truncate_existing &&
            !link_.spec.leaves_out(local.name);
 }
 
@@ -280,6 +288,43 @@ std::string Runner::left_out_message() const {
                                                      : "named like mirrors of another link of this "
                                                        "cluster; what is listed without a glob is "
                                                        "mirrored all the same");
+}
+
+/// Whoever fails over has to see that nothing did.
+std::string Runner::nothing_promoted_message() const {
+    const LinkSpec& spec = link_.spec;
+    if (spec.state != Desired::promoted || !refused_.empty() ||
+        !topics_of_link(*shell_.image->current(), link_.id).empty()) {
+        return "";
+    }
+    for (const auto& [topic, there] : at_source_) {
+        if (there.came_from_here) {
+            return fmt::format(
+                "nothing was promoted: {} of the source is a copy of the topic here, so this side "
+                "leads. Is it the other side's link that is to be promoted?",
+                topic);
+        }
+    }
+    return "nothing was promoted: the link has no mirror here";
+}
+
+/// Patterns of other programs look alike and mean something else.
+std::string Runner::unmatched_message() const {
+    if (!has_planned_ || !info_) {
+        return "";
+    }
+    for (const std::string& pattern : link_.spec.topics_include) {
+        const bool matches =
+            std::any_of(info_->topics.begin(), info_->topics.end(),
+                        [&](const auto& entry) { return matches_glob(pattern, entry.first); });
+        if (!matches) {
+            return fmt::format(
+                "no topic of the source matches {}: * stands for any text, ? for one character, "
+                "everything else for itself",
+                pattern);
+        }
+    }
+    return "";
 }
 
 /// Whoever means to promote one topic has to see that none is meant.
@@ -356,6 +401,15 @@ void Runner::act(const FinishArchive& action) {
                   }
                   self->look_soon();
               });
+}
+
+void Runner::act(const PromoteOrphan& action) {
+    shell_.own->set_topic(
+        action.topic,
+        {{std::string(topic_setting::link), link_.id},
+         {std::string(topic_setting::state), to_text(StageNote{Stage::promoted, {}, 0})},
+         {std::string(topic_setting::fenced), std::nullopt}},
+        noted("taken on and promoted", action.topic));
 }
 
 void Runner::act(const GrowMirror& action) {

@@ -412,6 +412,94 @@ TEST_F(MirrorTopics, a_forced_promotion_does_not_wait_for_the_source) {
                 ElementsAre(action(SetStage{"orders", {Stage::promoted, "", 0}})));
 }
 
+// Else nobody could ever make it writable: its link is gone, and its source is dead.
+TEST_F(MirrorTopics, a_forced_promotion_takes_on_the_mirrors_of_a_link_that_is_gone) {
+    link.spec.state = Desired::promoted;
+    here("orders", 3, mirror_of("link-2", "mirroring"));
+    EXPECT_THAT(plan_without_source().actions, IsEmpty()) << "planned: the source decides";
+    link.spec.promotion = Promotion::forced;
+    const auto taken = ElementsAre(action(PromoteOrphan{"orders"}));
+    EXPECT_THAT(plan_without_source().actions, taken);
+    link.cluster_id.clear();  // made anew after the source has died: it was never seen
+    EXPECT_THAT(plan_without_source().actions, taken);
+    link.spec.expected_cluster_id = "source";
+    EXPECT_THAT(plan_without_source().actions, taken);
+    link.spec.expected_cluster_id = "another";
+    EXPECT_THAT(plan_without_source().actions, IsEmpty());
+    link.spec.expected_cluster_id.clear();
+    link.spec.topics_exclude = {"orders"};
+    EXPECT_THAT(plan_without_source().actions, IsEmpty());
+}
+
+TEST_F(MirrorTopics, a_forced_promotion_takes_nothing_that_is_somebodys_or_nobodys) {
+    link.spec.state = Desired::promoted;
+    link.spec.promotion = Promotion::forced;
+    link_exists("link-2");
+    here("orders", 3, mirror_of("link-2", "mirroring"));
+    here("orders.local", 3, {});
+    here("orders.archived.1", 3, mirror_of("link-3", "archived"));
+    EXPECT_THAT(plan_without_source().actions, IsEmpty());
+}
+
+TEST_F(MirrorTopics, an_orphan_whose_promotion_did_not_end_is_taken_on_and_a_writable_one_is_not) {
+    link.spec.state = Desired::promoted;
+    link.spec.promotion = Promotion::forced;
+    config::Entries settings = mirror_of("link-2", "promoted");
+    settings[std::string(topic_setting::promotion)] = "0:1:10:1001";
+    here("orders", 2, settings);
+    EXPECT_THAT(plan_without_source().actions, ElementsAre(action(PromoteOrphan{"orders"})));
+    settings[std::string(topic_setting::promotion)] = "0:1:10:1001,1:1:10:1001";
+    here("orders2", 2, settings);
+    EXPECT_THAT(plan_without_source().actions, ElementsAre(action(PromoteOrphan{"orders"})));
+}
+
+TEST_F(MirrorTopics, a_planned_promotion_takes_on_the_mirrors_of_a_link_that_is_gone_and_drains) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 3);
+    here("orders", 3, mirror_of("link-2", "mirroring"));
+    EXPECT_THAT(plan().actions, ElementsAre(action(AdoptTopic{"orders", "orders", there})));
+}
+
+// What was made at the source a moment before would stay behind there, and take writes.
+TEST_F(MirrorTopics, a_planned_promotion_takes_along_what_the_source_has_by_now) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 3);
+    at_source("orders.fresh", 1);
+    here("orders", 3, mirror_in("promoting"));
+    EXPECT_THAT(plan().actions,
+                ElementsAre(action(Drain{"orders", "orders"}),
+                            action(CreateMirror{"orders.fresh", "orders.fresh", there, 1})));
+    link.spec.promotion = Promotion::forced;
+    EXPECT_THAT(plan().actions, ElementsAre(action(SetStage{"orders", {Stage::promoted, "", 0}})));
+}
+
+TEST_F(MirrorTopics, what_is_made_at_the_source_after_a_promotion_is_its_own) {
+    link.spec.state = Desired::promoted;
+    at_source("orders", 3);
+    at_source("orders.fresh", 1);
+    here("orders", 3, mirror_in("promoted"));
+    EXPECT_THAT(plan().actions, IsEmpty());
+}
+
+TEST_F(MirrorTopics, a_local_topic_is_not_taken_by_a_promotion_and_its_namesake_is_told) {
+    link.spec.state = Desired::promoted;
+    link.spec.truncate_existing = true;
+    at_source("orders", 3);
+    at_source("orders2", 1);
+    here("orders", 3, mirror_in("promoting"));
+    here("orders2", 1, {});
+    EXPECT_THAT(plan().actions, ElementsAre(action(Drain{"orders", "orders"})));
+    EXPECT_EQ(plan().strangers, (std::map<std::string, std::string>{{"orders2", "orders2"}}));
+}
+
+TEST_F(MirrorTopics, a_pause_does_not_take_a_promotion_back) {
+    link.spec.state = Desired::paused;
+    link.spec.truncate_existing = true;
+    at_source("orders", 3);
+    here("orders", 3, mirror_in("promoted"));
+    EXPECT_THAT(plan().actions, IsEmpty());
+}
+
 TEST_F(MirrorTopics, one_topic_alone_is_promoted_by_its_override) {
     link.spec.topic_states["orders"] = Desired::promoted;
     link.spec.promotion = Promotion::forced;
