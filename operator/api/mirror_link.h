@@ -191,6 +191,7 @@ struct LinkGap {
     std::int64_t from = 0;
     std::int64_t to = 0;
     std::string at;
+    bool cut = false;  ///< Here, and kept aside; otherwise the source had dropped them.
     friend bool operator==(const LinkGap&, const LinkGap&) = default;
 };
 
@@ -201,6 +202,7 @@ struct FailoverReport {
     std::int64_t lost_records = 0;
     double lost_seconds = 0;
     std::int64_t clamped_group_offsets = 0;
+    std::int64_t left_out_topics = 0;
     std::int64_t aborted_transactions = 0;
     std::vector<std::int64_t> split_producers;  ///< Committed in one partition, aborted in another.
     friend bool operator==(const FailoverReport&, const FailoverReport&) = default;

@@ -102,6 +102,8 @@ struct LinkFacts {
     std::vector<LinkLoss> losses;
     std::optional<LinkFailover> failover;
     bool lacks_room = false;  ///< Topics are not begun, because they would not fit: see `message`.
+    /// Promoted without a fence, and their source takes writes, too.
+    std::vector<std::string> split;
     bool credentials_valid = true;
     bool groups_synced = false;
     friend bool operator==(const LinkFacts&, const LinkFacts&) = default;

@@ -407,21 +407,30 @@ std::string mirror_screen(const api::MirrorLink& link) {
         text += "\n" + table(rows, margin);
     }
     if (!status.gaps.empty()) {
-        std::vector<std::vector<std::string>> rows{{"LOST AT THE SOURCE", "FROM", "TO", "NOTICED"}};
+        std::vector<std::vector<std::string>> rows{{"NOT HERE", "FROM", "TO", "NOTICED", "WHY"}};
         for (const api::LinkGap& gap : status.gaps) {
             rows.push_back({fmt::format("{}-{}", gap.topic, gap.partition),
-                            std::to_string(gap.from), std::to_string(gap.to), gap.at});
+                            std::to_string(gap.from), std::to_string(gap.to), gap.at,
+                            gap.cut ? "cut here, kept aside" : "the source had dropped them"});
         }
         text += "\n" + table(rows, margin);
+        if (std::any_of(status.gaps.begin(), status.gaps.end(),
+                        [](const api::LinkGap& gap) { return gap.cut; })) {
+            text +=
+                "  What was cut is kept in *.diverged.quarantined of the partition's directory "
+                "(docs/mirror.md).\n";
+        }
     }
-    if (status.failover_report) {
+    if (status.failover_report && status.failover_report->topics > 0) {
         const api::FailoverReport& report = *status.failover_report;
         text += fmt::format(
             "\n  Promoted {}: {} topics, {} partitions; {} records ({}) lost, {} group offsets set "
-            "back, {} transactions aborted\n",
+            "back, {} transactions aborted{}\n",
             report.at, report.topics, report.partitions, report.lost_records,
-            seconds(report.lost_seconds), report.clamped_group_offsets,
-            report.aborted_transactions);
+            seconds(report.lost_seconds), report.clamped_group_offsets, report.aborted_transactions,
+            report.left_out_topics > 0
+                ? fmt::format(", {} topics of the link left out", report.left_out_topics)
+                : "");
     }
     return text + attention(status.conditions, status.message);
 }

@@ -38,7 +38,7 @@ until_true 60 ready_link east-to-west Mirroring
 writer & helpers+=($!); written=$!
 wait_for_records
 for round in 1 2 3; do
-  patch east-to-west '{"state":"Promoted"}'
+  patch east-to-west '{"state":"Promoted","onExistingData":"Refuse"}'
   for _ in $(seq $((round - 1))); do pause; done
   killed_and_back
   until_true 60 ready_link east-to-west Promoted
@@ -51,7 +51,7 @@ spec: {clusterRef: {name: east}, source: {clusterRef: {name: west}}, topics: {in
 YAML
   until_true 60 ready_link west-to-east Mirroring
   wait_for_records
-  patch west-to-east '{"state":"Promoted"}'
+  patch west-to-east '{"state":"Promoted","onExistingData":"Refuse"}'
   for _ in $(seq $((3 - round))); do pause; done
   killed_and_back
   until_true 60 ready_link west-to-east Promoted

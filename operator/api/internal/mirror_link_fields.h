@@ -72,9 +72,10 @@ void describe(Visitor& v, TopicOverride& s) {
 template <typename Visitor>
 void describe(Visitor& v, LinkTopics& s) {
     v.field("include", s.include,
-            {.doc = "Topics to mirror; * stands for any text.",
+            {.doc = "Topics to mirror; * stands for any text, ? for one character: no regular "
+                    "expressions.",
              .required = true,
-             .example = "include: [\"orders.*\"]",
+             .example = "include: [\"orders*\"]",
              .max_length = 249,
              .max_items = 1000,
              .min_items = 1,
@@ -179,23 +180,43 @@ inline bool keeps_promoted_overrides(const Json& self, const Json& old_self) {
 template <typename Visitor>
 void describe_promotion_rules(Visitor& v) {
     v.rule({.cel = "oldSelf.state != 'Promoted' || self.state == 'Promoted' || "
-                   "self.onExistingData == 'Truncate'",
+                   "(self.onExistingData == 'Truncate' && oldSelf.onExistingData != 'Truncate')",
             .message = "leaving Promoted drops what was written here since: say onExistingData: "
-                       "Truncate in the same edit",
+                       "Truncate in the same edit. Where it says so already, from an edit of "
+                       "before, set it to Refuse first",
             .holds = [](const Json& self, const Json* old_self) {
                 return (*old_self)["state"].text() != "Promoted" ||
                        self["state"].text() == "Promoted" ||
-                       self["onExistingData"].text() == "Truncate";
+                       (self["onExistingData"].text() == "Truncate" &&
+                        (*old_self)["onExistingData"].text() != "Truncate");
             }});
-    v.rule({.cel = "self.state == 'Promoted' || self.onExistingData == 'Truncate' || "
-                   "!has(oldSelf.topics.overrides) || oldSelf.topics.overrides.all(o, o.state != "
-                   "'Promoted' || (has(self.topics.overrides) && self.topics.overrides.exists(n, "
+    v.rule({.cel = "oldSelf.state != 'Promoted' || self.state != 'Paused'",
+            .message = "what is promoted follows nothing, so there is nothing to pause: it goes on "
+                       "following its source with state: Mirroring",
+            .holds = [](const Json& self, const Json* old_self) {
+                return (*old_self)["state"].text() != "Promoted" ||
+                       self["state"].text() != "Paused";
+            }});
+    v.rule({.cel = "oldSelf.state != 'Promoted' || self.state == 'Promoted' || "
+                   "self.promotion == 'Planned'",
+            .message = "promotion: Forced counts for one promotion: say promotion: Planned in the "
+                       "edit that leaves Promoted",
+            .holds = [](const Json& self, const Json* old_self) {
+                return (*old_self)["state"].text() != "Promoted" ||
+                       self["state"].text() == "Promoted" || self["promotion"].text() == "Planned";
+            }});
+    v.rule({.cel = "self.state == 'Promoted' || (self.onExistingData == 'Truncate' && "
+                   "oldSelf.onExistingData != 'Truncate') || !has(oldSelf.topics.overrides) || "
+                   "oldSelf.topics.overrides.all(o, o.state != 'Promoted' || "
+                   "(has(self.topics.overrides) && self.topics.overrides.exists(n, "
                    "n.name == o.name && n.state == 'Promoted')))",
             .message = "a topic that leaves Promoted drops what was written here since: say "
-                       "onExistingData: Truncate in the same edit",
+                       "onExistingData: Truncate in the same edit. Where it says so already, from "
+                       "an edit of before, set it to Refuse first",
             .holds = [](const Json& self, const Json* old_self) {
                 return self["state"].text() == "Promoted" ||
-                       self["onExistingData"].text() == "Truncate" ||
+                       (self["onExistingData"].text() == "Truncate" &&
+                        (*old_self)["onExistingData"].text() != "Truncate") ||
                        keeps_promoted_overrides(self, *old_self);
             }});
 }
@@ -256,7 +277,7 @@ void describe(Visitor& v, MirrorLinkSpec& s) {
     v.field("topics", s.topics,
             {.doc = "What is mirrored.",
              .required = true,
-             .example = "topics: {include: [\"orders.*\"]}"});
+             .example = "topics: {include: [\"orders*\"]}"});
     v.field("groups", s.groups, {.doc = "Consumer groups' offsets."});
     v.field("sync", s.sync, {.doc = "Settings and ACLs."});
     v.field("state", s.state,
@@ -288,9 +309,13 @@ template <typename Visitor>
 void describe(Visitor& v, LinkGap& s) {
     v.field("topic", s.topic, {.doc = "The topic."});
     v.field("partition", s.partition, {.doc = "The partition."});
-    v.field("from", s.from, {.doc = "First offset that the source dropped before it was read."});
+    v.field("from", s.from, {.doc = "First offset that is not here."});
     v.field("to", s.to, {.doc = "One past the last such offset."});
     v.field("at", s.at, {.doc = "When it was noticed."});
+    v.field("cut", s.cut,
+            {.doc = "They were here, and were cut as the source does not have them: kept in the "
+                    "partition's directory, *.diverged.quarantined. Otherwise the source had "
+                    "dropped them before they were read."});
 }
 
 template <typename Visitor>
@@ -302,6 +327,8 @@ void describe(Visitor& v, FailoverReport& s) {
     v.field("lostSeconds", s.lost_seconds, {.doc = "Seconds of records that are not here."});
     v.field("clampedGroupOffsets", s.clamped_group_offsets,
             {.doc = "Group offsets that were set back to the end of what is here."});
+    v.field("leftOutTopics", s.left_out_topics,
+            {.doc = "Topics of the link that were not promoted, as they are halted."});
     v.field("abortedTransactions", s.aborted_transactions,
             {.doc = "Transactions that were open and are aborted."});
     v.field("splitProducers", s.split_producers,
@@ -331,13 +358,16 @@ void describe(Visitor& v, MirrorLinkStatus& s) {
     v.field("lagRecords", s.lag_records, {.doc = "Records behind the source, of all topics."});
     v.field("worstTopics", s.worst_topics,
             {.doc = "The ten topics that are furthest behind.", .key = "name"});
-    v.field("gaps", s.gaps, {.doc = "Records that the source dropped before they were read."});
+    v.field(
+        "gaps", s.gaps,
+        {.doc = "Records that are not here: dropped by the source before they were read, or cut "
+                "here."});
     v.field("failoverReport", s.failover_report, {.doc = "What the last promotion did."});
     v.field("summary", s.summary, {.doc = "What kubectl get shows."});
     describe_conditions(v, s.conditions,
                         "Ready, SourceReachable, CredentialsValid, CaughtUp, LagWithinTarget, "
                         "GroupsSynced, AclsSynced, EnoughRoom, DataGap, Diverged, "
-                        "TombstoneHorizonExceeded.");
+                        "SplitBrain, TombstoneHorizonExceeded.");
 }
 
 }  // namespace millrace::api

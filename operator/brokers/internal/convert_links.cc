@@ -132,6 +132,9 @@ public:
                                       state.topics_by_state().end()};
         }
         facts_.lacks_room = facts_.lacks_room || state.has_room();
+        if (facts_.split.empty()) {  // whoever looks after the link tells
+            facts_.split = {state.split_topics().begin(), state.split_topics().end()};
+        }
         add_topics(state);
         add_losses(state);
         add_failover(state);

@@ -152,7 +152,9 @@ private:
         status.source_cluster_id = facts.source_cluster_id;
         status.topics = facts.topics;
         status.topics_by_state = facts.topics_by_state;
-        status.lag_seconds = rounded_seconds(facts.lag_ms);
+        // Nobody measures it while the link is paused: it is as old as what was last seen.
+        status.lag_seconds = rounded_seconds(
+            facts.phase == LinkPhase::paused ? std::max(facts.lag_ms, facts.rpo_ms) : facts.lag_ms);
         status.rpo_seconds = rounded_seconds(facts.rpo_ms);
         status.lag_records = status.lag_seconds > 0 ? facts.lag_records : 0;
         status.summary.topics = fmt::format("{}/{}", topics_done(facts), facts.topics);
@@ -169,7 +171,7 @@ private:
                       return std::tie(b.lag_seconds, a.name) < std::tie(a.lag_seconds, b.name);
                   });
         losses(facts);
-        if (facts.failover) {
+        if (facts.failover && facts.failover->topics > 0) {
             api::FailoverReport report;
             report.at = kube::time_text({facts.failover->at_ms});
             report.topics = facts.failover->topics;
@@ -177,6 +179,10 @@ private:
             report.lost_records = facts.failover->lost_records;
             report.lost_seconds = rounded_seconds(facts.failover->lost_ms);
             report.clamped_group_offsets = facts.failover->clamped;
+            report.left_out_topics =
+                spec_.state == api::LinkState::promoted
+                    ? std::max<std::int64_t>(0, facts.topics - topics_done(facts))
+                    : 0;
             status.failover_report = report;
         }
     }
@@ -187,8 +193,8 @@ private:
             facts.losses.size() > gaps_shown ? facts.losses.size() - gaps_shown : 0;
         for (std::size_t i = skip; i < facts.losses.size(); ++i) {
             const brokers::LinkLoss& one = facts.losses[i];
-            told_.status.gaps.push_back(
-                {one.topic, one.partition, one.from, one.to, kube::time_text({one.at_ms})});
+            told_.status.gaps.push_back({one.topic, one.partition, one.from, one.to,
+                                         kube::time_text({one.at_ms}), one.truncated});
         }
     }
 
@@ -225,9 +231,14 @@ private:
         }
         const std::int64_t behind = count_of(facts, "catching_up") +
                                     count_of(facts, "initializing") + count_of(facts, "truncating");
-        set("CaughtUp", facts.exists && reached && behind == 0,
-            behind == 0 ? (reached ? "CaughtUp" : phase_word(facts.phase)) : "CatchingUp",
-            behind == 0 ? "" : "topics are being copied");
+        const bool paused = facts.phase == LinkPhase::paused;
+        set("CaughtUp", facts.exists && reached && behind == 0 && !paused,
+            behind == 0 ? (reached && !paused ? "CaughtUp" : phase_word(facts.phase))
+                        : "CatchingUp",
+            behind > 0 ? "topics are being copied"
+            : paused ? "nothing is copied while the link is paused: what the source has by now is "
+                       "not known"
+                     : "");
         const bool in_time = std::max(facts.lag_ms, facts.rpo_ms) <= spec_.max_lag.length.count();
         set("LagWithinTarget", in_time, in_time ? "WithinMaxLag" : "BehindMaxLag",
             in_time ? ""
@@ -245,6 +256,8 @@ private:
         };
         set("DataGap", any(false), any(false) ? "RecordsMissing" : "None",
             any(false) ? "the source had dropped records before they were read: see gaps" : "");
+        set("SplitBrain", !facts.split.empty(), facts.split.empty() ? "None" : "BothTakeWrites",
+            facts.split.empty() ? "" : split_text(facts));
         set("EnoughRoom", !facts.lacks_room, facts.lacks_room ? "NoRoom" : "Fits",
             facts.lacks_room ? facts.message : "");
         const auto past = std::find_if(facts.worst.begin(), facts.worst.end(), [](const auto& one) {
@@ -296,7 +309,10 @@ private:
         } else if (const std::string lacks = what_is_missing(); !lacks.empty()) {
             not_ready("Incomplete", lacks);
         } else if (const auto halted = first_halted(facts)) {
-            not_ready("TopicHalted", *halted);
+            not_ready("TopicHalted", spec_.state == api::LinkState::promoted
+                                         ? fmt::format("{} of {} topics are promoted; {}",
+                                                       topics_done(facts), facts.topics, *halted)
+                                         : *halted);
         } else if (spec_.state == api::LinkState::promoted || is_promoted_to_go()) {
             promotion(facts);
         } else if (is_source_lost(facts)) {
@@ -308,6 +324,8 @@ private:
             not_ready("NoRoom", facts.message);
         } else if (const auto waiting = reason_of_waiting(facts)) {
             not_ready(*waiting, facts.message);
+        } else if (const auto gone = first_deleted(facts)) {
+            not_ready("SourceTopicDeleted", *gone);
         } else if (topics_done(facts) < facts.topics) {
             not_ready(spec_.state == api::LinkState::paused ? "Pausing" : "CatchingUp",
                       facts.message.empty() ? "topics are on their way to the wished state"
@@ -340,7 +358,15 @@ private:
     }
 
     void promotion(const LinkFacts& facts) {
+        if (facts.topics == 0 && !is_promoted_to_go()) {
+            // Whoever switches over by this word has to see that nothing did.
+            not_ready("NothingPromoted", facts.message.empty()
+                                             ? "nothing was promoted: the link has no mirror here"
+                                             : facts.message);
+            return;
+        }
         if (topics_done(facts) >= facts.topics) {
+            told_.status.message = facts.split.empty() ? facts.message : split_text(facts);
             settled("Promoted");
             return;
         }
@@ -355,6 +381,16 @@ private:
         not_ready(forced ? "FailingOver" : "Promoting", message);
     }
 
+    std::string split_text(const LinkFacts& facts) const {
+        return fmt::format(
+            "{}{} takes writes here and at source {}, which answers and was never fenced: what is "
+            "written there now is not here. Stop its producers; it follows with a link in the "
+            "other direction, onExistingData: Truncate",
+            facts.split.front(),
+            facts.split.size() > 1 ? fmt::format(" and {} more", facts.split.size() - 1) : "",
+            source_name(spec_.source));
+    }
+
     static std::optional<std::string> first_halted(const LinkFacts& facts) {
         for (const brokers::LinkTopicFacts& one : facts.worst) {
             if (one.state == "halted") {
@@ -365,6 +401,19 @@ private:
         const std::int64_t halted = count_of(facts, "halted");
         return halted == 0 ? std::nullopt
                            : std::optional(fmt::format("{} topics are halted", halted));
+    }
+
+    static std::optional<std::string> first_deleted(const LinkFacts& facts) {
+        for (const brokers::LinkTopicFacts& one : facts.worst) {
+            if (one.state == "orphaned") {
+                return fmt::format(
+                    "{} was deleted at the source; its mirror stays here, readable. Delete it "
+                    "here, "
+                    "or exclude it to keep it",
+                    one.topic);
+            }
+        }
+        return std::nullopt;
     }
 
     /// Of a promoted topic that can't follow its source again yet.
@@ -379,8 +428,8 @@ private:
 
     /// Conditions that turned, told once.
     void note_events() {
-        constexpr std::array<std::string_view, 3> good_when_false{"DataGap", "Diverged",
-                                                                  "TombstoneHorizonExceeded"};
+        constexpr std::array<std::string_view, 4> good_when_false{
+            "DataGap", "Diverged", "SplitBrain", "TombstoneHorizonExceeded"};
         for (const api::Condition& now : told_.status.conditions) {
             const api::Condition* before =
                 api::find_condition(world_.link.status.conditions, now.type);
