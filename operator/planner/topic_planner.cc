@@ -439,7 +439,15 @@ private:
         const int replicas = topic.spec.replicas.value_or(
             was_there && before.replicas > 0 ? before.replicas : default_replicas(*world_.cluster));
         brokers::Settings settings = wanted_settings(topic, *world_.cluster, replicas, adopted);
-        if (was_there) {
+        const auto made = world_.created.find(name);
+        if (made != world_.created.end()) {  // Who was asked hasn't heard of it yet.
+            tell_whose(topic, name, made->second);
+            teller.status().topic_id = made->second;
+            teller.not_ready("Creating", "the topic is being created");
+            plan_.waits = true;
+            return;
+        }
+        if (was_there && !is_there_already(name)) {
             tell(topic, {.is_warning = true,
                          .lasts = true,
                          .reason = "TopicDeleted",
@@ -504,7 +512,9 @@ private:
         status.partitions = found.partitions;
         status.replicas = found.replication_factor;
         const bool follows = is_mirror(found);
-        tell_whose(topic, found);
+        if (!follows) {  // A mirror is made anew by its link.
+            tell_whose(topic, found.name, found.id);
+        }
         adopt(topic, found, status);
         std::string pending;
         if (!follows) {
@@ -540,20 +550,29 @@ private:
         }
     }
 
-    /// Made anew by us, or taken over as it was found, or another one than it was.
-    void tell_whose(const api::Topic& topic, const brokers::TopicFacts& found) {
+    /// It was made between the look at it and now.
+    bool is_there_already(const std::string& name) const {
+        constexpr int topic_already_exists = 36;
+        const auto outcome = world_.outcomes.find(name);
+        return outcome != world_.outcomes.end() &&
+               outcome->second.kafka_error == topic_already_exists;
+    }
+
+    /// Of another topic than there was.
+    void tell_whose(const api::Topic& topic, const std::string& name, const std::string& id) {
         const std::string& before = topic.status.topic_id;
-        if (before.empty() || before == found.id || is_mirror(found)) {
-            return;  // A mirror is made anew by its link.
+        if (before.empty() || before == id) {
+            return;
         }
-        const bool by_us = world_.created.contains(found.name);
         tell(topic, {.is_warning = true,
                      .reason = "TopicDeleted",
                      .message = fmt::format(
-                         "topic {} was deleted by somebody else{}: id {} -> {}; the "
-                         "records that it had are gone",
-                         found.name, by_us ? " and is made anew, empty" : ", another one is there",
-                         before, found.id)});
+                         "topic {} was deleted by somebody else{}: id {} -> {}; the records that "
+                         "it had are gone",
+                         name,
+                         world_.created.contains(name) ? " and is made anew, empty"
+                                                       : ", another one is there",
+                         before, id)});
     }
 
     /// What a topic had before it was this object's stays, unless the object says otherwise; what a

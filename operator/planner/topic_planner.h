@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -28,7 +27,8 @@ struct TopicWorld {
     std::optional<std::map<std::string, brokers::TopicFacts>> found;
     std::string unreachable;                           ///< Why they couldn't be asked.
     std::map<std::string, brokers::Outcome> outcomes;  ///< Of this round's changes that failed.
-    std::set<std::string> created;                     ///< In this round, by us.
+    /// In this round, by us, and their ids. Brokers may learn of one a moment later.
+    std::map<std::string, std::string> created;
     std::string placement_problem;  ///< Why replication factors can't be changed.
     bool placement_waits = false;   ///< It is over by itself.
     int brokers = 0;                ///< That the cluster has; 0: it isn't known.

@@ -133,10 +133,11 @@ Result<void> TopicReconciler::look_up(TopicWorld& world, brokers::Admin* admin) 
 void TopicReconciler::change_brokers(const TopicPlan& plan, TopicWorld& world,
                                      brokers::Admin& admin) {
     in_batches(plan.create, create_at_once, [&](const std::vector<brokers::NewTopic>& some) {
-        note_failures(some, admin.create_topics(some), world);
-        for (const brokers::NewTopic& topic : some) {
-            if (!world.outcomes.contains(topic.name)) {
-                world.created.insert(topic.name);
+        const auto answer = admin.create_topics(some);
+        note_failures(some, answer, world);
+        for (const brokers::Outcome& one : answer ? *answer : std::vector<brokers::Outcome>{}) {
+            if (one.kafka_error == 0) {
+                world.created[one.name] = one.id;
             }
         }
     });

@@ -378,6 +378,28 @@ TEST_F(Topics, one_that_somebody_else_deleted_is_told_and_made_as_it_was) {
                                                  HasSubstr(told_before + " -> " + told_after))));
 }
 
+// Real brokers hear of a new topic a moment after it was made: it looked like somebody else's.
+TEST(TopicPlan, what_was_made_and_is_not_seen_yet_is_ours) {
+    planner::TopicWorld world;
+    world.cluster = std::make_shared<const api::Cluster>();
+    world.found.emplace();
+    world.topics.resize(2);
+    for (api::Topic& topic : world.topics) {
+        topic.spec.cluster_ref.name = "main";
+    }
+    world.topics[0].metadata.name = "fresh";
+    world.topics[1].metadata.name = "again";
+    world.topics[1].status.topic_id = "A";
+    world.created = {{"fresh", "F"}, {"again", "B"}};
+    const planner::TopicPlan plan = planner::plan_topics(world);
+    EXPECT_TRUE(plan.create.empty());
+    EXPECT_TRUE(plan.waits);
+    EXPECT_EQ(plan.statuses.at({"", "fresh"}).topic_id, "F");
+    EXPECT_EQ(plan.statuses.at({"", "again"}).topic_id, "B");
+    ASSERT_EQ(plan.news.size(), 1U);
+    EXPECT_THAT(plan.news[0].message, HasSubstr("made anew, empty: id A -> B"));
+}
+
 TEST_F(Topics, one_that_is_gone_while_its_object_is_paused_says_so) {
     world.apply_topic("orders", R"({"clusterRef": {"name": "main"}, "partitions": 1})");
     world.settle();
