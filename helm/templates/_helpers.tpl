@@ -5,6 +5,14 @@
 {{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "millrace.name" .) }}
 {{- else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
+{{- /* The second over the first, field by field; null takes one out. */}}
+{{- define "millrace.over" -}}
+{{- $all := index . 0 }}
+{{- range $field, $value := index . 1 }}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $all $field }}{{ else }}{{ $_ := set $all $field $value }}{{ end }}
+{{- end }}
+{{- toYaml $all }}
+{{- end }}
 {{- define "millrace.selector" -}}
 app.kubernetes.io/name: millrace-operator
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -123,6 +123,8 @@ OperatorOptions operator_options(const CommandLine& line, const kube::Credential
     }
     options.reads_nodes = is_local || line.reads_nodes;
     options.around.image = line.image;
+    options.around.image_pull_secrets = line.pull_secrets;
+    options.around.platform_ids = line.platform_ids;
     options.around.version = MILLRACE_VERSION;
     options.around.one_version = is_local;
     options.around.domain = is_local ? "" : line.cluster_domain;

@@ -25,6 +25,10 @@ const char* const usage =
     "  --all-namespaces     look after all of them\n"
     "  --nodes              nodes may be read: racks and node addresses come from them\n"
     "  --image IMAGE        the brokers' image; {version} becomes the cluster's version\n"
+    "  --pull-secret NAME   a Secret that the brokers' image is pulled with, in each Cluster's\n"
+    "                       namespace (repeated: several)\n"
+    "  --platform-ids       brokers' pods name no user and group: the platform gives them\n"
+    "                       (OpenShift)\n"
     "  --cluster-domain D   Kubernetes' DNS domain (cluster.local)\n"
     "  --identity NAME      who we are in the election (the host's name)\n"
     "  --metrics-listener A serve /metrics, /healthz and /readyz at host:port\n"
@@ -47,10 +51,13 @@ Result<std::uint16_t> parse_port(const std::string& text) {
 
 Result<CommandLine> parse_command_line(int argc, char** argv) {
     CommandLine line;
-    const std::map<std::string, bool*> flags = {
-        {"--once", &line.once},         {"--dry-run", &line.dry_run},
-        {"--help", &line.help},         {"--version", &line.version},
-        {"--nodes", &line.reads_nodes}, {"--all-namespaces", &line.all_spaces}};
+    const std::map<std::string, bool*> flags = {{"--once", &line.once},
+                                                {"--dry-run", &line.dry_run},
+                                                {"--help", &line.help},
+                                                {"--version", &line.version},
+                                                {"--nodes", &line.reads_nodes},
+                                                {"--all-namespaces", &line.all_spaces},
+                                                {"--platform-ids", &line.platform_ids}};
     const std::map<std::string, std::string*> texts = {
         {"--context", &line.context},
         {"--image", &line.image},
@@ -76,6 +83,11 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
             *text->second = value;
         } else if (const auto path = paths.find(name); path != paths.end()) {
             *path->second = value;
+        } else if (name == "--pull-secret") {
+            if (value.empty()) {
+                return Error(Code::invalid, "--pull-secret: a Secret's name is missing");
+            }
+            line.pull_secrets.push_back(value);
         } else if (name == "--manifest") {
             line.manifests.emplace_back(value);
         } else if (name == "--namespace") {

@@ -24,6 +24,8 @@ struct CommandLine {
     bool help = false;
     bool version = false;
     std::string image = "millrace/millrace:{version}";
+    std::vector<std::string> pull_secrets;
+    bool platform_ids = false;
     std::string cluster_domain = "cluster.local";
     std::vector<std::string> spaces;  ///< Empty: the context's or the pod's own.
     bool all_spaces = false;

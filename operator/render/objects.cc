@@ -446,6 +446,15 @@ Json pod(const Subject& subject, const Member& member) {
     json["metadata"]["annotations"][annotation::revision] = revision;
     json["metadata"]["annotations"][annotation::restart] = restart_of(subject, member);
     json["spec"] = pod_spec(subject, member, shape, revision);
+    // How the operator was installed is part of no revision: changing it restarts nothing.
+    for (const std::string& name : subject.around.image_pull_secrets) {
+        json["spec"]["imagePullSecrets"].push_back(Json::object({{"name", name}}));
+    }
+    if (subject.around.platform_ids) {
+        for (const char* field : {"runAsUser", "runAsGroup", "fsGroup"}) {
+            json["spec"]["securityContext"].erase(field);
+        }
+    }
     if (!member.place.empty()) {
         Json one =
             Json::object({{"key", subject.cluster.spec.rack.topology_key}, {"operator", "In"}});

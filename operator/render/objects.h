@@ -27,6 +27,10 @@ struct Surroundings {
     std::string version = "dev";  ///< Of clusters that name none and have none yet.
     bool one_version = false;     ///< There is no other: brokers are a program, not an image.
     std::string image_pull_policy = "IfNotPresent";
+    /// Secrets that brokers' images are pulled with; each must be in the Cluster's namespace.
+    std::vector<std::string> image_pull_secrets{};
+    /// User and groups of a pod are what the platform gives its namespace (OpenShift), not ours.
+    bool platform_ids = false;
     /// Kubernetes' DNS domain ("cluster.local"); empty where nobody resolves names: addresses are
     /// used, which then must stay with their pods.
     std::string domain;

@@ -20,8 +20,11 @@ hasnt '--all-namespaces' "$out"
 has 'readOnlyRootFilesystem: true' "$out"
 has 'runAsNonRoot: true' "$out"
 has 'allowPrivilegeEscalation: false' "$out"
-has 'capabilities: \{drop: \[ALL\]\}' "$out"
-has 'seccompProfile: \{type: RuntimeDefault\}' "$out"
+has '^ +drop:$' "$out"
+has '^ +- ALL$' "$out"
+has '^ +type: RuntimeDefault$' "$out"
+has '^ +runAsUser: 10001$' "$out"
+hasnt '--(pull-secret|platform-ids)' "$out"
 hasnt 'resources: \[.*\*' "$out"
 hasnt '(pods/exec|impersonate|escalate|rolebindings|serviceaccounts/token)' "$out"
 [ "$(grep -o 'helm.sh/resource-policy' <<<"$out" | wc -l)" = 3 ] || fail "definitions would go with the release"
@@ -64,11 +67,28 @@ out=$(render --set brokers.image=example/broker:7 --set image.tag=t)
 has '"example/broker:7"' "$out"
 has 'image: "millrace/millrace:t"' "$out"
 
+# A registry that asks who pulls is asked by the brokers' pods, too.
+out=$(render --set 'image.pullSecrets[0].name=one' --set 'image.pullSecrets[1].name=two')
+has '^      - name: one$' "$out"
+[ "$(grep -A1 -- '- --pull-secret$' <<<"$out" | grep -cE '^ +- "(one|two)"$')" = 2 ] || fail "brokers get no pull secrets"
+digest=sha256:$(printf '%064d' 7)
+out=$(render --set image.digest="$digest" --set image.tag=t)
+has "image: \"millrace/millrace@$digest\"" "$out"
+# On OpenShift the platform says who runs.
+out=$(render --set ids=Platform --set podSecurityContext.fsGroup=7 --set podSecurityContext.seccompProfile=null --set securityContext.readOnlyRootFilesystem=false)
+hasnt 'runAsUser' "$out"
+has '^        - --platform-ids$' "$out"
+has '^        fsGroup: 7$' "$out"
+has '^        runAsNonRoot: true$' "$out"
+hasnt 'RuntimeDefault' "$out"
+has '^          readOnlyRootFilesystem: false$' "$out"
+has '^          allowPrivilegeEscalation: false$' "$out"
+
 out=$(render --set monitoring.alerts=true --set monitoring.podMonitor=true --set monitoring.labels.a=b)
 has '^kind: PrometheusRule$' "$out"
 has '^kind: PodMonitor$' "$out"
 
-for wrong in scope=Everything 'namespaces={a,a}' 'namespaces={Not_A_Name}' replicas=two image.pullPolicy=Sometimes logLevel=loud imgae.tag=1; do
+for wrong in scope=Everything 'namespaces={a,a}' 'namespaces={Not_A_Name}' replicas=two image.pullPolicy=Sometimes image.digest=sha256:12 ids=Mine logLevel=loud imgae.tag=1; do
   ! render --set "$wrong" >/dev/null 2>&1 || fail "$wrong is accepted"
 done
 # Every value that values.yaml documents is one the schema knows, and the other way round.

@@ -1597,5 +1597,28 @@ TEST(ClusterLife, brokers_that_cant_move_replicas_make_the_status_say_so) {
     EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "Unknown");
 }
 
+// A private registry gave the operator its image and the brokers none.
+TEST(ClusterLife, brokers_are_pulled_and_run_as_the_install_says) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto before = world.pod_uids();
+    Json pod = world.kube->all(kube::pods).front();
+    EXPECT_FALSE(pod["spec"].has("imagePullSecrets"));
+    EXPECT_EQ(pod["spec"]["securityContext"]["runAsUser"].integer(), 10001);
+    world.around.image_pull_secrets = {"one", "two"};
+    world.around.platform_ids = true;
+    world.new_operator();
+    world.settle();
+    EXPECT_EQ(world.pod_uids(), before) << "an install restarts nothing";
+    world.kube->take_away(kube::pods, {"default", "main-1"});
+    world.settle();
+    pod = world.kube->find(kube::pods, {"default", "main-1"}).value_or(Json{});
+    EXPECT_EQ(pod["spec"]["imagePullSecrets"].dump(), R"([{"name":"one"},{"name":"two"}])");
+    EXPECT_FALSE(pod["spec"]["securityContext"].has("runAsUser"));
+    EXPECT_FALSE(pod["spec"]["securityContext"].has("fsGroup"));
+    EXPECT_TRUE(pod["spec"]["securityContext"]["runAsNonRoot"].boolean());
+}
+
 }  // namespace
 }  // namespace millrace::reconcile
