@@ -19,12 +19,21 @@ void DrainCore::on_fence(bool is_fenced, std::string why_not) {
     why_not_ = std::move(why_not);
 }
 
+void DrainCore::on_no_fence_wished() {
+    is_answered_ = true;
+    goes_on_ = true;
+}
+
 bool DrainCore::on_ends(const TopicEnds& theirs, const TopicEnds& ours, Instant now,
                         Duration standstill) {
     const bool is_another =
         !theirs.id.is_zero() && !source_topic_.is_zero() && theirs.id != source_topic_;
     if (!is_answered_ || is_another) {
         return false;  // what was made anew there is no measure of what we have
+    }
+    if (goes_on_) {
+        target_ = target_.value_or(theirs);
+        return has_all(*target_, ours);
     }
     if (seen_ != theirs.partitions) {
         seen_ = theirs.partitions;
@@ -62,6 +71,9 @@ bool DrainCore::has_all(const TopicEnds& theirs, const TopicEnds& ours) {
 std::string DrainCore::waits_for(const std::string& topic, Duration standstill) const {
     if (!is_answered_) {
         return fmt::format("{}: the source is asked to take no more writes", topic);
+    }
+    if (goes_on_) {
+        return fmt::format("{}: what its source had a moment ago is being copied", topic);
     }
     if (!is_fenced_) {
         return fmt::format(

@@ -43,6 +43,9 @@ public:
 
     /// The source has answered: it takes no more writes, or knows no such thing.
     void on_fence(bool is_fenced, std::string why_not);
+    /// The source goes on: nobody takes its topic over. What it has when it is first asked is to be
+    /// here.
+    void on_no_fence_wished();
     bool is_asked_for() const { return is_answered_; }
     bool is_copying() const { return is_fenced_; }
 
@@ -61,6 +64,8 @@ private:
     bool is_answered_ = false;
     bool is_fenced_ = false;
     bool is_closed_ = false;
+    bool goes_on_ = false;
+    std::optional<TopicEnds> target_;    ///< Of a source that goes on.
     std::optional<Instant> open_since_;  ///< Fenced, and a leader that does not know it yet.
     std::string why_not_;
     std::vector<LogEnd> seen_;

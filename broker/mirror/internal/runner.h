@@ -220,6 +220,8 @@ private:
         LastEnds ours;
         int left = 2;
     };
+    /// With a prefix each side keeps its own topic: a promotion takes nothing away from the source.
+    bool takes_over() const { return link_.spec.naming == Naming::identity; }
     /// What a planned promotion waits for.
     std::string draining_message() const;
     /// Topics whose source is to take writes again, and the stage that they have then.

@@ -39,6 +39,9 @@ void Runner::act(const Drain& action) {
     if (is_new) {
         const auto local = local_topic(*shell_.image->current(), action.topic);
         at->second = {action.source_topic, DrainCore(local ? local->source_topic : Uuid{})};
+        if (!takes_over()) {
+            at->second.core.on_no_fence_wished();
+        }
     }
 }
 

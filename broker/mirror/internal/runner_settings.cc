@@ -71,7 +71,7 @@ void Runner::look_back() {
             const auto fence = found->second.find(std::string(topic_setting::fenced));
             const bool is_fenced = fence != found->second.end() && fence->second == "true";
             self->at_source_[topic] = {follows_us || began_here(found->second, own, local->id),
-                                       !follows_us && !is_fenced};
+                                       !follows_us && !is_fenced && self->takes_over()};
             if (self->strangers_.contains(topic) && !self->at_source_[topic].came_from_here) {
                 self->refused_[topic] = HaltReason::name_conflict;
             }

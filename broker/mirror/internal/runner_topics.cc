@@ -256,7 +256,8 @@ void Runner::go_back(const LocalTopic& local, const std::map<std::string, std::s
     }
     const auto source = link_.spec.source_name(local.name);
     const bool is_gone = info_ && source && !info_->topics.contains(*source);
-    const bool had_a_fence = local.settings.contains(topic_setting::drained) && !is_gone;
+    const bool had_a_fence =
+        takes_over() && local.settings.contains(topic_setting::drained) && !is_gone;
     const bool is_forced = link_.spec.desired(local.name) == Desired::promoted &&
                            link_.spec.promotion == Promotion::forced;
     if (had_a_fence && !is_forced &&

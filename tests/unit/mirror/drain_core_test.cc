@@ -137,5 +137,20 @@ TEST_F(Drain, does_not_measure_by_a_topic_that_was_made_anew) {
     EXPECT_FALSE(look(another, ends({end(10)})));
 }
 
+// With a prefix nobody takes the source's topic over: its own producers go on.
+TEST_F(Drain, a_source_that_goes_on_is_copied_up_to_where_it_was) {
+    DrainCore drain;
+    drain.on_no_fence_wished();
+    EXPECT_TRUE(drain.is_asked_for());
+    const auto at = [](std::int64_t end) {
+        TopicEnds ends;
+        ends.partitions = {{Offset{end}, LeaderEpoch{0}}};
+        return ends;
+    };
+    const Instant now{};
+    EXPECT_FALSE(drain.on_ends(at(100), at(90), now, std::chrono::seconds{10}));
+    EXPECT_TRUE(drain.on_ends(at(5000), at(100), now, std::chrono::seconds{10}));
+}
+
 }  // namespace
 }  // namespace millrace::mirror
