@@ -68,10 +68,14 @@ void Runner::look_back() {
                 continue;
             }
             const bool follows_us = !self->chain_of(found->second);
-            const auto fence = found->second.find(std::string(topic_setting::fenced));
-            const bool is_fenced = fence != found->second.end() && fence->second == "true";
+            const auto is_fenced = [](const auto& of) {
+                const auto fence = of.find(std::string(topic_setting::fenced));
+                return fence != of.end() && fence->second == "true";
+            };
+            // Of two that take writes one is this one.
             self->at_source_[topic] = {follows_us || began_here(found->second, own, local->id),
-                                       !follows_us && !is_fenced && self->takes_over()};
+                                       !follows_us && !is_fenced(found->second) &&
+                                           !is_fenced(local->settings) && self->takes_over()};
             if (self->strangers_.contains(topic) && !self->at_source_[topic].came_from_here) {
                 self->refused_[topic] = HaltReason::name_conflict;
             }
