@@ -433,7 +433,9 @@ void SimKube::run_pod(Json& pod) {
     } else if (const auto broken = broken_pods.find(name); broken != broken_pods.end()) {
         Json status = Json(Json::Object{});
         status["image"] = std::as_const(pod)["spec"]["containers"][0]["image"];
-        status["state"]["waiting"]["reason"] = "ImagePullBackOff";
+        status["state"]["waiting"]["reason"] = broken->second.starts_with("configmap ")
+                                                   ? "CreateContainerConfigError"
+                                                   : "ImagePullBackOff";
         status["state"]["waiting"]["message"] = broken->second;
         pod["status"]["containerStatuses"] = Json::array({std::move(status)});
         set_ready(pod, false);

@@ -286,7 +286,7 @@ void describe(Visitor& v, ControllersSpec& s) {
 template <typename Visitor>
 void describe(Visitor& v, PoolSpec& s) {
     v.field("name", s.name,
-            {.doc = "Name of the pool, part of its pods' names.",
+            {.doc = "Its name; 'brokers' keeps those that were there before pools.",
              .required = true,
              .pattern = object_name_pattern,
              .example = "main",
@@ -297,17 +297,18 @@ void describe(Visitor& v, PoolSpec& s) {
              .minimum = 0,
              .maximum = most_brokers_of_a_pool});
     v.field("rack", s.rack,
-            {.doc = "Rack of all of them, where nodes carry no zone label.", .max_length = 63});
+            {.doc = "Their rack, where nodes carry no zone label.", .max_length = 63});
     v.field("storage", s.storage,
             {.doc = "Disks of each broker.", .required = true, .example = "size: 100Gi"});
     v.field("resources", s.resources, {.doc = "Instead of the cluster's resources."});
     v.field("template", s.pod_template, {.doc = "Instead of the cluster's template."});
-    v.field("remove", s.remove,
-            {.doc = "Ids of brokers that leave first when replicas is lowered.",
-             .minimum = 0,
-             .maximum = most_id,
-             .max_items = most_brokers,
-             .set = true});
+    v.field(
+        "remove", s.remove,
+        {.doc = "Ids of brokers that leave first; with replicas unchanged, others replace them.",
+         .minimum = 0,
+         .maximum = most_id,
+         .max_items = most_brokers,
+         .set = true});
 }
 
 // ---- Racks, listeners, certificates ----------------------------------------------------------
@@ -543,16 +544,17 @@ void describe_brokers(Visitor& v, ClusterSpec& s) {
     v.field("controllers", s.controllers,
             {.doc = "A metadata quorum of its own; absent: brokers are controllers too."});
     v.field("pools", s.pools,
-            {.doc = "Groups of brokers that differ, instead of replicas and storage.",
+            {.doc = "Groups of brokers, instead of replicas and storage.",
              .max_items = 50,
              .key = "name"});
     v.field("storage", s.storage, {.doc = "Disks of each broker.", .example = "size: 100Gi"});
-    v.field("remove", s.remove,
-            {.doc = "Ids of brokers that leave first when replicas is lowered.",
-             .minimum = 0,
-             .maximum = most_id,
-             .max_items = most_brokers,
-             .set = true});
+    v.field(
+        "remove", s.remove,
+        {.doc = "Ids of brokers that leave first; with replicas unchanged, others replace them.",
+         .minimum = 0,
+         .maximum = most_id,
+         .max_items = most_brokers,
+         .set = true});
     v.field("resources", s.resources, {.doc = "CPU and memory of each broker."});
     v.field("template", s.pod_template, {.doc = "What of the brokers' pods may be shaped."});
     v.field("rack", s.rack, {.doc = "How brokers are spread over racks."});

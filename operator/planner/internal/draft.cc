@@ -293,6 +293,12 @@ void Draft::choose_members() {
 
 /// Why its pod doesn't run. The scheduler doesn't name the class of a disk that nobody makes.
 std::string Draft::trouble_of(const PodFacts& pod) const {
+    for (const std::string& ours :
+         {render::config_name(name(), pod.id, ""), render::certificate_name(name(), pod.id)}) {
+        if (pod.trouble.find(ours) != std::string::npos) {  // Nobody else has to make it.
+            return std::string(settings_come);
+        }
+    }
     const auto& version = world.cluster.spec.version;
     if (pod.trouble.starts_with("image ") && version && *version != world.around.version) {
         return fmt::format("{}; spec.version is {}, and this operator's own version is {}",

@@ -16,6 +16,9 @@
 
 namespace millrace::planner {
 
+/// Of a pod that waits for what we are about to write.
+inline constexpr std::string_view settings_come = "its settings are on their way to it";
+
 struct Draft {
     explicit Draft(const World& the_world);
 

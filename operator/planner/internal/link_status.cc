@@ -445,7 +445,8 @@ private:
                 (now.type == "CaughtUp" || now.type == "GroupsSynced") || is_a_step(now)) {
                 continue;
             }
-            told_.events.push_back({!is_good, now.reason, event_text(now)});
+            told_.events.push_back(
+                {!is_good, now.reason == "None" ? now.type + "Over" : now.reason, event_text(now)});
         }
     }
 

@@ -1,6 +1,7 @@
 // What the status says: drawn from the same draft as the actions, so that it can't disagree.
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <map>
 
 #include "operator/kube/time_text.h"
@@ -577,6 +578,30 @@ std::string message_of(const Draft& draft, const Quorum& quorum, const api::Clus
     return draft.world.brokers ? unusable_text(draft.world.brokers->partitions) : "";
 }
 
+/// Ids that the spec names and that no broker has: no mistake that stops anything, but hardly
+/// meant.
+std::string unknown_brokers(const Draft& draft) {
+    std::string text;
+    const auto look = [&](const std::string& field, const std::vector<std::int32_t>& ids) {
+        std::vector<std::int32_t> unknown;
+        std::copy_if(ids.begin(), ids.end(), std::back_inserter(unknown), [&](std::int32_t id) {
+            return !draft.membership.wanted.contains(id) && !draft.membership.leaving.contains(id);
+        });
+        std::sort(unknown.begin(), unknown.end());
+        if (!unknown.empty()) {
+            text += fmt::format("{}{} names {}, and there is no such broker",
+                                text.empty() ? "" : "; ", field, fmt::join(unknown, ", "));
+        }
+    };
+    const api::ClusterSpec& spec = draft.world.cluster.spec;
+    look("spec.remove", spec.remove);
+    for (const api::PoolSpec& pool : spec.pools) {
+        look(fmt::format("spec.pools[{}].remove", pool.name), pool.remove);
+    }
+    look("spec.rolling.hold", spec.rolling.hold);
+    return text;
+}
+
 std::string waiting_before(const Draft& draft, int id) {
     for (const api::BrokerStatus& one : draft.world.cluster.status.brokers) {
         if (one.id == id) {
@@ -589,7 +614,8 @@ std::string waiting_before(const Draft& draft, int id) {
 /// It waits for what we are about to write: no news for anybody.
 bool waits_for_us(const Draft& draft, const api::BrokerStatus& broker) {
     const std::string& wait = broker.waiting_for;
-    return wait.find(render::config_name(draft.name(), broker.id, "")) != std::string::npos ||
+    return wait == settings_come ||
+           wait.find(render::config_name(draft.name(), broker.id, "")) != std::string::npos ||
            wait.find(render::certificate_name(draft.name(), broker.id)) != std::string::npos;
 }
 
@@ -684,8 +710,10 @@ void fill_status(Draft& draft) {
     status.rebalance = draft.rebalance;
 
     Conditions conditions(draft, status);
+    const std::string unknown = unknown_brokers(draft);
     conditions.set("SpecValid", draft.problems.empty(),
-                   draft.problems.empty() ? "Valid" : "Invalid", problems_text(draft.problems));
+                   draft.problems.empty() ? "Valid" : "Invalid",
+                   draft.problems.empty() ? unknown : problems_text(draft.problems));
     conditions.set("Paused", world.cluster.spec.paused,
                    world.cluster.spec.paused ? "Paused" : "Working", "");
     set_health(draft, quorum, status, conditions);
@@ -698,6 +726,9 @@ void fill_status(Draft& draft) {
 
     status.phase = phase_of(draft, counts, status);
     status.message = message_of(draft, quorum, status);
+    if (status.message.empty()) {
+        status.message = unknown;
+    }
     const bool clients_can_use_it = world.brokers && !quorum.lost &&
                                     world.brokers->partitions.offline == 0 &&
                                     world.brokers->partitions.under_min_isr == 0;

@@ -1597,6 +1597,55 @@ TEST(ClusterLife, brokers_that_cant_move_replicas_make_the_status_say_so) {
     EXPECT_EQ(World::condition(world.cluster(), "Balanced"), "Unknown");
 }
 
+TEST(ClusterLife, ids_of_no_broker_are_told_and_hold_up_nothing) {
+    World world;
+    world.apply_cluster(R"({"replicas": 3, "storage": {"size": "1Gi"}, "remove": [17],
+                            "rolling": {"hold": [44, 1, 43]}})");
+    world.settle();
+    const std::string told =
+        "spec.remove names 17, and there is no such broker; spec.rolling.hold names 43, 44, and "
+        "there is no such broker";
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), told);
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+    EXPECT_EQ(World::condition(world.cluster(), "SpecValid"), "True");
+    world.apply_cluster(three_brokers);
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["message"].text(), "");
+}
+
+TEST(ClusterLife, a_pool_named_brokers_keeps_those_that_replicas_made) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    const auto uids = world.pod_uids();
+    world.apply_cluster(R"({"pools": [
+        {"name": "brokers", "replicas": 3, "storage": {"size": "1Gi"}},
+        {"name": "large", "replicas": 1, "storage": {"size": "2Gi"}}]})");
+    world.settle();
+    EXPECT_EQ(world.pod_names(), "main-0 main-1 main-2 main-3");
+    for (const auto& [name, uid] : uids) {
+        EXPECT_EQ(world.pod_uids().at(name), uid) << name;
+    }
+}
+
+// A person was told to create what the operator was just making.
+TEST(ClusterLife, settings_that_are_on_their_way_are_no_trouble_of_the_user) {
+    World world;
+    world.apply_cluster(three_brokers);
+    world.settle();
+    world.kube->broken_pods["main-3"] = "configmap \"main-3-config-abc\" not found";
+    world.apply_cluster(R"({"replicas": 4, "storage": {"size": "1Gi"}})");
+    world.settle();
+    EXPECT_EQ(world.cluster()["status"]["message"].text(),
+              "broker 3: its settings are on their way to it");
+    for (const std::string& event : world.events.all) {
+        EXPECT_EQ(event.find("BrokerTroubled"), std::string::npos) << event;
+    }
+    world.kube->broken_pods.clear();
+    world.settle();
+    EXPECT_EQ(World::condition(world.cluster(), "Ready"), "True");
+}
+
 // A private registry gave the operator its image and the brokers none.
 TEST(ClusterLife, brokers_are_pulled_and_run_as_the_install_says) {
     World world;

@@ -96,6 +96,22 @@ protected:
     std::unique_ptr<LinkReconciler> reconciler;
 };
 
+// `kubectl describe` had events whose REASON was None.
+TEST(LinkPlan, what_is_over_is_told_with_a_reason) {
+    planner::LinkWorld world;
+    world.destination = std::make_shared<const api::Cluster>();
+    world.found.emplace().exists = true;
+    world.link.status.conditions = {
+        {.type = "DataGap", .status = "True", .reason = "RecordsMissing"},
+        {.type = "Diverged", .status = "True", .reason = "RecordsCut"}};
+    std::vector<std::string> reasons;
+    for (const planner::LinkEvent& event : planner::plan_link(world).events) {
+        reasons.push_back(event.reason);
+    }
+    EXPECT_THAT(reasons, testing::IsSupersetOf({"DataGapOver", "DivergedOver"}));
+    EXPECT_THAT(reasons, testing::Not(testing::Contains("None")));
+}
+
 TEST_F(Links, is_made_in_the_brokers_and_tells_how_it_goes) {
     apply();
     rounds(10);
