@@ -42,7 +42,7 @@ struct Draft {
     std::map<int, std::string> doomed_disks;
     std::string roll_waits;
     bool roll_refused = false;  ///< It waits for a person.
-    bool roll_rests = false;  ///< Because the spec says so: by a window or a hold.
+    bool roll_rests = false;    ///< Because the spec says so: by a window or a hold.
     std::string scale_waits;
     std::string quorum_waits;
     std::string volume_waits;
