@@ -578,8 +578,8 @@ std::string message_of(const Draft& draft, const Quorum& quorum, const api::Clus
     return draft.world.brokers ? unusable_text(draft.world.brokers->partitions) : "";
 }
 
-/// Ids that the spec names and that no broker has: no mistake that stops anything, but hardly
-/// meant.
+/// Ids that the spec names and that no broker has: hardly meant, unless it has left by now. No more
+/// than a remark.
 std::string unknown_brokers(const Draft& draft) {
     std::string text;
     const auto look = [&](const std::string& field, const std::vector<std::int32_t>& ids) {
@@ -726,9 +726,6 @@ void fill_status(Draft& draft) {
 
     status.phase = phase_of(draft, counts, status);
     status.message = message_of(draft, quorum, status);
-    if (status.message.empty()) {
-        status.message = unknown;
-    }
     const bool clients_can_use_it = world.brokers && !quorum.lost &&
                                     world.brokers->partitions.offline == 0 &&
                                     world.brokers->partitions.under_min_isr == 0;
