@@ -33,7 +33,15 @@ bool DrainCore::on_ends(const TopicEnds& theirs, const TopicEnds& ours, Instant 
     }
     if (goes_on_) {
         target_ = target_.value_or(theirs);
-        return has_all(*target_, ours);
+        for (std::size_t i = 0; i < target_->partitions.size(); ++i) {
+            // What it has taken back since will never be here.
+            LogEnd& end = target_->partitions[i];
+            if (i < theirs.partitions.size()) {
+                end.offset = std::min(end.offset, theirs.partitions[i].offset);
+            }
+        }
+        has_all(*target_, ours);
+        return missing_ == 0;
     }
     if (seen_ != theirs.partitions) {
         seen_ = theirs.partitions;

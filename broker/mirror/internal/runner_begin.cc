@@ -232,6 +232,7 @@ void Runner::create(const CreateMirror& action,
         refused_[action.topic] = HaltReason::provenance_loop;
         return;
     }
+    refused_.erase(action.topic);
     SettingChanges changes = setting_changes(settings, {});
     changes[std::string(topic_setting::link)] = link_.id;
     changes[std::string(topic_setting::state)] = to_text(StageNote{});

@@ -29,7 +29,12 @@ void Runner::plan(const client::ClusterInfo* source) {
                 look_again_ = look_again_ || local.note.stage == Stage::mirroring;
             }
         }
-        refused_ = plan.refused;
+        // What came from here stays refused while its settings are read once more: a promotion that
+        // looks in between would wait for it.
+        std::erase_if(refused_, [](const auto& entry) {
+            return entry.second != HaltReason::provenance_loop;
+        });
+        const auto loops = std::exchange(refused_, plan.refused);
         strangers_.clear();
         for (const auto& [topic, name] : plan.strangers) {
             strangers_.insert(topic);
@@ -47,6 +52,11 @@ void Runner::plan(const client::ClusterInfo* source) {
                 creating_.insert(create->topic);
             } else if (const auto* adopt = std::get_if<AdoptTopic>(&action)) {
                 creating_.insert(adopt->topic);
+            }
+        }
+        for (const auto& [topic, reason] : loops) {
+            if (creating_.contains(topic)) {
+                refused_.emplace(topic, reason);
             }
         }
     }

@@ -149,7 +149,11 @@ TEST_F(Drain, a_source_that_goes_on_is_copied_up_to_where_it_was) {
     };
     const Instant now{};
     EXPECT_FALSE(drain.on_ends(at(100), at(90), now, std::chrono::seconds{10}));
-    EXPECT_TRUE(drain.on_ends(at(5000), at(100), now, std::chrono::seconds{10}));
+    TopicEnds grown = at(100);  // a partition came since, and records at the source
+    grown.partitions.push_back({Offset{7}, LeaderEpoch{0}});
+    EXPECT_TRUE(drain.on_ends(at(5000), grown, now, std::chrono::seconds{10}));
+    EXPECT_FALSE(drain.on_ends(at(5000), at(90), now, std::chrono::seconds{10}));
+    EXPECT_TRUE(drain.on_ends(at(90), at(90), now, std::chrono::seconds{10})) << "taken back";
 }
 
 }  // namespace
