@@ -60,11 +60,16 @@ k patch mirrorlink east-to-west --type=merge -p '{"spec":{"topics":{"exclude":["
 until_true 30 ready east-to-west True/Promoted
 
 # The wrong side: this one leads already.
-mirror west-to-east west east ', state: Promoted'
+k apply -f - >/dev/null <<'YAML'
+apiVersion: millrace.dev/v1
+kind: MirrorLink
+metadata: {name: west-to-east}
+spec: {clusterRef: {name: east}, source: {clusterRef: {name: west}}, topics: {include: ["orders*"], exclude: [orders.taken]}, state: Promoted}
+YAML
 until_true 30 ready west-to-east False/NothingPromoted
 k delete mirrorlink west-to-east --timeout=30s >/dev/null
 
-# The way back, then words of before: none of them counts twice.
+# The way back, then words of before: they are told.
 mirror west-to-east west east ', onExistingData: Truncate'
 k patch mirrorlink west-to-east --type=merge -p '{"spec":{"topics":{"exclude":["orders.taken"]}}}' >/dev/null
 until_true 40 ready west-to-east True/Mirroring
@@ -72,19 +77,22 @@ patch west-to-east '{"state":"Promoted"}'
 until_true 60 ready west-to-east True/Promoted
 write east orders second 10
 refused west-to-east '{"state":"Paused"}' 'nothing to pause'
-refused west-to-east '{"state":"Mirroring"}' 'set it to Refuse first'
+until_true 20 says west-to-east 'Truncate is left over from before'
+patch west-to-east '{"onExistingData":"Refuse"}'
+refused west-to-east '{"state":"Mirroring"}' 'say onExistingData: Truncate in the same edit'
 expect "records here, none cut" 110 "$(count east orders)"
 patch east-to-west '{"state":"Mirroring","onExistingData":"Truncate"}'
 until_true 60 ready east-to-west True/Mirroring
 until_true 30 has west orders 110
 
-# Forced though the source is well: both sides take writes, and that is said. The word counts for this once.
+# Forced though the source is well: both sides take writes, and that is said. What is left over of it is told.
 patch east-to-west '{"state":"Promoted","promotion":"Forced","onExistingData":"Refuse"}'
 until_true 40 condition east-to-west SplitBrain True
 until_true 20 says east-to-west 'takes writes here and at source east'
-refused east-to-west '{"state":"Mirroring","onExistingData":"Truncate"}' 'Forced counts for one promotion'
-patch east-to-west '{"state":"Mirroring","onExistingData":"Truncate","promotion":"Planned"}'
+patch east-to-west '{"state":"Mirroring","onExistingData":"Truncate"}'
 until_true 60 ready east-to-west True/Mirroring
+until_true 20 says east-to-west 'Forced is left over from before'
+patch east-to-west '{"promotion":"Planned"}'
 until_true 20 condition east-to-west SplitBrain False
 
 # A topic that is deleted at the source is named.

@@ -180,15 +180,13 @@ inline bool keeps_promoted_overrides(const Json& self, const Json& old_self) {
 template <typename Visitor>
 void describe_promotion_rules(Visitor& v) {
     v.rule({.cel = "oldSelf.state != 'Promoted' || self.state == 'Promoted' || "
-                   "(self.onExistingData == 'Truncate' && oldSelf.onExistingData != 'Truncate')",
+                   "self.onExistingData == 'Truncate'",
             .message = "leaving Promoted drops what was written here since: say onExistingData: "
-                       "Truncate in the same edit. Where it says so already, from an edit of "
-                       "before, set it to Refuse first",
+                       "Truncate in the same edit",
             .holds = [](const Json& self, const Json* old_self) {
                 return (*old_self)["state"].text() != "Promoted" ||
                        self["state"].text() == "Promoted" ||
-                       (self["onExistingData"].text() == "Truncate" &&
-                        (*old_self)["onExistingData"].text() != "Truncate");
+                       self["onExistingData"].text() == "Truncate";
             }});
     v.rule({.cel = "oldSelf.state != 'Promoted' || self.state != 'Paused'",
             .message = "what is promoted follows nothing, so there is nothing to pause: it goes on "
@@ -197,26 +195,15 @@ void describe_promotion_rules(Visitor& v) {
                 return (*old_self)["state"].text() != "Promoted" ||
                        self["state"].text() != "Paused";
             }});
-    v.rule({.cel = "oldSelf.state != 'Promoted' || self.state == 'Promoted' || "
-                   "self.promotion == 'Planned'",
-            .message = "promotion: Forced counts for one promotion: say promotion: Planned in the "
-                       "edit that leaves Promoted",
-            .holds = [](const Json& self, const Json* old_self) {
-                return (*old_self)["state"].text() != "Promoted" ||
-                       self["state"].text() == "Promoted" || self["promotion"].text() == "Planned";
-            }});
-    v.rule({.cel = "self.state == 'Promoted' || (self.onExistingData == 'Truncate' && "
-                   "oldSelf.onExistingData != 'Truncate') || !has(oldSelf.topics.overrides) || "
-                   "oldSelf.topics.overrides.all(o, o.state != 'Promoted' || "
-                   "(has(self.topics.overrides) && self.topics.overrides.exists(n, "
+    v.rule({.cel = "self.state == 'Promoted' || self.onExistingData == 'Truncate' || "
+                   "!has(oldSelf.topics.overrides) || oldSelf.topics.overrides.all(o, o.state != "
+                   "'Promoted' || (has(self.topics.overrides) && self.topics.overrides.exists(n, "
                    "n.name == o.name && n.state == 'Promoted')))",
             .message = "a topic that leaves Promoted drops what was written here since: say "
-                       "onExistingData: Truncate in the same edit. Where it says so already, from "
-                       "an edit of before, set it to Refuse first",
+                       "onExistingData: Truncate in the same edit",
             .holds = [](const Json& self, const Json* old_self) {
                 return self["state"].text() == "Promoted" ||
-                       (self["onExistingData"].text() == "Truncate" &&
-                        (*old_self)["onExistingData"].text() != "Truncate") ||
+                       self["onExistingData"].text() == "Truncate" ||
                        keeps_promoted_overrides(self, *old_self);
             }});
 }

@@ -332,6 +332,11 @@ private:
                                             : facts.message);
         } else {
             told_.status.message = facts.message;  // what is worth knowing all the same
+            if (spec_.promotion == api::LinkPromotion::forced) {
+                remark(
+                    "promotion: Forced is left over from before: the next state: Promoted "
+                    "would not fence the source; set it to Planned");
+            }
             settled(spec_.state == api::LinkState::paused ? "Paused" : "Mirroring");
         }
     }
@@ -352,6 +357,12 @@ private:
                spec_.on_delete == api::OnLinkDelete::promote;
     }
 
+    /// Beside what is told already.
+    void remark(const std::string& text) {
+        std::string& message = told_.status.message;
+        message += (message.empty() ? "" : "; ") + text;
+    }
+
     void settled(const std::string& reason) {
         told_.settled = true;
         set("Ready", true, reason, "");
@@ -367,6 +378,11 @@ private:
         }
         if (topics_done(facts) >= facts.topics) {
             told_.status.message = facts.split.empty() ? facts.message : split_text(facts);
+            if (spec_.on_existing_data == api::ExistingData::truncate) {
+                remark(
+                    "onExistingData: Truncate is left over from before: state: Mirroring alone "
+                    "would cut what is written here; set it to Refuse");
+            }
             settled("Promoted");
             return;
         }
